@@ -1,0 +1,169 @@
+//! Pictures in memory: a [`Frame`] is one of them, a [`Study`] is what one file held.
+
+use crate::error::{Error, Result};
+
+/// How the samples of a [`Frame`] are to be read. The names are Pillow's, because the reference resizes a
+/// single image in the mode its file has and converts to RGB afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PixelMode {
+    /// One bit a pixel, stored as one byte, 0 or 255.
+    Bilevel,
+    /// 8-bit grey.
+    Grey,
+    /// 8-bit grey and alpha.
+    GreyAlpha,
+    /// 16-bit grey, two bytes a sample, little-endian.
+    Grey16,
+    /// 8-bit index into a table of up to 256 RGB colours.
+    Palette(Box<[[u8; 3]]>),
+    /// 8-bit red, green, blue.
+    Rgb,
+    /// 8-bit red, green, blue, alpha (not premultiplied).
+    Rgba,
+    /// 8-bit cyan, magenta, yellow, black; 255 is full ink.
+    Cmyk,
+}
+
+impl PixelMode {
+    /// Bytes of one pixel.
+    pub fn bytes_per_pixel(&self) -> usize {
+        match self {
+            PixelMode::Bilevel | PixelMode::Grey | PixelMode::Palette(_) => 1,
+            PixelMode::GreyAlpha | PixelMode::Grey16 => 2,
+            PixelMode::Rgb => 3,
+            PixelMode::Rgba | PixelMode::Cmyk => 4,
+        }
+    }
+}
+
+/// Where in its study a frame came from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Provenance {
+    /// The only picture of an image file.
+    Image,
+    /// A frame of a video: its index in display order, from 0, and its time.
+    Video {
+        /// Index in display order.
+        index: usize,
+        /// Seconds from the start of the clip, index ÷ average rate.
+        seconds: f64,
+    },
+    /// A slice of a volume: its index along the first axis and the values that became 0 and 255.
+    Volume {
+        /// Index along the first axis.
+        index: usize,
+        /// Lowest and highest value of the slice.
+        window: [f64; 2],
+    },
+}
+
+/// One picture: `height` rows of `width` pixels, top to bottom, left to right, without padding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    width: u32,
+    height: u32,
+    mode: PixelMode,
+    samples: Vec<u8>,
+    provenance: Provenance,
+}
+
+impl Frame {
+    /// A frame of checked size.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a side is zero or `samples` is not `width × height × bytes_per_pixel` long.
+    pub fn new(
+        width: u32,
+        height: u32,
+        mode: PixelMode,
+        samples: Vec<u8>,
+        provenance: Provenance,
+    ) -> Result<Self> {
+        let wanted = (width as usize).checked_mul(height as usize).and_then(|n| n.checked_mul(mode.bytes_per_pixel()));
+        if width == 0 || height == 0 || wanted != Some(samples.len()) {
+            return Err(Error::input(
+                "frame",
+                format!("{width}×{height} pixels of {} bytes, at least 1×1", mode.bytes_per_pixel()),
+                format!("{} bytes", samples.len()),
+            ));
+        }
+        Ok(Self { width, height, mode, samples, provenance })
+    }
+
+    /// An RGB frame of a single image, the usual case for a caller that brings its own pixels.
+    ///
+    /// ```
+    /// let frame = fleming::Frame::rgb(2, 1, vec![255, 0, 0, 0, 0, 255])?;
+    /// assert_eq!((frame.width(), frame.height()), (2, 1));
+    /// # Ok::<(), fleming::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Frame::new`].
+    pub fn rgb(width: u32, height: u32, samples: Vec<u8>) -> Result<Self> {
+        Self::new(width, height, PixelMode::Rgb, samples, Provenance::Image)
+    }
+
+    /// Pixels in a row.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// How the samples are to be read.
+    pub fn mode(&self) -> &PixelMode {
+        &self.mode
+    }
+
+    /// The samples, row-major.
+    pub fn samples(&self) -> &[u8] {
+        &self.samples
+    }
+
+    /// Where the frame came from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+}
+
+/// What kind of thing a study is; it decides how its frames are prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Modality {
+    /// A single picture.
+    Image,
+    /// Frames of a clip in order of time.
+    Video,
+    /// Slices of a volume in order of the first axis.
+    Volume,
+}
+
+impl Modality {
+    /// The word used in messages, options and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Modality::Image => "image",
+            Modality::Video => "video",
+            Modality::Volume => "volume",
+        }
+    }
+}
+
+/// What one file (or one caller's buffer) held: its chosen frames, in order.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// What kind of thing it is.
+    pub modality: Modality,
+    /// The name the caller knows it by: a path as given, or a word for bytes in memory.
+    pub source: String,
+    /// The chosen frames; never empty.
+    pub frames: Vec<Frame>,
+    /// What was done to the input that its owner should know, one sentence each.
+    pub warnings: Vec<String>,
+}
