@@ -46,9 +46,6 @@ pub enum Error {
     /// ONNX Runtime, an execution provider or a graph that does not load or run.
     #[error("{0}")]
     Runtime(Box<Facts>),
-    /// Stopped by the caller.
-    #[error("cancelled")]
-    Cancelled,
 }
 
 /// A number and a name for each kind of error, the same in every version and every language.
@@ -64,8 +61,6 @@ pub enum ErrorCode {
     Package = 3,
     /// See [`Error::Runtime`].
     Runtime = 4,
-    /// See [`Error::Cancelled`].
-    Cancelled = 5,
 }
 
 impl Error {
@@ -76,15 +71,13 @@ impl Error {
             Error::Request(_) => ErrorCode::Request,
             Error::Package(_) => ErrorCode::Package,
             Error::Runtime(_) => ErrorCode::Runtime,
-            Error::Cancelled => ErrorCode::Cancelled,
         }
     }
 
-    /// The facts behind the message, where there are any.
-    pub fn facts(&self) -> Option<&Facts> {
+    /// The facts behind the message.
+    pub fn facts(&self) -> &Facts {
         match self {
-            Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) => Some(f),
-            Error::Cancelled => None,
+            Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) => f,
         }
     }
 
@@ -92,23 +85,34 @@ impl Error {
         Error::Input(facts(thing, wanted, got))
     }
 
-    pub(crate) fn request(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
+    pub(crate) fn request(
+        thing: impl fmt::Display,
+        wanted: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
         Error::Request(facts(thing, wanted, got))
     }
 
-    pub(crate) fn package(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
+    pub(crate) fn package(
+        thing: impl fmt::Display,
+        wanted: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
         Error::Package(facts(thing, wanted, got))
     }
 
-    pub(crate) fn runtime(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
+    pub(crate) fn runtime(
+        thing: impl fmt::Display,
+        wanted: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
         Error::Runtime(facts(thing, wanted, got))
     }
 
     /// The same error with advice on what to do.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
-        if let Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) = &mut self {
-            f.hint = hint.to_string();
-        }
+        let (Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f)) = &mut self;
+        f.hint = hint.to_string();
         self
     }
 }

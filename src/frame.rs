@@ -81,7 +81,8 @@ impl Frame {
         samples: Vec<u8>,
         provenance: Provenance,
     ) -> Result<Self> {
-        let wanted = (width as usize).checked_mul(height as usize).and_then(|n| n.checked_mul(mode.bytes_per_pixel()));
+        let wanted =
+            (width as usize).checked_mul(height as usize).and_then(|n| n.checked_mul(mode.bytes_per_pixel()));
         if width == 0 || height == 0 || wanted != Some(samples.len()) {
             return Err(Error::input(
                 "frame",

@@ -6,10 +6,28 @@
 mod error;
 mod frame;
 mod request;
-// ── stages
+// ── what was exported
+mod package;
+mod onnx;
+// ── stages, in the order an image meets them
 mod input;
 mod pixels;
+mod tokenizer;
+mod prompt;
+mod vision;
+mod decoder;
+mod sampler;
+mod answer;
+// ── the whole
+mod engine;
 
+pub use engine::{Engine, EngineOptions};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, PixelMode, Provenance, Study};
+pub use package::{FileFacts, Manifest, Package};
 pub use request::*;
+
+/// The README's Rust, compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

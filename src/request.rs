@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::frame::Study;
+use ndarray::{Array3, Array4};
+
+use crate::frame::{Provenance, Study};
 
 /// Where the bytes of a study are.
 #[derive(Debug, Clone)]
@@ -100,4 +103,236 @@ pub enum StudyInput {
     Volume(Source, VolumeSampling),
     /// Frames that the caller already has.
     Frames(Study),
+}
+
+/// What stands before the question in the user's turn.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Instruction {
+    /// The package's text that asks for `<think>` and `<answer>`, as the reference script sends it.
+    #[default]
+    Reasoning,
+    /// Nothing: the question as it is.
+    Direct,
+    /// This text.
+    Custom(String),
+}
+
+/// A finished pair of turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// What the user said.
+    pub question: String,
+    /// What the model answered.
+    pub answer: String,
+}
+
+/// A question about any number of studies.
+///
+/// `<image>` in the question or the history places the next study. With no such tag anywhere, all studies come
+/// before the question.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// What to look at, in the order of the tags.
+    pub studies: Vec<StudyInput>,
+    /// Earlier turns, oldest first; `None` begins a conversation.
+    pub history: Option<Vec<Exchange>>,
+    /// The question.
+    pub question: String,
+    /// What stands before the question.
+    pub instruction: Instruction,
+    /// The system message; the package's if absent.
+    pub system: Option<String>,
+}
+
+/// When generation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StopRule {
+    /// At the end-of-turn token or at the length limit.
+    #[default]
+    EndOfTurn,
+    /// Only at the length limit: for measuring and comparing.
+    LengthOnly,
+}
+
+/// What is kept of the way from input to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tracing {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The tensors of every stage, in [`Reply::trace`].
+    Tensors,
+}
+
+/// A switch that another thread or a signal handler may throw to stop an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Stops the answers that were given this switch, at their next step.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was thrown.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How to answer.
+#[derive(Debug, Clone, Default)]
+pub struct AskOptions {
+    /// Most tokens to generate, the end-of-turn token included; the package's default if absent.
+    pub max_new_tokens: Option<usize>,
+    /// When to stop.
+    pub stop: StopRule,
+    /// How faithfully the reference's input handling is followed.
+    pub preprocessing: Preprocessing,
+    /// Most tiles a single image is cut into; absent or 1 means none, as in the reference script.
+    pub max_tiles: Option<usize>,
+    /// What to keep for inspection.
+    pub tracing: Tracing,
+    /// Stops the answer from elsewhere.
+    pub cancel: Cancel,
+}
+
+/// Which part of the reply a piece of text belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The reasoning before the answer.
+    Thought,
+    /// The answer.
+    Answer,
+}
+
+/// What happens while an answer is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// `done` of `total` tiles went through the vision tower.
+    Encoding {
+        /// Tiles done.
+        done: usize,
+        /// Tiles in all.
+        total: usize,
+    },
+    /// `done` of `total` prompt tokens are in the KV cache.
+    Prefilling {
+        /// Tokens done.
+        done: usize,
+        /// Tokens in all.
+        total: usize,
+    },
+    /// The next piece of text.
+    Text {
+        /// The part it belongs to.
+        part: Part,
+        /// Whole characters; never empty.
+        text: &'a str,
+    },
+}
+
+/// Why generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finish {
+    /// The model ended its turn.
+    Stop,
+    /// The limit on new tokens or the end of the context was reached.
+    Length,
+    /// The caller stopped it.
+    Cancelled,
+}
+
+impl Finish {
+    /// The word used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+            Finish::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Tokens spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens of the prompt, those of the pictures included.
+    pub prompt_tokens: usize,
+    /// Tokens of the prompt that carry image embeddings.
+    pub image_tokens: usize,
+    /// Tokens generated, the end-of-turn token included.
+    pub completion_tokens: usize,
+}
+
+/// One frame that the model saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameUsed {
+    /// Name of the study it came from.
+    pub source: String,
+    /// Where in the study.
+    pub provenance: Provenance,
+    /// Into how many tiles it was cut.
+    pub tiles: usize,
+}
+
+/// Wall time of each stage in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Timings {
+    /// Reading and decoding the inputs.
+    pub read: f64,
+    /// Resizing and normalising.
+    pub preprocess: f64,
+    /// The vision tower.
+    pub vision: f64,
+    /// The prompt through the decoder, up to the first token's logits.
+    pub prefill: f64,
+    /// All steps after the first token.
+    pub decode: f64,
+}
+
+/// The tensors of every stage, for comparison with the reference.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// The prompt before `<image>` was expanded.
+    pub prompt: String,
+    /// Resized pixels, `[tiles, 3, size, size]`.
+    pub pixels: Array4<u8>,
+    /// Normalised pixels, `[tiles, 3, size, size]`.
+    pub pixel_values: Array4<f32>,
+    /// The prompt's token ids.
+    pub input_ids: Vec<i64>,
+    /// Output of the vision graph, `[tiles, tokens per tile, hidden]`.
+    pub image_embeds: Array3<f32>,
+    /// Logits that chose the first token, `[vocabulary]`; empty if cancelled before.
+    pub first_logits: Vec<f32>,
+}
+
+/// An answer and how it came about.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The answer proper; empty if generation ended while the model was still thinking.
+    pub answer: String,
+    /// The reasoning, if the model showed any.
+    pub thought: Option<String>,
+    /// All of the text, tags included, without white space around it.
+    pub text: String,
+    /// Why generation ended.
+    pub finish: Finish,
+    /// The part that was cut off, if generation did not end by itself.
+    pub truncated: Option<Part>,
+    /// The generated token ids, the end-of-turn token included.
+    pub completion_ids: Vec<u32>,
+    /// Tokens spent.
+    pub usage: Usage,
+    /// The frames that the model saw, in order.
+    pub frames: Vec<FrameUsed>,
+    /// Wall time of each stage.
+    pub timings: Timings,
+    /// What the caller should know about the inputs or the reply, one sentence each.
+    pub warnings: Vec<String>,
+    /// The tensors of every stage, if asked for.
+    pub trace: Option<Trace>,
 }

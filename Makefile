@@ -1,0 +1,74 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine with Rust and Python: `make demo`, `make test`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+FLEMING := target/release/fleming
+SYSTEM_PACKAGES := cmake ffmpeg gcc g++ libavfilter-dev libavformat-dev libclang-dev libswscale-dev nasm pkg-config python3-venv
+DEMO := examples/generated
+PACKAGE := models/synthetic
+
+.PHONY: help
+help:
+	@echo 'make demo   set up what is missing and answer questions about an image, a video and a volume'
+	@echo 'make test   set up what is missing and run all tests and checks'
+	@echo 'make lint   only the checks: rustfmt, clippy, ruff'
+	@echo 'make setup  only the set-up: system packages, Python environment'
+
+# ── set-up
+
+.PHONY: setup
+setup: .make/system $(VENV)/ready
+
+.make/system: Makefile
+	@mkdir -p .make
+	@missing=$$(for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
+	if [ -n "$$missing" ]; then \
+	  echo "installing: "$$missing; \
+	  sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	fi
+	@touch $@
+
+$(VENV)/ready: .make/system export/pyproject.toml
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable 'export[test]'
+	@touch $@
+
+# ── the demonstration
+
+$(PACKAGE)/fleming.json: $(VENV)/ready $(shell find export/fleming_export -name '*.py' 2>/dev/null)
+	rm -rf $(DEMO)/checkpoint
+	$(PYTHON) -m fleming_export.synthetic tiny $(DEMO)/checkpoint
+	$(PYTHON) -m fleming_export $(DEMO)/checkpoint $(PACKAGE) --force
+
+$(DEMO)/inputs: $(VENV)/ready
+	$(PYTHON) -m fleming_export.synthetic inputs $@
+
+ASK := $(FLEMING) ask --model $(PACKAGE) --max-new-tokens 32
+
+.PHONY: demo
+demo: setup $(PACKAGE)/fleming.json $(DEMO)/inputs
+	cargo build --release --quiet
+	@echo; echo '── an image: $(DEMO)/inputs/chest.png'
+	$(ASK) --image $(DEMO)/inputs/chest.png -q 'Is there a pleural effusion?'
+	@echo; echo '── a video: $(DEMO)/inputs/clip.mp4, one frame a second'
+	$(ASK) --video $(DEMO)/inputs/clip.mp4 -q 'From which side does the instrument enter?'
+	@echo; echo '── a volume: $(DEMO)/inputs/volume.npy, 11 of its 32 slices'
+	$(ASK) --volume $(DEMO)/inputs/volume.npy -q 'What device is observed on the chest wall?'
+	@echo; echo 'The model has random weights: what it says means nothing. README.md says how to export a real one.'
+
+# ── tests
+
+.PHONY: lint
+lint: setup
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	$(VENV)/bin/ruff check export tests
+	$(VENV)/bin/ruff format --check export tests
+
+.PHONY: test
+test: setup lint
+	cargo test --quiet
+	$(PYTHON) -m pytest -q export

@@ -1,0 +1,118 @@
+//! What a person sees: progress on stderr, the reply on stdout.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+use fleming::{Event, Part, Reply};
+use indicatif::{ProgressBar, ProgressStyle};
+
+const DIM: &str = "\x1b[2m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Shows a reply while it is made.
+pub(super) struct Display {
+    /// Whether the text is streamed; into a file or pipe only the answer is printed, at the end.
+    output: Output,
+    progress: Option<ProgressBar>,
+    part: Option<Part>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Output {
+    Stream,
+    AnswerOnly,
+    Nothing,
+}
+
+impl Display {
+    pub(super) fn new() -> Self {
+        let output = if stdout().is_terminal() { Output::Stream } else { Output::AnswerOnly };
+        Self { output, progress: None, part: None }
+    }
+
+    /// Shows progress and warnings, but no text.
+    pub(super) fn silent() -> Self {
+        Self { output: Output::Nothing, progress: None, part: None }
+    }
+
+    pub(super) fn show(&mut self, event: Event<'_>) {
+        match event {
+            Event::Encoding { done, total } => self.advance("looking", "tiles", (done, total)),
+            Event::Prefilling { done, total } => self.advance("reading", "tokens", (done, total)),
+            Event::Text { part, text } => {
+                self.end_progress();
+                if self.output == Output::Stream {
+                    self.stream(part, text);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the reply: the answer, where it was not streamed, and what there is to know about it.
+    pub(super) fn finish(&mut self, reply: &Reply) {
+        self.end_progress();
+        match self.output {
+            Output::Stream => {
+                self.leave_thought();
+                println!();
+            }
+            Output::AnswerOnly => println!("{}", reply.answer),
+            Output::Nothing => {}
+        }
+        for warning in &reply.warnings {
+            eprintln!("warning: {warning}");
+        }
+    }
+
+    fn stream(&mut self, part: Part, text: &str) {
+        let text = match self.part == Some(part) {
+            true => text,
+            false => text.trim_start(),
+        };
+        if text.is_empty() {
+            return;
+        }
+        if self.part != Some(part) {
+            self.leave_thought();
+            if part == Part::Thought {
+                print!("{DIM}");
+            }
+            self.part = Some(part);
+        }
+        print!("{text}");
+        // A closed pipe is noticed by the next write that matters.
+        let _ = stdout().flush();
+    }
+
+    fn leave_thought(&mut self) {
+        if self.part == Some(Part::Thought) {
+            println!("{PLAIN}\n");
+        }
+        self.part = None;
+    }
+
+    fn advance(&mut self, verb: &'static str, unit: &str, (done, total): (usize, usize)) {
+        if total == 0 || !stderr().is_terminal() {
+            return;
+        }
+        if done == 0 {
+            self.end_progress();
+        }
+        let bar = self.progress.get_or_insert_with(|| {
+            let bar = ProgressBar::new(total as u64);
+            let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}  {{elapsed}}, {{eta}} to go");
+            if let Ok(style) = ProgressStyle::with_template(&template) {
+                bar.set_style(style);
+            }
+            bar.set_message(verb);
+            bar
+        });
+        bar.set_position(done as u64);
+    }
+
+    fn end_progress(&mut self) {
+        if let Some(bar) = self.progress.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

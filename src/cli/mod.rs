@@ -1,0 +1,65 @@
+//! Verbs, exit codes and what goes where: data to stdout, everything else to stderr.
+
+mod ask;
+mod display;
+mod json;
+mod trace;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use fleming::ErrorCode;
+use tracing_subscriber::EnvFilter;
+
+const NOTICE: &str = "For research and non-clinical use. Not a medical device: do not base a diagnosis or treatment \
+                      on what it says.";
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nFor research and non-clinical use. Not a medical device: do not base a diagnosis or treatment on what it says."
+);
+
+/// Answers questions about medical images, videos and volumes.
+#[derive(Parser)]
+#[command(name = "fleming", version, long_version = LONG_VERSION, after_help = NOTICE)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Ask(ask::Ask),
+}
+
+/// Runs the command line of this process. Exit codes: 0 done; 2 the command, its files or its question are at
+/// fault; 1 the package or the machine is; 130 interrupted.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr();
+    let outcome = match arguments.verb {
+        Verb::Ask(ask) => ask.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(exit_code(&error))
+    })
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<fleming::Error>().map(fleming::Error::code) {
+        Some(ErrorCode::Input | ErrorCode::Request) => 2,
+        _ => 1,
+    }
+}
+
+/// Levels come from `FLEMING_LOG`, in the syntax of `tracing-subscriber`'s filters; warnings by default.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("FLEMING_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
+}

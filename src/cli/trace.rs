@@ -1,0 +1,83 @@
+//! `--trace DIR`: the tensors of every stage, to be compared with the reference.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fleming::Provenance;
+use ndarray::{Array1, ArrayBase, Data, Dimension};
+use ndarray_npy::{WritableElement, write_npy};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::json::Report;
+
+/// Writes the `.npy` files and `trace.json`.
+pub(super) fn write(folder: &Path, report: &Report<'_>) -> Result<()> {
+    let trace = report.reply.trace.as_ref().context("a reply without a trace")?;
+    fs::create_dir_all(folder).with_context(|| format!("trace folder {}", folder.display()))?;
+    // The reference records ids as 32-bit numbers.
+    let input_ids: Array1<i32> = trace.input_ids.iter().map(|&id| id as i32).collect();
+    let first_logits = Array1::from(trace.first_logits.clone());
+    save(folder, "pixel_values", &trace.pixel_values)?;
+    save(folder, "input_ids", &input_ids)?;
+    save(folder, "image_embeds", &trace.image_embeds)?;
+    save(folder, "first_logits", &first_logits)?;
+    let hashes = json!({
+        "pixels_u8": hash(trace.pixels.iter().map(|value| [*value])),
+        "pixel_values": hash(trace.pixel_values.iter().map(|value| value.to_le_bytes())),
+        "input_ids": hash(input_ids.iter().map(|id| id.to_le_bytes())),
+        "image_embeds": hash(trace.image_embeds.iter().map(|value| value.to_le_bytes())),
+        "first_logits": hash(first_logits.iter().map(|value| value.to_le_bytes())),
+    });
+    let object = json!({
+        "prompt": trace.prompt,
+        "sources": per_frame(report, |frame| frame.source.as_str().into()),
+        "frame_indices": of_videos(report, |index, _| index.into()),
+        "timestamps": of_videos(report, |_, seconds| seconds.into()),
+        "slice_indices": of_volumes(report, |index, _| index.into()),
+        "windows": of_volumes(report, |_, window| json!(window)),
+        "tiles": per_frame(report, |frame| frame.tiles.into()),
+        "usage": report.usage(),
+        "timings_ms": report.timings(),
+        "sha256": hashes,
+        "package": report.package(),
+    });
+    let path = folder.join("trace.json");
+    fs::write(&path, format!("{object:#}\n")).with_context(|| path.display().to_string())
+}
+
+fn save<T, S, D>(folder: &Path, name: &str, array: &ArrayBase<S, D>) -> Result<()>
+where
+    T: WritableElement,
+    S: Data<Elem = T>,
+    D: Dimension,
+{
+    let path = folder.join(format!("{name}.npy"));
+    write_npy(&path, array).with_context(|| path.display().to_string())
+}
+
+fn hash<const N: usize>(values: impl Iterator<Item = [u8; N]>) -> String {
+    let bytes: Vec<u8> = values.flatten().collect();
+    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn per_frame(report: &Report<'_>, value: impl Fn(&fleming::FrameUsed) -> Value) -> Vec<Value> {
+    report.reply.frames.iter().map(value).collect()
+}
+
+fn of_videos(report: &Report<'_>, value: impl Fn(usize, f64) -> Value) -> Vec<Value> {
+    let frames = report.reply.frames.iter().filter_map(|frame| match frame.provenance {
+        Provenance::Video { index, seconds } => Some(value(index, seconds)),
+        _ => None,
+    });
+    frames.collect()
+}
+
+fn of_volumes(report: &Report<'_>, value: impl Fn(usize, [f64; 2]) -> Value) -> Vec<Value> {
+    let slices = report.reply.frames.iter().filter_map(|frame| match frame.provenance {
+        Provenance::Volume { index, window } => Some(value(index, window)),
+        _ => None,
+    });
+    slices.collect()
+}

@@ -1,0 +1,123 @@
+//! Finding and loading libonnxruntime, once for the whole process.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+
+use crate::error::{Error, Result};
+
+/// The loaded library. Cheap to clone; one process has one.
+#[derive(Clone)]
+pub(crate) struct Runtime {
+    pub(super) environment: Environment,
+    library: PathBuf,
+}
+
+// ONNX Runtime allows one environment in the life of a process, so it is never dropped.
+static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
+
+const VARIABLE: &str = "ORT_DYLIB_PATH";
+const NAMES: [&str; 2] = ["libonnxruntime.so", "libonnxruntime.so.1"];
+const SYSTEM_FOLDERS: [&str; 5] =
+    ["/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+
+impl Runtime {
+    /// The library at `option`, or at `ORT_DYLIB_PATH`, or the first usable one beside the executable, in the
+    /// active or the project's virtual environment, or on the system. A place that was named explicitly is the
+    /// only one tried. Once loaded, the same library serves the whole process.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] saying which places were tried and why each was no good.
+    pub(crate) fn load(option: Option<&Path>) -> Result<Self> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*loaded {
+            return runtime.clone().same_as(option);
+        }
+        let runtime = find(option)?;
+        tracing::debug!(library = %runtime.library.display(), build = ort::info(), "loaded ONNX Runtime");
+        *loaded = Some(runtime.clone());
+        Ok(runtime)
+    }
+
+    fn same_as(self, option: Option<&Path>) -> Result<Self> {
+        match option {
+            Some(path) if path != self.library => Err(Error::runtime(
+                path.display(),
+                "the ONNX Runtime library of this process",
+                format!("another one, already loaded from {}", self.library.display()),
+            )
+            .hint("a process can load only one")),
+            _ => Ok(self),
+        }
+    }
+}
+
+fn find(option: Option<&Path>) -> Result<Runtime> {
+    let named = option.map(Path::to_path_buf).or_else(|| env::var_os(VARIABLE).map(PathBuf::from));
+    let candidates = match named {
+        Some(path) => vec![path],
+        None => places(),
+    };
+    let mut tried = Vec::new();
+    for library in candidates {
+        match open(&library) {
+            Ok(environment) => return Ok(Runtime { environment, library }),
+            Err(reason) => tried.push(format!("{}: {reason}", library.display())),
+        }
+    }
+    if tried.is_empty() {
+        tried.push("no library beside the executable, in a virtual environment or on the system".into());
+    }
+    Err(Error::runtime("libonnxruntime", "version 1.31 or newer", tried.join("; ")).hint(format!(
+        "`pip install onnxruntime` in the active virtual environment, or set {VARIABLE} to the library's path"
+    )))
+}
+
+fn open(library: &Path) -> std::result::Result<Environment, String> {
+    // dlopen would search the system for a bare name; only what was looked at is loaded.
+    let library = library.canonicalize().map_err(|error| error.to_string())?;
+    let builder = ort::init_from(&library).map_err(|error| match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    })?;
+    builder.with_name("fleming").with_telemetry(false).build().map_err(|error| error.to_string())
+}
+
+/// Every existing library in the order of preference.
+fn places() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let executable = env::current_exe().ok();
+    let beside = executable.as_deref().and_then(Path::parent);
+    found.extend(beside.into_iter().flat_map(in_folder));
+    found.extend(env::var_os("VIRTUAL_ENV").iter().flat_map(|root| in_virtual_environment(Path::new(root))));
+    let working = env::current_dir().ok();
+    for start in [working.as_deref(), beside].into_iter().flatten() {
+        found.extend(start.ancestors().flat_map(|folder| in_virtual_environment(&folder.join(".venv"))));
+    }
+    found.extend(SYSTEM_FOLDERS.iter().flat_map(|folder| in_folder(Path::new(folder))));
+    found
+}
+
+fn in_folder(folder: &Path) -> Vec<PathBuf> {
+    NAMES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
+}
+
+/// `lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.*` of a virtual environment.
+fn in_virtual_environment(root: &Path) -> Vec<PathBuf> {
+    let pythons = entries(&root.join("lib"));
+    let folders = pythons.iter().map(|python| python.join("site-packages/onnxruntime/capi"));
+    let mut found: Vec<_> =
+        folders.flat_map(|folder| entries(&folder)).filter(|path| is_library(path)).collect();
+    found.sort();
+    found
+}
+
+fn is_library(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAMES[0]))
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}

@@ -1,0 +1,183 @@
+//! Text to token ids and back.
+
+use std::path::Path;
+
+use tokenizers::Tokenizer as Vocabulary;
+
+use crate::error::{Error, Result};
+use crate::package::Package;
+
+/// The vocabulary of a package.
+pub(crate) struct Tokenizer {
+    vocabulary: Vocabulary,
+    /// The bytes each id stands for, by id; ids that leave no text behind have none.
+    bytes: Vec<Vec<u8>>,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`Error::Package`] if the file is no tokenizer or lacks the ids that the manifest names.
+    pub(crate) fn open(package: &Package) -> Result<Self> {
+        let path = package.path("tokenizer.json");
+        let vocabulary = Vocabulary::from_file(&path)
+            .map_err(|error| Error::package(path.display(), "a tokenizer", error).hint("export again"))?;
+        let tokens = &package.manifest().tokens;
+        let prompt = &package.manifest().prompt;
+        expect_id(&path, &vocabulary, &prompt.stop, tokens.eos)?;
+        expect_id(&path, &vocabulary, &prompt.image_context, tokens.image_context)?;
+        let bytes = byte_table(&path, &vocabulary, &tokens.skip)?;
+        Ok(Self { vocabulary, bytes })
+    }
+
+    /// The ids of a text; added tokens in it are recognised, nothing is put before or after.
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self
+            .vocabulary
+            .encode_fast(text, false)
+            .map_err(|error| Error::request("prompt", "text that the tokenizer takes", error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// A decoder for one reply.
+    pub(crate) fn decoder(&self) -> Decoder<'_> {
+        Decoder { tokenizer: self, held: Vec::new() }
+    }
+}
+
+/// Turns ids into text one at a time. A token may end inside a character: what is incomplete is held back until
+/// the rest arrives, or becomes U+FFFD.
+pub(crate) struct Decoder<'a> {
+    tokenizer: &'a Tokenizer,
+    held: Vec<u8>,
+}
+
+impl Decoder<'_> {
+    /// The text that became complete with this id; often empty.
+    pub(crate) fn push(&mut self, id: u32) -> String {
+        if let Some(bytes) = self.tokenizer.bytes.get(id as usize) {
+            self.held.extend_from_slice(bytes);
+        }
+        let complete = complete_length(&self.held);
+        let rest = self.held.split_off(complete);
+        let text = String::from_utf8_lossy(&self.held).into_owned();
+        self.held = rest;
+        text
+    }
+
+    /// What is still held back at the end of the reply.
+    pub(crate) fn finish(self) -> String {
+        String::from_utf8_lossy(&self.held).into_owned()
+    }
+}
+
+/// Length of the part of `bytes` that no later byte can change the reading of.
+fn complete_length(bytes: &[u8]) -> usize {
+    let mut start = 0;
+    loop {
+        match std::str::from_utf8(&bytes[start..]) {
+            Ok(_) => return bytes.len(),
+            Err(error) => match error.error_len() {
+                Some(bad) => start += error.valid_up_to() + bad,
+                None => return start + error.valid_up_to(),
+            },
+        }
+    }
+}
+
+fn expect_id(path: &Path, vocabulary: &Vocabulary, token: &str, id: u32) -> Result<()> {
+    match vocabulary.token_to_id(token) {
+        Some(found) if found == id => Ok(()),
+        found => Err(Error::package(
+            path.display(),
+            format!("{token} with id {id}"),
+            found.map_or("no such token".into(), |id| format!("id {id}")),
+        )
+        .hint("tokenizer and fleming.json are not of one export: export the checkpoint again")),
+    }
+}
+
+fn byte_table(path: &Path, vocabulary: &Vocabulary, skip: &[u32]) -> Result<Vec<Vec<u8>>> {
+    let added = vocabulary.get_added_tokens_decoder();
+    let size = vocabulary.get_vocab_size(true);
+    let mut table = vec![Vec::new(); size];
+    for (token, id) in vocabulary.get_vocab(true) {
+        let Some(entry) = table.get_mut(id as usize) else {
+            return Err(Error::package(
+                path.display(),
+                format!("ids below {size}"),
+                format!("{id} for {token}"),
+            ));
+        };
+        *entry = match added.contains_key(&id) {
+            true => token.into_bytes(),
+            false => token.chars().map(|letter| byte_of(path, letter)).collect::<Result<_>>()?,
+        };
+    }
+    for &id in skip {
+        if let Some(entry) = table.get_mut(id as usize) {
+            entry.clear();
+        }
+    }
+    Ok(table)
+}
+
+/// The byte that a letter of byte-level BPE stands for. Printable Latin-1 letters stand for themselves; the other
+/// 68 bytes, in ascending order, are U+0100 and up (GPT-2's table).
+fn byte_of(path: &Path, letter: char) -> Result<u8> {
+    let printable = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let code = letter as u32;
+    match u8::try_from(code) {
+        Ok(byte) if printable(byte) => Some(byte),
+        Ok(_) => None,
+        Err(_) => (0..=255).filter(|&byte| !printable(byte)).nth((code - 256) as usize),
+    }
+    .ok_or_else(|| Error::package(path.display(), "byte-level tokens", format!("the letter {letter:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_byte_level_bpe() {
+        let path = Path::new("tokenizer.json");
+        for (letter, byte) in [('!', b'!'), ('ÿ', 255), ('Ā', 0), ('Ġ', b' '), ('Ċ', b'\n'), ('Ń', 173)]
+        {
+            assert_eq!(byte_of(path, letter).unwrap(), byte, "{letter}");
+        }
+        for letter in [' ', '\u{ad}', 'ń', '中'] {
+            assert!(byte_of(path, letter).is_err(), "{letter:?}");
+        }
+    }
+
+    #[test]
+    fn a_character_is_complete_when_no_byte_can_change_it() {
+        let euro = "€".as_bytes();
+        for (bytes, length) in [
+            (&b""[..], 0),
+            (b"abc", 3),
+            (euro, 3),
+            (&euro[..2], 0),
+            (b"a\xe2", 1),
+            (b"\xe2a", 2),
+            (b"\xff\xff", 2),
+            (b"\xff\xe2\x82", 1),
+        ] {
+            assert_eq!(complete_length(bytes), length, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn text_in_pieces_is_the_text() {
+        let text = "añ€😀 �".as_bytes();
+        let bytes = text.iter().map(|&byte| vec![byte]).collect();
+        let tokenizer =
+            Tokenizer { vocabulary: Vocabulary::new(tokenizers::models::bpe::BPE::default()), bytes };
+        let mut decoder = tokenizer.decoder();
+        let mut whole: String = (0..text.len() as u32 - 1).map(|id| decoder.push(id)).collect();
+        whole += &decoder.finish();
+        assert_eq!(whole, "añ€😀 \u{fffd}");
+    }
+}

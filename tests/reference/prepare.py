@@ -1,0 +1,51 @@
+"""Makes what the reference's cases need: volumes, and a package for each checkpoint that has goldens.
+
+python tests/reference/prepare.py REFERENCE OUT
+
+REFERENCE is a folder with `make_checkpoint.py`, `make_volumes.py`, `inputs/`, `cases/` and `goldens/SIZE-seedN/`.
+OUT gets a copy of the inputs, the generated volumes and `packages/SIZE-seedN/`. Nothing is made twice.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# The wheel that carries the Qwen vocabulary, which the reference's checkpoints need.
+WHEEL = "dashscope==1.24.6"
+
+
+def main(reference: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "inputs" / "generated").exists():
+        shutil.copytree(reference / "inputs", out / "inputs", dirs_exist_ok=True)
+        shutil.copy(reference / "make_volumes.py", out)
+        run(out / "make_volumes.py")
+    for goldens in sorted((reference / "goldens").iterdir()):
+        package = out / "packages" / goldens.name
+        if not package.exists():
+            make_package(reference, out, package)
+
+
+def make_package(reference: Path, out: Path, package: Path) -> None:
+    size, seed = package.name.rsplit("-seed", 1)
+    checkpoint = out / "checkpoints" / package.name
+    options = ["--seed", seed, "--qwen-tiktoken", vocabulary(out)]
+    run(reference / "make_checkpoint.py", size, checkpoint, *options)
+    package.parent.mkdir(exist_ok=True)
+    run("-m", "fleming_export", checkpoint, package)
+    shutil.rmtree(checkpoint)
+
+
+def vocabulary(out: Path) -> Path:
+    if not any(out.glob("dashscope-*.whl")):
+        run("-m", "pip", "download", "--quiet", "--no-deps", "--dest", out, WHEEL)
+    return next(out.glob("dashscope-*.whl"))
+
+
+def run(*arguments: object) -> None:
+    subprocess.run([sys.executable, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,151 @@
+"""Every recorded case of the reference through the command line, stage by stage.
+
+Goldens are read from the folder that FLEMING_REFERENCE names, if it is set, and from `tests/golden`. `prepare.py` has
+made the packages. Tolerances are those of ARCHITECTURE.md's "exact": the same 8-bit pixels, normalised pixels and ids,
+embeddings within 1e-5, logits within 1e-3, and the same greedy ids as long as the reference is sure of them.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MADE = ROOT / "target" / "reference"
+FLEMING = Path(os.environ.get("FLEMING_BINARY", ROOT / "target" / "debug" / "fleming"))
+
+EMBEDDING_TOLERANCE = 1e-5
+LOGIT_TOLERANCE = 1e-3
+
+# The runtime reads any depth, height and width; the reference's script only 32 x 256 x 256.
+MORE_GENERAL = {"npy_badshape"}
+
+
+def recorded() -> list[Path]:
+    """The golden files, each named CHECKPOINT/CASE.json."""
+    reference = os.environ.get("FLEMING_REFERENCE")
+    if reference is None:
+        return []
+    return sorted(Path(reference).glob("goldens/*/*.json"))
+
+
+@pytest.mark.parametrize("path", recorded(), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_case(path: Path, tmp_path: Path) -> None:
+    golden = json.loads(path.read_text())
+    case = golden["case"]
+    arguments = command(case, MADE / "packages" / path.parent.name, tmp_path)
+    result = subprocess.run([FLEMING, *map(str, arguments)], capture_output=True, text=True)
+    if golden.get("error") and case["name"] not in MORE_GENERAL:
+        assert result.returncode == 2, result.stderr
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
+        assert result.stdout == ""
+        return
+    assert result.returncode == 0, result.stderr
+    if case["name"] not in MORE_GENERAL:
+        compare(golden, arrays(path), json.loads(result.stdout), tmp_path / "trace")
+
+
+def command(case: dict, package: Path, scratch: Path) -> list[object]:
+    """The command line that asks what the case asked of the reference's functions."""
+    arguments = ["ask", "--model", package, "--json", "--preprocessing", "reference", "--trace", scratch / "trace"]
+    arguments += ["--question", case["question"], "--max-new-tokens", case["max_new_tokens"]]
+    arguments += ["--prompt", prompt(case, scratch)]
+    for name in case.get("images", []) + [case[key] for key in ("image",) if key in case]:
+        arguments += ["--image", MADE / "inputs" / name]
+    if "video" in case:
+        arguments += ["--video", MADE / "inputs" / case["video"], *sampling(case)]
+    if "npy" in case:
+        arguments += ["--volume", MADE / "inputs" / case["npy"]]
+    if "max_num" in case:
+        arguments += ["--max-tiles", case["max_num"]]
+    if "history" in case:
+        (scratch / "history.json").write_text(json.dumps(case["history"]))
+        arguments += ["--history", scratch / "history.json"]
+    if case.get("ignore_eos"):
+        arguments += ["--ignore-eos"]
+    return arguments
+
+
+def prompt(case: dict, scratch: Path) -> str:
+    # Only the script's own three functions put an instruction before the question.
+    text = case.get("prompt", "reasoning" if case["mode"] in ("image", "video", "npy") else None)
+    if text in (None, "reasoning"):
+        return "direct" if text is None else text
+    (scratch / "prompt.txt").write_text(text)
+    return f"@{scratch / 'prompt.txt'}"
+
+
+def sampling(case: dict) -> list[object]:
+    options: list[object] = []
+    if "video_duration" in case:
+        options += ["--seconds", case["video_duration"]]
+    else:
+        options += ["--frames", case.get("num_segments", 32)]
+    if case.get("bound"):
+        options += ["--start", case["bound"][0], "--end", case["bound"][1]]
+    return options
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    stored = path.with_suffix(".npz")
+    return dict(np.load(stored)) if stored.exists() else {}
+
+
+def compare(golden: dict, stored: dict[str, np.ndarray], reply: dict, folder: Path) -> None:
+    trace = json.loads((folder / "trace.json").read_text())
+    assert trace["prompt"] == golden["query_tagged"]
+    compare_frames(golden, trace)
+    compare_pixels(golden, stored, trace, folder)
+    ids = np.load(folder / "input_ids.npy")
+    assert len(ids) == golden["input_ids"]["n"]
+    assert hashlib.sha256(ids.astype("<i4").tobytes()).hexdigest() == golden["input_ids"]["sha256_i32"]
+    compare_embeddings(stored, np.load(folder / "image_embeds.npy"))
+    logits = np.load(folder / "first_logits.npy")
+    top = golden["first_logits"]
+    np.testing.assert_allclose(logits[top["top50_ids"]], top["top50"], atol=LOGIT_TOLERANCE, rtol=0)
+    if "first_logits_every_499" in stored:
+        np.testing.assert_allclose(logits[::499], stored["first_logits_every_499"], atol=LOGIT_TOLERANCE, rtol=0)
+    compare_reply(golden["generated"], reply)
+
+
+def compare_frames(golden: dict, trace: dict) -> None:
+    if "video" in golden:
+        assert trace["frame_indices"] == golden["video"]["frame_indices"]
+    if "npy" in golden:
+        assert trace["slice_indices"] == golden["npy"]["indices"]
+    if "tiling" in golden:
+        assert trace["tiles"] == [golden["tiling"]["n_tiles"]]
+
+
+def compare_pixels(golden: dict, stored: dict[str, np.ndarray], trace: dict, folder: Path) -> None:
+    if not golden.get("pixel_values"):
+        return
+    pixels = np.load(folder / "pixel_values.npy")
+    wanted = golden["pixel_values"]
+    assert list(pixels.shape) == wanted["shape"]
+    assert trace["sha256"]["pixels_u8"] == wanted["sha256_u8_nchw"]
+    if "sha256_f32" in wanted:
+        assert hashlib.sha256(pixels.astype("<f4").tobytes()).hexdigest() == wanted["sha256_f32"]
+
+
+def compare_embeddings(stored: dict[str, np.ndarray], embeddings: np.ndarray) -> None:
+    if "image_embeds" in stored:
+        np.testing.assert_allclose(embeddings, stored["image_embeds"], atol=EMBEDDING_TOLERANCE, rtol=0)
+    if "image_embeds_rows" in stored:
+        rows = stored["image_embeds_rows"]
+        wanted = embeddings[: len(rows)][:, stored["image_embeds_row_index"]]
+        np.testing.assert_allclose(wanted, rows, atol=EMBEDDING_TOLERANCE, rtol=0)
+
+
+def compare_reply(wanted: dict, reply: dict) -> None:
+    unsure = [step for step, margin in enumerate(wanted["margin"]) if margin < 2 * LOGIT_TOLERANCE]
+    sure = unsure[0] if unsure else len(wanted["ids"])
+    assert reply["completion_ids"][:sure] == wanted["ids"][:sure]
+    if reply["completion_ids"] == wanted["ids"]:
+        assert reply["text"] == wanted["text"]
+        assert reply["finish"] == wanted["finish"]
