@@ -1,0 +1,101 @@
+"""Turns an InternVL3 checkpoint (Fleming-VL) into a package that the ``fleming`` runtime opens.
+
+    read -> build -> place -> write, and optionally verify (``fleming_export.parity``)
+
+Nothing is traced and torch is not needed: the graphs are constructed, and the weights stream from the
+checkpoint into the package a block at a time, so that the memory needed does not depend on the model's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx_ir
+from tqdm import tqdm
+
+from .arch.internvl import decoder_graph, vision_graph
+from .checkpoint import Checkpoint, open_checkpoint
+from .config import ModelConfig, read_config, read_preprocessor
+from .contract import TOKENIZER_FILE
+from .errors import ExportError
+from .nn import GraphBuilder
+from .package import SCHEMA, check_space, check_target, file_json, model_json, source_json, staged, versions
+from .package import write_manifest as _write_manifest
+from .tokenizer import Tokenizer, encode_json, read_tokenizer
+from .weights import check_claims, write_parameters
+
+__version__ = "0.1.0"
+__all__ = ["ExportError", "export"]
+
+TARGETS = ("cpu",)
+PRECISIONS = ("f32",)
+
+
+def export(
+    checkpoint: str, out: Path, *, target: str = "cpu", precision: str = "f32", force: bool = False
+) -> Path:
+    """Exports a checkpoint (a folder or a hub id) to the package ``out``; an error says why not."""
+    for thing, value, known in (("target", target, TARGETS), ("precision", precision, PRECISIONS)):
+        if value not in known:
+            raise ExportError(thing, " or ".join(known), value)
+    check_target(out, force=force)
+    source = open_checkpoint(checkpoint)
+    content = source.json("config.json")
+    config = read_config(content)
+    normalization = read_preprocessor(source.json("preprocessor_config.json"), config.vision.image_size)
+    tokenizer = read_tokenizer(source)
+    if tokenizer.size > config.language.vocabulary:
+        wanted = f"at least {tokenizer.size}, the size of the tokenizer"
+        raise ExportError("config.json.llm_config.vocab_size", wanted, config.language.vocabulary)
+    graphs = {"vision": vision_graph(config), "decoder": decoder_graph(config)}
+    check_claims(source, list(graphs.values()), config)
+    manifest = {
+        "schema": SCHEMA,
+        "name": source.name,
+        "exporter": {"version": __version__, "libraries": versions()},
+        "source": None,  # filled while writing, as are the files
+        "target": target,
+        "precision": precision,
+        "files": {},
+        "graphs": {name: graph.spec.as_json() for name, graph in graphs.items()},
+        **model_json(config, normalization),
+        "tokens": tokenizer.ids_json(config.language.vocabulary),
+        "parity": None,
+    }
+    with staged(out, force=force) as folder:
+        check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))
+        _write(folder, (source, content), list(graphs.values()), tokenizer, manifest)
+    return out
+
+
+def _write(
+    folder: Path,
+    source: tuple[Checkpoint, dict],
+    graphs: Sequence[GraphBuilder],
+    tokenizer: Tokenizer,
+    manifest: dict,
+) -> None:
+    checkpoint, content = source
+    (folder / TOKENIZER_FILE).write_bytes(encode_json(tokenizer))
+    files = manifest["files"]
+    for graph in graphs:
+        onnx_ir.save(graph.model(__version__), folder / graph.spec.file)
+        files[graph.spec.file] = file_json(folder / graph.spec.file)
+        with _bar(graph.data_bytes(), f"writing {graph.spec.data_file}") as bar:
+            size, digest = write_parameters(graph, checkpoint, folder / graph.spec.data_file, bar.update)
+        files[graph.spec.data_file] = {"bytes": size, "sha256": digest}
+    files[TOKENIZER_FILE] = file_json(folder / TOKENIZER_FILE)
+    with _bar(sum(path.stat().st_size for path in checkpoint.source_files()), "digesting the source") as bar:
+        manifest["source"] = source_json(checkpoint, content, bar.update)
+    _write_manifest(folder, manifest)
+
+
+def _bar(total: int, what: str) -> tqdm:
+    """A bar with an estimate on standard error; nothing where that is not a terminal."""
+    return tqdm(total=total, desc=what, unit="B", unit_scale=True, disable=None, leave=False)
+
+
+def config_of(checkpoint: Checkpoint) -> ModelConfig:
+    """The checked configuration of an open checkpoint."""
+    return read_config(checkpoint.json("config.json"))

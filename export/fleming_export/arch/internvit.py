@@ -1,0 +1,77 @@
+"""InternViT, the 300M and the 6B tower: pixels to one vector per patch."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from ..config import VisionConfig
+from ..nn import CONTRIB, GraphBuilder, gelu, layer_norm, linear, linear_without_bias, rms_norm
+
+PREFIX = "vision_model."
+
+
+def vision_tower(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.Value:
+    """[tiles, 3, S, S] -> [tiles, grid * grid, C], rows of patches from the top left, no class token."""
+    patches, width = config.grid**2, config.hidden
+    x = _embeddings(g, pixels, config)  # [tiles, 1 + patches, C]
+    x = g.op("Reshape", f"{PREFIX}embeddings.rows", x, g.ints(-1, width))  # [tiles * (1 + patches), C]
+    for layer in range(config.layers):
+        x = _block(g, x, f"{PREFIX}encoder.layers.{layer}.", config)
+    x = g.op("Reshape", f"{PREFIX}tiles", x, g.ints(-1, 1 + patches, width))
+    bounds = g.ints(1), g.ints(1 + patches), g.ints(1)
+    return g.op("Slice", f"{PREFIX}drop_class_token", x, *bounds)  # from 1 to 1 + patches of axis 1
+
+
+def _embeddings(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.Value:
+    """[tiles, 3, S, S] -> [tiles, 1 + patches, C]: class token first, position table added to all."""
+    name, width, side = f"{PREFIX}embeddings.", config.hidden, config.patch_size
+    patches = config.grid**2
+    weight = g.parameter(f"{name}patch_embedding.weight", width, 3, side, side)
+    bias = g.parameter(f"{name}patch_embedding.bias", width)
+    kernel = {"kernel_shape": [side, side], "strides": [side, side]}
+    x = g.op("Conv", f"{name}patch_embedding", pixels, weight, bias, **kernel)  # [tiles, C, grid, grid]
+    x = g.op("Reshape", f"{name}flatten", x, g.ints(0, width, patches))  # [tiles, C, patches]
+    x = g.op("Transpose", f"{name}transpose", x, perm=[0, 2, 1])  # [tiles, patches, C]
+    tiles = g.op("Shape", f"{name}tiles", pixels, start=0, end=1)
+    shape = g.op("Concat", f"{name}class_shape", tiles, g.ints(1, width), axis=0)
+    class_token = g.op(
+        "Expand", f"{name}class_token", g.parameter(f"{name}class_embedding", 1, 1, width), shape
+    )
+    x = g.op("Concat", f"{name}concat", class_token, x, axis=1)
+    return g.op(
+        "Add", f"{name}add_position", x, g.parameter(f"{name}position_embedding", 1, 1 + patches, width)
+    )
+
+
+def _block(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.Value:
+    """Pre-norm block with layer scales: [rows, C] -> [rows, C]."""
+    norm = layer_norm if config.norm == "layer_norm" else rms_norm
+    width, inner = config.hidden, config.intermediate
+    y = norm(g, x, f"{name}norm1", width, config.epsilon)
+    y = _attention(g, y, f"{name}attn.", config)
+    x = _add_scaled(g, x, y, g.parameter(f"{name}ls1", width))
+    y = norm(g, x, f"{name}norm2", width, config.epsilon)
+    y = linear(g, y, f"{name}mlp.fc1", width, inner)
+    y = linear(g, gelu(g, y, f"{name}mlp.act"), f"{name}mlp.fc2", inner, width)
+    return _add_scaled(g, x, y, g.parameter(f"{name}ls2", width))
+
+
+def _add_scaled(g: GraphBuilder, x: ir.Value, y: ir.Value, scale: ir.Value) -> ir.Value:
+    """``x + scale * y``: [rows, C] -> [rows, C]."""
+    return g.op("Add", f"{scale.name}.add", x, g.op("Mul", f"{scale.name}.mul", y, scale))
+
+
+def _attention(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.Value:
+    """All patches of a tile see one another: [rows, C] -> [rows, C]."""
+    width, tokens = config.hidden, 1 + config.grid**2
+    project = linear if config.qkv_bias else linear_without_bias
+    qkv = project(g, x, f"{name}qkv", width, 3 * width)
+    qkv = g.op("Reshape", f"{name}tiles", qkv, g.ints(-1, tokens, 3 * width))
+    parts = [f"{name}q", f"{name}k", f"{name}v"]
+    q, k, v = g.multi("Split", f"{name}split", [qkv], parts, {"axis": -1, "num_outputs": 3})
+    if config.qk_norm:  # over all heads together, before the split into heads
+        q = rms_norm(g, q, f"{name}q_norm", width, config.epsilon)
+        k = rms_norm(g, k, f"{name}k_norm", width, config.epsilon)
+    y = g.op(f"{CONTRIB}::MultiHeadAttention", f"{name}attention", q, k, v, num_heads=config.heads)
+    y = g.op("Reshape", f"{name}rows", y, g.ints(-1, width))
+    return linear(g, y, f"{name}proj", width, width)

@@ -1,0 +1,16 @@
+"""The one error the exporter raises on purpose."""
+
+from __future__ import annotations
+
+
+class ExportError(Exception):
+    """What could not be exported: the thing, what was wanted of it, what was got, and what to do about it."""
+
+    def __init__(self, thing: str, wanted: object, got: object, hint: str = "") -> None:
+        self.thing = str(thing)
+        self.wanted = str(wanted)
+        self.got = str(got)
+        self.hint = hint
+        super().__init__(
+            f"{self.thing}: wanted {self.wanted}, got {self.got}" + (f" ({hint})" if hint else "")
+        )

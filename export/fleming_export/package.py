@@ -1,0 +1,128 @@
+"""The package on disk: written aside, described in ``fleming.json``, and put in place with one rename."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from .checkpoint import Checkpoint, free_bytes, sha256_of
+from .config import ModelConfig, Normalization
+from .contract import MANIFEST_FILE
+from .errors import ExportError
+from .prompt import MAX_NEW_TOKENS, prompt_pieces
+
+SCHEMA = 1
+LIBRARIES = ("numpy", "onnx", "onnx-ir", "tokenizers")
+#: Room for graphs, tokenizer and manifest beside the weights.
+SPARE_BYTES = 64 << 20
+
+
+@contextlib.contextmanager
+def staged(out: Path, *, force: bool) -> Iterator[Path]:
+    """A folder beside ``out`` that becomes ``out`` when the block ends well, and disappears otherwise."""
+    check_target(out, force=force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f"{out.name}.partial-{secrets.token_hex(4)}")
+    aside.mkdir()
+    try:
+        yield aside
+        _replace(out, aside)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def check_target(out: Path, *, force: bool) -> None:
+    """Refuses a path that holds anything, unless it is a package and may be replaced."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if not force:
+        raise ExportError(
+            str(out), "a path that does not exist", "something is there", "--force replaces a package"
+        )
+    if not (out / MANIFEST_FILE).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise ExportError(
+            str(out), "a package or an empty folder to replace", "something else", "remove it yourself"
+        )
+
+
+def _replace(out: Path, aside: Path) -> None:
+    if not out.exists():
+        aside.rename(out)
+        return
+    old = out.with_name(f"{out.name}.partial-old-{secrets.token_hex(4)}")
+    out.rename(old)
+    aside.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Before the first byte is written, not after the disk is full."""
+    free = free_bytes(folder)
+    if free < needed + SPARE_BYTES:
+        raise ExportError(
+            str(folder), f"{(needed + SPARE_BYTES) / 1e9:.1f} GB of free space", f"{free / 1e9:.1f} GB"
+        )
+
+
+def versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
+    """Installed versions of libraries, under the names they are imported by."""
+    return {name.replace("-", "_"): importlib.metadata.version(name) for name in names}
+
+
+def model_json(config: ModelConfig, normalization: Normalization) -> dict:
+    """The objects of ``fleming.json`` that follow from the configuration alone."""
+    language = config.language
+    return {
+        "vision": {
+            "image_size": config.vision.image_size,
+            "patch_size": config.vision.patch_size,
+            "tokens_per_tile": config.tokens_per_tile,
+            "hidden_size": language.hidden,
+            "tiling": {
+                "min_tiles": config.min_tiles,
+                "max_tiles": config.max_tiles,
+                "thumbnail": config.thumbnail,
+            },
+        },
+        "normalization": {
+            "rescale": normalization.rescale,
+            "mean": list(normalization.mean),
+            "std": list(normalization.std),
+            "resample": "bicubic",
+        },
+        "prompt": prompt_pieces(config),
+        "generation": {"max_new_tokens": MAX_NEW_TOKENS},
+        "kv": {
+            "layers": language.layers,
+            "heads": language.kv_heads,
+            "head_dim": language.head_dim,
+            "dtype": "float32",
+        },
+        "max_positions": language.max_positions,
+    }
+
+
+def source_json(checkpoint: Checkpoint, config: dict, progress) -> dict:
+    """Where the package comes from: every file that was read, by digest."""
+    files = {path.name: sha256_of(path, progress) for path in checkpoint.source_files()}
+    architecture = config["architectures"][0]
+    return {"checkpoint": checkpoint.given, "architecture": architecture, "files": files, "config": config}
+
+
+def file_json(path: Path) -> dict:
+    """Length and digest of a small file."""
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    """Writes ``fleming.json`` as a whole or not at all."""
+    aside = folder / f"{MANIFEST_FILE}.partial-{secrets.token_hex(4)}"
+    aside.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(aside, folder / MANIFEST_FILE)

@@ -1,0 +1,91 @@
+"""Placing the checkpoint's tensors: every one claimed, every parameter filled, streamed into aligned files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .checkpoint import Checkpoint
+from .config import ModelConfig
+from .errors import ExportError
+from .nn import ALIGNMENT, GraphBuilder, Parameter
+
+EMBEDDING = "language_model.model.embed_tokens.weight"
+HEAD = "language_model.lm_head.weight"
+
+
+def check_claims(checkpoint: Checkpoint, graphs: Sequence[GraphBuilder], config: ModelConfig) -> None:
+    """Compares what the graphs need with what the checkpoint has, before anything is written."""
+    claimed: set[str] = set()
+    for graph in graphs:
+        for parameter in graph.parameters.values():
+            for source in parameter.sources:
+                stored = checkpoint.tensors.get(source.name)
+                if stored is None:
+                    raise ExportError(
+                        source.name, f"a tensor {list(source.shape)}", "no such tensor in the checkpoint"
+                    )
+                if stored.shape != source.shape:
+                    raise ExportError(source.name, f"shape {list(source.shape)}", list(stored.shape))
+                claimed.add(source.name)
+    if config.language.tied and HEAD in checkpoint.tensors:
+        _check_tied(checkpoint)
+        claimed.add(HEAD)
+    unclaimed = sorted(checkpoint.tensors.keys() - claimed)
+    if unclaimed:
+        more = f" and {len(unclaimed) - 1} more" if len(unclaimed) > 1 else ""
+        hint = (
+            "is tie_word_embeddings in config.json right?"
+            if HEAD in unclaimed
+            else "the model is not a plain InternVL3"
+        )
+        raise ExportError(unclaimed[0] + more, "a place in a graph", "none", hint)
+
+
+def _check_tied(checkpoint: Checkpoint) -> None:
+    """A tied checkpoint may store the head as well, if it is the embedding."""
+    shapes = [checkpoint.tensors[name].shape for name in (EMBEDDING, HEAD)]
+    if shapes[0] == shapes[1]:
+        pairs = zip(checkpoint.blocks(EMBEDDING), checkpoint.blocks(HEAD), strict=True)
+        if all(np.array_equal(a, b) for a, b in pairs):
+            return
+    raise ExportError(HEAD, f"the same values as {EMBEDDING}, as tie_word_embeddings says", "other values")
+
+
+def write_parameters(
+    graph: GraphBuilder, checkpoint: Checkpoint, path: Path, progress: Callable[[int], object]
+) -> tuple[int, str]:
+    """Streams the parameters of a graph, each at a multiple of ``ALIGNMENT``; returns bytes and SHA-256."""
+    digest = hashlib.sha256()
+    written = 0
+    with path.open("wb", buffering=0) as file:
+        for parameter in graph.parameters.values():
+            padding = bytes(-written % ALIGNMENT)
+            _append(file, digest, padding)
+            written += len(padding)
+            for values in _values(parameter, checkpoint):
+                block = memoryview(np.ascontiguousarray(values, "<f4")).cast("B")
+                _append(file, digest, block)
+                written += len(block)
+                progress(len(block))
+    return written, digest.hexdigest()
+
+
+def _append(file, digest, block: memoryview | bytes) -> None:
+    digest.update(block)
+    view = memoryview(block)
+    while view:  # one write call moves at most 2 GiB
+        view = view[file.write(view) :]
+
+
+def _values(parameter: Parameter, checkpoint: Checkpoint) -> Iterator[np.ndarray]:
+    if parameter.computed:
+        values = parameter.computed()
+        if values.shape != parameter.shape or values.dtype != np.float32:
+            raise ValueError(f"{parameter.name}: computed {values.dtype} {values.shape}")
+        yield values.reshape(-1)
+    for source in parameter.sources:
+        yield from checkpoint.blocks(source.name)
