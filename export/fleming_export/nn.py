@@ -1,8 +1,8 @@
 """A graph under construction, and the layers both towers share.
 
 Activations are two-dimensional, ``[rows, width]``, wherever no operator needs more: a linear layer is then
-one Gemm with the weight as the checkpoint stores it (``[out, in]``), which on CPU is the fastest form measured
-and leaves nothing to transpose.
+one Gemm with the weight as the checkpoint stores it (``[out, in]``), on CPU the fastest form measured,
+with nothing to transpose.
 """
 
 from __future__ import annotations

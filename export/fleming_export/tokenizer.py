@@ -1,8 +1,8 @@
 """tokenizer.json from the slow Qwen2 tokenizer's files, with the same ids.
 
 The slow tokenizer skips in decoded text only the tokens its configuration calls special (end, padding, unknown
-and ``additional_special_tokens``); the ``special`` flag of an added token says something else. The flags written
-here follow the first, so that a fast tokenizer drops exactly what the slow one drops.
+and ``additional_special_tokens``); an added token's ``special`` flag says something else. The flags written here
+follow the first, so that a fast tokenizer drops exactly what the slow one drops.
 """
 
 from __future__ import annotations
@@ -195,9 +195,17 @@ def _content(base: dict[str, int], merges: list[list[str]], added: dict[str, dic
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     split = {"type": "Split", "pattern": {"Regex": PATTERN}, "behavior": "Isolated", "invert": False}
     model = {
-        "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
-        "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "vocab": base, "merges": merges,
-    }  # fmt: skip
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": "",
+        "end_of_word_suffix": "",
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": base,
+        "merges": merges,
+    }
     return {
         "version": "1.0",
         "truncation": None,

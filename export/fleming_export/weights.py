@@ -1,4 +1,4 @@
-"""Placing the checkpoint's tensors: every one claimed, every parameter filled, streamed into aligned files."""
+"""Placing the checkpoint's tensors: each claimed, every parameter filled, streamed into aligned files."""
 
 from __future__ import annotations
 
