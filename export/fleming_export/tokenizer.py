@@ -1,8 +1,8 @@
 """tokenizer.json from the slow Qwen2 tokenizer's files, with the same ids.
 
-The slow tokenizer skips in decoded text only the tokens its configuration calls special (end, padding, unknown
-and ``additional_special_tokens``); an added token's ``special`` flag says something else. The flags written here
-follow the first, so that a fast tokenizer drops exactly what the slow one drops.
+In decoded text the slow tokenizer skips only what its configuration calls special: end, padding, unknown
+and ``additional_special_tokens``. An added token's own ``special`` flag says something else. The flags
+written here follow the first, so that a fast tokenizer drops exactly what the slow one drops.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""Arguments of ``python -m fleming_export.synthetic``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..errors import ExportError
+from .checkpoint import Options, write_checkpoint
+from .inputs import write_inputs
+from .sizes import SIZES
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; the exit code is 0 if it succeeded."""
+    options = _parser().parse_args(arguments)
+    out = Path(options.out)
+    try:
+        if options.what == "inputs":
+            written = write_inputs(out)
+            print("\n".join(map(str, written)))
+            if out / "clip.mp4" not in written:
+                print("no clip.mp4: the ffmpeg program is not installed", file=sys.stderr)
+            return 0
+        if out.exists():
+            raise ExportError(str(out), "a path that does not exist", "something is there")
+        write_checkpoint(options.what, out, _options(options))
+        print(out)
+        return 0
+    except ExportError as error:
+        print(f"fleming_export.synthetic: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"fleming_export.synthetic: {error.filename}: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _options(options: argparse.Namespace) -> Options:
+    return Options(
+        seed=options.seed,
+        tokenizer=options.tokenizer,
+        tied=options.tied,
+        patch_size=options.patch_size,
+        language_layers=options.language_layers,
+        shard_bytes=options.shard_bytes,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fleming_export.synthetic", description=__doc__)
+    defaults = Options()
+    parser.add_argument("what", choices=[*SIZES, "inputs"], help="size of a checkpoint, or inputs")
+    parser.add_argument("out", help="the folder to make")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--tokenizer", default=defaults.tokenizer, help="small, or a folder with vocab.json")
+    parser.add_argument("--tied", action="store_true", help="share the embedding with the head")
+    parser.add_argument(
+        "--patch-size", type=int, default=defaults.patch_size, help="28 makes 64 tokens of a tile"
+    )
+    parser.add_argument(
+        "--language-layers", type=int, help="layers of the language model, if not the size's own"
+    )
+    parser.add_argument("--shard-bytes", type=int, default=defaults.shard_bytes)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

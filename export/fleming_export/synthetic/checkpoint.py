@@ -1,0 +1,197 @@
+"""A random-weight checkpoint, a pure function of its configuration and a seed, written a block at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .sizes import PREPROCESSOR, config_json
+from .tokenizer import special_ids, write_tokenizer
+
+BLOCK_VALUES = 1 << 22
+SHARD_BYTES = 5_000_000_000
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A tensor to draw: normal values around a mean."""
+
+    name: str
+    shape: tuple[int, ...]
+    deviation: float
+    mean: float = 0.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be chosen beside the size."""
+
+    seed: int = 0
+    tokenizer: str = "small"  # or a folder with vocab.json and merges.txt
+    tied: bool = False
+    patch_size: int = 14
+    language_layers: int | None = None  # fewer layers at full width, to measure on a small disk
+    shard_bytes: int = SHARD_BYTES
+
+
+def write_checkpoint(size: str, out: Path, options: Options) -> None:
+    """Writes config, tokenizer and weights into the folder ``out``, which is made."""
+    out.mkdir(parents=True)
+    vocabulary = write_tokenizer(out, options.tokenizer)
+    config = config_json(size, vocabulary)
+    config["tie_word_embeddings"] = config["llm_config"]["tie_word_embeddings"] = options.tied
+    config["vision_config"]["patch_size"] = options.patch_size
+    if options.language_layers:
+        config["llm_config"]["num_hidden_layers"] = options.language_layers
+    dump(out / "config.json", config)
+    dump(out / "preprocessor_config.json", PREPROCESSOR)
+    stop = special_ids(vocabulary)["<|im_end|>"]
+    write_weights(out, plan(config), stop, options)
+
+
+def dump(path: Path, content: dict) -> None:
+    """Writes a JSON file."""
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def plan(config: dict) -> list[Drawn]:
+    """Every tensor of the original layout, in order."""
+    return _vision(config["vision_config"]) + _projector(config) + _language(config["llm_config"])
+
+
+def _linear(name: str, outputs: int, inputs: int, bias: float | None = None) -> list[Drawn]:
+    """Deviation 1 / sqrt(inputs) keeps the scale of what goes through."""
+    drawn = [Drawn(f"{name}.weight", (outputs, inputs), inputs**-0.5)]
+    return drawn + ([Drawn(f"{name}.bias", (outputs,), bias)] if bias else [])
+
+
+def _norm(name: str, width: int, *, bias: bool) -> list[Drawn]:
+    drawn = [Drawn(f"{name}.weight", (width,), 0.2, 1.0)]
+    return drawn + ([Drawn(f"{name}.bias", (width,), 0.1)] if bias else [])
+
+
+def _vision(vision: dict) -> list[Drawn]:
+    width, inner, side = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
+    positions = (vision["image_size"] // side) ** 2 + 1
+    name, bias = "vision_model.embeddings.", vision["norm_type"] == "layer_norm"
+    drawn = [
+        Drawn(f"{name}class_embedding", (1, 1, width), 0.5),
+        Drawn(f"{name}patch_embedding.weight", (width, 3, side, side), (3 * side * side) ** -0.5),
+        Drawn(f"{name}patch_embedding.bias", (width,), 0.1),
+        Drawn(f"{name}position_embedding", (1, positions, width), 0.4),
+    ]
+    for layer in range(vision["num_hidden_layers"]):
+        name = f"vision_model.encoder.layers.{layer}."
+        drawn += _norm(f"{name}norm1", width, bias=bias) + _norm(f"{name}norm2", width, bias=bias)
+        drawn += _linear(f"{name}attn.qkv", 3 * width, width, 0.2 if vision["qkv_bias"] else None)
+        if vision["qk_normalization"]:
+            drawn += _norm(f"{name}attn.q_norm", width, bias=False) + _norm(
+                f"{name}attn.k_norm", width, bias=False
+            )
+        drawn += _linear(f"{name}attn.proj", width, width, 0.1)
+        drawn += _linear(f"{name}mlp.fc1", inner, width, 0.1) + _linear(f"{name}mlp.fc2", width, inner, 0.1)
+        drawn += [Drawn(f"{name}{scale}", (width,), 0.2, 0.4) for scale in ("ls1", "ls2")]
+    return drawn
+
+
+def _projector(config: dict) -> list[Drawn]:
+    wide = round(1 / config["downsample_ratio"]) ** 2 * config["vision_config"]["hidden_size"]
+    hidden = config["llm_config"]["hidden_size"]
+    return [
+        *_norm("mlp1.0", wide, bias=True),
+        *_linear("mlp1.1", hidden, wide, 0.1),
+        *_linear("mlp1.3", hidden, hidden, 0.1),
+    ]
+
+
+def _language(language: dict) -> list[Drawn]:
+    hidden, inner = language["hidden_size"], language["intermediate_size"]
+    rows = hidden * language["num_key_value_heads"] // language["num_attention_heads"]
+    drawn = [Drawn("language_model.model.embed_tokens.weight", (language["vocab_size"], hidden), 0.5)]
+    for layer in range(language["num_hidden_layers"]):
+        name = f"language_model.model.layers.{layer}."
+        drawn += _linear(f"{name}self_attn.q_proj", hidden, hidden, 0.3)
+        drawn += _linear(f"{name}self_attn.k_proj", rows, hidden, 0.3)
+        drawn += _linear(f"{name}self_attn.v_proj", rows, hidden, 0.1)
+        drawn += _linear(f"{name}self_attn.o_proj", hidden, hidden)
+        drawn += _linear(f"{name}mlp.gate_proj", inner, hidden) + _linear(f"{name}mlp.up_proj", inner, hidden)
+        drawn += _linear(f"{name}mlp.down_proj", hidden, inner)
+        drawn += _norm(f"{name}input_layernorm", hidden, bias=False)
+        drawn += _norm(f"{name}post_attention_layernorm", hidden, bias=False)
+    drawn += _norm("language_model.model.norm", hidden, bias=False)
+    if not language["tie_word_embeddings"]:
+        drawn.append(
+            Drawn("language_model.lm_head.weight", (language["vocab_size"], hidden), 2.5 * hidden**-0.5)
+        )
+    return drawn
+
+
+def write_weights(out: Path, tensors: list[Drawn], stop: int, options: Options) -> None:
+    """One file, or shards and an index where they would exceed ``options.shard_bytes``; bfloat16."""
+    shards: list[list[Drawn]] = [[]]
+    for tensor in tensors:
+        if shards[-1] and sum(map(_bytes, shards[-1])) + _bytes(tensor) > options.shard_bytes:
+            shards.append([])
+        shards[-1].append(tensor)
+    count = len(shards)
+    names = [f"model-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
+    names = ["model.safetensors"] if count == 1 else names
+    total = sum(map(_bytes, tensors))
+    with tqdm(total=total, desc="drawing weights", unit="B", unit_scale=True, disable=None) as bar:
+        for name, shard in zip(names, shards, strict=True):
+            with (out / name).open("wb") as file:
+                file.write(_header(shard))
+                for tensor in shard:
+                    for block in _blocks(tensor, options.seed, stop):
+                        bar.update(file.write(block.tobytes()))
+    if count > 1:
+        places = {t.name: name for name, shard in zip(names, shards, strict=True) for t in shard}
+        dump(out / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": places})
+
+
+def _bytes(tensor: Drawn) -> int:
+    return 2 * math.prod(tensor.shape)
+
+
+def _header(shard: list[Drawn]) -> bytes:
+    entries, offset = {}, 0
+    for tensor in shard:
+        end = offset + _bytes(tensor)
+        entries[tensor.name] = {"dtype": "BF16", "shape": tensor.shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps({"__metadata__": {"format": "pt"}, **entries}).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _blocks(tensor: Drawn, seed: int, stop: int) -> Iterator[np.ndarray]:
+    """The tensor as bfloat16 bit patterns, a block at a time; each block has its own place in the stream."""
+    key = int.from_bytes(hashlib.sha256(f"fleming {seed} {tensor.name}".encode()).digest()[:16], "little")
+    values = math.prod(tensor.shape)
+    for number, start in enumerate(range(0, values, BLOCK_VALUES)):
+        generator = np.random.Generator(np.random.Philox(key=key, counter=number << 64))
+        block = generator.standard_normal(min(BLOCK_VALUES, values - start), dtype=np.float32)
+        block = block * np.float32(tensor.deviation) + np.float32(tensor.mean)
+        if tensor.name.endswith("lm_head.weight"):
+            _favour_stop(block, start, tensor.shape[1], stop)
+        yield to_bfloat16(block)
+
+
+def _favour_stop(block: np.ndarray, start: int, width: int, stop: int) -> None:
+    """Enlarges the head's row of the end token in place, so that some answers end before the limit."""
+    first, last = max(stop * width, start), min((stop + 1) * width, start + len(block))
+    if first < last:
+        block[first - start : last - start] *= np.float32(1.4)
+
+
+def to_bfloat16(values: np.ndarray) -> np.ndarray:
+    """Bit patterns of finite float32 values rounded to nearest, ties to even."""
+    bits = values.view(np.uint32)
+    return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype("<u2")
