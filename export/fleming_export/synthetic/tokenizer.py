@@ -20,7 +20,7 @@ PLAIN = """
 <tool_call> </tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> <|repo_name|>
 <|file_sep|>
 """.split()
-#: Flagged special in the files, yet kept in decoded text, because additional_special_tokens does not list them.
+#: Flagged special in the files, yet kept in decoded text: additional_special_tokens does not list them.
 PICTURE = "<img> </img> <IMG_CONTEXT> <quad> </quad> <ref> </ref> <box> </box>".split()
 #: At most; training ends earlier, when every word is one token.
 VOCABULARY = 3072

@@ -1,0 +1,190 @@
+"""The graphs in ONNX Runtime against plain numpy, and the operators they are made of."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy_model import NumpyModel
+
+EMBEDDING_TOLERANCE = 1e-5
+LOGIT_TOLERANCE = 1e-3
+CAPACITY = 96
+
+
+class Runtime:
+    """A package in ONNX Runtime, with KV buffers of several slots that past and present share."""
+
+    def __init__(self, package: Path, slots: int = 1) -> None:
+        self.manifest = json.loads((package / "fleming.json").read_text(encoding="utf-8"))
+        self.package = package
+        kv = self.manifest["kv"]
+        shape = (slots, kv["heads"], CAPACITY, kv["head_dim"])
+        # filled with large numbers: a position that must not be read shows
+        self.buffers = {
+            f"{what}.{layer}": np.full(shape, 1e4, np.float32)
+            for layer in range(kv["layers"])
+            for what in ("key", "value")
+        }
+
+    @cached_property
+    def vision(self) -> onnxruntime.InferenceSession:
+        return session(self.package / "vision.onnx")
+
+    @cached_property
+    def decoder(self) -> onnxruntime.InferenceSession:
+        return session(self.package / "decoder.onnx")
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        return self.vision.run(None, {"pixel_values": pixels})[0]
+
+    def step(self, slots: slice, ids: np.ndarray, past: list[int], images: tuple | None = None) -> np.ndarray:
+        """Runs [B, S] ids of the slots, each after its own past; returns [B, V] logits."""
+        hidden = self.manifest["vision"]["hidden_size"]
+        splice, rows = images or (np.full(ids.shape, -1), np.zeros((1, hidden), np.float32))
+        total = np.array(past) + ids.shape[1]
+        feeds = {
+            "input_ids": ids.astype(np.int64),
+            "image_embeds": rows,
+            "splice": splice.astype(np.int64),
+            "seqlens_k": (total - 1).astype(np.int32),
+            "total_sequence_length": np.array(total.max(), np.int32),
+        }
+        binding = self.decoder.io_binding()
+        for name, value in feeds.items():
+            binding.bind_cpu_input(name, value)
+        for name, buffer in self.buffers.items():
+            view = buffer[slots]
+            place = ("cpu", 0, np.float32, view.shape, view.ctypes.data)
+            binding.bind_input(f"past_{name}", *place)
+            binding.bind_output(f"present_{name}", *place)
+        binding.bind_output("logits")
+        self.decoder.run_with_iobinding(binding)
+        return binding.get_outputs()[-1].numpy()
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module")
+def model(exported) -> NumpyModel:
+    return NumpyModel(exported.checkpoint)
+
+
+def random_ids(model: NumpyModel, count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, model.language["vocab_size"], count)
+
+
+def difference(got: np.ndarray, wanted: np.ndarray) -> float:
+    assert got.shape == wanted.shape
+    return float(np.abs(got - wanted).max())
+
+
+def test_embeddings(exported, model):
+    pixels = np.random.default_rng(0).normal(size=(2, 3, 448, 448)).astype(np.float32)
+    got = Runtime(exported.package).embed(pixels)
+    wanted = np.stack([model.embed(tile) for tile in pixels])
+    assert difference(got, wanted) <= EMBEDDING_TOLERANCE
+
+
+@pytest.mark.parametrize("chunk", [64, 7, 1])
+def test_prefill_in_chunks_then_decode(exported, model, chunk):
+    ids = random_ids(model, 40, 1)
+    runtime = Runtime(exported.package)
+    wanted = model.logits(ids.tolist())
+    for start in range(0, 36, chunk):
+        part = ids[None, start : min(start + chunk, 36)]
+        got = runtime.step(slice(0, 1), part, [start])
+    assert difference(got[0], wanted[35]) <= LOGIT_TOLERANCE
+    for position in range(36, 40):
+        got = runtime.step(slice(0, 1), ids[None, position : position + 1], [position])
+        assert difference(got[0], wanted[position]) <= LOGIT_TOLERANCE
+
+
+def test_spliced_rows_replace_embeddings(exported, model):
+    """Rows are taken in the order the map gives, not in the order they stand in."""
+    ids = random_ids(model, 12, 2)
+    rows = np.random.default_rng(3).normal(size=(5, model.language["hidden_size"])).astype(np.float32)
+    splice = np.array([[-1, -1, 3, 0, -1, 4, 4, 1, -1, -1, 2, -1]])
+    got = Runtime(exported.package).step(slice(0, 1), ids[None], [0], (splice, rows))
+    spliced = {place: rows[row] for place, row in enumerate(splice[0]) if row >= 0}
+    assert difference(got[0], model.logits(ids.tolist(), spliced)[-1]) <= LOGIT_TOLERANCE
+
+
+def test_ragged_batch_decode(exported, model):
+    """Three slots filled one by one through views of the shared buffers, then stepped together."""
+    lengths = [5, 23, 11]
+    texts = [random_ids(model, length + 3, 10 + slot) for slot, length in enumerate(lengths)]
+    runtime = Runtime(exported.package, slots=3)
+    wanted = [model.logits(text.tolist()) for text in texts]
+    for slot, length in enumerate(lengths):
+        for start in range(0, length, 8):
+            part = texts[slot][None, start : min(start + 8, length)]
+            got = runtime.step(slice(slot, slot + 1), part, [start])
+        assert difference(got[0], wanted[slot][length - 1]) <= LOGIT_TOLERANCE
+    for step in range(3):
+        past = [length + step for length in lengths]
+        ids = np.array([[texts[slot][past[slot]]] for slot in range(3)])
+        got = runtime.step(slice(0, 3), ids, past)
+        for slot in range(3):
+            assert difference(got[slot], wanted[slot][past[slot]]) <= LOGIT_TOLERANCE
+
+
+def test_sessions_offer_what_the_manifest_promises(exported):
+    kinds = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(int32)": "int32"}
+    for graph in exported.manifest["graphs"].values():
+        opened = session(exported.package / graph["file"])
+        for wanted, got in ((graph["inputs"], opened.get_inputs()), (graph["outputs"], opened.get_outputs())):
+            shown = [{"name": t.name, "dtype": kinds[t.type], "shape": list(t.shape)} for t in got]
+            assert shown == wanted
+
+
+def operators(path: Path) -> set[str]:
+    model = onnx.load(path, load_external_data=False)
+    return {f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.node}
+
+
+def test_operators(exported):
+    """A new operator must be looked up among the kernels of the oldest supported ONNX Runtime first."""
+    vision = set(
+        "Add Concat Conv Expand Gelu Gemm LayerNormalization Mul Reshape Shape Slice Split Transpose".split()
+    )
+    vision |= {"com.microsoft.MultiHeadAttention"}
+    if exported.manifest["source"]["config"]["vision_config"]["norm_type"] == "rms_norm":
+        vision |= {"RMSNormalization"}
+    decoder = set("Concat Gather Gemm GreaterOrEqual Max Mul Reshape RMSNormalization Shape Sigmoid".split())
+    decoder |= {"Unsqueeze", "Where"}
+    decoder |= {"com.microsoft.GroupQueryAttention", "com.microsoft.SkipSimplifiedLayerNormalization"}
+    assert operators(exported.package / "vision.onnx") == vision
+    assert operators(exported.package / "decoder.onnx") == decoder
+
+
+def test_names_are_the_checkpoint_names(exported):
+    names = set()
+    for graph in ("vision.onnx", "decoder.onnx"):
+        model = onnx.load(exported.package / graph, load_external_data=False)
+        names |= {tensor.name for tensor in model.graph.initializer if tensor.external_data}
+    merged = {name for name in names if ".qkv_proj." in name} | {"rotary.cos", "rotary.sin"}
+    stored = set(NumpyModel(exported.checkpoint).w)
+    separate = {name for name in stored if ".self_attn." in name and "o_proj" not in name}
+    assert names - merged == stored - separate
+
+
+def test_head_runs_on_one_position_and_a_tied_head_is_stored_once(exported):
+    model = onnx.load(exported.package / "decoder.onnx", load_external_data=False)
+    head = next(node for node in model.graph.node if node.name == "language_model.lm_head")
+    tied = exported.manifest["source"]["config"]["llm_config"]["tie_word_embeddings"]
+    wanted = "language_model.model.embed_tokens.weight" if tied else "language_model.lm_head.weight"
+    assert head.input[1] == wanted
+    tables = [
+        t.name for t in model.graph.initializer if t.name.endswith(("lm_head.weight", "embed_tokens.weight"))
+    ]
+    assert len(tables) == (1 if tied else 2)
