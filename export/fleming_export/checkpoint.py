@@ -182,10 +182,11 @@ def _shards(folder: Path) -> list[str]:
     weight_map = read_json(folder / INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ExportError(INDEX, "a weight_map", weight_map)
-    shards = sorted(set(weight_map.values()))
-    for shard in shards:
+    for shard in weight_map.values():
         if not isinstance(shard, str) or Path(shard).name != shard:
             raise ExportError(INDEX, "file names in the checkpoint's own folder", shard)
+    shards = sorted(set(weight_map.values()))
+    for shard in shards:
         if not (folder / shard).is_file():
             raise ExportError(
                 shard, f"a shard named by {INDEX}", "no such file", "the download is incomplete"
@@ -247,7 +248,8 @@ def _entry(path: Path, name: str, entry: object) -> StoredTensor:
     try:
         dtype, shape, offsets = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         numbers = [*shape, *offsets]
-        well_formed = len(offsets) == 2 and all(type(n) is int and n >= 0 for n in numbers)
+        well_formed = isinstance(dtype, str) and len(offsets) == 2
+        well_formed = well_formed and all(type(n) is int and n >= 0 for n in numbers)
     except (TypeError, KeyError):
         well_formed = False
     if not well_formed:

@@ -215,7 +215,7 @@ def _language(section: Section) -> LanguageConfig:
     section.optional("partial_rotary_factor", 1.0, 1)
     section.optional("quantization_config", None)
     layer_types = section.content.get("layer_types") or []
-    if set(layer_types) - {"full_attention"}:
+    if not isinstance(layer_types, list) or any(kind != "full_attention" for kind in layer_types):
         raise section.error("layer_types", "only 'full_attention'", layer_types)
     hidden, heads = section.positive("hidden_size"), section.positive("num_attention_heads")
     if section.content.get("head_dim") is None:
@@ -249,9 +249,9 @@ def _rope_scaling(section: Section, language: LanguageConfig) -> None:
     if scaling is None:
         return
     inner = Section(f"{section.where}.rope_scaling", scaling)
-    kinds = {scaling[key] for key in ("type", "rope_type") if key in scaling}
-    if not kinds or kinds - {"dynamic", "default"}:
-        raise inner.error("rope_type", "'dynamic' or 'default'", sorted(map(str, kinds)))
+    kinds = [scaling[key] for key in ("type", "rope_type") if key in scaling]
+    if not kinds or any(kind not in ("dynamic", "default") for kind in kinds):
+        raise inner.error("rope_type", "'dynamic' or 'default'", kinds)
     inner.optional("original_max_position_embeddings", language.max_positions)
     for key in scaling.keys() - {"type", "rope_type", "factor", "original_max_position_embeddings"}:
         raise inner.error(key, "no such key", scaling[key])

@@ -58,7 +58,7 @@ def read_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     settings = _settings(checkpoint)
     ready = checkpoint.optional_json("tokenizer.json")
     if (checkpoint.folder / "vocab.json").is_file() or ready is None:
-        base = checkpoint.json("vocab.json")
+        base = _ids(checkpoint.json("vocab.json"), "vocab.json")
         added = _added_tokens(checkpoint, settings, base)
         content = _content(base, _merges(checkpoint, base), added)
     else:
@@ -120,11 +120,11 @@ def _special_id(token: str, ids: dict[str, int]) -> int:
 
 def _added_tokens(checkpoint: Checkpoint, settings: dict, base: dict[str, int]) -> dict[str, dict]:
     """Text -> entry of tokenizer.json, in order of ids; both files that list them must agree."""
-    listed = checkpoint.optional_json("added_tokens.json") or {}
+    listed = _ids(checkpoint.optional_json("added_tokens.json") or {}, "added_tokens.json")
     entries = {}
     for number, token in (settings.get("added_tokens_decoder") or {}).items():
-        if not number.isdecimal():
-            raise ExportError("tokenizer_config.json.added_tokens_decoder", "ids as keys", number)
+        if not number.isdecimal() or not isinstance(token, dict):
+            raise ExportError("tokenizer_config.json.added_tokens_decoder", "ids and their tokens", number)
         entries[_text(token)] = _entry(_text(token), int(number), token)
     for text, number in listed.items():
         if entries.setdefault(text, _entry(text, number, {}))["id"] != number:
@@ -138,6 +138,15 @@ def _added_tokens(checkpoint: Checkpoint, settings: dict, base: dict[str, int]) 
     if len(set(ids)) != len(ids):
         raise ExportError("added tokens", "an id each", "one id twice")
     return dict(sorted(entries.items(), key=lambda item: item[1]["id"]))
+
+
+def _ids(content: dict, where: str) -> dict[str, int]:
+    """A file of token -> id, checked."""
+    if any(type(number) is not int or number < 0 for number in content.values()):
+        raise ExportError(where, "a number for each token", "something else")
+    if len(set(content.values())) != len(content):
+        raise ExportError(where, "an id for each token", "one id twice")
+    return content
 
 
 def _entry(text: str, number: int, token: dict) -> dict:

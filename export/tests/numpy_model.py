@@ -1,4 +1,4 @@
-"""The model as plain numpy in double precision, from the checkpoint's files alone: what the graphs must agree with.
+"""The model in plain numpy, double precision, from the checkpoint's files alone: what the graphs must match.
 
 It shares no code with the exporter: its own reading of safetensors, its own shapes, its own order of
 operations.
@@ -83,7 +83,7 @@ class NumpyModel:
         return self._linear(_gelu(self._linear(x, "mlp1.1")), "mlp1.3")
 
     def logits(self, ids: list[int], spliced: dict[int, np.ndarray] | None = None) -> np.ndarray:
-        """[N] ids, with rows that replace some positions -> [N, V], all positions at once, without a cache."""
+        """[N] ids, some positions replaced by rows -> [N, V], all positions at once, without a cache."""
         x = self.w["language_model.model.embed_tokens.weight"][ids].copy()
         for position, row in (spliced or {}).items():
             x[position] = row

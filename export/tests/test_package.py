@@ -1,0 +1,178 @@
+"""The package on disk: what fleming.json says is true, and a half-written package never looks complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+
+import onnx
+import pytest
+from conftest import edit_json
+
+import fleming_export
+from fleming_export import ExportError, export
+from fleming_export.package import staged
+
+KEYS = """schema name exporter source target precision files graphs vision normalization tokens prompt
+generation kv max_positions parity""".split()
+
+
+def test_fields(exported):
+    manifest = exported.manifest
+    config = json.loads((exported.checkpoint / "config.json").read_text())
+    assert set(manifest) == set(KEYS)
+    assert (manifest["schema"], manifest["target"], manifest["precision"]) == (1, "cpu", "f32")
+    assert manifest["name"] == manifest["source"]["checkpoint"] == "checkpoint"  # no path
+    assert manifest["source"]["config"] == config
+    assert manifest["exporter"]["version"] == fleming_export.__version__
+    side = 448 // config["vision_config"]["patch_size"] // 2
+    assert manifest["vision"] == {
+        "image_size": 448,
+        "patch_size": config["vision_config"]["patch_size"],
+        "tokens_per_tile": side * side,
+        "hidden_size": config["llm_config"]["hidden_size"],
+        "tiling": {"min_tiles": 1, "max_tiles": 12, "thumbnail": True},
+    }
+    assert manifest["normalization"]["rescale"] == 0.00392156862745098
+    assert manifest["kv"]["layers"] == config["llm_config"]["num_hidden_layers"]
+    assert manifest["max_positions"] == 32768
+    assert manifest["parity"] is None
+    tokens = manifest["tokens"]
+    assert tokens["image_context"] == tokens["image_end"] + 1 == tokens["image_start"] + 2
+    assert tokens["pad"] == tokens["eos"] - 2 == tokens["skip"][0]
+    assert tokens["vocabulary"] == config["llm_config"]["vocab_size"]
+
+
+def test_every_file_is_listed_with_its_digest(exported):
+    listed = exported.manifest["files"]
+    assert {path.name for path in exported.package.iterdir()} == {*listed, "fleming.json"}
+    for name, facts in listed.items():
+        content = (exported.package / name).read_bytes()
+        assert facts == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    sources = exported.manifest["source"]["files"]
+    for path in exported.checkpoint.iterdir():
+        assert sources[path.name] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_external_data_is_aligned_and_without_overlap(exported):
+    for graph in exported.manifest["graphs"].values():
+        end = 0
+        model = onnx.load(exported.package / graph["file"], load_external_data=False)
+        for tensor in model.graph.initializer:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            if not place:
+                continue
+            assert place["location"] == graph["data"][0]
+            offset, length = int(place["offset"]), int(place["length"])
+            assert offset % 4096 == 0
+            assert offset >= end
+            end = offset + length
+        assert end == exported.manifest["files"][graph["data"][0]]["bytes"]
+
+
+def test_the_same_twice(tiny, tmp_path):
+    again = export(str(tiny.checkpoint), tmp_path / "again")
+    for path in tiny.package.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes()
+
+
+def test_system_message_of_the_config(damaged, tmp_path):
+    edit_json(damaged / "config.json", "system_message", "You answer briefly.")
+    package = export(str(damaged), tmp_path / "package")
+    assert json.loads((package / "fleming.json").read_text())["prompt"]["system"] == "You answer briefly."
+
+
+def test_existing_target(plain, tmp_path):
+    out = export(str(plain), tmp_path / "package")
+    with pytest.raises(ExportError, match="--force"):
+        export(str(plain), out)
+    (out / "stale").write_text("")
+    export(str(plain), out, force=True)
+    assert not (out / "stale").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_force_removes_nothing_but_a_package(plain, tmp_path, kind):
+    out = tmp_path / "precious"
+    if kind == "folder":
+        out.mkdir()
+        (out / "thesis.txt").write_text("")
+    elif kind == "file":
+        out.write_text("")
+    else:
+        out.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ExportError, match="remove it yourself"):
+        export(str(plain), out, force=True)
+    assert out.is_symlink() or out.exists()
+
+
+def test_interruption_leaves_nothing_and_keeps_the_old(plain, tmp_path, monkeypatch):
+    out = export(str(plain), tmp_path / "package")
+    before = (out / "fleming.json").read_bytes()
+
+    def interrupt(*_):
+        assert len(list(tmp_path.glob("package.partial-*"))) == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fleming_export.write_parameters", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export(str(plain), out, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    assert (out / "fleming.json").read_bytes() == before
+
+
+def test_a_killed_export_has_no_manifest(plain, tmp_path, monkeypatch):
+    """The manifest is the last file, so that what a kill leaves behind does not open."""
+
+    def killed(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr("fleming_export.source_json", killed)
+    with pytest.raises(SystemExit):
+        export(str(plain), tmp_path / "package")
+    (aside,) = tmp_path.iterdir()
+    assert ".partial-" in aside.name
+    assert (aside / "decoder.onnx.data").exists()
+    assert not (aside / "fleming.json").exists()
+
+
+def test_full_disk_is_noticed_before_writing(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("fleming_export.package.free_bytes", lambda _: 1000)
+    with pytest.raises(ExportError, match="GB of free space"):
+        export(str(plain), tmp_path / "package")
+    assert not list(tmp_path.iterdir())
+
+
+def test_staged_makes_parents(tmp_path):
+    with staged(tmp_path / "a" / "b", force=False) as folder:
+        (folder / "file").write_text("")
+    assert (tmp_path / "a/b/file").exists()
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "fleming_export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_command_line(plain, tmp_path):
+    done = run(plain, tmp_path / "package")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / 'package'}\n", "")
+    done = run(plain, tmp_path / "package")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("fleming_export: ")
+    assert done.stderr.count("\n") == 1
+    done = run(tmp_path / "nothing", tmp_path / "other")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert run(plain, tmp_path / "other", "--target", "toaster").returncode == 2
+
+
+@pytest.mark.parametrize(("key", "value"), [("target", "toaster"), ("precision", "f8")])
+def test_unknown_target_or_precision(plain, tmp_path, key, value):
+    with pytest.raises(ExportError, match=value):
+        export(str(plain), tmp_path / "package", **{key: value})
