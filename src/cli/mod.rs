@@ -53,9 +53,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Levels come from `FLEMING_LOG`, in the syntax of `tracing-subscriber`'s filters; warnings by default.
+/// Levels come from `FLEMING_LOG`, in the syntax of `tracing-subscriber`'s filters. By default there are warnings, and
+/// nothing from ONNX Runtime: what it logs as an error comes back as one.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("FLEMING_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("FLEMING_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ort=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,3 +1,9 @@
 //! Tests through the real doors: the spawned binary and the public API.
+//!
+//! They use the synthetic package and inputs that `make test` writes; the numbers are checked in `tests/reference`.
 
+mod ask;
+mod hostile;
 mod house;
+mod library;
+mod support;

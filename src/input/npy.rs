@@ -1,0 +1,163 @@
+//! Volumes in NumPy's `.npy` format.
+
+mod window;
+
+use std::io::{Read, Seek, SeekFrom};
+
+use ndarray_npy::npy::header::{Header, ReadHeaderError};
+
+use super::{open, unreadable};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
+use crate::request::{Preprocessing, Source, VolumeSampling};
+use window::{ByteOrder, Number};
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+const SHAPES: &str = "an array of shape (depth, height, width) or (1, depth, height, width)";
+
+pub(super) fn is_npy(head: &[u8]) -> Option<&'static str> {
+    head.starts_with(MAGIC).then_some("NumPy array")
+}
+
+/// The chosen slices of an array `(D, H, W)` or `(1, D, H, W)` of any number type, byte order and memory order, each
+/// scaled from its own range to 0..255.
+pub(super) fn read(source: &Source, sampling: VolumeSampling, preprocessing: Preprocessing) -> Result<Study> {
+    let name = source.name();
+    let mut file = open(source)?;
+    let volume = Volume::read_header(source, &mut file)?;
+    let chosen = slices(&name, volume.shape[0], sampling.slices)?;
+    let mut warnings = volume.warnings(chosen.len());
+    let mut frames = Vec::with_capacity(chosen.len());
+    let mut wrapped = Vec::new();
+    for index in chosen {
+        let bytes = volume.read_slice(&mut file, index).map_err(|error| unreadable(source, &error))?;
+        let slice = format!("{name}: slice {index}");
+        let scaled = volume.number.scale(&slice, &bytes, volume.order, preprocessing)?;
+        if scaled.wraps && wrapped.last() != Some(&index) {
+            wrapped.push(index);
+        }
+        let [_, height, width] = volume.shape;
+        let provenance = Provenance::Volume { index, window: scaled.window };
+        frames.push(Frame::new(width as u32, height as u32, PixelMode::Grey, scaled.grey, provenance)?);
+    }
+    warnings.extend(volume.number.warning(&wrapped, preprocessing));
+    Ok(Study { modality: Modality::Volume, source: name, frames, warnings })
+}
+
+/// Where the numbers of a volume are in its file.
+struct Volume {
+    number: Number,
+    order: ByteOrder,
+    fortran: bool,
+    /// Depth, height, width.
+    shape: [usize; 3],
+    /// Offset of the first number in bytes.
+    start: u64,
+}
+
+impl Volume {
+    /// Reads the header and makes sure, before anything is allocated, that the file holds what it promises.
+    fn read_header(source: &Source, file: &mut (impl Read + Seek)) -> Result<Self> {
+        let name = &source.name();
+        let header = Header::from_reader(file).map_err(|error| match error {
+            ReadHeaderError::Io(error) => unreadable(source, &error),
+            ReadHeaderError::Parse(error) => Error::input(name, "a NumPy array", error),
+        })?;
+        let descriptor = header.type_descriptor.as_string().map(String::as_str).unwrap_or("a structure");
+        let (order, number) = Number::of(descriptor).ok_or_else(|| {
+            Error::input(name, "an array of integers or floating-point numbers", format!("type {descriptor}"))
+                .hint("save it as one of int8 to int64, uint8 to uint64, float16 to float64")
+        })?;
+        let shape = match header.shape[..] {
+            [depth, height, width] | [1, depth, height, width] => [depth, height, width],
+            _ => return Err(Error::input(name, SHAPES, format!("shape {:?}", header.shape))),
+        };
+        let sides = [shape[1], shape[2]];
+        if shape.contains(&0) || sides.iter().any(|&side| u32::try_from(side).is_err()) {
+            return Err(Error::input(name, "at least one slice, row and column", format!("shape {shape:?}")));
+        }
+        let start = file.stream_position().map_err(|error| unreadable(source, &error))?;
+        let end = file.seek(SeekFrom::End(0)).map_err(|error| unreadable(source, &error))?;
+        let there = end.saturating_sub(start);
+        let promised = shape.iter().try_fold(number.size(), |bytes, &size| bytes.checked_mul(size));
+        if promised.is_none_or(|bytes| bytes as u64 > there) {
+            let promised = promised.map_or("more bytes than can be counted".into(), |n| format!("{n} bytes"));
+            return Err(Error::input(
+                name,
+                format!("{promised} of data for shape {shape:?}"),
+                format!("{there} bytes"),
+            )
+            .hint("the file was cut short"));
+        }
+        Ok(Self { number, order, fortran: header.layout.is_fortran(), shape, start })
+    }
+
+    /// The bytes of one slice, row by row.
+    fn read_slice(&self, file: &mut (impl Read + Seek), index: usize) -> std::io::Result<Vec<u8>> {
+        let [depth, height, width] = self.shape;
+        let size = self.number.size();
+        let mut slice = vec![0; height * width * size];
+        if !self.fortran {
+            file.seek(SeekFrom::Start(self.start + (index * slice.len()) as u64))?;
+            file.read_exact(&mut slice)?;
+            return Ok(slice);
+        }
+        // Depth runs fastest, then height: a column of pixels is one run in the file.
+        let mut column = vec![0; depth * height * size];
+        for x in 0..width {
+            file.seek(SeekFrom::Start(self.start + (x * column.len()) as u64))?;
+            file.read_exact(&mut column)?;
+            for y in 0..height {
+                let from = (y * depth + index) * size;
+                let to = (y * width + x) * size;
+                slice[to..to + size].copy_from_slice(&column[from..from + size]);
+            }
+        }
+        Ok(slice)
+    }
+
+    fn warnings(&self, slices: usize) -> Vec<String> {
+        let [depth, height, width] = self.shape;
+        let mut warnings = Vec::new();
+        if slices > depth {
+            warnings.push(format!("{slices} slices were asked of a volume of {depth}: some are seen twice"));
+        }
+        if height != width {
+            warnings.push(format!("slices of {width}×{height} pixels are stretched to a square"));
+        }
+        warnings
+    }
+}
+
+/// `count` indices from the first to the last of `depth` slices, as `numpy.linspace(0, depth - 1, count, dtype=int)`.
+fn slices(name: &str, depth: usize, count: usize) -> Result<Vec<usize>> {
+    if count == 0 {
+        return Err(Error::request(format!("{name}: slices"), "at least 1", 0));
+    }
+    let last = depth - 1;
+    let step = last as f64 / (count.max(2) - 1) as f64;
+    let index = |place: usize| match place + 1 == count && count > 1 {
+        true => last,
+        false => (place as f64 * step).floor() as usize,
+    };
+    Ok((0..count).map(index).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_numpys() {
+        for (depth, count, wanted) in [
+            (32, 11, &[0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 31][..]),
+            (1, 3, &[0, 0, 0]),
+            (5, 11, &[0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4]),
+            (7, 1, &[0]),
+            (100, 2, &[0, 99]),
+        ] {
+            assert_eq!(slices("", depth, count).unwrap(), wanted, "{count} of {depth}");
+        }
+        assert!(slices("", 3, 0).is_err());
+    }
+}

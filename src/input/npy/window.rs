@@ -1,0 +1,242 @@
+//! From the range of a slice to 0..255, in the arithmetic that NumPy uses for each type.
+//!
+//! The rule is the script's: `((slice - min) / (max - min) * 255).astype(uint8)`, or zeros where `max - min` is 0. Every
+//! step of it is done in the array's own floating-point type; integers are subtracted as integers and divided in double
+//! precision.
+
+use half::f16;
+
+use crate::error::{Error, Result};
+use crate::request::Preprocessing;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByteOrder {
+    Little,
+    Big,
+}
+
+/// The number types of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+}
+
+/// A slice in 8 bits.
+pub(super) struct Scaled {
+    /// Row by row.
+    pub(super) grey: Vec<u8>,
+    /// The values that became 0 and 255.
+    pub(super) window: [f64; 2],
+    /// Whether the range is wider than the slice's integer type.
+    pub(super) wraps: bool,
+}
+
+impl Number {
+    /// Byte order and type of a descriptor such as `<f4`.
+    pub(super) fn of(descriptor: &str) -> Option<(ByteOrder, Self)> {
+        let (order, kind) = descriptor.split_at_checked(1)?;
+        let number = match kind {
+            "f2" => Number::F16,
+            "f4" => Number::F32,
+            "f8" => Number::F64,
+            "i1" => Number::I8,
+            "i2" => Number::I16,
+            "i4" => Number::I32,
+            "i8" => Number::I64,
+            "u1" => Number::U8,
+            "u2" => Number::U16,
+            "u4" => Number::U32,
+            "u8" => Number::U64,
+            _ => return None,
+        };
+        match order {
+            "<" | "|" => Some((ByteOrder::Little, number)),
+            ">" => Some((ByteOrder::Big, number)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of one number.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Number::I8 | Number::U8 => 1,
+            Number::F16 | Number::I16 | Number::U16 => 2,
+            Number::F32 | Number::I32 | Number::U32 => 4,
+            Number::F64 | Number::I64 | Number::U64 => 8,
+        }
+    }
+
+    /// Scales a slice from its own range. `slice` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Input`] in clinical mode if the slice holds NaN or infinity, or its range is infinite in its type.
+    pub(super) fn scale(
+        self,
+        slice: &str,
+        bytes: &[u8],
+        order: ByteOrder,
+        mode: Preprocessing,
+    ) -> Result<Scaled> {
+        match self {
+            Number::F16 => float(slice, &values(bytes, order, f16::from_le_bytes), mode),
+            Number::F32 => float(slice, &values(bytes, order, f32::from_le_bytes), mode),
+            Number::F64 => float(slice, &values(bytes, order, f64::from_le_bytes), mode),
+            Number::I8 => Ok(integer(&values(bytes, order, i8::from_le_bytes), mode)),
+            Number::I16 => Ok(integer(&values(bytes, order, i16::from_le_bytes), mode)),
+            Number::I32 => Ok(integer(&values(bytes, order, i32::from_le_bytes), mode)),
+            Number::I64 => Ok(integer(&values(bytes, order, i64::from_le_bytes), mode)),
+            Number::U8 => Ok(integer(&values(bytes, order, u8::from_le_bytes), mode)),
+            Number::U16 => Ok(integer(&values(bytes, order, u16::from_le_bytes), mode)),
+            Number::U32 => Ok(integer(&values(bytes, order, u32::from_le_bytes), mode)),
+            Number::U64 => Ok(integer(&values(bytes, order, u64::from_le_bytes), mode)),
+        }
+    }
+
+    /// What to say of slices whose range is wider than their type, or that are not finite.
+    pub(super) fn warning(self, slices: &[usize], mode: Preprocessing) -> Option<String> {
+        let float = matches!(self, Number::F16 | Number::F32 | Number::F64);
+        let what = match (slices, mode) {
+            ([], _) => return None,
+            (_, Preprocessing::Reference) if float => {
+                "are black: they hold NaN or infinity, or their range is infinite"
+            }
+            (_, Preprocessing::Reference) => {
+                "are garbage: their range is wider than their type and wraps around"
+            }
+            (_, Preprocessing::Clinical) => {
+                "have a range wider than their type and were computed in a wider one"
+            }
+        };
+        let list: Vec<_> = slices.iter().map(usize::to_string).collect();
+        Some(format!("slices {} {what}", list.join(", ")))
+    }
+}
+
+/// The numbers of a slice, from bytes in either order.
+fn values<const N: usize, T>(bytes: &[u8], order: ByteOrder, of: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (numbers, _) = bytes.as_chunks::<N>();
+    let number = |mut bytes: [u8; N]| {
+        if order == ByteOrder::Big {
+            bytes.reverse();
+        }
+        of(bytes)
+    };
+    numbers.iter().copied().map(number).collect()
+}
+
+/// What the floating-point types share.
+trait Float: Copy + PartialOrd + std::ops::Sub<Output = Self> + Into<f64> {
+    /// `a / b * 255`, each step rounded to the type.
+    fn share(a: Self, b: Self) -> Self;
+}
+
+impl Float for f16 {
+    fn share(a: Self, b: Self) -> Self {
+        a / b * f16::from_f32(255.0)
+    }
+}
+
+impl Float for f32 {
+    fn share(a: Self, b: Self) -> Self {
+        a / b * 255.0
+    }
+}
+
+impl Float for f64 {
+    fn share(a: Self, b: Self) -> Self {
+        a / b * 255.0
+    }
+}
+
+fn float<T: Float>(slice: &str, values: &[T], mode: Preprocessing) -> Result<Scaled> {
+    let strange = values.iter().map(|&value| value.into()).find(|value: &f64| !value.is_finite());
+    if let (Some(value), Preprocessing::Clinical) = (strange, mode) {
+        return Err(Error::input(slice, "finite values", value).hint("replace what is not a measurement"));
+    }
+    let Some((&first, rest)) = values.split_first() else {
+        return Err(Error::input(slice, "at least one value", "none"));
+    };
+    let (min, max) = rest.iter().fold((first, first), |(min, max), &value| {
+        (if value < min { value } else { min }, if value > max { value } else { max })
+    });
+    let window = [min.into(), max.into()];
+    let range = max - min;
+    let finite = strange.is_none() && range.into().is_finite();
+    if !finite {
+        if mode == Preprocessing::Clinical {
+            return Err(Error::input(
+                slice,
+                "a range that its type can hold",
+                format!("{} to {}", window[0], window[1]),
+            )
+            .hint("save the volume as float64"));
+        }
+        // NumPy's cast makes 0 of every NaN, and with an infinity in it every quotient is NaN or 0.
+        return Ok(Scaled { grey: vec![0; values.len()], window, wraps: true });
+    }
+    let grey = match range.into() == 0.0 {
+        true => vec![0; values.len()],
+        false => values.iter().map(|&value| T::share(value - min, range).into() as u8).collect(),
+    };
+    Ok(Scaled { grey, window, wraps: false })
+}
+
+/// What the integer types share.
+trait Integer: Copy + Ord + Into<i128> {
+    /// `a - b`, wrapping around in the type.
+    fn wrapping(a: Self, b: Self) -> Self;
+}
+
+macro_rules! integers {
+    ($($type:ty)*) => {$(
+        impl Integer for $type {
+            fn wrapping(a: Self, b: Self) -> Self {
+                a.wrapping_sub(b)
+            }
+        }
+    )*};
+}
+
+integers!(i8 i16 i32 i64 u8 u16 u32 u64);
+
+fn integer<T: Integer>(values: &[T], mode: Preprocessing) -> Scaled {
+    let (Some(&min), Some(&max)) = (values.iter().min(), values.iter().max()) else {
+        return Scaled { grey: Vec::new(), window: [0.0; 2], wraps: false };
+    };
+    let range = max.into() - min.into();
+    let wraps = range != T::wrapping(max, min).into();
+    let grey = match (range, wraps, mode) {
+        (0, ..) => vec![0; values.len()],
+        (_, true, Preprocessing::Reference) => {
+            let range = T::wrapping(max, min).into() as f64;
+            values
+                .iter()
+                .map(|&value| low_byte(T::wrapping(value, min).into() as f64 / range * 255.0))
+                .collect()
+        }
+        _ => values
+            .iter()
+            .map(|&value| ((value.into() - min.into()) as f64 / range as f64 * 255.0) as u8)
+            .collect(),
+    };
+    Scaled { grey, window: [min.into() as f64, max.into() as f64], wraps }
+}
+
+/// What NumPy's cast from double to uint8 gives on x86-64 outside 0..255, where C leaves it undefined: the low byte of
+/// the 32-bit integer, which is 0 where that overflows.
+fn low_byte(value: f64) -> u8 {
+    match value > -2_147_483_649.0 && value < 2_147_483_648.0 {
+        true => value as i32 as u8,
+        false => 0,
+    }
+}

@@ -1,0 +1,112 @@
+//! Frames to tiles, and tiles to the numbers that the vision graph takes.
+
+mod convert;
+mod resize;
+mod tiling;
+
+use ndarray::{Array4, Axis};
+
+use crate::error::Result;
+use crate::frame::{Frame, Modality, PixelMode, Study};
+use crate::request::Preprocessing;
+use convert::{rgb, rgb_of_grey16};
+use resize::{Raster, bicubic, bicubic16, nearest};
+
+pub(crate) use tiling::Tiling;
+
+/// A picture as the vision tower sees it, before normalising: `size × size` pixels, 8-bit RGB.
+pub(crate) struct Tile(Vec<u8>);
+
+/// Size and range of the vision graph's input.
+pub(crate) struct PixelGeometry {
+    /// Side of a tile in pixels.
+    pub(crate) size: u32,
+    pub(crate) rescale: f64,
+    pub(crate) mean: [f32; 3],
+    pub(crate) std: [f32; 3],
+}
+
+/// The tiles of each frame of a study. A single image is resized in the mode its file has, as the reference does;
+/// frames of videos and volumes, and images that are tiled, are RGB first.
+///
+/// # Errors
+/// None today; a frame of a mode that cannot be resized would be one.
+pub(crate) fn tiles(
+    study: &Study,
+    size: u32,
+    tiling: Tiling,
+    preprocessing: Preprocessing,
+) -> Result<Vec<Vec<Tile>>> {
+    let cut = |frame: &Frame| match study.modality {
+        Modality::Image if tiling.max_tiles > 1 => tiling.cut(&as_rgb(frame), size),
+        Modality::Image => vec![Tile(fit(frame, size, preprocessing))],
+        Modality::Video | Modality::Volume => vec![Tile(bicubic::<3>(&as_rgb(frame), [size; 2]).samples)],
+    };
+    Ok(study.frames.iter().map(cut).collect())
+}
+
+/// Normalised pixels `[tiles, 3, size, size]`. The arithmetic is that of transformers' CLIP image processor: a byte
+/// times the factor in double precision, rounded to single, then mean and deviation in single.
+pub(crate) fn normalize(tiles: &[Tile], geometry: &PixelGeometry) -> Array4<f32> {
+    let table = |channel: usize| -> [f32; 256] {
+        let (mean, std) = (geometry.mean[channel], geometry.std[channel]);
+        std::array::from_fn(|value| ((value as f64 * geometry.rescale) as f32 - mean) / std)
+    };
+    let tables = [table(0), table(1), table(2)];
+    planes(tiles, geometry.size, |channel, value| tables[channel][usize::from(value)])
+}
+
+/// The 8-bit pixels `[tiles, 3, size, size]`.
+pub(crate) fn stack(tiles: &[Tile], size: u32) -> Array4<u8> {
+    planes(tiles, size, |_, value| value)
+}
+
+/// Interleaved tiles to planes.
+fn planes<T: Clone + Default>(tiles: &[Tile], size: u32, value: impl Fn(usize, u8) -> T) -> Array4<T> {
+    let side = size as usize;
+    let mut array = Array4::default((tiles.len(), 3, side, side));
+    for (tile, mut planes) in tiles.iter().zip(array.outer_iter_mut()) {
+        for (channel, mut plane) in planes.axis_iter_mut(Axis(0)).enumerate() {
+            for (to, from) in plane.iter_mut().zip(tile.0.iter().skip(channel).step_by(3)) {
+                *to = value(channel, *from);
+            }
+        }
+    }
+    array
+}
+
+/// A single image at `size × size` in RGB, stretched, resized as Pillow's `resize` does in the image's own mode.
+fn fit(frame: &Frame, size: u32, preprocessing: Preprocessing) -> Vec<u8> {
+    let raster = Raster::of(frame);
+    let to = [size; 2];
+    if (frame.width(), frame.height()) == (size, size) {
+        return as_rgb(frame).samples;
+    }
+    let smooth = preprocessing == Preprocessing::Clinical;
+    match frame.mode() {
+        PixelMode::Palette(_) | PixelMode::Bilevel if smooth => bicubic::<3>(&as_rgb(frame), to).samples,
+        mode @ (PixelMode::Palette(_) | PixelMode::Bilevel) => rgb(&nearest(&raster, to).samples, mode),
+        PixelMode::Grey16 => rgb_of_grey16(&bicubic16(&raster, to)),
+        mode @ PixelMode::Grey => rgb(&bicubic::<1>(&raster, to).samples, mode),
+        mode @ PixelMode::GreyAlpha => {
+            rgb(&bicubic::<2>(&resize::premultiplied::<2>(&raster), to).unpremultiplied::<2>(), mode)
+        }
+        mode @ PixelMode::Rgba => {
+            rgb(&bicubic::<4>(&resize::premultiplied::<4>(&raster), to).unpremultiplied::<4>(), mode)
+        }
+        mode @ PixelMode::Cmyk => rgb(&bicubic::<4>(&raster, to).samples, mode),
+        PixelMode::Rgb => bicubic::<3>(&raster, to).samples,
+    }
+}
+
+/// The frame in RGB at its own size.
+fn as_rgb(frame: &Frame) -> Raster {
+    let raster = Raster::of(frame);
+    match frame.mode() {
+        PixelMode::Grey16 => {
+            let values: Vec<u16> = convert::samples16(&raster.samples).collect();
+            Raster { samples: rgb_of_grey16(&values), ..raster }
+        }
+        mode => Raster { samples: rgb(&raster.samples, mode), ..raster },
+    }
+}

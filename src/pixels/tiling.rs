@@ -1,0 +1,76 @@
+//! Cutting a large image into tiles near its own aspect ratio, by InternVL's rule.
+
+use super::Tile;
+use super::resize::{Raster, bicubic};
+
+/// Into how many tiles an image is cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tiling {
+    pub(crate) min_tiles: usize,
+    /// 1 means that images are not cut.
+    pub(crate) max_tiles: usize,
+    /// Whether the whole picture is added as a last tile.
+    pub(crate) thumbnail: bool,
+}
+
+impl Tiling {
+    /// The tiles of an RGB picture, row by row, and its thumbnail where there is more than one.
+    pub(super) fn cut(&self, picture: &Raster, size: u32) -> Vec<Tile> {
+        let (columns, rows) = self.grid(picture.width, picture.height, size as usize);
+        let sheet = bicubic::<3>(picture, [columns as u32 * size, rows as u32 * size]);
+        let side = size as usize;
+        let mut tiles: Vec<Tile> = (0..rows * columns)
+            .map(|place| {
+                let (x, y) = (place % columns * side, place / columns * side);
+                let row = |y: usize| {
+                    let start = (y * sheet.width + x) * 3;
+                    &sheet.samples[start..start + side * 3]
+                };
+                Tile((y..y + side).flat_map(row).copied().collect())
+            })
+            .collect();
+        if self.thumbnail && tiles.len() > 1 {
+            tiles.push(Tile(bicubic::<3>(picture, [size; 2]).samples));
+        }
+        tiles
+    }
+
+    /// Columns and rows of the grid whose aspect ratio is nearest to the picture's. Among equals, a larger grid is taken if
+    /// the picture fills more than half of its area.
+    fn grid(&self, width: usize, height: usize, size: usize) -> (usize, usize) {
+        let ratio = width as f64 / height as f64;
+        let mut grids: Vec<(usize, usize)> = (1..=self.max_tiles)
+            .flat_map(|columns| (1..=self.max_tiles).map(move |rows| (columns, rows)))
+            .filter(|(columns, rows)| (self.min_tiles..=self.max_tiles).contains(&(columns * rows)))
+            .collect();
+        grids.sort_by_key(|(columns, rows)| columns * rows);
+        let mut best = (f64::INFINITY, (1, 1));
+        for (columns, rows) in grids {
+            let difference = (ratio - columns as f64 / rows as f64).abs();
+            let fills = (width * height) as f64 > 0.5 * (size * size * columns * rows) as f64;
+            if difference < best.0 || (difference == best.0 && fills) {
+                best = (difference, (columns, rows));
+            }
+        }
+        best.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids() {
+        let tiling = Tiling { min_tiles: 1, max_tiles: 12, thumbnail: true };
+        for (width, height, grid) in [
+            (1400, 900, (3, 2)),
+            (3000, 50, (12, 1)),
+            (520, 520, (1, 1)),
+            (1000, 1000, (2, 2)),
+            (448, 896, (1, 2)),
+        ] {
+            assert_eq!(tiling.grid(width, height, 448), grid, "{width}×{height}");
+        }
+    }
+}

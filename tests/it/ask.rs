@@ -1,0 +1,146 @@
+//! `fleming ask` where everything is in order.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{Scratch, ask, input, reply, stderr};
+
+#[test]
+fn the_reply_as_json_has_every_field() {
+    let reply = reply(ask(&["-q", "What is shown?", "--image"]).arg(input("chest.png")));
+    let fields: Vec<_> = reply.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut wanted = [
+        "answer",
+        "completion_ids",
+        "finish",
+        "frames",
+        "package",
+        "text",
+        "thought",
+        "timings_ms",
+        "truncated",
+        "usage",
+        "warnings",
+    ];
+    wanted.sort_unstable();
+    assert_eq!(fields, wanted);
+    assert_eq!(reply["usage"]["completion_tokens"], reply["completion_ids"].as_array().unwrap().len());
+    assert_eq!(reply["package"]["digest"].as_str().unwrap().len(), 64);
+    for stage in ["load", "read", "preprocess", "vision", "prefill", "decode", "total"] {
+        assert!(reply["timings_ms"][stage].as_f64().unwrap() >= 0.0, "{stage}");
+    }
+}
+
+#[test]
+fn the_same_question_has_the_same_answer() {
+    let once = || {
+        let mut command = ask(&["-q", "What is shown?", "--ignore-eos", "--volume"]);
+        reply(command.arg(input("volume.npy")))["completion_ids"].clone()
+    };
+    let ids = once();
+    assert_eq!(ids.as_array().unwrap().len(), 4);
+    assert_eq!(once(), ids);
+}
+
+#[test]
+fn options_that_contradict_are_refused() {
+    let output = ask(&["-q", "x", "--frames", "2", "--seconds", "2", "--video", "v"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--frames"), "{}", stderr(&output));
+}
+
+#[test]
+fn frames_are_reported_as_they_were_chosen() {
+    let mut video = ask(&["-q", "x", "--frames", "3", "--start", "1", "--end", "3", "--video"]);
+    let frames = reply(video.arg(input("clip.mp4")))["frames"].clone();
+    let indices: Vec<_> =
+        frames.as_array().unwrap().iter().map(|frame| frame["frame_index"].clone()).collect();
+    // 8 frames a second: the part is 8..24, a third of it 5⅓, half of that 2⅔
+    assert_eq!(indices, [10, 15, 21].map(Value::from));
+    assert_eq!(frames[0]["time"], json!(1.25));
+
+    let mut volume = ask(&["-q", "x", "--slices", "4", "--volume"]);
+    let frames = reply(volume.arg(input("volume.npy")))["frames"].clone();
+    let indices: Vec<_> =
+        frames.as_array().unwrap().iter().map(|frame| frame["slice_index"].clone()).collect();
+    assert_eq!(indices, [0, 10, 20, 31].map(Value::from));
+}
+
+#[test]
+fn studies_keep_the_order_of_the_options() {
+    let mut command = ask(&["-q", "x", "--slices", "2"]);
+    command.arg("--volume").arg(input("volume.npy")).arg("--image").arg(input("chest.png"));
+    command.args(["--frames", "1"]).arg("--video").arg(input("clip.mp4"));
+    let reply = reply(&mut command);
+    let names: Vec<_> =
+        reply["frames"].as_array().unwrap().iter().map(|f| f["source"].as_str().unwrap()).collect();
+    let ends = ["volume.npy", "volume.npy", "chest.png", "clip.mp4"];
+    assert!(names.len() == 4 && names.iter().zip(ends).all(|(name, end)| name.ends_with(end)), "{names:?}");
+    let image_tokens = reply["usage"]["image_tokens"].as_u64().unwrap();
+    assert_eq!(image_tokens % 4, 0);
+}
+
+#[test]
+fn the_question_may_come_from_standard_input() {
+    let mut command = ask(&["-q", "-", "--prompt", "direct"]);
+    let mut child = command
+        .arg("--json")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all("What is CT?\n".as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let piped: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let given = reply(&mut ask(&["-q", "What is CT?", "--prompt", "direct"]));
+    assert_eq!(piped["completion_ids"], given["completion_ids"]);
+    assert_eq!(piped["usage"]["prompt_tokens"], given["usage"]["prompt_tokens"]);
+}
+
+#[test]
+fn the_prompt_may_be_told_in_three_ways() {
+    let scratch = Scratch::new();
+    let file = scratch.file("prompt.txt", b"Be brief.\n");
+    let tokens = |prompt: &str| {
+        reply(&mut ask(&["-q", "What is CT?", "--prompt", prompt]))["usage"]["prompt_tokens"]
+            .as_u64()
+            .unwrap()
+    };
+    let (direct, custom) = (tokens("direct"), tokens(&format!("@{}", file.display())));
+    assert!(direct < custom && custom < tokens("reasoning"));
+}
+
+#[test]
+fn a_history_comes_before_the_question() {
+    let scratch = Scratch::new();
+    let history = scratch.file("history.json", br#"[["What is CT?", "A scan."], ["Why?", ""]]"#);
+    let trace = scratch.path("trace");
+    let mut command = ask(&["-q", "And MRI?", "--prompt", "direct", "--system", "S"]);
+    reply(command.arg("--history").arg(history).arg("--trace").arg(&trace));
+    let trace: Value = serde_json::from_slice(&std::fs::read(trace.join("trace.json")).unwrap()).unwrap();
+    assert_eq!(
+        trace["prompt"],
+        "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nWhat is CT?<|im_end|>\n<|im_start|>assistant\nA scan.\
+         <|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n<|im_start|>user\nAnd MRI?<|im_end|>\n\
+         <|im_start|>assistant\n"
+    );
+}
+
+#[test]
+fn into_a_pipe_goes_the_answer_alone() {
+    let output = ask(&["-q", "What is CT?", "--ignore-eos"]).output().unwrap();
+    let reply = reply(&mut ask(&["-q", "What is CT?", "--ignore-eos"]));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n", reply["answer"].as_str().unwrap()));
+}
+
+#[test]
+fn chunks_and_threads_do_not_change_the_answer() {
+    let ids = |threads: &str| {
+        let mut command = ask(&["-q", "x", "--ignore-eos", "--threads", threads, "--volume"]);
+        reply(command.arg(input("volume.npy")))["completion_ids"].clone()
+    };
+    assert_eq!(ids("1"), ids("2"));
+}

@@ -1,0 +1,100 @@
+//! The binary, the synthetic package and small inputs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The synthetic package that `make test` exports.
+pub fn package() -> PathBuf {
+    made("models/synthetic")
+}
+
+/// One of the inputs that `make test` draws: `chest.png`, `clip.mp4`, `volume.npy`.
+pub fn input(name: &str) -> PathBuf {
+    made("examples/generated/inputs").join(name)
+}
+
+fn made(path: &str) -> PathBuf {
+    let path = Path::new(ROOT).join(path);
+    assert!(path.exists(), "{} is missing: `make test` makes it", path.display());
+    path
+}
+
+/// `fleming ask` on the synthetic package with these options, ready to be given more.
+pub fn ask(options: &[&str]) -> Command {
+    ask_of(&package(), options)
+}
+
+/// `fleming ask` on another package.
+pub fn ask_of(package: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.arg("ask").arg("--model").arg(package).args(["--max-new-tokens", "4"]).args(options);
+    command
+}
+
+/// Runs a command that must succeed and print one JSON object.
+pub fn reply(command: &mut Command) -> Value {
+    let output = command.arg("--json").output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Runs a command that must fail with this exit code, one message and nothing on stdout; returns the message.
+pub fn refusal(command: &mut Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {message}");
+    assert!(message.starts_with("error: ") && message.lines().count() == 1, "{command:?}: {message}");
+    assert!(!message.contains("panicked"), "{message}");
+    assert!(output.stdout.is_empty(), "{command:?} wrote to stdout");
+    message
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder of its own for a test, with files of the given content.
+pub struct Scratch(TempDir);
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A copy of the synthetic package whose files may be altered.
+    pub fn package(&self) -> PathBuf {
+        let copy = self.path("package");
+        fs::create_dir(&copy).unwrap();
+        for entry in fs::read_dir(package()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+        }
+        copy
+    }
+}
+
+/// The bytes of an `.npy` file with this header text and data.
+pub fn npy(header: &str, data: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16 + 1).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.push(b'\n');
+    bytes.extend(data);
+    bytes
+}
