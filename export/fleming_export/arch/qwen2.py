@@ -12,6 +12,8 @@ from ..config import LanguageConfig
 from ..nn import CONTRIB, GraphBuilder, Source, linear_without_bias, rms_norm
 
 PREFIX = "language_model.model."
+#: GroupQueryAttention turns heads whose width is a multiple of this; others are turned before it.
+FUSED_ROTATION = 16
 
 
 def language_model(g: GraphBuilder, config: LanguageConfig) -> ir.Value:
@@ -45,10 +47,32 @@ class _Shared:
     def __init__(self, g: GraphBuilder, config: LanguageConfig) -> None:
         self._g = g
         self._shapes: dict[int, ir.Value] = {}
+        self._positions: ir.Value | None = None
         self._batch_and_sequence = g.op("Shape", "batch_and_sequence", g.input("input_ids"))
         table = (config.max_positions, config.head_dim // 2)
         self.cos = g.computed("rotary.cos", table, lambda: np.cos(rotary_angles(config)))
         self.sin = g.computed("rotary.sin", table, lambda: np.sin(rotary_angles(config)))
+
+    def positions(self) -> ir.Value:
+        """The position of each new token, [B, S] of int64: the last of them is seqlens_k."""
+        if self._positions is None:
+            g = self._g
+            last = g.op(
+                "Unsqueeze",
+                "position.last",
+                g.op("Cast", "position.int64", g.input("seqlens_k"), to=ir.DataType.INT64),
+                g.ints(1),
+            )
+            sequence = g.op("Gather", "position.sequence", self._batch_and_sequence, g.scalar(1), axis=0)
+            back = g.op(
+                "Range",
+                "position.range",
+                g.op("Sub", "position.start", g.scalar(1), sequence),
+                g.scalar(1),
+                g.scalar(1),
+            )
+            self._positions = g.op("Add", "position", last, back)  # [B, 1] + [-(S - 1), .., 0]
+        return self._positions
 
     def shape(self, width: int) -> ir.Value:
         """The shape [B, S, width]."""
@@ -93,13 +117,13 @@ def _attention(g: GraphBuilder, x: ir.Value, layer: int, config: LanguageConfig,
     qkv = g.op("Gemm", f"{name}qkv_proj", x, weight, bias, transB=1)  # [B * S, q | k | v]
     qkv = g.op("Reshape", f"{name}batch", qkv, shared.shape(sum(rows.values())))  # [B, S, q | k | v]
     inputs = [qkv, None, None, g.input(f"past_key.{layer}"), g.input(f"past_value.{layer}")]
-    inputs += [g.input("seqlens_k"), g.input("total_sequence_length"), shared.cos, shared.sin]
-    attributes = {
-        "num_heads": config.heads,
-        "kv_num_heads": config.kv_heads,
-        "do_rotary": 1,
-        "rotary_interleaved": 0,
-    }
+    inputs += [g.input("seqlens_k"), g.input("total_sequence_length")]
+    attributes = {"num_heads": config.heads, "kv_num_heads": config.kv_heads}
+    if config.head_dim % FUSED_ROTATION == 0:
+        inputs += [shared.cos, shared.sin]
+        attributes |= {"do_rotary": 1, "rotary_interleaved": 0}
+    else:
+        inputs[0] = _rotated(g, qkv, name, (rows["q"] + rows["k"], rows["v"]), shared)
     outputs = [f"{name}attention", f"{name}key", f"{name}value"]
     y, key, value = g.multi(
         f"{CONTRIB}::GroupQueryAttention", f"{name}attention", inputs, outputs, attributes
@@ -107,6 +131,15 @@ def _attention(g: GraphBuilder, x: ir.Value, layer: int, config: LanguageConfig,
     g.output(f"present_key.{layer}", key)
     g.output(f"present_value.{layer}", value)
     return y
+
+
+def _rotated(g: GraphBuilder, qkv: ir.Value, name: str, widths: tuple[int, int], shared: _Shared) -> ir.Value:
+    """Queries and keys turned by their positions, values as they are: [B, S, q | k | v] -> same."""
+    split = [f"{name}turning", f"{name}still"]
+    turning, still = g.multi("Split", f"{name}split", [qkv, g.ints(*widths)], split, {"axis": -1})
+    inputs = [turning, shared.positions(), shared.cos, shared.sin]
+    (turned,) = g.multi(f"{CONTRIB}::RotaryEmbedding", f"{name}rotation", inputs, [f"{name}turned"], {})
+    return g.op("Concat", f"{name}turned_qkv", turned, still, axis=-1)
 
 
 def _add_and_norm(

@@ -100,6 +100,18 @@ def clip_frames() -> np.ndarray:
     return np.stack(frames)
 
 
+def small_clip(count: int = 16) -> np.ndarray:
+    """[count, 48, 64, 3] uint8: two beats of a smooth disc in false colour, which compresses to little."""
+    grid = _grid(48, 64)
+    frames = []
+    for number in range(count):
+        beat = 0.5 + 0.5 * np.cos(4 * np.pi * number / count)
+        disc = _ellipse(grid, (0.1, 0.2 * beat), (0.4 + 0.3 * beat, 0.3 + 0.2 * beat))
+        colours = np.stack([disc, disc * beat, np.full_like(disc, number / count)], axis=2)
+        frames.append((colours * 255).astype(np.uint8))
+    return np.stack(frames)
+
+
 def write_clip(path: Path) -> None:
     """H.264 in MP4 through the ffmpeg program; one thread, no time stamps: the same bytes each time."""
     width, height = CLIP_SIZE

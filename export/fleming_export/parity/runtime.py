@@ -1,0 +1,67 @@
+"""A package in ONNX Runtime's Python API, with KV buffers that past and present share, as the Rust runtime
+binds them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from ..contract import DECODER_FILE, MANIFEST_FILE, VISION_FILE
+from .prompts import Prompt
+
+
+class PackageRunner:
+    """Runs one conversation at a time."""
+
+    def __init__(self, package: Path, capacity: int) -> None:
+        self.manifest = json.loads((package / MANIFEST_FILE).read_text(encoding="utf-8"))
+        self._package = package
+        self._decoder = _session(package / DECODER_FILE)
+        kv = self.manifest["kv"]
+        shape = (1, kv["heads"], capacity, kv["head_dim"])
+        parts = [f"{what}.{layer}" for layer in range(kv["layers"]) for what in ("key", "value")]
+        self._buffers = {part: np.zeros(shape, np.float32) for part in parts}
+        self._past = 0
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """[tiles, 3, S, S] -> [tiles, T, H], a tile at a time."""
+        session = _session(self._package / VISION_FILE)
+        return np.concatenate(
+            [session.run(None, {"pixel_values": pixels[i : i + 1]})[0] for i in range(len(pixels))]
+        )
+
+    def prefill(self, prompt: Prompt, rows: np.ndarray, chunk: int) -> np.ndarray:
+        """A whole prompt, ``chunk`` positions at a time -> [V] logits of the last."""
+        self._past = 0
+        for start in range(0, len(prompt.ids), chunk):
+            part = slice(start, start + chunk)
+            logits = self._run(prompt.ids[part], prompt.splice[part], rows)
+        return logits
+
+    def step(self, token: int) -> np.ndarray:
+        """One more token -> [V] logits."""
+        hidden = self.manifest["vision"]["hidden_size"]
+        return self._run(np.array([token]), np.array([-1]), np.zeros((1, hidden), np.float32))
+
+    def _run(self, ids: np.ndarray, splice: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        self._past += len(ids)
+        binding = self._decoder.io_binding()
+        binding.bind_cpu_input("input_ids", ids.astype(np.int64)[None])
+        binding.bind_cpu_input("splice", splice.astype(np.int64)[None])
+        binding.bind_cpu_input("image_embeds", np.ascontiguousarray(rows, np.float32))
+        binding.bind_cpu_input("seqlens_k", np.array([self._past - 1], np.int32))
+        binding.bind_cpu_input("total_sequence_length", np.array(self._past, np.int32))
+        for name, buffer in self._buffers.items():
+            place = ("cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+            binding.bind_input(f"past_{name}", *place)
+            binding.bind_output(f"present_{name}", *place)
+        binding.bind_output("logits")
+        self._decoder.run_with_iobinding(binding)
+        return binding.get_outputs()[-1].numpy()[0]
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
