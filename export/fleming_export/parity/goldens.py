@@ -35,7 +35,7 @@ def cases() -> list[tuple[Case, list[str]]]:
 
 
 def write_goldens(given: str, out: Path) -> None:
-    """Writes the inputs, and for each case ``NAME.json`` and, where it has pictures, ``NAME.image_embeds.npy``."""
+    """Writes the inputs, and for each case ``NAME.json`` and, with pictures, ``NAME.image_embeds.npy``."""
     from PIL import Image
 
     from .reference import LanguageReference, VisionReference

@@ -93,6 +93,7 @@ class LanguageReference:
         config._attn_implementation = "eager"
         with no_init_weights():
             self._model = Qwen2ForCausalLM(config).eval()
+        self._model.tie_weights()  # which is part of the initialisation that was left out
         for name, parameter in self._model.named_parameters():
             _load(checkpoint, f"language_model.{name}", parameter)
 
