@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .arch.internvl import decoder_graph, vision_graph
 from .checkpoint import Checkpoint, open_checkpoint
-from .config import ModelConfig, read_config, read_preprocessor
+from .config import read_config, read_preprocessor
 from .contract import TOKENIZER_FILE
 from .errors import ExportError
 from .nn import GraphBuilder
@@ -94,8 +94,3 @@ def _write(
 def _bar(total: int, what: str) -> tqdm:
     """A bar with an estimate on standard error; nothing where that is not a terminal."""
     return tqdm(total=total, desc=what, unit="B", unit_scale=True, disable=None, leave=False)
-
-
-def config_of(checkpoint: Checkpoint) -> ModelConfig:
-    """The checked configuration of an open checkpoint."""
-    return read_config(checkpoint.json("config.json"))

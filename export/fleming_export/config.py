@@ -93,29 +93,29 @@ class Section:
         self.content = content
 
     def section(self, key: str) -> Section:
-        return Section(f"{self.where}.{key}", self._get(key))
+        return Section(f"{self.where}.{key}", self.value(key))
 
     def positive(self, key: str) -> int:
-        value = self._get(key)
+        value = self.value(key)
         if type(value) is not int or value <= 0:
             raise self.error(key, "a positive integer", value)
         return value
 
     def number(self, key: str) -> float:
-        value = self._get(key)
+        value = self.value(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise self.error(key, "a positive number", value)
         return float(value)
 
     def flag(self, key: str) -> bool:
-        value = self._get(key)
+        value = self.value(key)
         if not isinstance(value, bool):
             raise self.error(key, "true or false", value)
         return value
 
     def one_of(self, key: str, *allowed: object) -> object:
         """A required key with one of the values the graphs implement."""
-        return self._among(key, self._get(key), allowed)
+        return self._among(key, self.value(key), allowed)
 
     def optional(self, key: str, *allowed: object) -> object:
         """A key that may be absent, which means the first of the allowed values."""
@@ -131,7 +131,8 @@ class Section:
             raise self.error(key, " or ".join(repr(choice) for choice in allowed), value)
         return value
 
-    def _get(self, key: str) -> object:
+    def value(self, key: str) -> object:
+        """A required key, whatever it holds."""
         value = self.content.get(key, _ABSENT)
         if value is _ABSENT:
             raise self.error(key, "a value", _ABSENT)
@@ -141,7 +142,7 @@ class Section:
 def read_config(content: dict) -> ModelConfig:
     """config.json of the original layout, checked."""
     top = Section("config.json", content)
-    if top._get("architectures") != ["InternVLChatModel"]:
+    if top.value("architectures") != ["InternVLChatModel"]:
         hint = "checkpoints of the -hf layout are not read"
         raise top.error("architectures", "['InternVLChatModel']", content["architectures"], hint)
     top.one_of("ps_version", "v2")
@@ -206,7 +207,7 @@ def _vision(section: Section) -> VisionConfig:
 
 
 def _language(section: Section) -> LanguageConfig:
-    if section._get("architectures") != ["Qwen2ForCausalLM"]:
+    if section.value("architectures") != ["Qwen2ForCausalLM"]:
         raise section.error("architectures", "['Qwen2ForCausalLM']", section.content["architectures"])
     section.optional("model_type", "qwen2")
     section.one_of("hidden_act", "silu")
@@ -275,7 +276,7 @@ def read_preprocessor(content: dict, image_size: int) -> Normalization:
 
 
 def _triple(section: Section, key: str) -> tuple[float, ...]:
-    values = section._get(key)
+    values = section.value(key)
     if not isinstance(values, list) or len(values) != 3 or not all(type(v) in (int, float) for v in values):
         raise section.error(key, "three numbers", values)
     if key == "image_std" and not all(value > 0 for value in values):

@@ -18,7 +18,7 @@ from .errors import ExportError
 from .prompt import MAX_NEW_TOKENS, prompt_pieces
 
 SCHEMA = 1
-LIBRARIES = ("numpy", "onnx", "onnx-ir", "tokenizers")
+LIBRARIES = ("numpy", "onnx", "onnx-ir")
 #: Room for graphs, tokenizer and manifest beside the weights.
 SPARE_BYTES = 64 << 20
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..package import check_space, staged
 from .sizes import PREPROCESSOR, config_json
 from .tokenizer import special_ids, write_tokenizer
 
@@ -42,18 +43,19 @@ class Options:
 
 
 def write_checkpoint(size: str, out: Path, options: Options) -> None:
-    """Writes config, tokenizer and weights into the folder ``out``, which is made."""
-    out.mkdir(parents=True)
-    vocabulary = write_tokenizer(out, options.tokenizer)
-    config = config_json(size, vocabulary)
-    config["tie_word_embeddings"] = config["llm_config"]["tie_word_embeddings"] = options.tied
-    config["vision_config"]["patch_size"] = options.patch_size
-    if options.language_layers:
-        config["llm_config"]["num_hidden_layers"] = options.language_layers
-    dump(out / "config.json", config)
-    dump(out / "preprocessor_config.json", PREPROCESSOR)
-    stop = special_ids(vocabulary)["<|im_end|>"]
-    write_weights(out, plan(config), stop, options)
+    """Makes the folder ``out`` of config, tokenizer and weights; an interruption leaves nothing."""
+    with staged(out, force=False) as folder:
+        vocabulary = write_tokenizer(folder, options.tokenizer)
+        config = config_json(size, vocabulary)
+        config["tie_word_embeddings"] = config["llm_config"]["tie_word_embeddings"] = options.tied
+        config["vision_config"]["patch_size"] = options.patch_size
+        if options.language_layers:
+            config["llm_config"]["num_hidden_layers"] = options.language_layers
+        dump(folder / "config.json", config)
+        dump(folder / "preprocessor_config.json", PREPROCESSOR)
+        tensors = plan(config)
+        check_space(folder, sum(map(_bytes, tensors)))
+        write_weights(folder, tensors, special_ids(vocabulary)["<|im_end|>"], options)
 
 
 def dump(path: Path, content: dict) -> None:
