@@ -14,6 +14,7 @@ from conftest import edit_json
 
 import fleming_export
 from fleming_export import ExportError, export
+from fleming_export.__main__ import main
 from fleming_export.package import staged
 
 KEYS = """schema name exporter source target precision files graphs vision normalization tokens prompt
@@ -154,22 +155,18 @@ def test_staged_makes_parents(tmp_path):
     assert (tmp_path / "a/b/file").exists()
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "fleming_export", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_command_line(plain, tmp_path):
-    done = run(plain, tmp_path / "package")
+def test_command_line(plain, tmp_path, capsys):
+    command = [sys.executable, "-m", "fleming_export", str(plain), str(tmp_path / "package")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / 'package'}\n", "")
-    done = run(plain, tmp_path / "package")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("fleming_export: ")
-    assert done.stderr.count("\n") == 1
-    done = run(tmp_path / "nothing", tmp_path / "other")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert run(plain, tmp_path / "other", "--target", "toaster").returncode == 2
+    for arguments in (command[3:], [str(tmp_path / "nothing"), str(tmp_path / "other")]):
+        assert main(arguments) == 1
+        out, error = capsys.readouterr()
+        assert out == ""
+        assert error.startswith("fleming_export: ")
+        assert error.count("\n") == 1
+    with pytest.raises(SystemExit, match="2"):
+        main([str(plain), str(tmp_path / "other"), "--target", "toaster"])
 
 
 @pytest.mark.parametrize(("key", "value"), [("target", "toaster"), ("precision", "f8")])
