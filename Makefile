@@ -68,7 +68,12 @@ lint: setup
 	$(VENV)/bin/ruff check export tests
 	$(VENV)/bin/ruff format --check export tests
 
+# Where FLEMING_REFERENCE names a folder of recorded cases, they are run too; see tests/reference/prepare.py.
+.PHONY: reference
+reference: $(VENV)/ready
+	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
+
 .PHONY: test
-test: setup lint
+test: setup lint $(PACKAGE)/fleming.json $(DEMO)/inputs reference
 	cargo test --quiet
-	$(PYTHON) -m pytest -q export
+	$(PYTHON) -m pytest -q export tests/reference

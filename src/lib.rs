@@ -2,6 +2,8 @@
 //!
 //! This file is the map. A module uses only modules declared above it, so an input meets them in this order.
 
+#![warn(missing_docs)]
+
 // ── words
 mod error;
 mod frame;

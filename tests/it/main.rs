@@ -6,4 +6,5 @@ mod ask;
 mod hostile;
 mod house;
 mod library;
+mod readme;
 mod support;

@@ -1,0 +1,227 @@
+//! BMP, read as Pillow reads it: the `image` crate would turn palettes into RGB.
+
+mod rle;
+
+use super::{Fault, Picture, checked_pixels, layout};
+use crate::frame::PixelMode;
+use crate::request::Preprocessing;
+
+/// How the pixels are stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Plain,
+    Rle8,
+    Rle4,
+}
+
+struct Header {
+    size: (u32, u32),
+    bits: u32,
+    packing: Packing,
+    /// Masks of red, green, blue and alpha, where the file gives them.
+    masks: Option<[u32; 4]>,
+    /// Colours of the palette and bytes of each.
+    colours: (usize, usize),
+    rows_from_top: bool,
+    /// Where the palette begins.
+    palette: usize,
+    /// Where the pixels begin.
+    pixels: usize,
+}
+
+pub(super) fn decode(bytes: &[u8], preprocessing: Preprocessing) -> Result<Picture, Fault> {
+    let header = header(bytes)?;
+    checked_pixels(header.size.0, header.size.1)?;
+    let (mode, samples) = match header.bits {
+        1 | 4 | 8 => indexed(bytes, &header, preprocessing)?,
+        16 => colours16(bytes, &header)?,
+        _ => colours(bytes, &header)?,
+    };
+    let samples = if header.rows_from_top { samples } else { flipped(&samples, &header, &mode) };
+    Ok(Picture::new(header.size, mode, samples))
+}
+
+fn short() -> Fault {
+    Fault::damaged("BMP", "a file that ends before the picture does")
+}
+
+fn u16_at(bytes: &[u8], start: usize) -> Result<u32, Fault> {
+    match bytes.get(start..).and_then(|rest| rest.first_chunk()) {
+        Some(&pair) => Ok(u32::from(u16::from_le_bytes(pair))),
+        None => Err(short()),
+    }
+}
+
+fn u32_at(bytes: &[u8], start: usize) -> Result<u32, Fault> {
+    bytes
+        .get(start..)
+        .and_then(|rest| rest.first_chunk())
+        .map(|&four| u32::from_le_bytes(four))
+        .ok_or_else(short)
+}
+
+fn header(bytes: &[u8]) -> Result<Header, Fault> {
+    const START: usize = 14;
+    let length = u32_at(bytes, START)? as usize;
+    let mut pixels = u32_at(bytes, 10)? as usize;
+    let end = START + length;
+    let mut header = if length == 12 {
+        let bits = u16_at(bytes, START + 10)?;
+        Header {
+            size: (u16_at(bytes, START + 4)?, u16_at(bytes, START + 6)?),
+            bits,
+            packing: Packing::Plain,
+            masks: None,
+            colours: (colours_of(0, bits)?, 3),
+            rows_from_top: false,
+            palette: end,
+            pixels,
+        }
+    } else {
+        info_header(bytes, (START, length))?
+    };
+    if pixels == end && header.bits <= 8 {
+        pixels += 4 * header.colours.0;
+    }
+    if pixels == 0 {
+        let palette = if header.bits <= 8 { header.colours.0 * header.colours.1 } else { 0 };
+        pixels = header.palette + palette;
+    }
+    header.pixels = pixels;
+    Ok(header)
+}
+
+fn info_header(bytes: &[u8], (start, length): (usize, usize)) -> Result<Header, Fault> {
+    let height = u32_at(bytes, start + 8)?;
+    let rows_from_top = height >> 24 == 0xff;
+    let bits = u16_at(bytes, start + 14)?;
+    let end = start + length;
+    let (packing, masks) = match u32_at(bytes, start + 16)? {
+        0 => (Packing::Plain, None),
+        1 => (Packing::Rle8, None),
+        2 => (Packing::Rle4, None),
+        3 => {
+            // In every version of the header the masks stand 40 bytes after its start.
+            let mut masks = [0; 4];
+            for (index, mask) in masks.iter_mut().enumerate().take(if length >= 56 { 4 } else { 3 }) {
+                *mask = u32_at(bytes, start + 40 + 4 * index)?;
+            }
+            (Packing::Plain, Some(masks))
+        }
+        other => return Err(Fault::unsupported(format!("a BMP of compression {other}"))),
+    };
+    Ok(Header {
+        size: (u32_at(bytes, start + 4)?, if rows_from_top { height.wrapping_neg() } else { height }),
+        bits,
+        packing,
+        masks,
+        colours: (colours_of(u32_at(bytes, start + 32)?, bits)?, 4),
+        rows_from_top,
+        palette: if masks.is_some() && length == 40 { end + 12 } else { end },
+        pixels: 0,
+    })
+}
+
+/// The number of colours in the palette, by the header or by the depth.
+fn colours_of(stated: u32, bits: u32) -> Result<usize, Fault> {
+    match (bits, stated) {
+        (1 | 4 | 8, 0) => Ok(1 << bits),
+        (1 | 4 | 8, 1..=256) => Ok(stated as usize),
+        (1 | 4 | 8, _) => Err(Fault::unsupported(format!("a BMP palette of {stated} colours"))),
+        (16 | 24 | 32, _) => Ok(0),
+        _ => Err(Fault::unsupported(format!("a BMP of {bits} bits a pixel"))),
+    }
+}
+
+fn indexed(
+    bytes: &[u8],
+    header: &Header,
+    preprocessing: Preprocessing,
+) -> Result<(PixelMode, Vec<u8>), Fault> {
+    if header.masks.is_some() {
+        return Err(Fault::unsupported("a BMP of colour masks and a palette"));
+    }
+    let (count, width) = header.colours;
+    let table = bytes.get(header.palette..).ok_or_else(short)?;
+    let table: Vec<[u8; 3]> =
+        table.chunks_exact(width).take(count).map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect();
+    let samples = match header.packing {
+        Packing::Plain => layout::unpack(&rows(bytes, header)?, header.size, header.bits),
+        packing => rle::expand(bytes.get(header.pixels..).ok_or_else(short)?, header.size, packing)?,
+    };
+    let white = |index: usize| if count == 2 { index * 255 } else { index } as u8;
+    let is_grey =
+        table.len() == count && table.iter().enumerate().all(|(index, colour)| *colour == [white(index); 3]);
+    if is_grey {
+        match (header.bits, count, header.packing) {
+            (1, 2, Packing::Plain) => return Ok(layout::grey(samples, 1)),
+            (8, 3.., _) => return Ok((PixelMode::Grey, samples)),
+            _ if preprocessing == Preprocessing::Reference => {
+                return Err(Fault::unsupported("a BMP grey palette that the reference misreads"));
+            }
+            _ => {}
+        }
+    }
+    Ok((layout::palette(table.into_iter()), samples))
+}
+
+/// The rows without their padding, in file order.
+fn rows(bytes: &[u8], header: &Header) -> Result<Vec<u8>, Fault> {
+    let (width, height) = (header.size.0 as usize, header.size.1 as usize);
+    let bits = width * header.bits as usize;
+    let (used, stride) = (bits.div_ceil(8), bits.div_ceil(32) * 4);
+    let data = bytes.get(header.pixels..).ok_or_else(short)?;
+    // The last row's padding may be missing.
+    if data.len() < stride * (height - 1) + used {
+        return Err(short());
+    }
+    Ok(data.chunks(stride).take(height).flat_map(|row| &row[..used]).copied().collect())
+}
+
+/// 5 or 6 bits a colour, spread over 0 to 255 rounding down.
+fn colours16(bytes: &[u8], header: &Header) -> Result<(PixelMode, Vec<u8>), Fault> {
+    let green_bits = match header.masks {
+        None | Some([0x7c00, 0x3e0, 0x1f, _]) => 5,
+        Some([0xf800, 0x7e0, 0x1f, _]) => 6,
+        Some(_) => return Err(Fault::unsupported("a 16-bit BMP of unusual colour masks")),
+    };
+    let part = |value: u16, shift: u32, bits: u32| {
+        let most = (1 << bits) - 1;
+        ((value >> shift & most) * 255 / most) as u8
+    };
+    let rows = rows(bytes, header)?;
+    let pixels = rows.chunks_exact(2).flat_map(|pair| {
+        let value = u16::from_le_bytes([pair[0], pair[1]]);
+        [part(value, 5 + green_bits, 5), part(value, 5, green_bits), part(value, 0, 5)]
+    });
+    Ok((PixelMode::Rgb, pixels.collect()))
+}
+
+/// 24 or 32 bits; without masks the fourth byte means nothing.
+fn colours(bytes: &[u8], header: &Header) -> Result<(PixelMode, Vec<u8>), Fault> {
+    if header.packing != Packing::Plain {
+        return Err(Fault::unsupported("a BMP of run lengths and full colour"));
+    }
+    // Which byte of a pixel is red, green, blue and, if any, alpha.
+    let order: &[usize] = match (header.bits, header.masks) {
+        (_, None) | (24, Some([0xff_0000, 0xff00, 0xff, _])) | (32, Some([0xff_0000, 0xff00, 0xff, 0])) => {
+            &[2, 1, 0]
+        }
+        (32, Some([0xff00_0000, 0xff_0000, 0xff00, 0])) => &[3, 2, 1],
+        (32, Some([0xff00_0000, 0xff00, 0xff, 0])) => &[3, 1, 0],
+        (32, Some([0xff00_0000, 0xff_0000, 0xff00, 0xff])) => &[3, 2, 1, 0],
+        (32, Some([0xff, 0xff00, 0xff_0000, 0xff00_0000])) => &[0, 1, 2, 3],
+        (32, Some([0xff_0000, 0xff00, 0xff, 0xff00_0000] | [0, 0, 0, 0])) => &[2, 1, 0, 3],
+        (32, Some([0xff00_0000, 0xff00, 0xff, 0xff_0000])) => &[3, 1, 0, 2],
+        _ => return Err(Fault::unsupported("a BMP of unusual colour masks")),
+    };
+    let mode = if order.len() == 4 { PixelMode::Rgba } else { PixelMode::Rgb };
+    let rows = rows(bytes, header)?;
+    let pixels = rows.chunks_exact(header.bits as usize / 8);
+    Ok((mode, pixels.flat_map(|pixel| order.iter().map(|&index| pixel[index])).collect()))
+}
+
+/// Bottom row first to top row first.
+fn flipped(samples: &[u8], header: &Header, mode: &PixelMode) -> Vec<u8> {
+    samples.chunks_exact(header.size.0 as usize * mode.bytes_per_pixel()).rev().flatten().copied().collect()
+}

@@ -1,0 +1,58 @@
+//! GIF: the first picture, on its screen.
+
+use gif::{DecodeOptions, MemoryLimit};
+
+use super::{Fault, Picture, checked_pixels, layout};
+use crate::frame::PixelMode;
+use crate::request::Preprocessing;
+
+pub(super) fn decode(bytes: &[u8], preprocessing: Preprocessing) -> Result<Picture, Fault> {
+    let damaged = |error: gif::DecodingError| Fault::damaged("GIF", error);
+    let mut options = DecodeOptions::new();
+    // The sizes are checked here, before the decoder is asked for pixels.
+    options.set_memory_limit(MemoryLimit::Unlimited);
+    options.allow_unknown_blocks(true);
+    let mut decoder = options.read_info(bytes).map_err(damaged)?;
+    let frame = decoder.next_frame_info().map_err(damaged)?;
+    let frame = frame.ok_or_else(|| Fault::damaged("GIF", "a file without a picture"))?;
+    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
+    let (across, down) = (usize::from(frame.width), usize::from(frame.height));
+    let fill = frame.transparent.unwrap_or(0);
+    let local = frame.palette.clone();
+    // A picture that sticks out makes the screen larger.
+    let width = usize::from(decoder.width()).max(left + across);
+    let height = usize::from(decoder.height()).max(top + down);
+    let size = (width as u32, height as u32);
+    let count = checked_pixels(size.0, size.1)?;
+    if across == 0 || down == 0 {
+        return Err(Fault::damaged("GIF", "a picture without pixels"));
+    }
+    let mut indices = vec![0; across * down];
+    decoder.read_into_buffer(&mut indices).map_err(damaged)?;
+    let mut samples = vec![fill; count];
+    for (row, line) in indices.chunks_exact(across).enumerate() {
+        let start = (top + row) * width + left;
+        samples[start..start + across].copy_from_slice(line);
+    }
+    let global = mode(decoder.global_palette().unwrap_or_default());
+    let mode = local.as_deref().map_or_else(|| global.clone(), mode);
+    if preprocessing == Preprocessing::Reference && mode == PixelMode::Grey && global != PixelMode::Grey {
+        return Err(Fault::unsupported(
+            "a GIF whose grey picture the reference shows in the screen's colours",
+        ));
+    }
+    let mut picture = Picture::new(size, mode, samples);
+    if matches!(decoder.next_frame_info(), Ok(Some(_))) {
+        picture.remarks.push("Only the first picture of this animation is looked at.".into());
+    }
+    Ok(picture)
+}
+
+/// A table that maps each index to the same grey is no palette to Pillow.
+fn mode(colours: &[u8]) -> PixelMode {
+    if layout::triples(colours).zip(0u8..=255).all(|(colour, index)| colour == [index; 3]) {
+        PixelMode::Grey
+    } else {
+        layout::palette(layout::triples(colours))
+    }
+}

@@ -1,0 +1,110 @@
+//! JPEG. Only libjpeg-turbo (feature `jpeg-turbo`) gives the pixels that Pillow gives; without the feature
+//! another decoder reads JPEG, some levels apart, and CMYK as RGB.
+
+use super::orientation::Orientation;
+use super::{Fault, Picture};
+use crate::request::Preprocessing;
+
+pub(super) fn decode(bytes: &[u8], _: Preprocessing) -> Result<Picture, Fault> {
+    let segments = Segments::of(bytes);
+    if !segments.complete {
+        return Err(Fault::damaged("JPEG", "a file that ends before the picture does"));
+    }
+    Ok(pixels(bytes)?.turned(segments.orientation))
+}
+
+/// What the segments around the pixels tell.
+struct Segments {
+    orientation: Orientation,
+    /// Whether the pixels are followed by the end mark.
+    complete: bool,
+}
+
+impl Segments {
+    fn of(bytes: &[u8]) -> Self {
+        let mut exif = Vec::new();
+        let mut at = 2;
+        while let Some((marker, start)) = next_marker(bytes, at) {
+            if marker == 0xda {
+                at = start;
+                break;
+            }
+            let Some(&[high, low]) = bytes.get(start..).and_then(|rest| rest.first_chunk()) else { break };
+            let end = start + usize::from(u16::from_be_bytes([high, low])).max(2);
+            let Some(body) = bytes.get(start + 2..end) else { break };
+            // EXIF beyond 64 KiB goes on in the next segment.
+            if let (0xe1, Some(data)) = (marker, body.strip_prefix(b"Exif\0\0")) {
+                exif.extend_from_slice(data);
+            }
+            at = end;
+        }
+        let complete =
+            bytes.get(at..).is_some_and(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]));
+        Self { orientation: Orientation::of_exif(&exif), complete }
+    }
+}
+
+/// The next marker that has a length, from `at` on, and where that length stands.
+fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+    let rest = bytes.get(at..)?;
+    let found = rest
+        .windows(2)
+        .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd8 | 0xff))?;
+    Some((rest[found + 1], at + found + 2))
+}
+
+#[cfg(feature = "jpeg-turbo")]
+fn pixels(bytes: &[u8]) -> Result<Picture, Fault> {
+    use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
+
+    use super::checked_pixels;
+    use crate::frame::PixelMode;
+
+    /// Far more scans than an honest progressive file has; without a limit a small file can keep a decoder
+    /// busy.
+    const MOST_SCANS: u32 = 500;
+
+    let damaged = |error: turbojpeg::Error| Fault::damaged("JPEG", error);
+    let mut decoder = Decompressor::new().map_err(damaged)?;
+    decoder.set_scan_limit(MOST_SCANS).map_err(damaged)?;
+    let header = decoder.read_header(bytes).map_err(damaged)?;
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+    let size = (side(header.width), side(header.height));
+    let count = checked_pixels(size.0, size.1)?;
+    let (format, mode) = match header.colorspace {
+        Colorspace::Gray => (PixelFormat::GRAY, PixelMode::Grey),
+        Colorspace::CMYK | Colorspace::YCCK => (PixelFormat::CMYK, PixelMode::Cmyk),
+        _ => (PixelFormat::RGB, PixelMode::Rgb),
+    };
+    let pitch = header.width * format.size();
+    let mut samples = vec![0; count * format.size()];
+    let output =
+        Image { pixels: samples.as_mut_slice(), width: header.width, pitch, height: header.height, format };
+    let mut remarks = Vec::new();
+    if let Err(error) = decoder.decompress(bytes, output) {
+        // The decoder has gone on over stray bytes between segments and given the whole picture.
+        let message = error.to_string();
+        if !(message.contains("Corrupt JPEG data") && message.contains("extraneous bytes before marker")) {
+            return Err(Fault::damaged("JPEG", message));
+        }
+        remarks.push(format!("The file is slightly damaged ({message}); look at the image itself."));
+    }
+    if mode == PixelMode::Cmyk {
+        // Pillow takes every such file for Adobe's, which store the absence of ink.
+        samples.iter_mut().for_each(|ink| *ink = !*ink);
+    }
+    let mut picture = Picture::new(size, mode, samples);
+    picture.remarks = remarks;
+    Ok(picture)
+}
+
+#[cfg(not(feature = "jpeg-turbo"))]
+fn pixels(bytes: &[u8]) -> Result<Picture, Fault> {
+    use image::codecs::jpeg::JpegDecoder;
+
+    let decoder =
+        JpegDecoder::new(std::io::Cursor::new(bytes)).map_err(|error| Fault::damaged("JPEG", error))?;
+    let mut picture = super::webp::pixels("JPEG", decoder)?;
+    picture.remarks.push("This build reads JPEG without libjpeg-turbo: pixels differ slightly.".into());
+    Ok(picture)
+}

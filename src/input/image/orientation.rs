@@ -1,0 +1,77 @@
+//! The EXIF orientation: which of the eight ways of turning and mirroring makes a picture upright.
+
+use super::Picture;
+use super::ifd::Ifd;
+
+/// The tag's number, in EXIF and in TIFF alike.
+const TAG: u16 = 0x0112;
+
+/// A value of the tag from 1 to 8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Orientation(u8);
+
+impl Orientation {
+    /// Nothing to do.
+    pub(super) const UPRIGHT: Self = Self(1);
+
+    /// What EXIF data say, with or without the `Exif` mark in front; upright if nothing sensible.
+    pub(super) fn of_exif(exif: &[u8]) -> Self {
+        let bytes = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
+        Ifd::first(bytes).map_or(Self::UPRIGHT, |ifd| Self::of_ifd(&ifd))
+    }
+
+    /// What a directory says.
+    pub(super) fn of_ifd(ifd: &Ifd<'_>) -> Self {
+        match ifd.value(TAG) {
+            Some(tag @ 1..=8) => Self(tag as u8),
+            _ => Self::UPRIGHT,
+        }
+    }
+
+    /// The tag's value.
+    pub(super) fn tag(self) -> u8 {
+        self.0
+    }
+
+    /// Whether width and height change places.
+    pub(super) fn is_sideways(self) -> bool {
+        self.0 >= 5
+    }
+
+    /// Where in the stored picture of `width` × `height` the pixel at (`x`, `y`) of the upright one is.
+    fn origin(self, size: (usize, usize), x: usize, y: usize) -> (usize, usize) {
+        let (right, bottom) = (size.0 - 1, size.1 - 1);
+        match self.0 {
+            2 => (right - x, y),
+            3 => (right - x, bottom - y),
+            4 => (x, bottom - y),
+            5 => (y, x),
+            6 => (y, bottom - x),
+            7 => (right - y, bottom - x),
+            8 => (right - y, x),
+            _ => (x, y),
+        }
+    }
+}
+
+/// Makes the picture upright.
+pub(super) fn apply(picture: &mut Picture) {
+    let orientation = std::mem::replace(&mut picture.orientation, Orientation::UPRIGHT);
+    let stored = (picture.width as usize, picture.height as usize);
+    if orientation == Orientation::UPRIGHT || stored.0 == 0 || stored.1 == 0 {
+        return;
+    }
+    if orientation.is_sideways() {
+        std::mem::swap(&mut picture.width, &mut picture.height);
+    }
+    let size = picture.mode.bytes_per_pixel();
+    let mut samples = Vec::with_capacity(picture.samples.len());
+    for y in 0..picture.height as usize {
+        for x in 0..picture.width as usize {
+            let (from_x, from_y) = orientation.origin(stored, x, y);
+            let start = (from_y * stored.0 + from_x) * size;
+            samples.extend_from_slice(&picture.samples[start..start + size]);
+        }
+    }
+    picture.samples = samples;
+}

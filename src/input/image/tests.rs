@@ -1,0 +1,270 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::ifd::Ifd;
+use super::*;
+
+fn source(bytes: impl Into<Arc<[u8]>>) -> Source {
+    Source::Bytes { name: "picture".into(), bytes: bytes.into() }
+}
+
+fn exif(orientation: u16, big_endian: bool) -> Vec<u8> {
+    let short = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let long = |value: u16| {
+        let value = u32::from(value);
+        if big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    };
+    let mut bytes = if big_endian { b"MM".to_vec() } else { b"II".to_vec() };
+    bytes.extend(short(42));
+    bytes.extend(long(8));
+    // One entry: the orientation, a SHORT.
+    bytes.extend([short(1), short(0x112), short(3)].concat());
+    bytes.extend(long(1));
+    bytes.extend([short(orientation), short(0)].concat());
+    bytes.extend(long(0));
+    bytes
+}
+
+/// A 3×2 PNG of this kind, turned by its `eXIf`.
+fn drawn(color: ::png::ColorType, depth: ::png::BitDepth, pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut info = ::png::Info::with_size(3, 2);
+    (info.color_type, info.bit_depth) = (color, depth);
+    if color == ::png::ColorType::Indexed {
+        info.palette = Some(vec![10, 20, 30, 40, 50, 60].into());
+    }
+    info.exif_metadata = Some(exif(6, true).into());
+    let mut writer = ::png::Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+    writer.write_image_data(pixels).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+/// An uncompressed little-endian TIFF of one strip of grey.
+fn drawn_tiff(size: (u16, u16), bits: u16, photometric: u16, pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = b"II\x2a\0".to_vec();
+    bytes.extend((8 + pixels.len() as u32).to_le_bytes());
+    bytes.extend(pixels);
+    let tags = [
+        (256, size.0),
+        (257, size.1),
+        (258, bits),
+        (259, 1),
+        (262, photometric),
+        (273, 8),
+        (277, 1),
+        (278, size.1),
+        (279, pixels.len() as u16),
+    ];
+    bytes.extend((tags.len() as u16).to_le_bytes());
+    for (tag, value) in tags {
+        bytes.extend([tag, 3, 1, 0, value, 0].map(u16::to_le_bytes).concat());
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+fn frame(bytes: &[u8], preprocessing: Preprocessing) -> (PixelMode, (u32, u32), Vec<u8>, usize) {
+    let study = read(&source(bytes), preprocessing).unwrap();
+    let frame = &study.frames[0];
+    (frame.mode().clone(), (frame.width(), frame.height()), frame.samples().to_vec(), study.warnings.len())
+}
+
+#[test]
+fn formats_are_told_by_their_content() {
+    let rows: [(&[u8], Option<&str>); 12] = [
+        (b"\x89PNG\r\n\x1a\n....", Some("PNG")),
+        (b"\xff\xd8\xff\xe0", Some("JPEG")),
+        (b"BM............\x28\0\0\0", Some("BMP")),
+        (b"BM is a fine beginning of a text", None),
+        (b"GIF87a", Some("GIF")),
+        (b"GIF89a", Some("GIF")),
+        (b"II\x2a\0", Some("TIFF")),
+        (b"MM\0\x2b", Some("TIFF")),
+        (b"RIFF....WEBPVP8 ", Some("WebP")),
+        (b"RIFF....AVI LIST", None),
+        (b"\x93NUMPY", None),
+        (b"", None),
+    ];
+    for (head, name) in rows {
+        assert_eq!(is_image(head), name, "{head:?}");
+    }
+}
+
+#[test]
+fn orientation_is_found_in_either_byte_order() {
+    for (value, tag) in [(0, 1), (1, 1), (3, 3), (6, 6), (8, 8), (9, 1)] {
+        for big_endian in [false, true] {
+            let plain = exif(value, big_endian);
+            assert_eq!(Orientation::of_exif(&plain).tag(), tag);
+            assert_eq!(Orientation::of_exif(&[b"Exif\0\0", plain.as_slice()].concat()).tag(), tag);
+            // Cut anywhere inside the entry, it says nothing.
+            (0..22).for_each(|length| assert_eq!(Orientation::of_exif(&plain[..length]).tag(), 1));
+        }
+    }
+}
+
+#[test]
+fn every_orientation_turns_as_pillow_does() {
+    // 0 1 2
+    // 3 4 5
+    let rows: [(u16, (u32, u32), [u8; 6]); 8] = [
+        (1, (3, 2), [0, 1, 2, 3, 4, 5]),
+        (2, (3, 2), [2, 1, 0, 5, 4, 3]),
+        (3, (3, 2), [5, 4, 3, 2, 1, 0]),
+        (4, (3, 2), [3, 4, 5, 0, 1, 2]),
+        (5, (2, 3), [0, 3, 1, 4, 2, 5]),
+        (6, (2, 3), [3, 0, 4, 1, 5, 2]),
+        (7, (2, 3), [5, 2, 4, 1, 3, 0]),
+        (8, (2, 3), [2, 5, 1, 4, 0, 3]),
+    ];
+    for (tag, size, samples) in rows {
+        let turned = Orientation::of_exif(&exif(tag, false));
+        let mut picture = Picture::new((3, 2), PixelMode::Grey, (0..6).collect()).turned(turned);
+        orientation::apply(&mut picture);
+        assert_eq!(
+            ((picture.width, picture.height), picture.samples.as_slice()),
+            (size, &samples[..]),
+            "{tag}"
+        );
+    }
+}
+
+#[test]
+fn modes_are_pillows_and_mends_are_told() {
+    use ::png::{BitDepth, ColorType};
+    let table = layout::palette([[10, 20, 30], [40, 50, 60]].into_iter());
+    let wide: Vec<u8> = [0u16, 100, 255, 256, 1000, 40000].iter().flat_map(|v| v.to_be_bytes()).collect();
+    let narrow: Vec<u8> = [0u16, 100, 255, 256, 1000, 40000].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let bits = [0b1010_0000, 0b0110_0000];
+    let rows = [
+        (ColorType::Grayscale, BitDepth::One, &bits[..], PixelMode::Bilevel, vec![255, 0, 255, 0, 255, 255]),
+        (
+            ColorType::Grayscale,
+            BitDepth::Two,
+            &[0b0001_1000, 0b1100_0100],
+            PixelMode::Grey,
+            vec![0, 85, 170, 255, 0, 85],
+        ),
+        (ColorType::Indexed, BitDepth::One, &bits[..], table, vec![1, 0, 1, 0, 1, 1]),
+        (ColorType::Grayscale, BitDepth::Sixteen, &wide[..], PixelMode::Grey16, narrow),
+    ];
+    for (color, depth, pixels, mode, samples) in rows {
+        let bytes = drawn(color, depth, pixels);
+        let (got, size, raw, warnings) = frame(&bytes, Preprocessing::Reference);
+        assert_eq!((got, size, raw), (mode.clone(), (3, 2), samples));
+        assert_eq!(
+            warnings,
+            1 + usize::from(mode == PixelMode::Grey16),
+            "orientation and, at 16 bits, clipping"
+        );
+        let (got, size, _, warnings) = frame(&bytes, Preprocessing::Clinical);
+        let is_palette = matches!(mode, PixelMode::Palette(_));
+        assert_eq!((got, size), (if is_palette { PixelMode::Rgb } else { PixelMode::Grey }, (2, 3)));
+        assert_eq!(warnings, 1 + usize::from(mode != PixelMode::Grey), "orientation and the mode");
+    }
+}
+
+#[test]
+fn sixteen_bits_are_scaled_over_their_own_range() {
+    for (values, scaled) in [([0u16, 1, 2, 510], [0, 1, 1, 255]), ([7, 7, 7, 7], [0, 0, 0, 0])] {
+        let pixels: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let (mode, _, samples, warnings) =
+            frame(&drawn_tiff((4, 1), 16, 1, &pixels), Preprocessing::Clinical);
+        assert_eq!((mode, samples, warnings), (PixelMode::Grey, scaled.to_vec(), 1));
+    }
+    // 0 is white: overlooked by the reference, told by both.
+    let inverted = drawn_tiff((2, 1), 16, 0, &[0, 0, 255, 255]);
+    assert_eq!(frame(&inverted, Preprocessing::Clinical).2, [255, 0]);
+    assert_eq!(frame(&inverted, Preprocessing::Reference).2, [0, 0, 255, 255]);
+}
+
+#[test]
+fn what_is_no_picture_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let huge = drawn_tiff((60000, 60000), 8, 1, &[]);
+    let cut = drawn(::png::ColorType::Grayscale, ::png::BitDepth::Eight, &[1, 2, 3, 4, 5, 6]);
+    let rows = [
+        (Source::Path(folder.path().into()), "a folder"),
+        (Source::Path(folder.path().join("none.png")), "No such file"),
+        (source(b"".to_vec()), "an empty file"),
+        (source(b"hello".to_vec()), "something else"),
+        (source(b"\x89PNG\r\n\x1a\n".to_vec()), "unexpected end of file"),
+        (source(&cut[..cut.len() - 20]), "unexpected end of file"),
+        (source(b"\xff\xd8\xff".to_vec()), "a file that ends before the picture does"),
+        (source(huge), "3600000000 pixels"),
+        (source(drawn_tiff((2, 2), 32, 1, &[0; 16])), "[32] bits a sample"),
+    ];
+    for (source, words) in rows {
+        let error = read(&source, Preprocessing::Clinical).unwrap_err();
+        assert!(matches!(error, Error::Input(_)) && error.facts().thing == source.name());
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+fn drawn_gif() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = ::gif::Encoder::new(&mut bytes, 3, 2, &[1, 2, 3, 255, 254, 253]).unwrap();
+    let picture =
+        ::gif::Frame { width: 3, height: 2, buffer: vec![0, 1, 0, 1, 1, 0].into(), ..Default::default() };
+    encoder.write_frame(&picture).unwrap();
+    drop(encoder);
+    bytes
+}
+
+/// A file of each format to damage.
+fn sound() -> Vec<Vec<u8>> {
+    let pixels: Vec<u8> = (0..6).collect();
+    let encoded = |format| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let image = image::RgbImage::from_fn(9, 7, |x, y| image::Rgb([(x * 20) as u8, (y * 30) as u8, 77]));
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    vec![
+        drawn(::png::ColorType::Grayscale, ::png::BitDepth::Eight, &pixels),
+        drawn_tiff((3, 2), 8, 1, &pixels),
+        encoded(image::ImageFormat::Jpeg),
+        encoded(image::ImageFormat::WebP),
+        [&b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x03\0\0\0\x02\0\0\0\x01\0\x18\0"[..], &[0; 24], &[7; 24]]
+            .concat(),
+        drawn_gif(),
+    ]
+}
+
+#[test]
+fn sound_files_are_sound() {
+    for bytes in sound() {
+        let error = read(&source(bytes.clone()), Preprocessing::Reference).err();
+        assert!(error.is_none(), "{}", error.map(|error| error.to_string()).unwrap_or_default());
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(format in 0..8usize, tail in prop::collection::vec(any::<u8>(), 0..300)) {
+        let heads: [&[u8]; 8] = [
+            b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II\x2a\0", b"MM\0\x2a", b"RIFF\0\0\0\0WEBP",
+            b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0",
+        ];
+        let bytes = [heads[format], &tail].concat();
+        let _ = Ifd::first(&bytes).and_then(|ifd| ifd.values(256));
+        let _ = read(&source(bytes), Preprocessing::Reference);
+    }
+
+    #[test]
+    fn damaged_files_never_panic(
+        which in 0..6usize,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255u8), 0..8),
+        length in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = sound().swap_remove(which);
+        for (at, flip) in &flips {
+            *at.get_mut(&mut bytes) ^= flip;
+        }
+        let _ = read(&source(bytes.clone()), Preprocessing::Clinical);
+        bytes.truncate(length.index(bytes.len()));
+        let _ = read(&source(bytes), Preprocessing::Reference);
+    }
+}
