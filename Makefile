@@ -33,7 +33,7 @@ setup: .make/system $(VENV)/ready
 
 $(VENV)/ready: .make/system export/pyproject.toml
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable 'export[test]'
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable 'export[test]' 'onnxruntime>=1.31'
 	@touch $@
 
 # ── the demonstration
@@ -55,8 +55,8 @@ demo: setup $(PACKAGE)/fleming.json $(DEMO)/inputs
 	$(ASK) --image $(DEMO)/inputs/chest.png -q 'Is there a pleural effusion?'
 	@echo; echo '── a video: $(DEMO)/inputs/clip.mp4, one frame a second'
 	$(ASK) --video $(DEMO)/inputs/clip.mp4 -q 'From which side does the instrument enter?'
-	@echo; echo '── a volume: $(DEMO)/inputs/volume.npy, 11 of its 32 slices'
-	$(ASK) --volume $(DEMO)/inputs/volume.npy -q 'What device is observed on the chest wall?'
+	@echo; echo '── a volume: $(DEMO)/inputs/volume_f32.npy, 11 of its 32 slices'
+	$(ASK) --volume $(DEMO)/inputs/volume_f32.npy -q 'What device is observed on the chest wall?'
 	@echo; echo 'The model has random weights: what it says means nothing. README.md says how to export a real one.'
 
 # ── tests

@@ -61,7 +61,8 @@ impl Volume {
         let name = &source.name();
         let header = Header::from_reader(file).map_err(|error| match error {
             ReadHeaderError::Io(error) => unreadable(source, &error),
-            ReadHeaderError::Parse(error) => Error::input(name, "a NumPy array", error),
+            // The parser's own words go over several lines.
+            ReadHeaderError::Parse(_) => Error::input(name, "a NumPy array", "a file with a damaged header"),
         })?;
         let descriptor = header.type_descriptor.as_string().map(String::as_str).unwrap_or("a structure");
         let (order, number) = Number::of(descriptor).ok_or_else(|| {

@@ -135,13 +135,18 @@ fn weighted(taps: &Taps<f64>, value: impl Fn(usize) -> u16) -> u16 {
 /// The nearest pixel of one channel of 8 bits.
 pub(super) fn nearest(raster: &Raster, [width, height]: [u32; 2]) -> Raster {
     let (width, height) = (width as usize, height as usize);
-    let source = |output: usize, from: usize, to: usize| {
-        (((output as f64 + 0.5) * (from as f64 / to as f64)) as usize).min(from - 1)
-    };
-    let columns: Vec<_> = (0..width).map(|x| source(x, raster.width, width)).collect();
-    let rows = (0..height).map(|y| source(y, raster.height, height) * raster.width);
+    let columns = centres(raster.width, width);
+    let rows = centres(raster.height, height).into_iter().map(|y| y * raster.width);
     let samples = rows.flat_map(|row| columns.iter().map(move |x| raster.samples[row + x])).collect();
     Raster { width, height, samples }
+}
+
+/// The input pixel under the centre of each output pixel. Pillow adds up the steps, and where a centre falls on a border
+/// its rounding errors decide.
+fn centres(from: usize, to: usize) -> Vec<usize> {
+    let step = from as f64 / to as f64;
+    let positions = std::iter::successors(Some(step * 0.5), |position| Some(position + step));
+    positions.take(to).map(|position| (position as usize).min(from - 1)).collect()
 }
 
 /// The taps of every output pixel, normalised to a sum of one.

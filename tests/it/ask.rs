@@ -37,7 +37,7 @@ fn the_reply_as_json_has_every_field() {
 fn the_same_question_has_the_same_answer() {
     let once = || {
         let mut command = ask(&["-q", "What is shown?", "--ignore-eos", "--volume"]);
-        reply(command.arg(input("volume.npy")))["completion_ids"].clone()
+        reply(command.arg(input("volume_f32.npy")))["completion_ids"].clone()
     };
     let ids = once();
     assert_eq!(ids.as_array().unwrap().len(), 4);
@@ -62,7 +62,7 @@ fn frames_are_reported_as_they_were_chosen() {
     assert_eq!(frames[0]["time"], json!(1.25));
 
     let mut volume = ask(&["-q", "x", "--slices", "4", "--volume"]);
-    let frames = reply(volume.arg(input("volume.npy")))["frames"].clone();
+    let frames = reply(volume.arg(input("volume_f32.npy")))["frames"].clone();
     let indices: Vec<_> =
         frames.as_array().unwrap().iter().map(|frame| frame["slice_index"].clone()).collect();
     assert_eq!(indices, [0, 10, 20, 31].map(Value::from));
@@ -71,12 +71,12 @@ fn frames_are_reported_as_they_were_chosen() {
 #[test]
 fn studies_keep_the_order_of_the_options() {
     let mut command = ask(&["-q", "x", "--slices", "2"]);
-    command.arg("--volume").arg(input("volume.npy")).arg("--image").arg(input("chest.png"));
+    command.arg("--volume").arg(input("volume_f32.npy")).arg("--image").arg(input("chest.png"));
     command.args(["--frames", "1"]).arg("--video").arg(input("clip.mp4"));
     let reply = reply(&mut command);
     let names: Vec<_> =
         reply["frames"].as_array().unwrap().iter().map(|f| f["source"].as_str().unwrap()).collect();
-    let ends = ["volume.npy", "volume.npy", "chest.png", "clip.mp4"];
+    let ends = ["volume_f32.npy", "volume_f32.npy", "chest.png", "clip.mp4"];
     assert!(names.len() == 4 && names.iter().zip(ends).all(|(name, end)| name.ends_with(end)), "{names:?}");
     let image_tokens = reply["usage"]["image_tokens"].as_u64().unwrap();
     assert_eq!(image_tokens % 4, 0);
@@ -140,7 +140,7 @@ fn into_a_pipe_goes_the_answer_alone() {
 fn chunks_and_threads_do_not_change_the_answer() {
     let ids = |threads: &str| {
         let mut command = ask(&["-q", "x", "--ignore-eos", "--threads", threads, "--volume"]);
-        reply(command.arg(input("volume.npy")))["completion_ids"].clone()
+        reply(command.arg(input("volume_f32.npy")))["completion_ids"].clone()
     };
     assert_eq!(ids("1"), ids("2"));
 }

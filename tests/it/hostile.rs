@@ -31,9 +31,9 @@ fn files_that_are_not_there_or_not_what_they_should_be() {
 fn files_of_another_kind_say_which_option_takes_them() {
     for (option, name, right) in [
         ("--image", "clip.mp4", "--video"),
-        ("--image", "volume.npy", "--volume"),
+        ("--image", "volume_f32.npy", "--volume"),
         ("--video", "chest.png", "--image"),
-        ("--video", "volume.npy", "--volume"),
+        ("--video", "volume_f32.npy", "--volume"),
         ("--volume", "chest.png", "--image"),
         ("--volume", "clip.mp4", "--video"),
     ] {
@@ -45,7 +45,8 @@ fn files_of_another_kind_say_which_option_takes_them() {
 #[test]
 fn files_cut_short() {
     let scratch = Scratch::new();
-    for (option, name) in [("--image", "chest.png"), ("--video", "clip.mp4"), ("--volume", "volume.npy")] {
+    for (option, name) in [("--image", "chest.png"), ("--video", "clip.mp4"), ("--volume", "volume_f32.npy")]
+    {
         let whole = fs::read(input(name)).unwrap();
         for share in [2, 10, 100] {
             let cut = scratch.file(&format!("cut-{share}-{name}"), &whole[..whole.len() / share]);
@@ -84,7 +85,7 @@ fn volumes_that_numpy_would_not_give_to_the_script() {
 #[test]
 fn a_volume_with_nan_names_the_slice() {
     let scratch = Scratch::new();
-    let mut values = vec![0f32; 3 * 4 * 4];
+    let mut values = [0f32; 3 * 4 * 4];
     values[17] = f32::NAN;
     values[1] = 1.0;
     let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -111,7 +112,7 @@ fn choices_that_leave_nothing_to_look_at() {
     ] {
         refusal(ask(&["-q", "x", "--video"]).arg(&clip).args(options), 2);
     }
-    refusal(ask(&["-q", "x", "--slices", "0", "--volume"]).arg(input("volume.npy")), 2);
+    refusal(ask(&["-q", "x", "--slices", "0", "--volume"]).arg(input("volume_f32.npy")), 2);
 }
 
 #[test]

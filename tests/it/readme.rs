@@ -31,7 +31,7 @@ fn every_question_in_the_readme_is_answered() {
                 "--model" => package(),
                 "--image" => input("chest.png"),
                 "--video" => input("clip.mp4"),
-                "--volume" => input("volume.npy"),
+                "--volume" => input("volume_f32.npy"),
                 _ => continue,
             };
             arguments[place] = stand_in.display().to_string();

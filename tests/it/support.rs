@@ -14,7 +14,7 @@ pub fn package() -> PathBuf {
     made("models/synthetic")
 }
 
-/// One of the inputs that `make test` draws: `chest.png`, `clip.mp4`, `volume.npy`.
+/// One of the inputs that `make test` draws: `chest.png`, `clip.mp4`, `volume_f32.npy`.
 pub fn input(name: &str) -> PathBuf {
     made("examples/generated/inputs").join(name)
 }
