@@ -17,13 +17,16 @@ pub(super) fn indices(
 ) -> Result<(Vec<usize>, Vec<String>)> {
     let VideoSampling { start, end, .. } = *sampling;
     for (name, time) in [("start", start), ("end", end)] {
-        if let Some(time) = time.filter(|t| !(t.is_finite() && *t >= 0.0)) {
+        if let Some(time) = time.filter(|time| !time.is_finite()) {
             return Err(Error::input(name, "seconds from the start of the video", time));
         }
     }
     let mut warnings = Vec::new();
+    if start.is_some_and(|start| start < 0.0) {
+        warnings.push("The part to look at starts with the video, which nothing comes before.".into());
+    }
     let duration = frames as f64 / fps;
-    let part = end.unwrap_or(duration).min(duration) - start.unwrap_or(0.0);
+    let part = end.unwrap_or(duration).min(duration) - start.unwrap_or(0.0).max(0.0);
     let count = how_many(sampling.count, part.abs(), &mut warnings)?;
     let last = frames as f64 - 1.0;
     // Stand for bounds that are not given.
