@@ -100,6 +100,7 @@ mod tests {
         assert_eq!(chosen(Exactly(4), Some(3.0), Some(1.0)), [22, 18, 14, 10]);
         assert_eq!(chosen(Exactly(3), Some(0.3125), Some(0.4375)), [2, 3, 3], "2.5 and 3.5 round to even");
         assert_eq!(chosen(Exactly(3), Some(0.0), Some(100.0)), [7, 23, 38]);
+        assert_eq!(chosen(Exactly(3), Some(-1.0), None), [7, 23, 38]);
         assert_eq!(chosen(Exactly(2), Some(6.0), Some(6.0)), [47, 47]);
         assert_eq!(chosen(PerSecond { max_frames: 9 }, Some(2.3), Some(3.3)).len(), 1);
     }
@@ -113,7 +114,7 @@ mod tests {
             (Seconds(f64::NAN), None, None),
             (PerSecond { max_frames: 0 }, None, None),
             (Exactly(2), Some(7.0), None),
-            (Exactly(2), Some(-1.0), None),
+            (Exactly(2), Some(f64::NEG_INFINITY), None),
             (Exactly(2), None, Some(f64::INFINITY)),
         ] {
             assert!(indices(&VideoSampling { count, start, end }, 48, 8.0).is_err(), "{count:?} {start:?}");
