@@ -121,7 +121,8 @@ fn facts(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Dis
     Box::new(Facts {
         thing: thing.to_string(),
         wanted: wanted.to_string(),
-        got: got.to_string(),
+        // Libraries' messages may go over several lines; ours are one.
+        got: got.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "),
         hint: String::new(),
     })
 }

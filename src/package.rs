@@ -98,7 +98,6 @@ pub(crate) struct Vision {
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct TilingLimits {
     pub min_tiles: usize,
-    pub max_tiles: usize,
     pub thumbnail: bool,
 }
 

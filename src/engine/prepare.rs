@@ -69,10 +69,13 @@ pub(super) fn prepare(
     })
 }
 
+/// Far more tiles than any context holds.
+const MOST_TILES: usize = 256;
+
 fn tiling(limits: TilingLimits, max_tiles: Option<usize>) -> Result<Tiling> {
     match max_tiles {
-        Some(most) if most == 0 || most > limits.max_tiles => {
-            Err(Error::request("max-tiles", format!("1 to {}, the model's limit", limits.max_tiles), most))
+        Some(most) if most == 0 || most > MOST_TILES => {
+            Err(Error::request("max-tiles", format!("1 to {MOST_TILES}"), most))
         }
         most => Ok(Tiling {
             min_tiles: limits.min_tiles,

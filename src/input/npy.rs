@@ -161,4 +161,43 @@ mod tests {
         }
         assert!(slices("", 3, 0).is_err());
     }
+    fn npy(header: &str, data: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([1, 0]);
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    fn study(bytes: Vec<u8>) -> Result<Study> {
+        let source = Source::Bytes { name: "volume".into(), bytes: bytes.into() };
+        read(&source, VolumeSampling { slices: 3 }, Preprocessing::Clinical)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn headers_of_all_kinds_are_read_or_refused(
+            order in "[<>|=!]?",
+            kind in "[fiubcUOV][0-9]{0,2}",
+            fortran in "True|False|None",
+            shape in "[(][0-9 ,-]{0,12}[)]",
+            data in proptest::collection::vec(0u8.., 0..200),
+        ) {
+            let header = format!("{{'descr': '{order}{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+            if let Ok(study) = study(npy(&header, &data)) {
+                proptest::prop_assert_eq!(study.frames.len(), 3);
+            }
+        }
+
+        #[test]
+        fn damaged_files_are_read_or_refused(at in 0usize..110, byte in 0u8.., length in 0usize..200) {
+            let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, 4), }\n";
+            let mut bytes = npy(header, &[7; 96]);
+            let at = at.min(bytes.len() - 1);
+            bytes[at] = byte;
+            bytes.truncate(length.max(at));
+            let _ = study(bytes);
+        }
+    }
 }

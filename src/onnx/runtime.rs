@@ -96,6 +96,9 @@ fn places() -> Vec<PathBuf> {
     for start in [working.as_deref(), beside].into_iter().flatten() {
         found.extend(start.ancestors().flat_map(|folder| in_virtual_environment(&folder.join(".venv"))));
     }
+    found.extend(
+        env::split_paths(&env::var_os("LD_LIBRARY_PATH").unwrap_or_default()).flat_map(|f| in_folder(&f)),
+    );
     found.extend(SYSTEM_FOLDERS.iter().flat_map(|folder| in_folder(Path::new(folder))));
     found
 }

@@ -144,3 +144,16 @@ fn chunks_and_threads_do_not_change_the_answer() {
     };
     assert_eq!(ids("1"), ids("2"));
 }
+
+#[test]
+fn the_two_ways_of_preparing_differ_only_where_the_script_is_broken() {
+    for (option, name) in [("--image", "chest.png"), ("--video", "clip.mp4"), ("--volume", "volume_f32.npy")]
+    {
+        let [reference, clinical] = ["reference", "clinical"].map(|mode| {
+            let mut command = ask(&["-q", "x", "--ignore-eos", "--preprocessing", mode, option]);
+            reply(command.arg(input(name)))
+        });
+        assert_eq!(reference["completion_ids"], clinical["completion_ids"], "{name}");
+        assert_eq!(clinical["warnings"], json!([]), "{name}");
+    }
+}

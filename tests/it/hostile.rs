@@ -137,6 +137,7 @@ fn questions_that_cannot_be_asked() {
         ["--context", "0"],
         ["--context", "99999999"],
         ["--max-tiles", "0"],
+        ["--max-tiles", "257"],
     ] {
         refusal(ask(&["-q", "x"]).args(options), 2);
     }

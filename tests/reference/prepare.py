@@ -2,7 +2,7 @@
 
 python tests/reference/prepare.py REFERENCE OUT
 
-REFERENCE is a folder with `make_checkpoint.py`, `make_volumes.py`, `inputs/`, `cases/` and `goldens/SIZE-seedN/`.
+REFERENCE is a folder with `make_checkpoint.py`, `make_volumes.py`, `inputs/` and `goldens/SIZE-seedN/`.
 OUT gets a copy of the inputs, the generated volumes and `packages/SIZE-seedN/`. Nothing is made twice.
 """
 
