@@ -42,7 +42,7 @@ impl Decoder {
             // The old cache goes first, so that both need not fit at once.
             self.arena = None;
             let capacity = tokens.next_multiple_of(CAPACITY_STEP);
-            let Kv { layers, heads, head_dim } = self.kv;
+            let Kv { layers, heads, head_dim, .. } = self.kv;
             let mut arena = KvArena::new(KvShape { layers, heads, capacity, head_dim })?;
             arena.bind(&mut self.graph)?;
             self.arena = Some(arena);

@@ -5,8 +5,7 @@ use crate::error::{Error, Result};
 /// How the samples of a [`Frame`] are to be read. The names are Pillow's, because the reference resizes a
 /// single image in the mode its file has and converts to RGB afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PixelMode {
+pub(crate) enum PixelMode {
     /// One bit a pixel, stored as one byte, 0 or 255.
     Bilevel,
     /// 8-bit grey.
@@ -27,7 +26,7 @@ pub enum PixelMode {
 
 impl PixelMode {
     /// Bytes of one pixel.
-    pub fn bytes_per_pixel(&self) -> usize {
+    pub(crate) fn bytes_per_pixel(&self) -> usize {
         match self {
             PixelMode::Bilevel | PixelMode::Grey | PixelMode::Palette(_) => 1,
             PixelMode::GreyAlpha | PixelMode::Grey16 => 2,
@@ -74,7 +73,7 @@ impl Frame {
     ///
     /// # Errors
     /// [`Error::Input`] if a side is zero or `samples` is not `width × height × bytes_per_pixel` long.
-    pub fn new(
+    pub(crate) fn new(
         width: u32,
         height: u32,
         mode: PixelMode,
@@ -102,7 +101,7 @@ impl Frame {
     /// ```
     ///
     /// # Errors
-    /// As [`Frame::new`].
+    /// [`Error::Input`] if a side is zero or `samples` is not `width × height × 3` bytes long.
     pub fn rgb(width: u32, height: u32, samples: Vec<u8>) -> Result<Self> {
         Self::new(width, height, PixelMode::Rgb, samples, Provenance::Image)
     }
@@ -118,12 +117,12 @@ impl Frame {
     }
 
     /// How the samples are to be read.
-    pub fn mode(&self) -> &PixelMode {
+    pub(crate) fn mode(&self) -> &PixelMode {
         &self.mode
     }
 
     /// The samples, row-major.
-    pub fn samples(&self) -> &[u8] {
+    pub(crate) fn samples(&self) -> &[u8] {
         &self.samples
     }
 

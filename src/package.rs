@@ -151,6 +151,7 @@ pub(crate) struct Kv {
     pub layers: usize,
     pub heads: usize,
     pub head_dim: usize,
+    pub dtype: String,
 }
 
 impl Package {
@@ -251,6 +252,9 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
     }
     if manifest.normalization.resample != "bicubic" {
         return complain("normalization.resample", "bicubic", manifest.normalization.resample.clone());
+    }
+    if manifest.kv.dtype != "float32" {
+        return complain("kv.dtype", "float32", manifest.kv.dtype.clone());
     }
     let sizes = [
         ("vision.image_size", manifest.vision.image_size as usize),

@@ -44,7 +44,7 @@ pub(super) fn prepare(
     let mut tiles = Vec::new();
     let mut frames = Vec::new();
     for study in &studies {
-        let cut = pixels::tiles(study, vision.image_size, tiling, options.preprocessing)?;
+        let cut = pixels::tiles(study, vision.image_size, tiling);
         for (frame, cut) in study.frames.iter().zip(cut) {
             let provenance = frame.provenance().clone();
             frames.push(FrameUsed { source: study.source.clone(), provenance, tiles: cut.len() });

@@ -6,9 +6,7 @@ mod tiling;
 
 use ndarray::{Array4, Axis};
 
-use crate::error::Result;
 use crate::frame::{Frame, Modality, PixelMode, Study};
-use crate::request::Preprocessing;
 use convert::{rgb, rgb_of_grey16};
 use resize::{Raster, bicubic, bicubic16, nearest};
 
@@ -28,21 +26,13 @@ pub(crate) struct PixelGeometry {
 
 /// The tiles of each frame of a study. A single image is resized in the mode its file has, as the reference does;
 /// frames of videos and volumes, and images that are tiled, are RGB first.
-///
-/// # Errors
-/// None today; a frame of a mode that cannot be resized would be one.
-pub(crate) fn tiles(
-    study: &Study,
-    size: u32,
-    tiling: Tiling,
-    preprocessing: Preprocessing,
-) -> Result<Vec<Vec<Tile>>> {
+pub(crate) fn tiles(study: &Study, size: u32, tiling: Tiling) -> Vec<Vec<Tile>> {
     let cut = |frame: &Frame| match study.modality {
         Modality::Image if tiling.max_tiles > 1 => tiling.cut(&as_rgb(frame), size),
-        Modality::Image => vec![Tile(fit(frame, size, preprocessing))],
+        Modality::Image => vec![Tile(fit(frame, size))],
         Modality::Video | Modality::Volume => vec![Tile(bicubic::<3>(&as_rgb(frame), [size; 2]).samples)],
     };
-    Ok(study.frames.iter().map(cut).collect())
+    study.frames.iter().map(cut).collect()
 }
 
 /// Normalised pixels `[tiles, 3, size, size]`. The arithmetic is that of transformers' CLIP image processor: a byte
@@ -76,25 +66,20 @@ fn planes<T: Clone + Default>(tiles: &[Tile], size: u32, value: impl Fn(usize, u
 }
 
 /// A single image at `size × size` in RGB, stretched, resized as Pillow's `resize` does in the image's own mode.
-fn fit(frame: &Frame, size: u32, preprocessing: Preprocessing) -> Vec<u8> {
-    let raster = Raster::of(frame);
-    let to = [size; 2];
+fn fit(frame: &Frame, size: u32) -> Vec<u8> {
     if (frame.width(), frame.height()) == (size, size) {
         return as_rgb(frame).samples;
     }
-    let smooth = preprocessing == Preprocessing::Clinical;
-    match frame.mode() {
-        PixelMode::Palette(_) | PixelMode::Bilevel if smooth => bicubic::<3>(&as_rgb(frame), to).samples,
-        mode @ (PixelMode::Palette(_) | PixelMode::Bilevel) => rgb(&nearest(&raster, to).samples, mode),
+    let (raster, mode, to) = (Raster::of(frame), frame.mode(), [size; 2]);
+    match mode {
+        PixelMode::Palette(_) | PixelMode::Bilevel => rgb(&nearest(&raster, to).samples, mode),
         PixelMode::Grey16 => rgb_of_grey16(&bicubic16(&raster, to)),
-        mode @ PixelMode::Grey => rgb(&bicubic::<1>(&raster, to).samples, mode),
-        mode @ PixelMode::GreyAlpha => {
-            rgb(&bicubic::<2>(&resize::premultiplied::<2>(&raster), to).unpremultiplied::<2>(), mode)
+        PixelMode::Grey => rgb(&bicubic::<1>(&raster, to).samples, mode),
+        PixelMode::GreyAlpha => {
+            rgb(&bicubic::<2>(&raster.premultiplied::<2>(), to).unpremultiplied::<2>(), mode)
         }
-        mode @ PixelMode::Rgba => {
-            rgb(&bicubic::<4>(&resize::premultiplied::<4>(&raster), to).unpremultiplied::<4>(), mode)
-        }
-        mode @ PixelMode::Cmyk => rgb(&bicubic::<4>(&raster, to).samples, mode),
+        PixelMode::Rgba => rgb(&bicubic::<4>(&raster.premultiplied::<4>(), to).unpremultiplied::<4>(), mode),
+        PixelMode::Cmyk => rgb(&bicubic::<4>(&raster, to).samples, mode),
         PixelMode::Rgb => bicubic::<3>(&raster, to).samples,
     }
 }

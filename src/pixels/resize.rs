@@ -31,7 +31,16 @@ impl Raster {
         }
     }
 
-    /// Colours divided by the alpha that [`premultiplied`] multiplied them with; `N` channels, alpha last.
+    /// Colours multiplied by their alpha, so that transparent pixels weigh nothing; `N` channels, alpha last.
+    pub(super) fn premultiplied<const N: usize>(mut self) -> Self {
+        for pixel in self.samples.chunks_exact_mut(N) {
+            let alpha = pixel[N - 1];
+            pixel[..N - 1].iter_mut().for_each(|c| *c = product(*c, alpha));
+        }
+        self
+    }
+
+    /// Colours divided by the alpha that [`Self::premultiplied`] multiplied them with; `N` channels, alpha last.
     pub(super) fn unpremultiplied<const N: usize>(mut self) -> Vec<u8> {
         for pixel in self.samples.chunks_exact_mut(N) {
             let alpha = u32::from(pixel[N - 1]);
@@ -41,16 +50,6 @@ impl Raster {
         }
         self.samples
     }
-}
-
-/// Colours multiplied by their alpha, so that transparent pixels weigh nothing; `N` channels, alpha last.
-pub(super) fn premultiplied<const N: usize>(raster: &Raster) -> Raster {
-    let mut samples = raster.samples.clone();
-    for pixel in samples.chunks_exact_mut(N) {
-        let alpha = pixel[N - 1];
-        pixel[..N - 1].iter_mut().for_each(|c| *c = product(*c, alpha));
-    }
-    Raster { samples, ..*raster }
 }
 
 /// Bicubic at `[width, height]`, `N` channels of 8 bits.

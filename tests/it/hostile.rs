@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Scratch, ask, ask_of, input, npy, refusal, reply};
+use crate::support::{Scratch, ask, ask_of, input, npy, package, refusal, reply};
 
 /// Asks about a file and returns the refusal, which must name the file.
 fn refused(option: &str, path: &Path) -> String {
@@ -188,4 +188,18 @@ fn libraries_that_are_not_onnx_runtime() {
     let library = scratch.file("libonnxruntime.so", b"not a library");
     let garbage = refusal(ask(&["-q", "x"]).env("ORT_DYLIB_PATH", &library), 1);
     assert!(garbage.contains("libonnxruntime.so"), "{garbage}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_manifest_is_read_or_refused(at in 0usize..6000, byte in 0u8.., length in 0usize..12000) {
+        let scratch = Scratch::new();
+        let mut manifest = fs::read(package().join("fleming.json")).unwrap();
+        let at = at.min(manifest.len() - 1);
+        manifest[at] = byte;
+        manifest.truncate(length.max(at));
+        scratch.file("fleming.json", &manifest);
+        // The files it names are not there: what matters is that nothing panics on the way to saying so.
+        proptest::prop_assert!(fleming::Package::open(&scratch.path("")).is_err());
+    }
 }
