@@ -76,4 +76,4 @@ reference: $(VENV)/ready
 .PHONY: test
 test: setup lint $(PACKAGE)/fleming.json $(DEMO)/inputs reference
 	cargo test --quiet
-	$(PYTHON) -m pytest -q export tests/reference
+	$(PYTHON) -m pytest -q export tests
