@@ -50,7 +50,7 @@ ASK := $(FLEMING) ask --model $(PACKAGE) --max-new-tokens 32
 
 .PHONY: demo
 demo: setup $(PACKAGE)/fleming.json $(DEMO)/inputs
-	cargo build --release --quiet
+	cargo build --release
 	@echo; echo '── an image: $(DEMO)/inputs/chest.png'
 	$(ASK) --image $(DEMO)/inputs/chest.png -q 'Is there a pleural effusion?'
 	@echo; echo '── a video: $(DEMO)/inputs/clip.mp4, one frame a second'

@@ -14,7 +14,7 @@ use fleming::{
 };
 
 use super::display::Display;
-use super::{json, trace};
+use super::{emit, json, trace};
 
 /// Ask a question about images, videos and volumes.
 ///
@@ -144,7 +144,7 @@ impl Ask {
             trace::write(folder, &report)?;
         }
         if self.json {
-            println!("{}", report.to_json());
+            emit(format_args!("{}\n", report.to_json()));
         }
         Ok(exit_code(&reply))
     }

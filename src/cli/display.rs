@@ -1,9 +1,11 @@
 //! What a person sees: progress on stderr, the reply on stdout.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr, stdout};
 
 use fleming::{Event, Part, Reply};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use super::emit;
 
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
@@ -54,9 +56,9 @@ impl Display {
         match self.output {
             Output::Stream => {
                 self.leave_thought();
-                println!();
+                emit("\n");
             }
-            Output::AnswerOnly => println!("{}", reply.answer),
+            Output::AnswerOnly => emit(format_args!("{}\n", reply.answer)),
             Output::Nothing => {}
         }
         for warning in &reply.warnings {
@@ -75,18 +77,16 @@ impl Display {
         if self.part != Some(part) {
             self.leave_thought();
             if part == Part::Thought {
-                print!("{DIM}");
+                emit(DIM);
             }
             self.part = Some(part);
         }
-        print!("{text}");
-        // A closed pipe is noticed by the next write that matters.
-        let _ = stdout().flush();
+        emit(text);
     }
 
     fn leave_thought(&mut self) {
         if self.part == Some(Part::Thought) {
-            println!("{PLAIN}\n");
+            emit(format_args!("{PLAIN}\n\n"));
         }
         self.part = None;
     }

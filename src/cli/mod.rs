@@ -5,6 +5,8 @@ mod display;
 mod json;
 mod trace;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -56,9 +58,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 /// nothing from ONNX Runtime: what it logs as an error comes back as one.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("FLEMING_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ort=off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
+
+/// Writes to stdout at once. Where the reader has gone there is nobody left to work for.
+fn emit(text: impl Display) {
+    let mut stdout = std::io::stdout();
+    if write!(stdout, "{text}").and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(1);
+    }
 }

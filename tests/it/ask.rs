@@ -157,3 +157,13 @@ fn the_two_ways_of_preparing_differ_only_where_the_script_is_broken() {
         assert_eq!(clinical["warnings"], json!([]), "{name}");
     }
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let mut command = ask(&["-q", "x", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stderr.is_empty(), "{}", stderr(&output));
+}
