@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches};
 use fleming::{
-    AskOptions, Cancel, Engine, EngineOptions, Exchange, Finish, FrameCount, Instruction, Preprocessing,
-    Reply, Request, Source, StopRule, StudyInput, Tracing, VideoSampling, VolumeSampling,
+    AskOptions, Engine, Exchange, Finish, FrameCount, Instruction, Reply, Request, Source, StudyInput,
+    Tracing, VideoSampling, VolumeSampling,
 };
 
 use super::display::Display;
+use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt, unusable};
 use super::{emit, json, trace};
 
 /// Ask a question about images, videos and volumes.
@@ -49,44 +50,6 @@ pub(super) struct Ask {
     /// Write the tensors of every stage into this folder
     #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct GenerationArguments {
-    /// Most tokens to generate [default: the package's]
-    #[arg(long, value_name = "N")]
-    max_new_tokens: Option<usize>,
-    /// Do not stop at the end of the model's turn
-    #[arg(long)]
-    ignore_eos: bool,
-    /// How inputs are prepared: clinical mends what the reference script does wrong and says so
-    #[arg(long, value_enum, default_value_t = PreprocessingChoice::Clinical)]
-    preprocessing: PreprocessingChoice,
-    /// Cut an image into up to N tiles of its own aspect ratio, plus a thumbnail
-    #[arg(long, value_name = "N")]
-    max_tiles: Option<usize>,
-}
-
-#[derive(Args)]
-struct RuntimeArguments {
-    /// Execution provider
-    #[arg(long, default_value = "cpu")]
-    provider: String,
-    /// Threads inside an operator [default: one for each physical core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Most tokens in the conversation [default: the model's limit]
-    #[arg(long, value_name = "N")]
-    context: Option<usize>,
-    /// The ONNX Runtime library [default: searched for]
-    #[arg(long, value_name = "FILE")]
-    onnxruntime: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PreprocessingChoice {
-    Reference,
-    Clinical,
 }
 
 /// The things to look at, in the order in which they were named.
@@ -133,7 +96,8 @@ impl Ask {
         let load = started.elapsed();
 
         let mut display = if self.json { Display::silent() } else { Display::new() };
-        let options = self.options(cancel);
+        let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
+        let options = AskOptions { tracing, ..self.generation.options(cancel) };
         let reply = engine.ask(&request, &options, &mut |event| display.show(event))?;
         display.finish(&reply);
 
@@ -157,31 +121,6 @@ impl Ask {
             system: self.system.clone(),
             history: self.history.as_deref().map(history).transpose()?,
         })
-    }
-
-    fn options(&self, cancel: Cancel) -> AskOptions {
-        AskOptions {
-            max_new_tokens: self.generation.max_new_tokens,
-            stop: if self.generation.ignore_eos { StopRule::LengthOnly } else { StopRule::EndOfTurn },
-            preprocessing: match self.generation.preprocessing {
-                PreprocessingChoice::Reference => Preprocessing::Reference,
-                PreprocessingChoice::Clinical => Preprocessing::Clinical,
-            },
-            max_tiles: self.generation.max_tiles,
-            tracing: if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off },
-            cancel,
-        }
-    }
-}
-
-impl RuntimeArguments {
-    fn options(&self) -> EngineOptions {
-        EngineOptions {
-            library: self.onnxruntime.clone(),
-            provider: self.provider.clone(),
-            threads: self.threads,
-            context: self.context,
-        }
     }
 }
 
@@ -265,17 +204,6 @@ fn history(path: &Path) -> Result<Vec<Exchange>> {
     Ok(pairs.into_iter().map(|(question, answer)| Exchange { question, answer }).collect())
 }
 
-/// An argument that cannot be used, told as the library tells its own.
-fn unusable(thing: &str, wanted: &str, got: &dyn std::fmt::Display) -> anyhow::Error {
-    let facts = fleming::Facts {
-        thing: thing.into(),
-        wanted: wanted.into(),
-        got: got.to_string(),
-        hint: String::new(),
-    };
-    fleming::Error::Request(Box::new(facts)).into()
-}
-
 /// A text file ends in a newline that its text does not have.
 fn without_last_newline(mut text: String) -> String {
     if text.ends_with('\n') {
@@ -283,22 +211,6 @@ fn without_last_newline(mut text: String) -> String {
     }
     text
 }
-
-/// The first Ctrl-C ends the reply, the second the program.
-fn cancel_on_interrupt() -> Result<Cancel> {
-    let cancel = Cancel::default();
-    let thrown = cancel.clone();
-    ctrlc::set_handler(move || {
-        if thrown.is_cancelled() {
-            std::process::exit(INTERRUPTED.into());
-        }
-        thrown.cancel();
-    })
-    .context("interrupt handler")?;
-    Ok(cancel)
-}
-
-const INTERRUPTED: u8 = 130;
 
 fn exit_code(reply: &Reply) -> ExitCode {
     match reply.finish {

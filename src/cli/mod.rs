@@ -2,7 +2,9 @@
 
 mod ask;
 mod display;
+mod eval;
 mod json;
+mod options;
 mod trace;
 
 use std::fmt::Display;
@@ -31,6 +33,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Ask(ask::Ask),
+    Eval(eval::Eval),
 }
 
 /// Runs the command line of this process. Exit codes: 0 done; 2 the command, its files or its question are at
@@ -40,6 +43,7 @@ pub(crate) fn run() -> ExitCode {
     log_to_stderr();
     let outcome = match arguments.verb {
         Verb::Ask(ask) => ask.run(),
+        Verb::Eval(eval) => eval.run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -3,6 +3,7 @@
 //! They use the synthetic package and inputs that `make test` writes; the numbers are checked in `tests/reference`.
 
 mod ask;
+mod eval;
 mod hostile;
 mod house;
 mod library;

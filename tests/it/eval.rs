@@ -1,0 +1,56 @@
+//! `fleming eval` on cases whose answers are known because the model was asked before.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Scratch, ask, input, package, reply, stderr};
+
+fn eval(scratch: &Scratch, cases: &[Value]) -> Command {
+    let lines: Vec<_> = cases.iter().map(Value::to_string).collect();
+    let file = scratch.file("cases.jsonl", lines.join("\n").as_bytes());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.arg("eval").arg(file).arg("--model").arg(package()).args(["--max-new-tokens", "4"]);
+    command
+}
+
+#[test]
+fn right_and_wrong_answers_are_counted_by_kind() {
+    let scratch = Scratch::new();
+    std::fs::copy(input("chest.png"), scratch.path("chest.png")).unwrap();
+    let image = reply(ask(&["-q", "What is shown?", "--image"]).arg(input("chest.png")));
+    let volume = reply(ask(&["-q", "What is shown?", "--volume"]).arg(input("volume_f32.npy")));
+    let answer = image["answer"].as_str().unwrap().to_uppercase();
+    let history = json!([["What is CT?", "A scan."]]);
+    let cases = [
+        json!({"id": 1, "kind": "image", "images": ["chest.png"], "question": "What is shown?", "answer": answer}),
+        json!({"id": "b", "kind": "image", "images": ["chest.png"], "question": "What is shown?", "answer": "a giraffe"}),
+        json!({"id": "c", "kind": "image", "images": ["missing.png"], "question": "What is shown?", "answer": answer}),
+        json!({"id": "d", "kind": "volume", "volume": input("volume_f32.npy"), "question": "What is shown?",
+               "answer": volume["answer"]}),
+        json!({"id": "e", "kind": "text", "history": history, "question": "Why?", "answer": "nobody knows"}),
+    ];
+    let results = scratch.path("results.jsonl");
+    let output = eval(&scratch, &cases).arg("--json").arg("--output").arg(&results).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(table["kinds"]["image"], json!({"accuracy": 1.0 / 3.0, "count": 3, "errors": 1}));
+    assert_eq!(table["kinds"]["volume"], json!({"accuracy": 1.0, "count": 1, "errors": 0}));
+    assert_eq!(table["kinds"]["text"]["accuracy"], 0.0);
+
+    let lines = std::fs::read_to_string(results).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let right: Vec<_> = lines.iter().map(|line| line["right"].as_bool().unwrap()).collect();
+    assert_eq!(right, [true, false, false, true, false]);
+    assert!(lines[2]["error"].as_str().unwrap().contains("missing.png"));
+}
+
+#[test]
+fn a_file_that_holds_no_cases_is_refused() {
+    let scratch = Scratch::new();
+    for (cases, named) in [(vec![], "at least one"), (vec![json!({"id": 1})], "line 1")] {
+        let output = eval(&scratch, &cases).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(named), "{}", stderr(&output));
+    }
+}
