@@ -1,8 +1,8 @@
 """Records what the libraries of the Fleming-VL script make of small inputs.
 
-    python tests/golden/make_pixels.py FOLDER             draws the inputs into FOLDER
-    python tests/golden/make_pixels.py FOLDER --encode    and encodes inputs/ anew (Pillow, ffmpeg)
-    python tests/golden/make_pixels.py FOLDER --record    and writes pixels.json (Pillow, decord, transformers)
+    python tests/golden/make_pixels.py FOLDER            draws the inputs into FOLDER
+    python tests/golden/make_pixels.py FOLDER --encode   and encodes inputs/ anew (Pillow, ffmpeg)
+    python tests/golden/make_pixels.py FOLDER --record   and writes pixels.json (Pillow, decord, transformers)
 
 README.md names the versions.
 """
@@ -146,12 +146,12 @@ def digest(output: dict) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels, wanted).tobytes()).hexdigest()
 
 
-def processor(**options: bool):
+def processor(**options: object):
     """The image processor as the published preprocessor_config.json sets it."""
     from transformers import CLIPImageProcessor
 
-    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    return CLIPImageProcessor(size=SIZE, crop_size=SIZE, resample=3, image_mean=mean, image_std=std, **options)
+    options |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+    return CLIPImageProcessor(size=SIZE, crop_size=SIZE, resample=3, **options)
 
 
 def bare():
