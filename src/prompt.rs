@@ -59,7 +59,11 @@ fn compose(pieces: &Prompt, request: &Request, frames: &[usize], mode: Preproces
         Instruction::Direct => None,
         Instruction::Custom(text) => Some(text.as_str()),
     };
-    let tagged = conversation(pieces, request, &request.question).contains(&pieces.placeholder);
+    // `chat()` looks for a tag in the question only, whatever the system text holds.
+    let tagged = match (mode, &request.history) {
+        (Preprocessing::Reference, None) => request.question.contains(&pieces.placeholder),
+        _ => conversation(pieces, request, &request.question).contains(&pieces.placeholder),
+    };
     // The script's functions, which know one study and no history, write tags without looking at the question.
     let as_script = mode == Preprocessing::Reference
         && instruction.is_some()
@@ -173,6 +177,10 @@ pub(crate) fn splice(
     }
     text += rest;
     let ids: Vec<i64> = tokenizer.encode(&text)?.into_iter().map(i64::from).collect();
+    if tile_tokens.is_empty() {
+        // Nothing is spliced, so that even an image token is read as the text it is.
+        return Ok(Spliced { rows: vec![-1; ids.len()], ids });
+    }
     let mut row = 0;
     let rows = ids
         .iter()
@@ -219,6 +227,16 @@ mod tests {
     /// Instruction, history, question, frames of each study, mode; the prompt, or none where that is an error.
     type Row<'a> =
         (Instruction, Option<&'a [[&'a str; 2]]>, &'a str, &'a [usize], Preprocessing, Option<&'a str>);
+
+    #[test]
+    fn a_tag_in_the_system_text_counts() {
+        use Preprocessing::{Clinical, Reference};
+        let request = Request { system: Some("<image>".into()), ..request(Instruction::Direct, None, "Q") };
+        for (mode, wanted) in [(Clinical, "[s]<image>|[u]Q|[a]"), (Reference, "[s]<image>|[u]<image>\nQ|[a]")]
+        {
+            assert_eq!(write(&pieces(), &request, &[1], mode).unwrap().text, wanted);
+        }
+    }
 
     #[test]
     fn prompts() {
