@@ -68,7 +68,7 @@ struct StudyArguments {
     #[arg(long, value_name = "FILE.npy")]
     volume: Vec<PathBuf>,
     /// Video: as many frames as this duration has whole seconds
-    #[arg(long, value_name = "N", conflicts_with = "frames")]
+    #[arg(long, value_name = "N", conflicts_with = "frames", allow_negative_numbers = true)]
     seconds: Option<f64>,
     /// Video: this many frames, evenly spaced
     #[arg(long, value_name = "N")]

@@ -104,6 +104,7 @@ fn choices_that_leave_nothing_to_look_at() {
     for options in [
         ["--frames", "0"],
         ["--seconds", "0.9"],
+        ["--seconds", "-3"],
         ["--seconds", "nan"],
         ["--seconds", "1e300"],
         ["--start", "1000"],
