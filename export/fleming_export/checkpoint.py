@@ -96,6 +96,9 @@ class Checkpoint:
 
     def json(self, name: str) -> dict:
         """A JSON file that must be there."""
+        if not (self.folder / name).is_file():
+            hint = "fine-tunes may leave it out: copy it from the InternVL3 checkpoint they began with"
+            raise ExportError(name, f"a file in {self.folder}", "no such file", hint)
         return read_json(self.folder / name)
 
     def optional_json(self, name: str) -> dict | None:
