@@ -40,14 +40,12 @@ pub(super) struct Eval {
     json: bool,
 }
 
-/// One question with the answer that is expected.
+/// One question with the answer that is expected. Other fields of the line are its maker's own.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Case {
     id: Value,
     kind: String,
-    #[serde(default)]
-    images: Vec<PathBuf>,
+    images: Option<Vec<PathBuf>>,
     volume: Option<PathBuf>,
     video: Option<PathBuf>,
     history: Option<Vec<(String, String)>>,
@@ -95,7 +93,7 @@ impl Eval {
 impl Case {
     fn request(&self, folder: &Path) -> Request {
         let source = |path: &PathBuf| Source::Path(folder.join(path));
-        let images = self.images.iter().map(|path| StudyInput::Image(source(path)));
+        let images = self.images.iter().flatten().map(|path| StudyInput::Image(source(path)));
         let volume =
             self.volume.iter().map(|path| StudyInput::Volume(source(path), VolumeSampling::default()));
         let video = self.video.iter().map(|path| StudyInput::Video(source(path), VideoSampling::default()));
