@@ -88,17 +88,26 @@ class Encoder:
     def ids(self, text: str) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
-    def case(self, case: Sample) -> tuple[list[int], list[bool]]:
-        """A sample's ids, and which are the reply's."""
-        prompt, reply = self.ids(prompt_text(case)), self.ids(case.asked.reply + STOP)
-        return prompt + reply, [False] * len(prompt) + [True] * len(reply)
+    def case(self, case: Sample, *, more: bool) -> tuple[list[int], list[bool]]:
+        """A sample's ids, and which are replies'; with the further turns if ``more``."""
+        turns = [(prompt_text(case), case.asked)]
+        turns += [(f"\n{_turn(asked)}", asked) for asked in case.more] if more else []
+        whole, learn = [], []
+        for given, asked in turns:
+            prompt, reply = self.ids(given), self.ids(asked.reply + STOP)
+            whole += prompt + reply
+            learn += [False] * len(prompt) + [True] * len(reply)
+        return whole, learn
 
     def drill(self, asked: Asked) -> tuple[list[int], list[bool]]:
         """A question without system text and picture; only the answer is learned."""
-        given = f"<|im_start|>user\n{asked.question}{STOP}\n<|im_start|>assistant\n"
-        whole = self.ids(given) + self.ids(asked.reply + STOP)
+        whole = self.ids(_turn(asked)) + self.ids(asked.reply + STOP)
         learned = len(self.ids(f"<answer>{asked.answer}</answer>{STOP}"))
         return whole, [False] * (len(whole) - learned) + [True] * learned
+
+
+def _turn(asked: Asked) -> str:
+    return f"<|im_start|>user\n{asked.question}{STOP}\n<|im_start|>assistant\n"
 
 
 def pixels(pictures: list[Picture]) -> torch.Tensor:
@@ -154,7 +163,7 @@ def make(encoder: Encoder, kind: str, place: tuple[str, int, int], size: int = 0
         )
     cases = [sample(kind, split, seed, index) for index in indices]
     pictures = [picture for case in cases for picture in case.frames()]
-    ids, learn = _pad(encoder, [encoder.case(case) for case in cases])
+    ids, learn = _pad(encoder, [encoder.case(case, more=split == "train") for case in cases])
     seen = (pixels(pictures), labels(pictures)) if pictures else (None, None)
     return Batch(kind, ids, learn, *seen)
 

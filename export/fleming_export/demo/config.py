@@ -25,6 +25,7 @@ LANGUAGE = {
     "num_hidden_layers": 4,
     "num_attention_heads": 6,
     "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,  # 60 frames; the tables of the rotary positions are part of a package
 }
 
 

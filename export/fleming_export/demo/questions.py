@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,7 +35,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Sample:
-    """A case: what was drawn, what is asked of it, and what went before: (question, reply) pairs."""
+    """A case: what was drawn, what is asked of it, and what went before: (question, reply) pairs. ``more`` is
+    asked in later turns, in training only: looking is dearer than asking."""
 
     kind: str
     fact: str
@@ -44,6 +45,7 @@ class Sample:
     volume: Volume | None = None
     clip: Clip | None = None
     history: list[tuple[str, str]] = field(default_factory=list)
+    more: list[Asked] = field(default_factory=list)
 
     def frames(self) -> list[Picture]:
         """The pictures as the runtime sees them, in order: uint8 ``pixels``."""
@@ -53,7 +55,21 @@ class Sample:
 
 def sample(kind: str, split: str, seed: int, index: int) -> Sample:
     """The sample of a place in a split's seed space."""
-    return _MAKERS[kind](generator(split, seed, KINDS.index(kind), index))
+    rng = generator(split, seed, KINDS.index(kind), index)
+    case = _MAKERS[kind](rng)
+    return replace(case, more=_more(rng, case))
+
+
+def _more(rng: Rng, case: Sample) -> list[Asked]:
+    """Up to three questions about other facts of the same study."""
+    if case.kind == "text":
+        return []
+    study = case.volume or case.clip or case.images[0]
+    keys = [key for key in study.facts if key != case.fact and (case.kind != "compare" or IMAGE[key].noun)]
+    keys = [keys[int(i)] for i in rng.permutation(len(keys))[:3]]
+    if case.kind == "compare":
+        return [_which(rng, case.images, key) for key in keys]
+    return [about(rng, FACTS[key], study.facts[key]) for key in keys]
 
 
 def ask(rng: Rng, question: str, answers: list[str], right: tuple[str, str]) -> Asked:
@@ -118,6 +134,11 @@ def _compare(rng: Rng) -> Sample:
     modality = choose(rng, tuple(MODALITIES))
     pictures = [draw(rng, modality) for _ in range(2)]
     key = choose(rng, tuple(key for key in pictures[0].facts if IMAGE[key].noun))
+    return Sample("compare", key, _which(rng, pictures, key), pictures)
+
+
+def _which(rng: Rng, pictures: list[Picture], key: str) -> Asked:
+    """Which of two pictures shows the finding of a fact?"""
     fact = FACTS[key]
     values = [picture.facts[key] for picture in pictures]
     place = [value != fact.absent for value in values]
@@ -128,8 +149,7 @@ def _compare(rng: Rng) -> Sample:
     stem = choose(rng, _COMPARE)
     stem = stem.replace("is {}", "are {}") if not fact.noun.startswith(("a ", "an ")) else stem
     right = (answer, f"First: {said[0]} Second: {said[1]}")
-    asked = ask(rng, stem.format(fact.noun), ["first", "second", "both", "neither"], right)
-    return Sample("compare", key, asked, pictures)
+    return ask(rng, stem.format(fact.noun), ["first", "second", "both", "neither"], right)
 
 
 def _follow_up(rng: Rng) -> Sample:
