@@ -28,16 +28,33 @@ def _cases(out: Path, options: argparse.Namespace) -> Path:
     return write_cases(out, options.seed, options.per_kind)
 
 
-def _train(out: Path, options: argparse.Namespace) -> Path:
+def _validate(out: Path, options: argparse.Namespace) -> str:
+    _need_torch(options.threads)
+    from .questions import KINDS
+    from .train import Options, Trainer
+
+    trainer = Trainer(out, Options(device=options.device))
+    trainer.resume()
+    figures = {kind: trainer.validate(kind, options.count) for kind in KINDS}
+    return "\n".join(
+        f"{kind}: {row['exact']:.3f} exact, loss {row['reply']:.4f}" for kind, row in figures.items()
+    )
+
+
+def _need_torch(threads: int | None) -> None:
     try:
         import torch
     except ImportError:
         hint = "pip install 'fleming-export[train]'"
         raise ExportError("torch", "the library, to train", "not installed", hint) from None
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _train(out: Path, options: argparse.Namespace) -> Path:
+    _need_torch(options.threads)
     from .train import Options, run
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
     if (out / "training.pt").exists() and not options.resume:
         raise ExportError(str(out), "a new folder, or --resume", "a training is there")
     chosen = Options(options.hours, options.device, options.seed, options.workers)
@@ -55,12 +72,17 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train the demo model and write its checkpoint")
     train.add_argument("out")
     train.add_argument("--hours", type=float, default=3.0)
-    train.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1, help="processes that draw")
-    train.add_argument("--threads", type=int, help="threads of torch")
     train.add_argument("--resume", action="store_true", help="go on from the last save")
     train.set_defaults(run=_train)
+    validate = commands.add_parser("validate", help="exact replies of a training's last save, by kind")
+    validate.add_argument("out")
+    validate.add_argument("--count", type=int, default=96, help="samples of a kind")
+    validate.set_defaults(run=_validate)
+    for command in (train, validate):
+        command.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+        command.add_argument("--threads", type=int, help="threads of torch")
     return parser
 
 

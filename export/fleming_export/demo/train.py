@@ -58,7 +58,8 @@ class Trainer:
             else write_files(path)
         )
         self.model = DemoModel(self.config).to(options.device)
-        self.export()  # a checkpoint is complete from the start
+        if not (path / "model.safetensors").exists():
+            self.export()  # a checkpoint is complete from the start
         self.encoder = Encoder(path)
         values = [len(values) for values in LABELS.values()]
         self.reader = Reader(self.config["hidden_size"], values).to(options.device)
