@@ -113,23 +113,19 @@ def small_clip(count: int = 16) -> np.ndarray:
 
 
 def write_clip(path: Path) -> None:
-    """H.264 in MP4 through the ffmpeg program; one thread, no time stamps: the same bytes each time."""
-    width, height = CLIP_SIZE
-    source = [
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-s",
-        f"{width}x{height}",
-        "-r",
-        str(CLIP_RATE),
-        "-i",
-        "-",
-    ]
+    """The clip of ``clip_frames``."""
+    encode_clip(path, clip_frames(), CLIP_RATE)
+
+
+def encode_clip(path: Path, frames: np.ndarray, rate: int) -> None:
+    """[frames, height, width, 3] uint8 to H.264 in MP4 through the ffmpeg program; one thread and no time
+    stamps: the same bytes each time."""
+    height, width = frames.shape[1:3]
+    size = f"{width}x{height}"
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(rate), "-i", "-"]
     codec = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-threads", "1", "-fflags", "+bitexact"]
     command = ["ffmpeg", "-v", "error", "-y", *source, *codec, str(path)]
-    done = subprocess.run(command, input=clip_frames().tobytes(), capture_output=True, check=False)
+    done = subprocess.run(command, input=frames.tobytes(), capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ExportError("ffmpeg", "a clip in H.264", lines[-1])

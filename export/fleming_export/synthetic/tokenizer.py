@@ -63,10 +63,10 @@ FRAMES = (
 )
 
 
-def write_tokenizer(out: Path, kind: str) -> int:
-    """Writes the slow tokenizer's files; returns the number of ids."""
+def write_tokenizer(out: Path, kind: str, corpus: list[str] | None = None) -> int:
+    """Writes the slow tokenizer's files; returns the number of ids. A small one learns from ``corpus``."""
     if kind == "small":
-        _train(out)
+        _train(out, corpus or sentences())
     else:
         for name in ("vocab.json", "merges.txt"):
             if not (Path(kind) / name).is_file():
@@ -128,7 +128,7 @@ def sentences() -> list[str]:
     return text
 
 
-def _train(out: Path) -> None:
+def _train(out: Path, corpus: list[str]) -> None:
     try:
         from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
     except ImportError:
@@ -145,7 +145,7 @@ def _train(out: Path) -> None:
     )
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(sentences(), trainer)
+    tokenizer.train_from_iterator(corpus, trainer)
     model = json.loads(tokenizer.to_str())["model"]
     _dump(out / "vocab.json", model["vocab"])
     pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]

@@ -1,0 +1,90 @@
+"""Arguments of ``python -m fleming_export.demo``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..errors import ExportError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; the exit code is 0 if it succeeded."""
+    options = _parser().parse_args(arguments)
+    try:
+        print(options.run(Path(options.out), options))
+        return 0
+    except ExportError as error:
+        print(f"fleming_export.demo: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"fleming_export.demo: {error.filename}: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _cases(out: Path, options: argparse.Namespace) -> Path:
+    from .cases import write_cases
+
+    return write_cases(out, options.seed, options.per_kind)
+
+
+def _validate(out: Path, options: argparse.Namespace) -> str:
+    _need_torch(options.threads)
+    from .questions import KINDS
+    from .train import Options, Trainer
+
+    trainer = Trainer(out, Options(device=options.device))
+    trainer.resume()
+    figures = {kind: trainer.validate(kind, options.count) for kind in KINDS}
+    return "\n".join(
+        f"{kind}: {row['exact']:.3f} exact, loss {row['reply']:.4f}" for kind, row in figures.items()
+    )
+
+
+def _need_torch(threads: int | None) -> None:
+    try:
+        import torch
+    except ImportError:
+        hint = "pip install 'fleming-export[train]'"
+        raise ExportError("torch", "the library, to train", "not installed", hint) from None
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _train(out: Path, options: argparse.Namespace) -> Path:
+    _need_torch(options.threads)
+    from .train import Options, run
+
+    if (out / "training.pt").exists() and not options.resume:
+        raise ExportError(str(out), "a new folder, or --resume", "a training is there")
+    chosen = Options(options.hours, options.device, options.seed, options.workers)
+    return run(out, chosen, resume=options.resume)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fleming_export.demo", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    cases = commands.add_parser("cases", help="write inputs and cases.jsonl of the test split")
+    cases.add_argument("out")
+    cases.add_argument("--seed", type=int, default=0)
+    cases.add_argument("--per-kind", type=int, default=10)
+    cases.set_defaults(run=_cases)
+    train = commands.add_parser("train", help="train the demo model and write its checkpoint")
+    train.add_argument("out")
+    train.add_argument("--hours", type=float, default=3.0)
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--workers", type=int, default=1, help="processes that draw")
+    train.add_argument("--resume", action="store_true", help="go on from the last save")
+    train.set_defaults(run=_train)
+    validate = commands.add_parser("validate", help="exact replies of a training's last save, by kind")
+    validate.add_argument("out")
+    validate.add_argument("--count", type=int, default=96, help="samples of a kind")
+    validate.set_defaults(run=_validate)
+    for command in (train, validate):
+        command.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+        command.add_argument("--threads", type=int, help="threads of torch")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""The demo model in torch, to train; parameter names are those of the checkpoint."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Vision(nn.Module):
+    """InternViT with LayerNorm: [N, 3, S, S] -> [N, 1 + patches, C]."""
+
+    def __init__(self, config: dict) -> None:
+        super().__init__()
+        width, patch = config["hidden_size"], config["patch_size"]
+        grid = config["image_size"] // patch
+        self.embeddings = nn.Module()
+        self.embeddings.class_embedding = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.embeddings.patch_embedding = nn.Conv2d(3, width, patch, patch)
+        self.embeddings.position_embedding = nn.Parameter(_positions(grid, width))
+        self.encoder = nn.Module()
+        self.encoder.layers = nn.ModuleList(VisionLayer(config) for _ in range(config["num_hidden_layers"]))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        parts = self.embeddings
+        x = parts.patch_embedding(pixels).flatten(2).transpose(1, 2)
+        x = torch.cat([parts.class_embedding.expand(len(x), -1, -1), x], 1) + parts.position_embedding
+        for layer in self.encoder.layers:
+            x = layer(x)
+        return x
+
+
+def _positions(grid: int, width: int) -> Tensor:
+    """[1, 1 + grid^2, C]: sines of both coordinates to begin with, so that places are told apart at once."""
+    rates = 100 ** (-torch.arange(width // 4) / (width // 4))
+    y, x = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
+    angles = [axis.flatten()[:, None] * rates for axis in (y, x)]
+    table = torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], 1)
+    return 0.2 * torch.cat([torch.zeros(1, width), table])[None]
+
+
+class VisionLayer(nn.Module):
+    """Pre-norm block with layer scales."""
+
+    def __init__(self, config: dict) -> None:
+        super().__init__()
+        width, inner = config["hidden_size"], config["intermediate_size"]
+        self.heads = config["num_attention_heads"]
+        self.attn = nn.Module()
+        self.attn.qkv, self.attn.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Module()
+        self.mlp.fc1, self.mlp.fc2 = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.norm1, self.norm2 = (nn.LayerNorm(width, config["layer_norm_eps"]) for _ in range(2))
+        self.ls1, self.ls2 = (nn.Parameter(torch.ones(width)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, tokens, width = x.shape
+        qkv = self.attn.qkv(self.norm1(x)).view(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(*qkv).transpose(1, 2).reshape(n, tokens, width)
+        x = x + self.ls1 * self.attn.proj(y)
+        return x + self.ls2 * self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x))))
+
+
+class LanguageLayer(nn.Module):
+    """Qwen2's block."""
+
+    def __init__(self, config: dict) -> None:
+        super().__init__()
+        width, inner, heads = (config[k] for k in ("hidden_size", "intermediate_size", "num_attention_heads"))
+        self.heads, self.kv_heads, self.size = heads, config["num_key_value_heads"], width // heads
+        rows = self.kv_heads * self.size
+        self.self_attn = nn.Module()
+        self.self_attn.q_proj = nn.Linear(width, width)
+        self.self_attn.k_proj, self.self_attn.v_proj = nn.Linear(width, rows), nn.Linear(width, rows)
+        self.self_attn.o_proj = nn.Linear(width, width, bias=False)
+        self.mlp = nn.Module()
+        self.mlp.gate_proj, self.mlp.up_proj = (nn.Linear(width, inner, bias=False) for _ in range(2))
+        self.mlp.down_proj = nn.Linear(inner, width, bias=False)
+        epsilon = config["rms_norm_eps"]
+        self.input_layernorm, self.post_attention_layernorm = (nn.RMSNorm(width, epsilon) for _ in range(2))
+
+    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        n, tokens, width = x.shape
+        y, attn = self.input_layernorm(x), self.self_attn
+        q = attn.q_proj(y).view(n, tokens, self.heads, -1).transpose(1, 2)
+        k, v = (f(y).view(n, tokens, self.kv_heads, -1).transpose(1, 2) for f in (attn.k_proj, attn.v_proj))
+        k, v = (part.repeat_interleave(self.heads // self.kv_heads, 1) for part in (_rotate(k, turn), v))
+        y = F.scaled_dot_product_attention(_rotate(q, turn), k, v, is_causal=True)
+        x = x + attn.o_proj(y.transpose(1, 2).reshape(n, tokens, width))
+        y = self.post_attention_layernorm(x)
+        return x + self.mlp.down_proj(F.silu(self.mlp.gate_proj(y)) * self.mlp.up_proj(y))
+
+
+def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary positions of [n, heads, tokens, d], by halves."""
+    a, b = x.chunk(2, -1)
+    cos, sin = turn
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+class Language(nn.Module):
+    """Qwen2 up to the last norm, and the head: [n, tokens, H] -> same."""
+
+    def __init__(self, config: dict) -> None:
+        super().__init__()
+        self.model = nn.Module()
+        self.model.embed_tokens = nn.Embedding(config["vocab_size"], config["hidden_size"])
+        self.model.layers = nn.ModuleList(LanguageLayer(config) for _ in range(config["num_hidden_layers"]))
+        self.model.norm = nn.RMSNorm(config["hidden_size"], config["rms_norm_eps"])
+        self.lm_head = nn.Linear(config["hidden_size"], config["vocab_size"], bias=False)
+        size = config["hidden_size"] // config["num_attention_heads"]
+        self._rates = config["rope_theta"] ** (-torch.arange(0, size, 2).double() / size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = torch.arange(x.shape[1])[:, None] * self._rates
+        turn = (angles.cos().float().to(x.device), angles.sin().float().to(x.device))
+        for layer in self.model.layers:
+            x = layer(x, turn)
+        return self.model.norm(x)
+
+
+class DemoModel(nn.Module):
+    """InternVLChatModel."""
+
+    def __init__(self, config: dict) -> None:
+        super().__init__()
+        vision, language = config["vision_config"], config["llm_config"]
+        self.vision_model, self.language_model = Vision(vision), Language(language)
+        wide, hidden = 4 * vision["hidden_size"], language["hidden_size"]
+        layers = nn.LayerNorm(wide), nn.Linear(wide, hidden), nn.GELU(), nn.Linear(hidden, hidden)
+        self.mlp1 = nn.Sequential(*layers)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                nn.init.normal_(parameter, std=min(0.05, parameter.shape[1] ** -0.5))
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """[N, 3, S, S] -> [N, T, H]: the tower, pixel shuffle, the projector."""
+        x = self.vision_model(pixels)[:, 1:]
+        n, patches, width = x.shape
+        half = math.isqrt(patches) // 2
+        x = x.view(n, half, 2, half, 2, width).permute(0, 1, 3, 2, 4, 5)
+        return self.mlp1(x.reshape(n, half * half, -1))
+
+    def hidden(self, ids: Tensor, context: int, rows: Tensor | None) -> Tensor:
+        """[n, tokens] ids and [images, T, H] rows in the order of their places -> [n, tokens, H]."""
+        x = self.language_model.model.embed_tokens(ids)
+        if rows is not None:
+            places = (ids == context)[..., None].expand_as(x)
+            x = x.masked_scatter(places, rows.flatten().to(x.dtype))
+        return self.language_model(x)
+
+
+class Reader(nn.Module):
+    """Reads each fact off an image's rows, by one query a fact; trains the tower, and is not exported."""
+
+    def __init__(self, hidden: int, values: list[int]) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(len(values), hidden) * 0.05)
+        self.weight = nn.Parameter(torch.randn(len(values), max(values), hidden) * 0.05)
+        unused = torch.arange(max(values))[None] >= torch.tensor(values)[:, None]
+        self.register_buffer("unused", unused)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[N, T, H] -> [N, facts, values] logits."""
+        shares = torch.softmax(torch.einsum("nth,kh->nkt", rows, self.queries), -1)
+        pooled = torch.einsum("nkt,nth->nkh", shares, rows)
+        logits = torch.einsum("nkh,kvh->nkv", pooled, self.weight)
+        return logits.masked_fill(self.unused, -1e4)
+
+
+def tensors(model: nn.Module) -> dict[str, np.ndarray]:
+    """What the checkpoint holds, float32."""
+    return {name: value.detach().float().cpu().numpy() for name, value in model.named_parameters()}

@@ -1,0 +1,279 @@
+"""The demo: what is drawn and asked follows from a seed, and the checkpoint is one the exporter takes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("PIL")
+
+from fleming_export import export
+from fleming_export.config import read_config
+from fleming_export.demo import questions, seeds
+from fleming_export.demo.__main__ import main
+from fleming_export.demo.cases import write_cases
+from fleming_export.demo.clips import RATE, Clip, looked_at
+from fleming_export.demo.facts import FACTS, IMAGE, LABELS
+from fleming_export.demo.images import MODALITIES, draw
+from fleming_export.demo.questions import KINDS, drill, sample
+from fleming_export.demo.volumes import LOOKED_AT, THIRDS, Volume
+
+ASSETS = KINDS[:5]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_follows_from_its_seed(kind):
+    first, again, other = (sample(kind, "test", 3, index) for index in (7, 7, 8))
+    assert first.asked == again.asked
+    assert first.history == again.history
+    for a, b in zip(first.frames(), again.frames(), strict=True):
+        assert (a.pixels == b.pixels).all()
+    if kind != "text":
+        assert any(
+            a.pixels.shape != b.pixels.shape or (a.pixels != b.pixels).any()
+            for a, b in zip(first.frames(), other.frames(), strict=False)
+        )
+
+
+def test_splits_share_no_stream():
+    paths = [(), (0,), (1,), (0, 0), (0, 1)]
+    drawn = [
+        seeds.generator(split, seed, *path).integers(1 << 62)
+        for split in seeds.SPLITS
+        for seed in range(20)
+        for path in paths
+    ]
+    assert len(set(map(int, drawn))) == len(drawn)
+    assert len(set(seeds.SPLITS.values())) == len(seeds.SPLITS)
+    with pytest.raises(ValueError, match="seeds and indices"):
+        seeds.generator("train", -1)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_pictures_state_what_they_show(modality):
+    for index in range(12):
+        picture = draw(seeds.generator("train", 1, index), modality)
+        assert picture.pixels.dtype == np.uint8
+        assert picture.pixels.shape[:2] == (256, 256)
+        assert picture.facts["modality"] == modality
+        assert all(value in IMAGE[key].values for key, value in picture.facts.items())
+
+
+def test_sides_are_the_patients():
+    """A device on the patient's left makes the right of the picture brighter."""
+    seen = set()
+    for index in range(40):
+        picture = draw(seeds.generator("train", 2, index), "axial CT")
+        if picture.facts["ct_device"] == "none":
+            continue
+        left, right = (int((half > 240).sum()) for half in np.split(picture.pixels[:128], 2, axis=1))
+        assert (right > left) == (picture.facts["ct_side"] == "left")
+        seen.add(picture.facts["ct_side"])
+    assert seen == {"left", "right"}
+
+
+def test_volume_nodule_is_in_its_third():
+    thirds = set()
+    for index in range(24):
+        volume = Volume(seeds.generator("train", 3, index))
+        facts = [picture.facts for picture in volume.looked_at()]
+        where = [z for z, fact in zip(LOOKED_AT, facts, strict=True) if fact["slice_nodule"] == "nodule"]
+        wanted = volume.facts["vol_nodule"]
+        thirds.add(wanted)
+        assert bool(where) == (wanted != "none")
+        bounds = {"upper third": (0, 10), "middle third": (11, 21), "lower third": (22, 31)}.get(
+            wanted, (0, 0)
+        )
+        assert all(bounds[0] <= z <= bounds[1] for z in where)
+        assert volume.facts["vol_node"] in {fact["slice_node"] for fact in facts}
+    assert thirds == {"none", *THIRDS}
+
+
+def test_volume_as_a_file():
+    values = Volume(seeds.generator("train", 3, 1)).array()
+    assert (values.shape, values.dtype) == ((32, 256, 256), np.int16)
+
+
+def test_clip_instruments_move_as_stated():
+    for index in range(40):
+        clip = Clip(seeds.generator("train", 4, index))
+        if "vid_side" not in clip.facts:
+            continue
+        bright = [(frame.pixels > 200).sum() for frame in clip.looked_at()]
+        assert (bright[-1] > bright[0]) == (clip.facts["vid_move"] == "in")
+        ends = {"left": np.s_[:, :8], "right": np.s_[:, -8:], "top": np.s_[:8], "bottom": np.s_[-8:]}
+        at = {side: int((clip.frame(0).pixels[place] > 200).sum()) for side, place in ends.items()}
+        assert max(at, key=at.get) == clip.facts["vid_side"]
+
+
+def test_clip_chambers_move_as_stated():
+    seen = set()
+    for index in range(60):
+        clip = Clip(seeds.generator("train", 5, index))
+        radii = [int(frame.facts.get("frame_radius", -1)) for frame in clip.looked_at()]
+        if radii[0] < 0:
+            continue
+        state = clip.facts.get("vid_change", clip.facts.get("vid_motion"))
+        seen.add(state)
+        moved = {"beating": len(set(radii)) > 1, "stays": len(set(radii)) == 1}
+        moved |= {"grows": radii[-1] > radii[0], "shrinks": radii[-1] < radii[0]}
+        assert moved[state], (state, radii)
+    assert seen == {"beating", "stays", "grows", "shrinks"}
+
+
+def test_frames_are_those_of_the_runtime():
+    assert looked_at(48) == [3, 11, 19, 27, 34, 42]  # recorded from the authors' script
+
+
+@pytest.mark.parametrize("kind", ASSETS)
+def test_answers_follow_from_what_was_drawn(kind):
+    for index in range(30):
+        case = sample(kind, "train", 6, index)
+        fact, answer = FACTS[case.fact], case.asked.answer
+        letter, _, text = answer.rpartition(". ")
+        if letter:
+            assert f"{letter}. {text}" in case.asked.question
+            others = [option for option in "ABCD" if f"{option}. {text}" in case.asked.question]
+            assert others == [letter]
+        study = case.volume or case.clip
+        facts = [study.facts] if study else [picture.facts for picture in case.images]
+        values = [each[case.fact] for each in facts]
+        if kind == "compare":
+            shown = [value != fact.absent for value in values]
+            assert text == ("neither", "second", "first", "both")[2 * shown[0] + shown[1]]
+        elif text in {"yes", "no"}:
+            assert (text == "no") == (values[0] == fact.absent)
+        else:
+            assert text == fact.values[values[0]][0]
+
+
+def test_without_options_a_question_has_one_kind_of_answer():
+    """The same words must not want a yes in one place and a name in another."""
+    answers: dict[str, set[str]] = {}
+    for index in range(3000):
+        asked = drill("train", 7, index)
+        if "A. " not in asked.question:
+            answers.setdefault(asked.question, set()).add(asked.answer)
+    assert not [
+        question for question, given in answers.items() if given & {"yes", "no"} and given - {"yes", "no"}
+    ]
+
+
+def test_every_label_has_its_values():
+    assert all(len(set(values)) == len(values) > 1 for values in LABELS.values())
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="clips are encoded by ffmpeg")
+def test_cases_are_well_formed_and_reproducible(tmp_path):
+    assert main(["cases", str(tmp_path / "a"), "--seed", "5", "--per-kind", "2"]) == 0
+    write_cases(tmp_path / "b", 5, 2)
+    for path in sorted((tmp_path / "a").rglob("*.*")):
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+    lines = [json.loads(line) for line in (tmp_path / "a/cases.jsonl").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == [kind for kind in ASSETS for _ in range(2)]
+    assert len({line["id"] for line in lines}) == len(lines)
+    for line in lines:
+        inputs = [*line["images"], *filter(None, [line["volume"], line["video"]])]
+        assert len(inputs) == (2 if line["kind"] == "compare" else 1)
+        assert all((tmp_path / "a" / name).is_file() for name in inputs)
+        assert bool(line["history"]) == (line["kind"] == "follow_up")
+        assert line["question"]
+        assert line["answer"]
+
+
+def test_cases_need_no_torch():
+    code = "import sys; sys.modules['torch'] = None; from fleming_export.demo import cases, config"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_clip_length_is_whole_seconds():
+    assert all(Clip(seeds.generator("train", 8, index)).frames % RATE == 0 for index in range(5))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The demo model with random weights."""
+    from fleming_export.demo.config import write_files
+    from fleming_export.synthetic.checkpoint import Options, plan, write_weights
+    from fleming_export.synthetic.tokenizer import special_ids
+
+    folder = tmp_path_factory.mktemp("demo") / "checkpoint"
+    folder.mkdir()
+    config = write_files(folder)
+    stop = special_ids(config["llm_config"]["vocab_size"])["<|im_end|>"]
+    write_weights(folder, plan(config), stop, Options())
+    return folder
+
+
+def test_the_exporter_takes_the_checkpoint(checkpoint, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    config = read_config(json.loads((checkpoint / "config.json").read_text()))
+    assert config.tokens_per_tile == 64
+    assert config.language.head_dim % 16 == 0
+    package = export(str(checkpoint), tmp_path / "package")
+    assert sum(path.stat().st_size for path in package.iterdir()) < 16e6
+    session = runtime.InferenceSession(str(package / "vision.onnx"), providers=["CPUExecutionProvider"])
+    rows = session.run(None, {"pixel_values": np.zeros((1, 3, 448, 448), np.float32)})[0]
+    assert rows.shape == (1, 64, config.language.hidden)
+    assert np.isfinite(rows).all()
+
+
+def test_torch_and_package_agree(checkpoint, tmp_path):
+    """A few random weights: the parameters' names, the tower and the prompt are those of the exporter."""
+    torch, runtime = pytest.importorskip("torch"), pytest.importorskip("onnxruntime")
+    from fleming_export.demo.batches import Encoder, normalise, pixels, prompt_text
+    from fleming_export.demo.model import DemoModel, tensors
+    from fleming_export.demo.train import write_safetensors
+    from fleming_export.parity.prompts import Prompt
+    from fleming_export.parity.runtime import PackageRunner
+
+    folder = shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    torch.manual_seed(0)
+    model = DemoModel(json.loads((folder / "config.json").read_text())).eval()
+    write_safetensors(folder / "model.safetensors", tensors(model))
+    package = export(str(folder), tmp_path / "package")
+    case, encoder = sample("compare", "test", 9, 0), Encoder(folder)
+    values = normalise(pixels(case.images))
+    ids = torch.tensor([encoder.ids(prompt_text(case))])
+    with torch.inference_mode():
+        rows = model.embed(values)
+        logits = model.language_model.lm_head(model.hidden(ids, encoder.context, rows))[0, -1].numpy()
+    session = runtime.InferenceSession(str(package / "vision.onnx"), providers=["CPUExecutionProvider"])
+    seen = np.concatenate([session.run(None, {"pixel_values": v[None]})[0] for v in values.numpy()])
+    assert np.abs(seen - rows.numpy()).max() < 1e-4
+    is_image = ids[0].numpy() == encoder.context
+    splice = np.where(is_image, np.cumsum(is_image) - 1, -1)
+    prompt = Prompt("", ids[0].numpy(), splice, np.zeros(0), np.zeros(0))
+    runner = PackageRunner(package, ids.shape[1] + 8)
+    got = runner.prefill(prompt, seen.reshape(-1, seen.shape[-1]), 128)
+    assert np.abs(got.reshape(-1) - logits).max() < 1e-3
+
+
+def test_training_saves_and_goes_on(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    from fleming_export.demo import batches
+    from fleming_export.demo.train import Options, Trainer
+
+    trainer = Trainer(tmp_path / "out", Options())
+    for kind in ("frame", "compare", "volume"):
+        figures = trainer.train(batches.make(trainer.encoder, kind, ("train", 1, 0), 1))
+        assert np.isfinite(figures["loss"])
+    trainer.save()
+    again = Trainer(tmp_path / "out", Options())
+    again.resume()
+    assert again.step == trainer.step == 3
+    mine, theirs = (dict(t.model.named_parameters()) for t in (trainer, again))
+    assert all((mine[name] == theirs[name]).all() for name in mine)
+
+
+def test_replies_are_as_the_runtime_reads_them():
+    for kind in KINDS:
+        reply = questions.sample(kind, "train", 2, 1).asked.reply
+        assert reply.startswith("<think>")
+        assert reply.count("<answer>") == reply.count("</answer>") == 1
