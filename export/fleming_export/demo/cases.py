@@ -43,5 +43,5 @@ def write_case(out: Path, name: str, case: Sample) -> dict:
     if case.clip:
         line["video"] = f"inputs/{name}.mp4"
         encode_clip(out / line["video"], case.clip.array(), RATE)
-    history = [{"question": question, "answer": answer} for question, answer in case.history]
-    return {**line, "history": history, "question": case.asked.question, "answer": case.asked.answer}
+    asked = {"question": case.asked.question, "answer": case.asked.answer}
+    return {**line, "history": case.history, **asked}
