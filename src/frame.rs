@@ -36,6 +36,16 @@ impl PixelMode {
     }
 }
 
+/// The values of 16-bit samples.
+pub(crate) fn values16(samples: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    samples.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+}
+
+/// RGB of indices into a table of colours; what the table lacks is black.
+pub(crate) fn looked_up(indices: &[u8], colours: &[[u8; 3]]) -> Vec<u8> {
+    indices.iter().flat_map(|&index| colours.get(usize::from(index)).copied().unwrap_or_default()).collect()
+}
+
 /// Where in its study a frame came from.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

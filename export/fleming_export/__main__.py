@@ -7,20 +7,14 @@ import sys
 from pathlib import Path
 
 from . import PRECISIONS, TARGETS, __version__, export
-from .errors import ExportError
+from .errors import reported
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit code is 0 if everything that was asked for succeeded."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options)
-    except ExportError as error:
-        print(f"fleming_export: {error}", file=sys.stderr)
-    except OSError as error:
-        print(
-            f"fleming_export: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr
-        )
+        return reported("fleming_export", lambda: _run(options))
     except KeyboardInterrupt:
         print("fleming_export: interrupted; nothing was left behind", file=sys.stderr)
     return 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 
 class ExportError(Exception):
     """What could not be exported: the thing, what was wanted of it, what was got, and what to do about it."""
@@ -14,3 +17,14 @@ class ExportError(Exception):
         super().__init__(
             f"{self.thing}: wanted {self.wanted}, got {self.got}" + (f" ({hint})" if hint else "")
         )
+
+
+def reported(program: str, run: Callable[[], int]) -> int:
+    """The exit code of a command; what goes wrong in it is told in one line on standard error."""
+    try:
+        return run()
+    except ExportError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"{program}: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+    return 1

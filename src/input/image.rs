@@ -22,7 +22,7 @@ use std::path::Path;
 
 use self::orientation::Orientation;
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
+use crate::frame::{Frame, Modality, PixelMode, Provenance, Study, looked_up, values16};
 use crate::request::{Preprocessing, Source};
 
 /// Pillow refuses larger pictures as decompression bombs.
@@ -226,11 +226,7 @@ fn mend(picture: &mut Picture) {
     }
     match std::mem::replace(&mut picture.mode, PixelMode::Grey) {
         PixelMode::Palette(colours) => {
-            picture.samples = picture
-                .samples
-                .iter()
-                .flat_map(|&index| colours.get(usize::from(index)).copied().unwrap_or_default())
-                .collect();
+            picture.samples = looked_up(&picture.samples, &colours);
             picture.mode = PixelMode::Rgb;
             picture.remarks.push("The palette image was converted to RGB before resizing.".into());
         }
@@ -243,10 +239,6 @@ fn mend(picture: &mut Picture) {
         }
         mode => picture.mode = mode,
     }
-}
-
-fn values16(samples: &[u8]) -> impl Iterator<Item = u16> + '_ {
-    samples.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
 }
 
 /// 16-bit samples to 8 bits over their own range, rounded half up; a constant picture becomes black.

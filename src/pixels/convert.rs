@@ -1,6 +1,6 @@
 //! Pixels of any mode to RGB, by Pillow's rules.
 
-use crate::frame::PixelMode;
+use crate::frame::{PixelMode, looked_up, values16};
 
 /// RGB of samples in a mode of at most 8 bits a channel. Alpha is dropped without a background: transparent areas show
 /// whatever colour they hold.
@@ -11,22 +11,14 @@ pub(super) fn rgb(samples: &[u8], mode: &PixelMode) -> Vec<u8> {
         PixelMode::GreyAlpha => samples.chunks_exact(2).flat_map(|pixel| [pixel[0]; 3]).collect(),
         PixelMode::Rgba => samples.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect(),
         PixelMode::Cmyk => samples.chunks_exact(4).flat_map(rgb_of_cmyk).collect(),
-        PixelMode::Palette(colours) => samples
-            .iter()
-            .flat_map(|&index| colours.get(usize::from(index)).copied().unwrap_or_default())
-            .collect(),
-        PixelMode::Grey16 => rgb_of_grey16(&samples16(samples).collect::<Vec<_>>()),
+        PixelMode::Palette(colours) => looked_up(samples, colours),
+        PixelMode::Grey16 => rgb_of_grey16(&values16(samples).collect::<Vec<_>>()),
     }
 }
 
 /// 16-bit grey clipped at 255, as Pillow converts it.
 pub(super) fn rgb_of_grey16(values: &[u16]) -> Vec<u8> {
     values.iter().flat_map(|&value| [value.min(255) as u8; 3]).collect()
-}
-
-/// The values of a 16-bit frame.
-pub(super) fn samples16(samples: &[u8]) -> impl Iterator<Item = u16> + '_ {
-    samples.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
 }
 
 /// No colour profile is applied.

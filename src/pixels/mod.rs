@@ -87,11 +87,5 @@ fn fit(frame: &Frame, size: u32) -> Vec<u8> {
 /// The frame in RGB at its own size.
 fn as_rgb(frame: &Frame) -> Raster {
     let raster = Raster::of(frame);
-    match frame.mode() {
-        PixelMode::Grey16 => {
-            let values: Vec<u16> = convert::samples16(&raster.samples).collect();
-            Raster { samples: rgb_of_grey16(&values), ..raster }
-        }
-        mode => Raster { samples: rgb(&raster.samples, mode), ..raster },
-    }
+    Raster { samples: rgb(&raster.samples, frame.mode()), ..raster }
 }

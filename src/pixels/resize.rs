@@ -1,8 +1,8 @@
 //! Resizing exactly as Pillow does it: a separable convolution whose filter widens when shrinking, in fixed point,
 //! with the picture rounded to 8 bits between the horizontal and the vertical pass.
 
-use super::convert::{product, samples16};
-use crate::frame::Frame;
+use super::convert::product;
+use crate::frame::{Frame, values16};
 
 /// Bits after the point of a filter weight.
 const PRECISION: u32 = 22;
@@ -106,7 +106,7 @@ fn rounded(sum: i32) -> u8 {
 /// Bicubic of one channel of 16 bits, in double precision, rounded after each pass.
 pub(super) fn bicubic16(raster: &Raster, [width, height]: [u32; 2]) -> Vec<u16> {
     let (width, height) = (width as usize, height as usize);
-    let values: Vec<u16> = samples16(&raster.samples).collect();
+    let values: Vec<u16> = values16(&raster.samples).collect();
     let wide: Vec<u16> = match width == raster.width {
         true => values,
         false => {

@@ -6,20 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..errors import ExportError
+from ..errors import ExportError, reported
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit code is 0 if it succeeded."""
     options = _parser().parse_args(arguments)
-    try:
-        print(options.run(Path(options.out), options))
-        return 0
-    except ExportError as error:
-        print(f"fleming_export.demo: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"fleming_export.demo: {error.filename}: {error.strerror}", file=sys.stderr)
-    return 1
+    return reported("fleming_export.demo", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    print(options.run(Path(options.out), options))
+    return 0
 
 
 def _cases(out: Path, options: argparse.Namespace) -> Path:

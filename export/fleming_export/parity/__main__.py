@@ -6,26 +6,24 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..errors import ExportError
+from ..errors import reported
 from . import STEPS, require, verify
 
 
 def main(arguments: list[str] | None = None) -> int:
     """``verify`` compares an existing package, ``goldens`` writes files to compare with."""
     options = _parser().parse_args(arguments)
-    try:
-        require()
-        if options.what == "verify":
-            return 0 if verify(options.checkpoint, Path(options.out), options.steps) else 1
-        from .goldens import write_goldens
+    return reported("fleming_export.parity", lambda: _run(options))
 
-        write_goldens(options.checkpoint, Path(options.out))
-        return 0
-    except ExportError as error:
-        print(f"fleming_export.parity: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"fleming_export.parity: {error.filename}: {error.strerror}", file=sys.stderr)
-    return 1
+
+def _run(options: argparse.Namespace) -> int:
+    require()
+    if options.what == "verify":
+        return 0 if verify(options.checkpoint, Path(options.out), options.steps) else 1
+    from .goldens import write_goldens
+
+    write_goldens(options.checkpoint, Path(options.out))
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..errors import ExportError
+from ..errors import ExportError, reported
 from .checkpoint import Options, write_checkpoint
 from .inputs import write_inputs
 from .sizes import SIZES
@@ -15,24 +15,22 @@ from .sizes import SIZES
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit code is 0 if it succeeded."""
     options = _parser().parse_args(arguments)
+    return reported("fleming_export.synthetic", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     out = Path(options.out)
-    try:
-        if options.what == "inputs":
-            written = write_inputs(out)
-            print("\n".join(map(str, written)))
-            if out / "clip.mp4" not in written:
-                print("no clip.mp4: the ffmpeg program is not installed", file=sys.stderr)
-            return 0
-        if out.exists():
-            raise ExportError(str(out), "a path that does not exist", "something is there")
-        write_checkpoint(options.what, out, _options(options))
-        print(out)
+    if options.what == "inputs":
+        written = write_inputs(out)
+        print("\n".join(map(str, written)))
+        if out / "clip.mp4" not in written:
+            print("no clip.mp4: the ffmpeg program is not installed", file=sys.stderr)
         return 0
-    except ExportError as error:
-        print(f"fleming_export.synthetic: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"fleming_export.synthetic: {error.filename}: {error.strerror}", file=sys.stderr)
-    return 1
+    if out.exists():
+        raise ExportError(str(out), "a path that does not exist", "something is there")
+    write_checkpoint(options.what, out, _options(options))
+    print(out)
+    return 0
 
 
 def _options(options: argparse.Namespace) -> Options:
