@@ -16,19 +16,17 @@ from fleming_export import export
 from fleming_export.config import read_config
 from fleming_export.demo import questions, seeds
 from fleming_export.demo.__main__ import main
-from fleming_export.demo.cases import write_cases
+from fleming_export.demo.cases import ASSETS, write_cases
 from fleming_export.demo.clips import RATE, Clip, looked_at
-from fleming_export.demo.facts import FACTS, IMAGE, LABELS
+from fleming_export.demo.facts import FACTS, IMAGE, LABELS, MARKS
 from fleming_export.demo.images import MODALITIES, draw
 from fleming_export.demo.questions import KINDS, drill, sample
 from fleming_export.demo.volumes import LOOKED_AT, THIRDS, Volume
 
-ASSETS = KINDS[:5]
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sample_follows_from_its_seed(kind):
-    first, again, other = (sample(kind, "test", 3, index) for index in (7, 7, 8))
+    first, again, other = (sample(kind, ("test", 3, index)) for index in (7, 7, 8))
     assert first.asked == again.asked
     assert first.history == again.history
     for a, b in zip(first.frames(), again.frames(), strict=True):
@@ -133,16 +131,14 @@ def test_frames_are_those_of_the_runtime():
 @pytest.mark.parametrize("kind", ASSETS)
 def test_answers_follow_from_what_was_drawn(kind):
     for index in range(30):
-        case = sample(kind, "train", 6, index)
+        case = sample(kind, ("train", 6, index))
         fact, answer = FACTS[case.fact], case.asked.answer
         letter, _, text = answer.rpartition(". ")
         if letter:
             assert f"{letter}. {text}" in case.asked.question
             others = [option for option in "ABCD" if f"{option}. {text}" in case.asked.question]
             assert others == [letter]
-        study = case.volume or case.clip
-        facts = [study.facts] if study else [picture.facts for picture in case.images]
-        values = [each[case.fact] for each in facts]
+        values = [study.facts[case.fact] for study in case.studies]
         if kind == "compare":
             shown = [value != fact.absent for value in values]
             assert text == ("neither", "second", "first", "both")[2 * shown[0] + shown[1]]
@@ -162,6 +158,19 @@ def test_without_options_a_question_has_one_kind_of_answer():
     assert not [
         question for question, given in answers.items() if given & {"yes", "no"} and given - {"yes", "no"}
     ]
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_marks_are_where_things_are(modality):
+    """Every finding that has a place is marked, inside the picture, by a mark that training knows."""
+    placed = {fact for fact, _ in MARKS}
+    for index in range(12):
+        picture = draw(seeds.generator("train", 12, index), modality)
+        assert all((mark.fact, mark.value) in MARKS for mark in picture.marks)
+        assert all(max(map(abs, mark.centre)) < 1 for mark in picture.marks)
+        marked = {(mark.fact, mark.value) for mark in picture.marks}
+        wanted = {pair for pair in picture.facts.items() if pair[0] in placed and pair[1] != "none"}
+        assert marked == wanted
 
 
 def test_every_label_has_its_values():
@@ -237,8 +246,8 @@ def test_torch_and_package_agree(checkpoint, tmp_path):
     model = DemoModel(json.loads((folder / "config.json").read_text())).eval()
     write_safetensors(folder / "model.safetensors", tensors(model))
     package = export(str(folder), tmp_path / "package")
-    case, encoder = sample("compare", "test", 9, 0), Encoder(folder)
-    values = normalise(pixels(case.images))
+    case, encoder = sample("compare", ("test", 9, 0)), Encoder(folder)
+    values = normalise(pixels(case.frames()))
     ids = torch.tensor([encoder.ids(prompt_text(case))])
     with torch.inference_mode():
         rows = model.embed(values)
@@ -254,16 +263,19 @@ def test_torch_and_package_agree(checkpoint, tmp_path):
     assert np.abs(got.reshape(-1) - logits).max() < 1e-3
 
 
-def test_training_saves_and_goes_on(tmp_path):
+def test_training_saves_and_goes_on(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    from fleming_export.demo import batches
+    from fleming_export.demo import batches, gallery
     from fleming_export.demo.train import Options, Trainer
 
+    monkeypatch.setattr(gallery, "COUNTS", dict.fromkeys(gallery.COUNTS, gallery.TOGETHER))
     trainer = Trainer(tmp_path / "out", Options())
-    for kind in ("frame", "compare", "volume"):
-        figures = trainer.train(batches.make(trainer.encoder, kind, ("train", 1, 0), 1))
-        assert np.isfinite(figures["loss"])
+    assert np.isfinite(trainer.train(batches.frames("train", 1, 0, 2), None)["loss"])
+    kept = gallery.fill(tmp_path / "out", trainer.model, 1, "cpu")
+    for kind in ("compare", "volume"):
+        batch = trainer.encoder.talk(kind, ("train", 1, 0), kept, 2)
+        assert np.isfinite(trainer.train(batch, kept)["loss"])
     trainer.save()
     again = Trainer(tmp_path / "out", Options())
     again.resume()
@@ -274,6 +286,6 @@ def test_training_saves_and_goes_on(tmp_path):
 
 def test_replies_are_as_the_runtime_reads_them():
     for kind in KINDS:
-        reply = questions.sample(kind, "train", 2, 1).asked.reply
+        reply = questions.sample(kind, ("train", 2, 1)).asked.reply
         assert reply.startswith("<think>")
         assert reply.count("<answer>") == reply.count("</answer>") == 1

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     cases.set_defaults(run=_cases)
     train = commands.add_parser("train", help="train the demo model and write its checkpoint")
     train.add_argument("out")
-    train.add_argument("--hours", type=float, default=3.0)
+    train.add_argument("--hours", type=float, default=1.6)
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1, help="processes that draw")
     train.add_argument("--resume", action="store_true", help="go on from the last save")

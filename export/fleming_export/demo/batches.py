@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,52 +18,46 @@ from ..synthetic.sizes import PREPROCESSOR
 from ..tokenizer import encode_json, read_tokenizer
 from .canvas import Picture
 from .clips import Clip
-from .facts import LABELS
+from .facts import LABELS, MARKS
 from .images import draw
-from .questions import TAG, Asked, Sample, drill, sample
+from .questions import TAG, Asked, Sample, Source, drill, sample
 from .seeds import choose, generator
 from .volumes import LOOKED_AT, Volume, window
 
 TOKENS_PER_IMAGE = 64
 SIDE = 448
-#: samples of a kind in a batch
+#: samples of a kind in a batch: about as many tokens in each
 SIZES = {
-    "frame": 32,
-    "drill": 48,
-    "image": 24,
-    "compare": 12,
-    "follow_up": 16,
-    "text": 16,
+    "drill": 64,
+    "image": 16,
+    "compare": 14,
+    "follow_up": 14,
+    "text": 24,
     "volume": 6,
-    "video": 8,
-}
-#: phase -> shares of the kinds
-MIXES = {
-    "vision": {"frame": 1.0},
-    "images": {"frame": 0.1, "drill": 0.25, "image": 0.35, "compare": 0.13, "follow_up": 0.13, "text": 0.04},
-    "all": {
-        "frame": 0.08,
-        "drill": 0.1,
-        "image": 0.22,
-        "compare": 0.15,
-        "follow_up": 0.13,
-        "text": 0.02,
-        "volume": 0.16,
-        "video": 0.14,
-    },
+    "video": 10,
+    "mixed": 6,
 }
 
 
 @dataclass
-class Batch:
-    """``ids`` [n, tokens]; ``learn`` [n, tokens] bool, the tokens to predict; ``pixels`` [N, 3, S, S] uint8;
-    ``labels`` [N, facts], -1 where a fact does not apply."""
+class Frames:
+    """Single frames for the tower: ``pixels`` [N, 3, S, S] uint8; ``labels`` [N, facts], -1 where a fact does
+    not apply; ``places`` [N, T], what is marked where a row looks, 0 for nothing."""
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    places: torch.Tensor
+
+
+@dataclass
+class Talk:
+    """Conversations: ``ids`` [n, tokens]; ``learn`` [n, tokens] bool, the tokens to predict; ``frames`` of
+    all of them in order, as their source gives them."""
 
     kind: str
-    ids: torch.Tensor | None
-    learn: torch.Tensor | None
-    pixels: torch.Tensor | None
-    labels: torch.Tensor | None
+    ids: torch.Tensor
+    learn: torch.Tensor
+    frames: list
 
 
 def prompt_text(case: Sample) -> str:
@@ -105,6 +99,25 @@ class Encoder:
         learned = len(self.ids(f"<answer>{asked.answer}</answer>{STOP}"))
         return whole, [False] * (len(whole) - learned) + [True] * learned
 
+    def talk(self, kind: str, place: tuple[str, int, int], source: Source, size: int = 0) -> Talk:
+        """The batch of a kind whose samples start at ``place``: split, seed, index."""
+        split, seed, first = place
+        places = [(split, seed, index) for index in range(first, first + (size or SIZES[kind]))]
+        if kind == "drill":
+            rows, frames = [self.drill(drill(*at)) for at in places], []
+        else:
+            cases = [sample(kind, at, source) for at in places]
+            rows = [self.case(case, more=split == "train") for case in cases]
+            frames = [frame for case in cases for frame in case.frames()]
+        return Talk(kind, *self._pad(rows), frames)
+
+    def _pad(self, rows: list[tuple[list[int], list[bool]]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """To the right, where causal attention does not look."""
+        longest = max(len(ids) for ids, _ in rows)
+        ids = torch.tensor([ids + [self.pad] * (longest - len(ids)) for ids, _ in rows])
+        learn = torch.tensor([learn + [False] * (longest - len(learn)) for _, learn in rows])
+        return ids, learn
+
 
 def _turn(asked: Asked) -> str:
     return f"<|im_start|>user\n{asked.question}{STOP}\n<|im_start|>assistant\n"
@@ -136,6 +149,20 @@ def labels(pictures: list[Picture]) -> torch.Tensor:
     return table
 
 
+def places(picture: Picture) -> torch.Tensor:
+    """[T] the number of the mark that each row looks at: rows near a mark's centre, and the nearest one."""
+    side = round(TOKENS_PER_IMAGE**0.5)
+    axis = (torch.arange(side) + 0.5) * 2 / side - 1
+    table = torch.zeros(side, side, dtype=torch.long)
+    for mark in picture.marks:
+        y, x = mark.centre
+        distance = torch.hypot(axis[:, None] - y, axis[None] - x)
+        table[distance <= max(0.8 * mark.radius, distance.min().item())] = MARKS.index(
+            (mark.fact, mark.value)
+        )
+    return table.flatten()
+
+
 def frame(split: str, seed: int, index: int) -> Picture:
     """A single frame of any study, for the tower."""
     rng = generator(split, seed, 99, index)
@@ -143,56 +170,33 @@ def frame(split: str, seed: int, index: int) -> Picture:
     if which < 0.6:
         return draw(rng)
     if which < 0.8:
-        volume = Volume(rng)
-        picture = volume.slice(int(choose(rng, LOOKED_AT)))
-        return Picture(window(picture.pixels), picture.facts)
+        picture = Volume(rng).slice(int(choose(rng, LOOKED_AT)))
+        return replace(picture, pixels=window(picture.pixels))
     clip = Clip(rng)
     return clip.frame(int(rng.integers(clip.frames)))
 
 
-def make(encoder: Encoder, kind: str, place: tuple[str, int, int], size: int = 0) -> Batch:
-    """The batch of a kind whose samples start at ``place``: split, seed, index."""
-    split, seed, first = place
-    indices = range(first, first + (size or SIZES[kind]))
-    if kind == "frame":
-        pictures = [frame(split, seed, index) for index in indices]
-        return Batch(kind, None, None, pixels(pictures), labels(pictures))
-    if kind == "drill":
-        return Batch(
-            kind, *_pad(encoder, [encoder.drill(drill(split, seed, i)) for i in indices]), None, None
-        )
-    cases = [sample(kind, split, seed, index) for index in indices]
-    pictures = [picture for case in cases for picture in case.frames()]
-    ids, learn = _pad(encoder, [encoder.case(case, more=split == "train") for case in cases])
-    seen = (pixels(pictures), labels(pictures)) if pictures else (None, None)
-    return Batch(kind, ids, learn, *seen)
-
-
-def _pad(encoder: Encoder, rows: list[tuple[list[int], list[bool]]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """To the right, where causal attention does not look."""
-    longest = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([ids + [encoder.pad] * (longest - len(ids)) for ids, _ in rows])
-    learn = torch.tensor([learn + [False] * (longest - len(learn)) for _, learn in rows])
-    return ids, learn
+def frames(split: str, seed: int, first: int, count: int) -> Frames:
+    """``count`` frames from index ``first`` on."""
+    pictures = [frame(split, seed, index) for index in range(first, first + count)]
+    return Frames(pixels(pictures), labels(pictures), torch.stack([places(picture) for picture in pictures]))
 
 
 class _Stream(IterableDataset):
-    """Batches of a phase's mix, from number ``first`` on; each worker makes every n-th."""
+    """Batches ``make(first)``, ``make(first + 1)`` …; each worker makes every n-th."""
 
-    def __init__(self, encoder: Encoder, phase: str, seed: int, first: int) -> None:
-        self._encoder, self._mix, self._seed, self._first = encoder, MIXES[phase], seed, first
+    def __init__(self, make: Callable, first: int) -> None:
+        self._make, self._first = make, first
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator:
         worker = torch.utils.data.get_worker_info()
         torch.set_num_threads(1)
         number, step = self._first + (worker.id if worker else 0), worker.num_workers if worker else 1
         while True:
-            rng = generator("train", self._seed, 98, number)
-            kind = str(rng.choice(list(self._mix), p=np.array(list(self._mix.values()))))
-            yield make(self._encoder, kind, ("train", self._seed, number * 64))
+            yield self._make(number)
             number += step
 
 
-def stream(encoder: Encoder, phase: str, place: tuple[int, int], workers: int) -> Iterator[Batch]:
-    """Endless batches of a phase from ``place``: seed and number of the first."""
-    return iter(DataLoader(_Stream(encoder, phase, *place), batch_size=None, num_workers=workers))
+def stream(make: Callable, first: int, workers: int) -> Iterator:
+    """Endless batches made by other processes, in order."""
+    return iter(DataLoader(_Stream(make, first), batch_size=None, num_workers=workers))

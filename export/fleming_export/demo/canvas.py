@@ -11,11 +11,26 @@ _AXIS = ((np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE * 2 - 1).astype(np.flo
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A thing in a picture: which value of which fact it shows, its centre (y, x) and its radius."""
+
+    fact: str
+    value: str
+    centre: tuple[float, float]
+    radius: float
+
+
+@dataclass(frozen=True)
 class Picture:
-    """``pixels`` [256, 256] or [256, 256, 3] uint8, and what was drawn: fact -> value."""
+    """``pixels`` [256, 256] or [256, 256, 3] uint8; what was drawn: fact -> value; ``marks`` say where."""
 
     pixels: np.ndarray
     facts: dict[str, str] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
+
+    def looked_at(self) -> list[Picture]:
+        """The frames the runtime takes, as of volumes and clips: the picture itself."""
+        return [self]
 
 
 def blank(level: float = 0.0) -> np.ndarray:

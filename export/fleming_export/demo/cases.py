@@ -10,13 +10,20 @@ import numpy as np
 
 from ..errors import ExportError
 from ..synthetic.inputs import encode_clip
-from .clips import RATE
+from .clips import RATE, Clip
 from .questions import KINDS, Sample, sample
+from .volumes import Volume
+
+#: the kinds that are written unless others are named
+ASSETS = ("image", "volume", "video", "compare", "follow_up")
 
 
-def write_cases(out: Path, seed: int, per_kind: int, kinds: tuple[str, ...] = KINDS[:5]) -> Path:
+def write_cases(out: Path, seed: int, per_kind: int, kinds: tuple[str, ...] = ASSETS) -> Path:
     """Writes ``per_kind`` cases of each kind, drawn from the test split; returns the path of the list."""
-    if "video" in kinds and not shutil.which("ffmpeg"):
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise ExportError("kinds", f"some of {', '.join(KINDS)}", ", ".join(unknown))
+    if {"video", "mixed"} & set(kinds) and not shutil.which("ffmpeg"):
         raise ExportError("ffmpeg", "the program, to write clips", "not installed")
     (out / "inputs").mkdir(parents=True, exist_ok=True)
     path = out / "cases.jsonl"
@@ -24,7 +31,7 @@ def write_cases(out: Path, seed: int, per_kind: int, kinds: tuple[str, ...] = KI
         for kind in kinds:
             for index in range(per_kind):
                 name = f"{kind}-{index:04d}"
-                case = write_case(out, name, sample(kind, "test", seed, index))
+                case = write_case(out, name, sample(kind, ("test", seed, index)))
                 file.write(json.dumps(case, ensure_ascii=False) + "\n")
     return path
 
@@ -34,14 +41,16 @@ def write_case(out: Path, name: str, case: Sample) -> dict:
     from PIL import Image
 
     line = {"id": name, "kind": case.kind, "fact": case.fact, "images": [], "volume": None, "video": None}
-    for number, picture in enumerate(case.images):
-        line["images"].append(f"inputs/{name}-{number}.png")
-        Image.fromarray(picture.pixels).save(out / line["images"][-1])
-    if case.volume:
-        line["volume"] = f"inputs/{name}.npy"
-        np.save(out / line["volume"], case.volume.array())
-    if case.clip:
-        line["video"] = f"inputs/{name}.mp4"
-        encode_clip(out / line["video"], case.clip.array(), RATE)
+    for number, study in enumerate(case.studies):
+        path = f"inputs/{name}-{number}"
+        if isinstance(study, Volume):
+            line["volume"] = f"{path}.npy"
+            np.save(out / line["volume"], study.array())
+        elif isinstance(study, Clip):
+            line["video"] = f"{path}.mp4"
+            encode_clip(out / line["video"], study.array(), RATE)
+        else:
+            line["images"].append(f"{path}.png")
+            Image.fromarray(study.pixels).save(out / line["images"][-1])
     asked = {"question": case.asked.question, "answer": case.asked.answer}
     return {**line, "history": case.history, **asked}

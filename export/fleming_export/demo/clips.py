@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Picture, blank, ellipse, grey, line, noise, waves
+from .canvas import Mark, Picture, blank, ellipse, grey, line, noise, waves
 from .images import sector
 from .seeds import choose
 
@@ -56,25 +56,28 @@ class Clip:
         share = number / (self.frames - 1)
         canvas += noise(np.random.default_rng([self._grain, number]), 0.03)
         if self._instruments:
-            depth = self._draw_instruments(canvas, share)
+            depth, marks = self._draw_instruments(canvas, share)
             facts = {key: self.facts[key] for key in ("vid_count", "vid_side") if key in self.facts}
             facts["frame_depth"] = str(min(int(depth * 4), 3))
-            return Picture(grey(canvas), facts)
+            return Picture(grey(canvas), facts, marks)
         radius = self._radius_at(number, share)
         ellipse(canvas, self._place, (radius + 0.08, radius + 0.08), 0.85, soft=0.03)
         ellipse(canvas, self._place, (radius, radius), 0.04, soft=0.03)
-        return Picture(grey(canvas * sector()), {"frame_radius": str(min(int((radius - 0.1) / 0.07), 4))})
+        facts = {"frame_radius": str(min(int((radius - 0.1) / 0.07), 4))}
+        marks = [Mark(*next(iter(facts.items())), self._place, radius)]
+        return Picture(grey(canvas * sector()), facts, marks)
 
-    def _draw_instruments(self, canvas: np.ndarray, share: float) -> float:
+    def _draw_instruments(self, canvas: np.ndarray, share: float) -> tuple[float, list[Mark]]:
         depth = share if self.facts["vid_move"] == "in" else 1 - share
-        reach = 0.85 - 0.65 * depth
+        reach, marks = 0.85 - 0.65 * depth, []
         for side, offset in self._instruments:
             y, x = DIRECTIONS[side]
             start = (y * 1.1 + (x != 0) * offset, x * 1.1 + (y != 0) * offset)
             end = (y * reach + (x != 0) * offset, x * reach + (y != 0) * offset)
             line(canvas, start, end, 0.98, width=0.055)
             ellipse(canvas, end, (0.07, 0.07), 0.02)
-        return depth
+            marks.append(Mark("tip", side, end, 0.07))
+        return depth, marks
 
     def _radius_at(self, number: int, share: float) -> float:
         if self.facts.get("vid_motion") == "beating":

@@ -47,7 +47,7 @@ def corpus() -> list[str]:
     texts += [text for questions, answer in SMALL_TALK.items() for text in (*questions, answer)] * 4
     for kind in KINDS:
         # the drawing is not needed, but a question follows from it
-        cases = [sample(kind, "train", 0, index) for index in range(150)]
+        cases = [sample(kind, ("train", 0, index)) for index in range(150)]
         texts += [f"{case.asked.question}\n{case.asked.reply}" for case in cases]
     return texts
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .canvas import Picture, blank, ellipse, grey, line, noise, waves
+from .canvas import Mark, Picture, blank, ellipse, grey, line, noise, waves
 from .seeds import choose
 
 SIDES = {"left": 1.0, "right": -1.0}  # the patient's, as the sign of x
@@ -34,7 +34,7 @@ def device(canvas: np.ndarray, kind: str, place: tuple[float, float], sign: floa
 
 def chest(rng: Rng) -> Picture:
     """A chest radiograph: lungs, heart, ribs; a nodule, a device, an enlarged heart."""
-    facts = {"modality": "chest X-ray"}
+    facts, marks = {"modality": "chest X-ray"}, []
     canvas = blank(0.12)
     width = jitter(rng, 0.9, 0.06)
     ellipse(canvas, (0.15, 0), (1.15, width), 0.55, soft=0.05)
@@ -55,13 +55,15 @@ def chest(rng: Rng) -> Picture:
         radius = float(rng.uniform(0.06, 0.1))
         place = (float(rng.uniform(-0.4, 0.02)), sign * float(rng.uniform(0.32, 0.5)))
         ellipse(canvas, place, (radius, radius), 0.75, soft=0.03)
+        marks.append(Mark("cxr_nodule", facts["cxr_nodule"], place, radius))
     facts["cxr_device"] = choose(rng, DEVICES)
     if facts["cxr_device"] != "none":
         facts["cxr_side"] = choose(rng, tuple(SIDES))
         sign = SIDES[facts["cxr_side"]]
         place = (float(rng.uniform(-0.72, -0.6)), sign * float(rng.uniform(0.6, 0.72)))
         device(canvas, facts["cxr_device"], place, sign)
-    return Picture(grey(canvas + waves(rng, 0.05) + noise(rng, 0.02)), facts)
+        marks.append(Mark("cxr_device", facts["cxr_device"], place, 0.12))
+    return Picture(grey(canvas + waves(rng, 0.05) + noise(rng, 0.02)), facts, marks)
 
 
 def ct_body(canvas: np.ndarray, rng: Rng) -> None:
@@ -75,7 +77,7 @@ def ct_body(canvas: np.ndarray, rng: Rng) -> None:
 
 def ct(rng: Rng) -> Picture:
     """One axial slice of the chest: a lesion of a lung, a device in the chest wall."""
-    facts = {"modality": "axial CT"}
+    facts, marks = {"modality": "axial CT"}, []
     canvas = blank(0.02)
     ct_body(canvas, rng)
     facts["ct_lesion"] = choose(rng, ("none", "left lung", "right lung"))
@@ -83,15 +85,17 @@ def ct(rng: Rng) -> Picture:
         sign, radius = SIDES[facts["ct_lesion"].split()[0]], float(rng.uniform(0.06, 0.1))
         place = (float(rng.uniform(-0.2, 0.15)), sign * float(rng.uniform(0.38, 0.48)))
         ellipse(canvas, place, (radius, radius), 0.7)
+        marks.append(Mark("ct_lesion", facts["ct_lesion"], place, radius))
     facts["ct_device"] = choose(rng, DEVICES)
     if facts["ct_device"] != "none":
         facts["ct_side"] = choose(rng, tuple(SIDES))
-        wall_device(canvas, facts["ct_device"], SIDES[facts["ct_side"]])
-    return Picture(grey(canvas + noise(rng, 0.02)), facts)
+        place = wall_device(canvas, facts["ct_device"], SIDES[facts["ct_side"]])
+        marks.append(Mark("ct_device", facts["ct_device"], place, 0.12))
+    return Picture(grey(canvas + noise(rng, 0.02)), facts, marks)
 
 
-def wall_device(canvas: np.ndarray, kind: str, sign: float) -> None:
-    """A device in the front of the chest wall of a slice."""
+def wall_device(canvas: np.ndarray, kind: str, sign: float) -> tuple[float, float]:
+    """A device in the front of the chest wall of a slice; returns its place."""
     if kind == "pacemaker":
         ellipse(canvas, (-0.52, 0.5 * sign), (0.07, 0.17), 1.0)
     elif kind == "port":
@@ -99,11 +103,12 @@ def wall_device(canvas: np.ndarray, kind: str, sign: float) -> None:
         ellipse(canvas, (-0.52, 0.5 * sign), (0.04, 0.04), 0.2)
     elif kind == "catheter":
         line(canvas, (-0.62, 0.62 * sign), (-0.4, 0.34 * sign), 1.0, width=0.02)
+    return (-0.52, 0.5 * sign)
 
 
 def mri(rng: Rng) -> Picture:
     """An axial slice of the brain: skull, folds, ventricles; a bright lesion."""
-    facts = {"modality": "brain MRI"}
+    facts, marks = {"modality": "brain MRI"}, []
     canvas = blank(0.02)
     tall, wide = jitter(rng, 0.85, 0.05), jitter(rng, 0.68, 0.05)
     ellipse(canvas, (0, 0), (tall, wide), 0.8)
@@ -124,7 +129,8 @@ def mri(rng: Rng) -> Picture:
         sign, radius = SIDES[facts["mri_lesion"].split()[0]], float(rng.uniform(0.07, 0.11))
         place = (float(rng.uniform(-0.4, 0.4)), sign * float(rng.uniform(0.3, 0.38)))
         ellipse(canvas, place, (radius, jitter(rng, radius)), 0.95, soft=0.02)
-    return Picture(grey(canvas + waves(rng, 0.06) + noise(rng, 0.025)), facts)
+        marks.append(Mark("mri_lesion", facts["mri_lesion"], place, radius))
+    return Picture(grey(canvas + waves(rng, 0.06) + noise(rng, 0.025)), facts, marks)
 
 
 def fundus(rng: Rng) -> Picture:
@@ -142,31 +148,35 @@ def fundus(rng: Rng) -> Picture:
             line(canvas, disc, middle, (0.45, 0.08, 0.06), width=0.018)
             line(canvas, middle, end, (0.45, 0.08, 0.06), width=0.012)
     ellipse(canvas, disc, (jitter(rng, 0.16), jitter(rng, 0.14)), (0.98, 0.85, 0.55), soft=0.02)
+    marks = [Mark("fundus_disc", facts["fundus_disc"], disc, 0.14)]
     ellipse(canvas, (0, disc[1] - sign * 0.55), (0.14, 0.14), (0.42, 0.16, 0.08), soft=0.08)
     facts["fundus_bleed"] = choose(rng, ("none", "haemorrhages"))
     if facts["fundus_bleed"] != "none":
         for _ in range(int(rng.integers(5, 10))):
             place, radius = rng.uniform(-0.55, 0.55, 2), float(rng.uniform(0.045, 0.075))
             ellipse(canvas, tuple(place), (radius, jitter(rng, radius, 0.3)), (0.3, 0.0, 0.02))
+            marks.append(Mark("fundus_bleed", "haemorrhages", tuple(map(float, place)), radius))
     grain = (waves(rng, 0.05) + noise(rng, 0.015))[..., None]
-    return Picture(grey(canvas * (1 + 2 * grain)), facts)
+    return Picture(grey(canvas * (1 + 2 * grain)), facts, marks)
 
 
 def ultrasound(rng: Rng) -> Picture:
     """A sector full of speckle: a dark cyst, or a bright stone with its shadow."""
-    facts = {"modality": "ultrasound", "us_mass": choose(rng, ("none", "cyst", "stone"))}
+    marks, facts = [], {"modality": "ultrasound", "us_mass": choose(rng, ("none", "cyst", "stone"))}
     canvas = blank(jitter(rng, 0.4, 0.2)) + waves(rng, 0.12)
     ellipse(canvas, (float(rng.uniform(-0.5, 0.6)), 0), (0.05, 0.8), 0.6, soft=0.05)
     y, x = float(rng.uniform(-0.3, 0.25)), float(rng.uniform(-0.35, 0.35))
     if facts["us_mass"] == "cyst":
         radius = float(rng.uniform(0.15, 0.24))
         ellipse(canvas, (y, x), (radius, jitter(rng, radius)), 0.02, soft=0.03)
+        marks.append(Mark("us_mass", "cyst", (y, x), radius))
     elif facts["us_mass"] == "stone":
         radius = float(rng.uniform(0.08, 0.12))
         line(canvas, (y, x), (1.0, x * 1.5), 0.04, width=radius * 0.9)
         ellipse(canvas, (y, x), (radius * 0.7, radius), 1.0)
+        marks.append(Mark("us_mass", "stone", (y, x), radius))
     canvas *= 0.35 + 0.65 * np.sqrt(rng.random((256, 256), dtype=np.float32)) * 1.3
-    return Picture(grey(canvas * sector()), facts)
+    return Picture(grey(canvas * sector()), facts, marks)
 
 
 def sector() -> np.ndarray:
@@ -186,7 +196,7 @@ _SECTOR = _sector()
 
 def histology(rng: Rng) -> Picture:
     """Stained tissue: few or many nuclei, and perhaps a gland, a ring of nuclei around a white lumen."""
-    facts = {"modality": "histology", "histo_cells": choose(rng, ("sparse", "dense"))}
+    marks, facts = [], {"modality": "histology", "histo_cells": choose(rng, ("sparse", "dense"))}
     canvas = np.empty((256, 256, 3), np.float32)
     canvas[:] = (jitter(rng, 0.9, 0.05), jitter(rng, 0.68, 0.08), jitter(rng, 0.8, 0.05))
     canvas += waves(rng, 0.08)[..., None]
@@ -199,12 +209,13 @@ def histology(rng: Rng) -> Picture:
     if facts["histo_gland"] != "none":
         y, x = (float(v) for v in rng.uniform(-0.4, 0.4, 2))
         radius = float(rng.uniform(0.25, 0.33))
+        marks.append(Mark("histo_gland", "gland", (y, x), radius))
         ellipse(canvas, (y, x), (radius + 0.08, radius + 0.08), (0.85, 0.5, 0.7))
         ellipse(canvas, (y, x), (radius - 0.08, radius - 0.08), (0.98, 0.96, 0.97))
         for angle in np.arange(0, 6.28, 0.35):
             spot = (y + radius * np.sin(angle), x + radius * np.cos(angle))
             ellipse(canvas, spot, (0.045, 0.045), violet)
-    return Picture(grey(canvas + noise(rng, 0.02)[..., None]), facts)
+    return Picture(grey(canvas + noise(rng, 0.02)[..., None]), facts, marks)
 
 
 #: modality -> how to draw it

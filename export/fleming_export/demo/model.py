@@ -20,6 +20,7 @@ class Vision(nn.Module):
         self.embeddings = nn.Module()
         self.embeddings.class_embedding = nn.Parameter(torch.randn(1, 1, width) * 0.02)
         self.embeddings.patch_embedding = nn.Conv2d(3, width, patch, patch)
+        self.embeddings.patch_embedding.weight = nn.Parameter(_waves(width, patch))
         self.embeddings.position_embedding = nn.Parameter(_positions(grid, width))
         self.encoder = nn.Module()
         self.encoder.layers = nn.ModuleList(VisionLayer(config) for _ in range(config["num_hidden_layers"]))
@@ -31,6 +32,24 @@ class Vision(nn.Module):
         for layer in self.encoder.layers:
             x = layer(x)
         return x
+
+
+def _waves(width: int, patch: int) -> Tensor:
+    """[C, 3, patch, patch]: slow cosines of brightness and of two colours to begin with. From random numbers,
+    a tower this small takes many times as long to see shapes."""
+    places = (torch.arange(patch) + 0.5) * math.pi / patch
+    pairs = sorted(
+        ((u, v) for u in range(patch) for v in range(patch)), key=lambda p: (p[0] ** 2 + p[1] ** 2, p)
+    )
+    few = width // 10
+    mixtures = [((1 / 3, 1 / 3, 1 / 3), width - 2 * few), ((0.5, -0.5, 0), few), ((0.25, 0.25, -0.5), few)]
+    filters = [
+        torch.tensor(colours)[:, None, None]
+        * ((places * u).cos()[:, None] * (places * v).cos()[None] * (1 + u + v) / patch**2)
+        for colours, count in mixtures
+        for u, v in pairs[:count]
+    ]
+    return torch.stack(filters)
 
 
 def _positions(grid: int, width: int) -> Tensor:
@@ -156,21 +175,23 @@ class DemoModel(nn.Module):
 
 
 class Reader(nn.Module):
-    """Reads each fact off an image's rows, by one query a fact; trains the tower, and is not exported."""
+    """Reads each fact off an image's rows, by one query a fact, and off each row what is marked there; trains
+    the tower, and is not exported."""
 
-    def __init__(self, hidden: int, values: list[int]) -> None:
+    def __init__(self, hidden: int, values: list[int], marks: int) -> None:
         super().__init__()
         self.queries = nn.Parameter(torch.randn(len(values), hidden) * 0.05)
         self.weight = nn.Parameter(torch.randn(len(values), max(values), hidden) * 0.05)
+        self.marks_head = nn.Linear(hidden, marks)
         unused = torch.arange(max(values))[None] >= torch.tensor(values)[:, None]
         self.register_buffer("unused", unused)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """[N, T, H] -> [N, facts, values] logits."""
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, T, H] -> [N, facts, values] and [N, T, marks] logits."""
         shares = torch.softmax(torch.einsum("nth,kh->nkt", rows, self.queries), -1)
         pooled = torch.einsum("nkt,nth->nkh", shares, rows)
         logits = torch.einsum("nkh,kvh->nkv", pooled, self.weight)
-        return logits.masked_fill(self.unused, -1e4)
+        return logits.masked_fill(self.unused, -1e4), self.marks_head(rows)
 
 
 def tensors(model: nn.Module) -> dict[str, np.ndarray]:

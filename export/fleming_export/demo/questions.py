@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .images import MODALITIES, draw
 from .seeds import choose, generator
 from .volumes import Volume
 
-KINDS = ("image", "volume", "video", "compare", "follow_up", "text")
+KINDS = ("image", "volume", "video", "compare", "follow_up", "mixed", "text")
 TAG = "<image>\n"
 _COMPARE = ("Which of the two shows {}?", "Which picture shows {}?", "In which of the two is {}?")
 Rng = np.random.Generator
@@ -33,43 +34,74 @@ class Asked:
         return f"<think>{self.thought}</think><answer>{self.answer}</answer>"
 
 
+class Study(Protocol):
+    """Something to look at, and what is true of it: fact -> value."""
+
+    facts: dict[str, str]
+
+    def looked_at(self) -> list:
+        """Its frames as the runtime sees them, in order."""
+
+
+class Source(Protocol):
+    """Where studies come from."""
+
+    def picture(self, rng: Rng, modality: str | None = None) -> Study: ...
+    def volume(self, rng: Rng) -> Study: ...
+    def clip(self, rng: Rng) -> Study: ...
+
+
+class Drawn:
+    """Draws each study anew."""
+
+    def picture(self, rng: Rng, modality: str | None = None) -> Picture:
+        return draw(rng, modality)
+
+    def volume(self, rng: Rng) -> Volume:
+        return Volume(rng)
+
+    def clip(self, rng: Rng) -> Clip:
+        return Clip(rng)
+
+
+DRAWN = Drawn()
+
+
 @dataclass(frozen=True)
 class Sample:
-    """A case: what was drawn, what is asked of it, and what went before: (question, reply) pairs. ``more`` is
-    asked in later turns, in training only: looking is dearer than asking."""
+    """A case: what is looked at, what is asked of it, and what went before: (question, reply) pairs. ``more``
+    is asked in later turns, in training only: looking is dearer than asking."""
 
     kind: str
     fact: str
     asked: Asked
-    images: list[Picture] = field(default_factory=list)
-    volume: Volume | None = None
-    clip: Clip | None = None
+    studies: list[Study] = field(default_factory=list)
     history: list[tuple[str, str]] = field(default_factory=list)
     more: list[Asked] = field(default_factory=list)
 
-    def frames(self) -> list[Picture]:
-        """The pictures as the runtime sees them, in order: uint8 ``pixels``."""
-        study = self.volume or self.clip
-        return study.looked_at() if study else self.images
+    def frames(self) -> list:
+        """The frames of all studies in order."""
+        return [frame for study in self.studies for frame in study.looked_at()]
 
 
-def sample(kind: str, split: str, seed: int, index: int) -> Sample:
-    """The sample of a place in a split's seed space."""
+def sample(kind: str, place: tuple[str, int, int], source: Source = DRAWN) -> Sample:
+    """The sample at a place of the seed space: split, seed, index."""
+    split, seed, index = place
     rng = generator(split, seed, KINDS.index(kind), index)
-    case = _MAKERS[kind](rng)
+    case = _MAKERS[kind](rng, source)
     return replace(case, more=_more(rng, case))
 
 
 def _more(rng: Rng, case: Sample) -> list[Asked]:
-    """Up to three questions about other facts of the same study."""
-    if case.kind == "text":
-        return []
-    study = case.volume or case.clip or case.images[0]
-    keys = [key for key in study.facts if key != case.fact and (case.kind != "compare" or IMAGE[key].noun)]
-    keys = [keys[int(i)] for i in rng.permutation(len(keys))[:3]]
+    """Up to three questions about other facts of the same studies."""
     if case.kind == "compare":
-        return [_which(rng, case.images, key) for key in keys]
-    return [about(rng, FACTS[key], study.facts[key]) for key in keys]
+        keys = [key for key in case.studies[0].facts if key != case.fact and IMAGE[key].noun]
+        return [_which(rng, case.studies, keys[int(i)]) for i in rng.permutation(len(keys))[:3]]
+    facts = {key: value for study in case.studies for key, value in study.facts.items() if key != case.fact}
+    if case.kind == "mixed":
+        facts.pop("modality", None)
+    keys = list(facts)
+    return [about(rng, FACTS[keys[int(i)]], facts[keys[int(i)]]) for i in rng.permutation(len(keys))[:3]]
 
 
 def ask(rng: Rng, question: str, answers: list[str], right: tuple[str, str]) -> Asked:
@@ -109,35 +141,39 @@ def drill(split: str, seed: int, index: int) -> Asked:
     return exists(rng, fact, value) if fact.noun and rng.random() < 0.25 else about(rng, fact, value)
 
 
-def _image(rng: Rng) -> Sample:
-    picture = draw(rng)
+def _asked(rng: Rng, study: Study, key: str) -> Asked:
+    """A question for a fact of a study, or in one case of four whether there is such a finding at all."""
+    fact, value = FACTS[key], study.facts[key]
+    return exists(rng, fact, value) if fact.noun and rng.random() < 0.25 else about(rng, fact, value)
+
+
+def _image(rng: Rng, source: Source) -> Sample:
+    picture = source.picture(rng)
     key = choose(rng, tuple(picture.facts))
-    fact, value = FACTS[key], picture.facts[key]
-    asked = exists(rng, fact, value) if fact.noun and rng.random() < 0.25 else about(rng, fact, value)
-    return Sample("image", key, asked, [picture])
+    return Sample("image", key, _asked(rng, picture, key), [picture])
 
 
-def _volume(rng: Rng) -> Sample:
-    volume = Volume(rng)
+def _volume(rng: Rng, source: Source) -> Sample:
+    volume = source.volume(rng)
     key = choose(rng, tuple(volume.facts))
-    return Sample("volume", key, about(rng, FACTS[key], volume.facts[key]), volume=volume)
+    return Sample("volume", key, _asked(rng, volume, key), [volume])
 
 
-def _video(rng: Rng) -> Sample:
-    clip = Clip(rng)
+def _video(rng: Rng, source: Source) -> Sample:
+    clip = source.clip(rng)
     key = choose(rng, tuple(clip.facts))
-    return Sample("video", key, about(rng, FACTS[key], clip.facts[key]), clip=clip)
+    return Sample("video", key, _asked(rng, clip, key), [clip])
 
 
-def _compare(rng: Rng) -> Sample:
+def _compare(rng: Rng, source: Source) -> Sample:
     """Two pictures of a modality, of which the first, the second, both or neither show a finding."""
     modality = choose(rng, tuple(MODALITIES))
-    pictures = [draw(rng, modality) for _ in range(2)]
+    pictures = [source.picture(rng, modality) for _ in range(2)]
     key = choose(rng, tuple(key for key in pictures[0].facts if IMAGE[key].noun))
     return Sample("compare", key, _which(rng, pictures, key), pictures)
 
 
-def _which(rng: Rng, pictures: list[Picture], key: str) -> Asked:
+def _which(rng: Rng, pictures: list[Study], key: str) -> Asked:
     """Which of two pictures shows the finding of a fact?"""
     fact = FACTS[key]
     values = [picture.facts[key] for picture in pictures]
@@ -152,9 +188,9 @@ def _which(rng: Rng, pictures: list[Picture], key: str) -> Asked:
     return ask(rng, stem.format(fact.noun), ["first", "second", "both", "neither"], right)
 
 
-def _follow_up(rng: Rng) -> Sample:
+def _follow_up(rng: Rng, source: Source) -> Sample:
     """A second question about a picture: where or which it is, or about something else."""
-    picture = draw(rng)
+    picture = source.picture(rng)
     keys = [key for key in picture.facts if key != "modality"]
     key = choose(rng, keys)
     fact, value = FACTS[key], picture.facts[key]
@@ -169,7 +205,21 @@ def _follow_up(rng: Rng) -> Sample:
     return Sample("follow_up", key, second, [picture], history=[turn])
 
 
-def _text(rng: Rng) -> Sample:
+def _mixed(rng: Rng, source: Source) -> Sample:
+    """A picture and a volume or clip in one request, and a question that only one of them answers."""
+    picture = source.picture(rng, choose(rng, _UNLIKE))
+    other = source.volume(rng) if rng.random() < 0.6 else source.clip(rng)
+    studies = [picture, other] if rng.random() < 0.5 else [other, picture]
+    study = choose(rng, studies)
+    key = choose(rng, tuple(key for key in study.facts if key != "modality"))
+    return Sample("mixed", key, _asked(rng, study, key), studies)
+
+
+#: Modalities of which nothing is asked that may be asked of a volume or a clip.
+_UNLIKE = ("brain MRI", "fundus photograph", "ultrasound", "histology")
+
+
+def _text(rng: Rng, source: Source) -> Sample:
     questions = choose(rng, tuple(SMALL_TALK))
     asked = Asked(choose(rng, questions), "There is no picture.", SMALL_TALK[questions])
     return Sample("text", "text", asked)
@@ -181,5 +231,6 @@ _MAKERS = {
     "video": _video,
     "compare": _compare,
     "follow_up": _follow_up,
+    "mixed": _mixed,
     "text": _text,
 }

@@ -1,7 +1,9 @@
-"""Trains the demo model from scratch: first the tower, on facts of frames, then pictures, then everything.
+"""Trains the demo model from scratch: first the tower, on facts of single frames, then the language model.
 
-The time is what is given: phases and the learning rate follow the share of it that is over, so that a faster
-machine sees more samples. Every few minutes the state is saved, and ``--resume`` goes on from there.
+The tower learns through a head that is not exported. Then it is finished: what it makes of some thousand
+studies is kept (``gallery.py``), and the language model learns from that, ever new questions about studies
+that are looked at once. The time is what is given: phases and rates follow the share of it that is over, so
+that a faster machine sees more samples. Every few minutes the state is saved, and ``--resume`` goes on from there.
 """
 
 from __future__ import annotations
@@ -10,37 +12,58 @@ import csv
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from .batches import SIZES, Batch, Encoder, make, normalise, stream
+from .batches import SIZES, Encoder, Frames, Talk, frames, normalise, pixels, stream
 from .config import write_files
-from .facts import LABELS
+from .facts import LABELS, MARKS
+from .gallery import Gallery, fill
 from .model import DemoModel, Reader, tensors
+from .questions import DRAWN
+from .seeds import generator
 
-#: phase -> share of the time at which it ends
-PHASES = {"vision": 0.2, "images": 0.5, "all": 1.0}
-#: kinds with many frames train the language model only: three times as fast
-FROZEN = ("volume", "video")
-RATE = 1e-3
-WARM_STEPS = 100
-DECAY_FROM = 0.7
+#: phase -> share of the time at which it ends, and the mix of batches
+PHASES: dict[str, tuple[float, dict[str, float]]] = {
+    "tower": (0.3, {"frames": 1.0}),
+    "words": (0.36, {"drill": 0.9, "text": 0.1}),
+    "pictures": (0.55, {"drill": 0.14, "image": 0.46, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
+    "all": (
+        1.0,
+        {
+            "drill": 0.06,
+            "image": 0.22,
+            "compare": 0.14,
+            "follow_up": 0.11,
+            "text": 0.02,
+            "volume": 0.19,
+            "video": 0.19,
+            "mixed": 0.07,
+        },
+    ),
+}
+FRAMES = 32  # in a batch of the tower
+#: Muon's for matrices, AdamW's for everything else
+RATES = (0.02, 0.002)
+DECAY_FROM = 0.55  # share of the tower's time, and of the language model's
 
 
 @dataclass(frozen=True)
 class Options:
     """What may be chosen."""
 
-    hours: float = 3.0
+    hours: float = 2.0
     device: str = "cpu"
     seed: int = 1
     workers: int = 1
     save_every: float = 300.0  # seconds
-    phases: tuple[float, ...] = tuple(PHASES.values())
 
 
 class Trainer:
@@ -48,10 +71,9 @@ class Trainer:
 
     def __init__(self, out: Path, options: Options) -> None:
         self.out, self.options = out, options
-        out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
         path = out / "checkpoint"
-        path.mkdir(exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         self.config = (
             json.loads((path / "config.json").read_text(encoding="utf-8"))
             if (path / "config.json").is_file()
@@ -62,30 +84,34 @@ class Trainer:
             self.export()  # a checkpoint is complete from the start
         self.encoder = Encoder(path)
         values = [len(values) for values in LABELS.values()]
-        self.reader = Reader(self.config["hidden_size"], values).to(options.device)
-        self.optimiser = torch.optim.AdamW(self._groups(), RATE, betas=(0.9, 0.98))
+        self.reader = Reader(self.config["hidden_size"], values, len(MARKS)).to(options.device)
+        self.mark_weights = torch.ones(len(MARKS), device=options.device)
+        self.mark_weights[0] = 0.1  # nearly all places show nothing
+        tower = nn.ModuleList([self.model.vision_model, self.model.mlp1, self.reader])
+        self.optimisers = {"tower": _optimisers(tower), "language": _optimisers(self.model.language_model)}
         self.step, self.elapsed = 0, 0.0
-
-    def _groups(self) -> list[dict]:
-        """Matrices decay, vectors and embeddings do not."""
-        named = [*self.model.named_parameters(), *self.reader.named_parameters()]
-        matrix = [p for name, p in named if p.ndim in {2, 4} and "embed" not in name]
-        rest = [p for name, p in named if not (p.ndim in {2, 4} and "embed" not in name)]
-        return [{"params": matrix, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
 
     def resume(self) -> None:
         """Goes on from the last save."""
         state = torch.load(self.out / "training.pt", map_location=self.options.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.reader.load_state_dict(state["reader"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for part, saved in state["optimisers"].items():
+            for optimiser, each in zip(self.optimisers[part], saved, strict=True):
+                optimiser.load_state_dict(each)
         self.step, self.elapsed = state["step"], state["elapsed"]
 
     def save(self) -> None:
         """As a whole or not at all."""
-        parts = {name: getattr(self, name).state_dict() for name in ("model", "reader", "optimiser")}
+        state = {
+            "model": self.model.state_dict(),
+            "reader": self.reader.state_dict(),
+            "optimisers": {part: [o.state_dict() for o in each] for part, each in self.optimisers.items()},
+            "step": self.step,
+            "elapsed": self.elapsed,
+        }
         aside = self.out / "training.pt.partial"
-        torch.save({**parts, "step": self.step, "elapsed": self.elapsed}, aside)
+        torch.save(state, aside)
         os.replace(aside, self.out / "training.pt")
 
     def export(self) -> Path:
@@ -93,62 +119,113 @@ class Trainer:
         write_safetensors(self.out / "checkpoint" / "model.safetensors", tensors(self.model))
         return self.out / "checkpoint"
 
-    def loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
-        """The loss to go down, and figures of the batch."""
-        device, rows, total, figures = self.options.device, None, 0.0, {}
-        if batch.pixels is not None:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and batch.kind not in FROZEN):
-                rows = self.model.embed(normalise(batch.pixels.to(device)))
-            if batch.kind not in FROZEN:
-                logits, wanted = self.reader(rows), batch.labels.to(device)
-                total = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-1)
-                figures["facts"] = (logits.argmax(-1) == wanted)[wanted >= 0].float().mean().item()
-        if batch.ids is not None:
-            ids, learn = batch.ids.to(device), batch.learn.to(device)
-            hidden = self.model.hidden(ids, self.encoder.context, rows)[:, :-1][learn[:, 1:]]
-            logits, wanted = self.model.language_model.lm_head(hidden), ids[:, 1:][learn[:, 1:]]
-            spoken = F.cross_entropy(logits, wanted)
-            total = spoken + (0.3 * total if batch.pixels is not None else 0.0)
-            figures["reply"] = spoken.item()
-            right = torch.ones_like(learn[:, 1:])
-            right[learn[:, 1:]] = logits.argmax(-1) == wanted
-            figures["exact"] = right.all(1).float().mean().item()
-        return total, figures
+    def look(self, batch: Frames) -> tuple[torch.Tensor, dict[str, float]]:
+        """The tower's loss, and figures of the batch."""
+        device = self.options.device
+        facts, marks = self.reader(self.model.embed(normalise(batch.pixels.to(device))))
+        wanted, places = batch.labels.to(device), batch.places.to(device)
+        loss = F.cross_entropy(facts.flatten(0, 1), wanted.flatten(), ignore_index=-1)
+        loss = loss + 2 * F.cross_entropy(marks.flatten(0, 1), places.flatten(), self.mark_weights)
+        right = (facts.argmax(-1) == wanted)[wanted >= 0]
+        found = (marks.argmax(-1) == places)[places > 0]
+        return loss, {
+            "loss": loss.item(),
+            "facts": right.float().mean().item(),
+            "marks": found.float().mean().item(),
+        }
 
-    def train(self, batch: Batch) -> dict[str, float]:
+    def talk(self, batch: Talk, rows: torch.Tensor | None) -> tuple[torch.Tensor, dict[str, float]]:
+        """The language model's loss on replies, and figures of the batch. ``rows`` [frames, T, H]. ``exact``:
+        the share of conversations whose replies greedy decoding gives exactly."""
+        ids, learn = batch.ids.to(self.options.device), batch.learn.to(self.options.device)
+        hidden = self.model.hidden(ids, self.encoder.context, rows)[:, :-1][learn[:, 1:]]
+        logits, wanted = self.model.language_model.lm_head(hidden), ids[:, 1:][learn[:, 1:]]
+        loss = F.cross_entropy(logits, wanted)
+        right = torch.ones_like(learn[:, 1:])
+        right[learn[:, 1:]] = logits.argmax(-1) == wanted
+        return loss, {"loss": loss.item(), "exact": right.all(1).float().mean().item()}
+
+    def train(self, batch: Frames | Talk, gallery: Gallery | None) -> dict[str, float]:
         """One step."""
         self.model.train()
-        share = self.elapsed / (self.options.hours * 3600)
-        rate = RATE * min(1, (self.step + 1) / WARM_STEPS)
-        rate *= max(0.02, min(1, (1 - share) / (1 - DECAY_FROM)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        loss, figures = self.loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
+        part = "tower" if isinstance(batch, Frames) else "language"
+        if part == "tower":
+            loss, figures = self.look(batch)
+        else:
+            rows = torch.from_numpy(gallery.rows[batch.frames]) if batch.frames else None
+            loss, figures = self.talk(batch, rows)
+        optimisers = self.optimisers[part]
+        for optimiser, rate in zip(optimisers, RATES, strict=True):
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * self._pace(part)
         loss.backward()
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        self.optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         self.step += 1
-        return {"loss": loss.item(), **figures}
+        return figures
+
+    def _pace(self, part: str) -> float:
+        """The share of the full rate: rises at the beginning of the part's time, falls towards its end."""
+        tower = PHASES["tower"][0]
+        begin, end = (0.0, tower) if part == "tower" else (tower, 1.0)
+        over = (self.share() - begin) / (end - begin)
+        warm = min(1.0, 0.03 + over / 0.01)
+        return warm * max(0.03, min(1.0, (1 - over) / (1 - DECAY_FROM)))
 
     @torch.inference_mode()
     def validate(self, kind: str, count: int) -> dict[str, float]:
-        """On the validation split. ``exact``: the share of replies that greedy decoding gives exactly."""
+        """On the validation split, whose studies are looked at anew."""
         self.model.eval()
         size, sums = SIZES[kind], {}
         batches = max(count // size, 1)
         for number in range(batches):
-            _, figures = self.loss(make(self.encoder, kind, ("validation", 0, number * size)))
+            batch = self.encoder.talk(kind, ("validation", 0, number * size), DRAWN)
+            seen = [batch.frames[i : i + FRAMES] for i in range(0, len(batch.frames), FRAMES)]
+            values = [self.model.embed(normalise(pixels(part).to(self.options.device))) for part in seen]
+            _, figures = self.talk(batch, torch.cat(values) if values else None)
             for key, value in figures.items():
                 sums[key] = sums.get(key, 0.0) + value / batches
         return sums
 
+    def share(self) -> float:
+        """How much of the time is over."""
+        return self.elapsed / (self.options.hours * 3600)
+
     def phase(self) -> str:
         """The phase of the time that is over."""
-        share = self.elapsed / (self.options.hours * 3600)
-        ends = zip(PHASES, self.options.phases, strict=True)
-        return next((name for name, end in ends if share < end), "all")
+        return next((name for name, (end, _) in PHASES.items() if self.share() < end), "all")
+
+
+def _optimisers(module: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the matrices inside; AdamW for embeddings, heads, convolutions and vectors."""
+    named = list(module.named_parameters())
+    outside = ("embed", "head", "queries")
+    inner = [p for name, p in named if p.ndim == 2 and not any(word in name for word in outside)]
+    rest = [p for _, p in named if not any(p is other for other in inner)]
+    return (
+        torch.optim.Muon(inner, RATES[0], weight_decay=0.02),
+        torch.optim.AdamW(rest, RATES[1], betas=(0.9, 0.98), weight_decay=0.0),
+    )
+
+
+def _batches(trainer: Trainer, phase: str, gallery: Gallery | None) -> Iterator[Frames | Talk]:
+    """Endless batches of a phase, from the trainer's step on."""
+    seed = trainer.options.seed
+    make = (
+        partial(_frames, seed) if phase == "tower" else partial(_talk, trainer.encoder, gallery, phase, seed)
+    )
+    return stream(make, trainer.step, trainer.options.workers)
+
+
+def _frames(seed: int, number: int) -> Frames:
+    return frames("train", seed, number * FRAMES, FRAMES)
+
+
+def _talk(encoder: Encoder, gallery: Gallery, phase: str, seed: int, number: int) -> Talk:
+    mix = PHASES[phase][1]
+    kind = str(generator("train", seed, 98, number).choice(list(mix), p=np.array(list(mix.values()))))
+    return encoder.talk(kind, ("train", seed, number * 64), gallery)
 
 
 def run(out: Path, options: Options, *, resume: bool) -> Path:
@@ -156,15 +233,18 @@ def run(out: Path, options: Options, *, resume: bool) -> Path:
     trainer = Trainer(out, options)
     if resume:
         trainer.resume()
-    curve = _Curve(out / "curve.csv", keep=resume)
-    phase, batches, saved = "", None, trainer.elapsed
-    while trainer.elapsed < options.hours * 3600:
+    curve, gallery = _Curve(out / "curve.csv", keep=resume), None
+    phase, batches, saved = "", iter(()), trainer.elapsed
+    while trainer.share() < 1:
         begun = time.monotonic()
         if phase != trainer.phase():
             phase = trainer.phase()
-            batches = stream(trainer.encoder, phase, (options.seed, trainer.step), options.workers)
+            if phase != "tower" and gallery is None:
+                trainer.save()
+                gallery = _gallery(trainer)
+            batches = _batches(trainer, phase, gallery)
         batch = next(batches)
-        curve.add(batch.kind, trainer.train(batch))
+        curve.add(getattr(batch, "kind", "frames"), trainer.train(batch, gallery))
         trainer.elapsed += time.monotonic() - begun
         if trainer.step % 50 == 0:
             curve.write(trainer, phase)
@@ -175,10 +255,17 @@ def run(out: Path, options: Options, *, resume: bool) -> Path:
     return trainer.export()
 
 
+def _gallery(trainer: Trainer) -> Gallery:
+    """The one of an earlier run of this training, or a new one."""
+    if (trainer.out / "gallery.json").is_file():
+        return Gallery(trainer.out)
+    return fill(trainer.out, trainer.model, trainer.options.seed, trainer.options.device)
+
+
 class _Curve:
     """curve.csv: means since the last line, a line a kind."""
 
-    FIELDS = ("step", "seconds", "phase", "kind", "loss", "facts", "reply", "exact")
+    FIELDS = ("step", "seconds", "phase", "kind", "loss", "facts", "marks", "exact")
 
     def __init__(self, path: Path, *, keep: bool) -> None:
         self._path, self._seen = path, {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from .canvas import Picture, blank, ellipse, noise
+from .canvas import Mark, Picture, blank, ellipse, noise
 from .images import DEVICES, SIDES, ct_body, wall_device
 from .seeds import choose
 
@@ -46,25 +48,30 @@ class Volume:
         canvas = blank(0.02)
         ct_body(canvas, np.random.default_rng(self._body))
         facts = {"slice_nodule": "none", "slice_node": "none"}
+        marks = []
         facts |= {key: self.facts[key] for key in ("vol_device", "vol_side") if key in self.facts}
         if abs(z - self._nodule[0]) <= 3:
             radius = 0.1 - 0.01 * abs(z - self._nodule[0])
             ellipse(canvas, (self._nodule[1], self._nodule_x), (radius, radius), 0.7)
             facts["slice_nodule"] = "nodule"
+            marks.append(Mark("slice_nodule", "nodule", (self._nodule[1], self._nodule_x), radius))
         for region, height, radius in self._nodes:
             if abs(z - height) <= 3:
                 ellipse(canvas, REGIONS[region], (radius, radius), 0.8)
-                if region == self.facts["vol_node"]:
-                    facts["slice_node"] = region
+                largest = region == self.facts["vol_node"]
+                facts |= {"slice_node": region} if largest else {}
+                kind = ("slice_node", region) if largest else ("small_node", "node")
+                marks.append(Mark(*kind, REGIONS[region], radius))
         if self.facts["vol_device"] != "none":
-            wall_device(canvas, self.facts["vol_device"], SIDES[self.facts["vol_side"]])
+            place = wall_device(canvas, self.facts["vol_device"], SIDES[self.facts["vol_side"]])
+            marks.append(Mark("vol_device", self.facts["vol_device"], place, 0.12))
         canvas += noise(np.random.default_rng([self._grain, z]), 0.015)
-        return Picture(canvas * np.float32(1400) - np.float32(1000), facts)
+        return Picture(canvas * np.float32(1400) - np.float32(1000), facts, marks)
 
     def looked_at(self) -> list[Picture]:
         """The 11 slices the runtime takes, as it scales them: uint8."""
         slices = [self.slice(z) for z in LOOKED_AT]
-        return [Picture(window(picture.pixels), picture.facts) for picture in slices]
+        return [replace(picture, pixels=window(picture.pixels)) for picture in slices]
 
     def array(self) -> np.ndarray:
         """[32, 256, 256] int16."""
