@@ -1,12 +1,13 @@
-//! Volumes in NumPy's `.npy` format.
+//! Volumes in NumPy's `.npy` format, alone or in an `.npz`.
 
+mod archive;
 mod window;
 
 use std::io::{Read, Seek, SeekFrom};
 
 use ndarray_npy::npy::header::{Header, ReadHeaderError};
 
-use super::{open, unreadable};
+use super::{Content, HEAD, open, unreadable};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
 use crate::request::{Preprocessing, Source, VolumeSampling};
@@ -16,14 +17,14 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const SHAPES: &str = "an array of shape (depth, height, width) or (1, depth, height, width)";
 
 pub(super) fn is_npy(head: &[u8]) -> Option<&'static str> {
-    head.starts_with(MAGIC).then_some("NumPy array")
+    (head.starts_with(MAGIC) || archive::is_archive(head)).then_some("NumPy array")
 }
 
 /// The chosen slices of an array `(D, H, W)` or `(1, D, H, W)` of any number type, byte order and memory order, each
 /// scaled from its own range to 0..255.
 pub(super) fn read(source: &Source, sampling: VolumeSampling, preprocessing: Preprocessing) -> Result<Study> {
     let name = source.name();
-    let mut file = open(source)?;
+    let mut file = array(source)?;
     let volume = Volume::read_header(source, &mut file)?;
     let chosen = slices(&name, volume.shape[0], sampling.slices)?;
     let mut warnings = volume.warnings(chosen.len());
@@ -42,6 +43,16 @@ pub(super) fn read(source: &Source, sampling: VolumeSampling, preprocessing: Pre
     }
     warnings.extend(volume.number.warning(&wrapped, preprocessing));
     Ok(Study { modality: Modality::Volume, source: name, frames, warnings })
+}
+
+/// The bytes of the array, unpacked if need be.
+fn array(source: &Source) -> Result<Box<dyn Content + '_>> {
+    let mut head = Vec::new();
+    open(source)?.take(HEAD).read_to_end(&mut head).map_err(|error| unreadable(source, &error))?;
+    match archive::is_archive(&head) {
+        true => Ok(Box::new(archive::read(source)?)),
+        false => open(source),
+    }
 }
 
 /// Where the numbers of a volume are in its file.

@@ -21,9 +21,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _cases(out: Path, options: argparse.Namespace) -> Path:
-    from .cases import write_cases
+    from .cases import ASSETS, write_cases
 
-    return write_cases(out, options.seed, options.per_kind)
+    return write_cases(out, options.seed, options.per_kind, tuple(options.kinds or ASSETS))
+
+
+def _examples(out: Path, options: argparse.Namespace) -> Path:
+    from .cases import write_examples
+
+    return write_examples(out)
 
 
 def _validate(out: Path, options: argparse.Namespace) -> str:
@@ -66,10 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     cases.add_argument("out")
     cases.add_argument("--seed", type=int, default=0)
     cases.add_argument("--per-kind", type=int, default=10)
+    cases.add_argument("--kinds", nargs="+", help="only these; mixed is a picture with a volume or a clip")
     cases.set_defaults(run=_cases)
+    examples = commands.add_parser("examples", help="write the repository's examples and cases.jsonl")
+    examples.add_argument("out")
+    examples.set_defaults(run=_examples)
     train = commands.add_parser("train", help="train the demo model and write its checkpoint")
     train.add_argument("out")
-    train.add_argument("--hours", type=float, default=1.6)
+    train.add_argument("--hours", type=float, default=1.75)
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1, help="processes that draw")
     train.add_argument("--resume", action="store_true", help="go on from the last save")

@@ -19,7 +19,7 @@ from ..tokenizer import encode_json, read_tokenizer
 from .canvas import Picture
 from .clips import Clip
 from .facts import LABELS, MARKS
-from .images import draw
+from .images import MODALITIES, draw
 from .questions import TAG, Asked, Sample, Source, drill, sample
 from .seeds import choose, generator
 from .volumes import LOOKED_AT, Volume, window
@@ -167,13 +167,17 @@ def frame(split: str, seed: int, index: int) -> Picture:
     """A single frame of any study, for the tower."""
     rng = generator(split, seed, 99, index)
     which = rng.random()
-    if which < 0.6:
-        return draw(rng)
-    if which < 0.8:
+    if which < 0.5:
+        return draw(rng, choose(rng, _PICTURES))
+    if which < 0.65:
         picture = Volume(rng).slice(int(choose(rng, LOOKED_AT)))
         return replace(picture, pixels=window(picture.pixels))
     clip = Clip(rng)
     return clip.frame(int(rng.integers(clip.frames)))
+
+
+#: What is hard to see comes more often.
+_PICTURES = (*MODALITIES, "chest X-ray", "chest X-ray", "axial CT", "brain MRI")
 
 
 def frames(split: str, seed: int, first: int, count: int) -> Frames:

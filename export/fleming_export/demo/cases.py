@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,19 @@ import numpy as np
 from ..errors import ExportError
 from ..synthetic.inputs import encode_clip
 from .clips import RATE, Clip
-from .questions import KINDS, Sample, sample
+from .facts import FACTS
+from .images import draw
+from .questions import KINDS, Sample, Study, about, sample
+from .seeds import generator
 from .volumes import Volume
+
+#: example -> modality, and what it has to show
+EXAMPLES = {
+    "chest.png": ("chest X-ray", {"cxr_device": "pacemaker", "cxr_nodule": "right lung"}),
+    "brain.png": ("brain MRI", {"mri_lesion": "left hemisphere"}),
+    "fundus.png": ("fundus photograph", {"fundus_bleed": "haemorrhages"}),
+    "tissue.png": ("ultrasound", {"us_mass": "cyst"}),
+}
 
 #: the kinds that are written unless others are named
 ASSETS = ("image", "volume", "video", "compare", "follow_up")
@@ -54,3 +66,48 @@ def write_case(out: Path, name: str, case: Sample) -> dict:
             Image.fromarray(study.pixels).save(out / line["images"][-1])
     asked = {"question": case.asked.question, "answer": case.asked.answer}
     return {**line, "history": case.history, **asked}
+
+
+def write_examples(out: Path) -> Path:
+    """Writes a few inputs with names that say what they are, and ``out/cases.jsonl`` that asks about them."""
+    from PIL import Image
+
+    rng = generator("test", 0, 1)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = {}
+    for name, (modality, wanted) in EXAMPLES.items():
+        picture = _first(lambda: draw(rng, modality), wanted)  # noqa: B023
+        pictures[name] = picture
+        Image.fromarray(picture.pixels).save(out / name, optimize=True)
+    volume = _first(lambda: Volume(rng), {"vol_device": "pacemaker", "vol_nodule": "lower third"})
+    coarse = volume.array() // 10 * 10  # steps that no eye sees halve the file
+    np.savez_compressed(out / "volume.npz", coarse)
+    clip = _first(lambda: Clip(rng), {"vid_count": "one", "vid_side": "left", "vid_move": "in"})
+    encode_clip(out / "clip.mp4", clip.array(), RATE)
+    path = out / "cases.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for line in _questions(rng, pictures, volume, clip):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return path
+
+
+def _first(draws: Callable[[], Study], wanted: dict[str, str]) -> Study:
+    """The first study of which all this is true."""
+    while True:
+        study = draws()
+        if all(study.facts.get(key) == value for key, value in wanted.items()):
+            return study
+
+
+def _questions(rng: np.random.Generator, pictures: dict, volume: Volume, clip: Clip) -> Iterator[dict]:
+    """A case for each fact that an example is good for."""
+    asked = [("image", {"images": [name]}, each, each.facts) for name, each in pictures.items()]
+    asked += [("volume", {"volume": "volume.npz"}, volume, volume.facts)]
+    asked += [("video", {"video": "clip.mp4"}, clip, clip.facts)]
+    for kind, inputs, study, facts in asked:
+        for fact in facts:
+            question = about(rng, FACTS[fact], study.facts[fact])
+            stem = next(iter(inputs.values()))
+            name = f"{stem[0] if isinstance(stem, list) else stem}: {fact}"
+            texts = {"question": question.question, "answer": question.answer}
+            yield {"id": name, "kind": kind, "fact": fact, **inputs, **texts}

@@ -3,7 +3,7 @@
 The tower learns through a head that is not exported. Then it is finished: what it makes of some thousand
 studies is kept (``gallery.py``), and the language model learns from that, ever new questions about studies
 that are looked at once. The time is what is given: phases and rates follow the share of it that is over, so
-that a faster machine sees more samples. Every few minutes the state is saved, and ``--resume`` goes on from there.
+that a faster machine sees more samples. Every few minutes the state is saved, and ``--resume`` goes on.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from .seeds import generator
 
 #: phase -> share of the time at which it ends, and the mix of batches
 PHASES: dict[str, tuple[float, dict[str, float]]] = {
-    "tower": (0.3, {"frames": 1.0}),
-    "words": (0.36, {"drill": 0.9, "text": 0.1}),
+    "tower": (0.33, {"frames": 1.0}),
+    "words": (0.37, {"drill": 0.9, "text": 0.1}),
     "pictures": (0.55, {"drill": 0.14, "image": 0.46, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
     "all": (
         1.0,
@@ -59,7 +59,7 @@ DECAY_FROM = 0.55  # share of the tower's time, and of the language model's
 class Options:
     """What may be chosen."""
 
-    hours: float = 2.0
+    hours: float = 1.75
     device: str = "cpu"
     seed: int = 1
     workers: int = 1
