@@ -21,8 +21,10 @@ pub(super) fn is_archive(head: &[u8]) -> bool {
 pub(super) fn read(source: &Source) -> Result<Cursor<Vec<u8>>> {
     let name = source.name();
     let mut archive = ZipArchive::new(open(source)?).map_err(|error| damaged(&name, error))?;
+    let members: Vec<_> =
+        archive.file_names().collect::<std::result::Result<_, _>>().map_err(|error| damaged(&name, error))?;
     let arrays: Vec<String> =
-        archive.file_names().filter(|member| member.ends_with(".npy")).map(str::to_owned).collect();
+        members.into_iter().filter(|member| member.ends_with(".npy")).map(Into::into).collect();
     let [array] = &arrays[..] else {
         return Err(Error::input(&name, "an archive with one array", format!("{} arrays", arrays.len()))
             .hint("save the volume alone, with numpy.savez_compressed(file, volume)"));
@@ -81,7 +83,8 @@ mod tests {
 
     #[test]
     fn damage_is_an_error() {
-        let Source::Bytes { bytes, name } = archive(&[("a.npy", &[7; 500])], CompressionMethod::Deflated) else {
+        let Source::Bytes { bytes, name } = archive(&[("a.npy", &[7; 500])], CompressionMethod::Deflated)
+        else {
             unreachable!()
         };
         for cut in 0..bytes.len() {
