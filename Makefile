@@ -6,7 +6,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 FLEMING := target/release/fleming
 SYSTEM_PACKAGES := cmake ffmpeg gcc g++ libavfilter-dev libavformat-dev libclang-dev libswscale-dev nasm pkg-config python3-venv
-DEMO := examples/generated
+GENERATED := examples/generated
 PACKAGE := models/synthetic
 
 .PHONY: help
@@ -39,25 +39,30 @@ $(VENV)/ready: .make/system export/pyproject.toml
 # ── the demonstration
 
 $(PACKAGE)/fleming.json: $(VENV)/ready $(shell find export/fleming_export -name '*.py' 2>/dev/null)
-	rm -rf $(DEMO)/checkpoint
-	$(PYTHON) -m fleming_export.synthetic tiny $(DEMO)/checkpoint
-	$(PYTHON) -m fleming_export $(DEMO)/checkpoint $(PACKAGE) --force
+	rm -rf $(GENERATED)/checkpoint
+	$(PYTHON) -m fleming_export.synthetic tiny $(GENERATED)/checkpoint
+	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE) --force
 
-$(DEMO)/inputs: $(VENV)/ready
+$(GENERATED)/inputs: $(VENV)/ready
 	$(PYTHON) -m fleming_export.synthetic inputs $@
 
-ASK := $(FLEMING) ask --model $(PACKAGE) --max-new-tokens 32
+ASK := $(FLEMING) ask --model models/demo
+SEEN := target/demo
 
 .PHONY: demo
-demo: setup $(PACKAGE)/fleming.json $(DEMO)/inputs
+demo: setup
 	cargo build --release
-	@echo; echo '── an image: $(DEMO)/inputs/chest.png'
-	$(ASK) --image $(DEMO)/inputs/chest.png -q 'Is there a pleural effusion?'
-	@echo; echo '── a video: $(DEMO)/inputs/clip.mp4, one frame a second'
-	$(ASK) --video $(DEMO)/inputs/clip.mp4 -q 'From which side does the instrument enter?'
-	@echo; echo '── a volume: $(DEMO)/inputs/volume_f32.npy, 11 of its 32 slices'
-	$(ASK) --volume $(DEMO)/inputs/volume_f32.npy -q 'What device is observed on the chest wall?'
-	@echo; echo 'The model has random weights: what it says means nothing. README.md says how to export a real one.'
+	@echo; echo '── an image: examples/chest.png'
+	$(ASK) --image examples/chest.png -q 'Is there a nodule, and on which side?' --trace $(SEEN)/image
+	@echo; echo '── two images: which of them shows it?'
+	$(ASK) --image examples/fundus.png --image examples/fundus_clear.png -q 'Which of the two shows haemorrhages of the retina?'
+	@echo; echo '── a video: examples/clip.mp4, one frame a second'
+	$(ASK) --video examples/clip.mp4 -q 'From which side does the instrument enter?' --trace $(SEEN)/video
+	@echo; echo '── a volume: examples/volume.npz, 11 of its 32 slices'
+	$(ASK) --volume examples/volume.npz -q 'What device is observed on the chest wall?' --trace $(SEEN)/volume
+	$(ASK) --volume examples/volume.npz -q 'In which third of the chest is the nodule?'
+	@echo; echo 'Look for yourself: $(SEEN)/{image,video,volume}/seen.png show the frames that the model saw.'
+	@echo 'It is a small model of drawn pictures (models/demo/README.md). README.md says how to export Fleming-VL.'
 
 # ── tests
 
@@ -74,6 +79,6 @@ reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup lint $(PACKAGE)/fleming.json $(DEMO)/inputs reference
+test: setup lint $(PACKAGE)/fleming.json $(GENERATED)/inputs reference
 	cargo test --quiet
 	$(PYTHON) -m pytest -q export tests

@@ -23,6 +23,7 @@ EXAMPLES = {
     "chest.png": ("chest X-ray", {"cxr_device": "pacemaker", "cxr_nodule": "right lung"}),
     "brain.png": ("brain MRI", {"mri_lesion": "left hemisphere"}),
     "fundus.png": ("fundus photograph", {"fundus_bleed": "haemorrhages"}),
+    "fundus_clear.png": ("fundus photograph", {"fundus_bleed": "none"}),
     "tissue.png": ("ultrasound", {"us_mass": "cyst"}),
 }
 

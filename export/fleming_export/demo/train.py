@@ -32,9 +32,9 @@ from .seeds import generator
 
 #: phase -> share of the time at which it ends, and the mix of batches
 PHASES: dict[str, tuple[float, dict[str, float]]] = {
-    "tower": (0.33, {"frames": 1.0}),
-    "words": (0.37, {"drill": 0.9, "text": 0.1}),
-    "pictures": (0.55, {"drill": 0.14, "image": 0.46, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
+    "tower": (0.385, {"frames": 1.0}),
+    "words": (0.42, {"drill": 0.9, "text": 0.1}),
+    "pictures": (0.57, {"drill": 0.14, "image": 0.46, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
     "all": (
         1.0,
         {
@@ -59,7 +59,7 @@ DECAY_FROM = 0.55  # share of the tower's time, and of the language model's
 class Options:
     """What may be chosen."""
 
-    hours: float = 1.75
+    hours: float = 1.5
     device: str = "cpu"
     seed: int = 1
     workers: int = 1
@@ -236,13 +236,13 @@ def run(out: Path, options: Options, *, resume: bool) -> Path:
     curve, gallery = _Curve(out / "curve.csv", keep=resume), None
     phase, batches, saved = "", iter(()), trainer.elapsed
     while trainer.share() < 1:
-        begun = time.monotonic()
         if phase != trainer.phase():
             phase = trainer.phase()
             if phase != "tower" and gallery is None:
                 trainer.save()
                 gallery = _gallery(trainer)
             batches = _batches(trainer, phase, gallery)
+        begun = time.monotonic()
         batch = next(batches)
         curve.add(getattr(batch, "kind", "frames"), trainer.train(batch, gallery))
         trainer.elapsed += time.monotonic() - begun
