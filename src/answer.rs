@@ -174,7 +174,11 @@ impl Splitter {
             State::Answered => None,
         };
         let trimmed = |text: &str| strip(text).to_owned();
-        Parts { thought: self.parts.thought.as_deref().map(trimmed), answer: trimmed(&self.parts.answer), open }
+        Parts {
+            thought: self.parts.thought.as_deref().map(trimmed),
+            answer: trimmed(&self.parts.answer),
+            open,
+        }
     }
 }
 

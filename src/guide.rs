@@ -10,7 +10,7 @@ use crate::answer::{State, Tags};
 use crate::constraint::{Grammars, Matcher};
 use crate::draft;
 use crate::error::Result;
-use crate::package::Manifest;
+use crate::package::Prompt;
 use crate::request::{AskOptions, Instruction};
 use crate::sampler::{Chosen, Sampler};
 use crate::tokenizer::Tokenizer;
@@ -19,7 +19,9 @@ use progress::{Beyond, Progress};
 /// What guides have in common: the parts of one engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Common<'a> {
-    pub(crate) manifest: &'a Manifest,
+    pub(crate) prompt: &'a Prompt,
+    /// How many logits there are.
+    pub(crate) vocabulary: usize,
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) grammars: &'a Grammars,
 }
@@ -80,9 +82,9 @@ impl Guide {
         prompt: &[i64],
     ) -> Result<Self> {
         options.check()?;
-        let tags = Tags::from(&common.manifest.prompt);
+        let tags = Tags::from(common.prompt);
         let text = match instruction {
-            Instruction::Reasoning => &common.manifest.prompt.instructions.reasoning,
+            Instruction::Reasoning => &common.prompt.instructions.reasoning,
             Instruction::Direct => "",
             Instruction::Custom(text) => text,
         };
@@ -93,9 +95,8 @@ impl Guide {
         };
         let compile = |constraint| common.grammars.compile(common.tokenizer, constraint, closing);
         let matcher = options.constraint.as_ref().map(compile).transpose()?;
-        let vocabulary = common.manifest.tokens.vocabulary;
         Ok(Self {
-            sampler: Sampler::new(&options.sampling, options.logprobs, prompt, vocabulary)?,
+            sampler: Sampler::new(&options.sampling, options.logprobs, prompt, common.vocabulary)?,
             progress: Progress::new(tags),
             thinking: Thinking { asked, limit: options.max_thinking_tokens, tokens: 0 },
             constraint: matcher.map(|matcher| Constrained { matcher, place }),
@@ -127,6 +128,7 @@ impl Guide {
 
     /// Up to `most` tokens that are likely or certain to come next, to be verified in one step: for each of them in
     /// turn, [`choose`](Self::choose) tells whether it was right. `history` holds the prompt and the reply so far.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the engine verifies no drafts yet"))]
     pub(crate) fn draft(&self, history: &[u32], most: usize) -> Vec<u32> {
         match self.forced.is_empty() {
             true => draft::draft(history, most),

@@ -192,12 +192,15 @@ impl Tokenizer {
         use tokenizers::pre_tokenizers::byte_level::ByteLevel;
         let path = Path::new("test");
         let letters = (0..0x180).filter_map(char::from_u32);
-        let letters = letters.filter_map(|letter| Some((letter.to_string(), byte_of(path, letter).ok()?.into())));
+        let letters =
+            letters.filter_map(|letter| Some((letter.to_string(), byte_of(path, letter).ok()?.into())));
         let letters = <[(String, u32); 256]>::try_from(letters.collect::<Vec<_>>()).unwrap();
         let model = BPE::builder().vocab_and_merges(letters, Vec::new()).build();
         let mut vocabulary = Vocabulary::new(model.unwrap());
         vocabulary.with_pre_tokenizer(Some(ByteLevel::new(false, false, false)));
-        vocabulary.add_tokens(words.iter().map(|word| AddedToken::from(*word, false)).collect::<Vec<_>>()).unwrap();
+        vocabulary
+            .add_tokens(words.iter().map(|word| AddedToken::from(*word, false)).collect::<Vec<_>>())
+            .unwrap();
         let mut bytes: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
         bytes.extend(words.iter().map(|word| word.as_bytes().to_vec()));
         bytes.push(Vec::new());
@@ -243,8 +246,12 @@ mod tests {
     fn text_in_pieces_is_the_text() {
         let text = "añ€😀 �".as_bytes();
         let bytes = text.iter().map(|&byte| vec![byte]).collect();
-        let tokenizer =
-            Tokenizer { vocabulary: Vocabulary::new(tokenizers::models::bpe::BPE::default()), bytes, added: HashSet::new(), eos: 0 };
+        let tokenizer = Tokenizer {
+            vocabulary: Vocabulary::new(tokenizers::models::bpe::BPE::default()),
+            bytes,
+            added: HashSet::new(),
+            eos: 0,
+        };
         let mut decoder = tokenizer.decoder();
         let mut whole: String = (0..text.len() as u32 - 1).map(|id| decoder.push(id)).collect();
         whole += &decoder.finish();

@@ -14,12 +14,7 @@ pub(crate) struct Grammars;
 pub(crate) enum Matcher {}
 
 impl Grammars {
-    pub(crate) fn compile(
-        &self,
-        _: &Tokenizer,
-        constraint: &Constraint,
-        _: Option<&str>,
-    ) -> Result<Matcher> {
+    pub(crate) fn compile(&self, _: &Tokenizer, constraint: &Constraint, _: Option<&str>) -> Result<Matcher> {
         check(constraint)?;
         Err(Error::request(name(constraint), "a build with the feature `constrained`", "one without it")
             .hint("build with the default features"))

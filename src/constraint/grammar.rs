@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use llguidance::api::{GrammarWithLexer, ParserLimits, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
-use llguidance::{ParserFactory, regex_to_lark};
+use llguidance::{JsonCompileOptions, ParserFactory, regex_to_lark};
 
 use super::{check, name};
 use crate::error::{Error, Result};
@@ -57,11 +57,10 @@ impl Grammars {
         };
         let grammar = grammar(constraint, closing).map_err(|error| refused(&error))?;
         let parser = factory.create_parser(grammar).map_err(|error| refused(&error))?;
-        let inner = llguidance::Matcher::new(Ok(parser));
-        match inner.get_error() {
-            Some(error) => Err(refused(&error)),
-            None => Ok(Matcher { inner, name }),
-        }
+        let mut inner = llguidance::Matcher::new(Ok(parser));
+        // The first mask tells whether there is any such answer, and whether the masks are within the limits.
+        inner.compute_mask_or_eos().map_err(|error| refused(&error))?;
+        Ok(Matcher { inner, name })
     }
 
     fn factory(&self, tokenizer: &Tokenizer) -> Result<&ParserFactory> {
@@ -77,7 +76,11 @@ fn build(tokenizer: &Tokenizer) -> Result<ParserFactory> {
     let words: Vec<Vec<u8>> = (0..tokenizer.size() as u32).map(|id| word(tokenizer, id)).collect();
     if let Some(id) = words.iter().position(|word| word.len() > LONGEST_TOKEN) {
         let got = format!("{} bytes for id {id}", words[id].len());
-        return Err(Error::package("tokenizer.json", format!("tokens of at most {LONGEST_TOKEN} bytes"), got));
+        return Err(Error::package(
+            "tokenizer.json",
+            format!("tokens of at most {LONGEST_TOKEN} bytes"),
+            got,
+        ));
     }
     let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, tokenizer.eos()), &words);
     // Its tokenisation is not the model's own, so nothing is forced by it: every way to write the text stays open.
@@ -103,14 +106,12 @@ fn word(tokenizer: &Tokenizer, id: u32) -> Vec<u8> {
 fn grammar(constraint: &Constraint, closing: Option<&str>) -> std::result::Result<TopLevelGrammar, String> {
     let expression = match constraint {
         Constraint::JsonSchema(text) => {
-            let schema = text.parse().map_err(|error| format!("{error}"))?;
-            return Ok(nested(GrammarWithLexer::from_json_schema(schema), closing));
+            let grammar = text.parse().map(GrammarWithLexer::from_json_schema);
+            return Ok(nested(on_one_line(grammar.map_err(|error| error.to_string())?), closing));
         }
         Constraint::Lark(text) => return Ok(nested(GrammarWithLexer::from_lark(text.clone()), closing)),
         Constraint::Regex(text) => text.clone(),
-        Constraint::Choice(texts) => {
-            texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join("|")
-        }
+        Constraint::Choice(texts) => texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join("|"),
     };
     Ok(match closing {
         None => TopLevelGrammar::from_regex(&expression),
@@ -137,10 +138,29 @@ fn nested(grammar: GrammarWithLexer, closing: Option<&str>) -> TopLevelGrammar {
     around
 }
 
+/// JSON without line breaks and with at most a space after `,` and `:`. With white space free, a model may go on with it
+/// for ever. A schema that says otherwise, under `x-guidance`, is left as it is.
+fn on_one_line(mut grammar: GrammarWithLexer) -> GrammarWithLexer {
+    let style = JsonCompileOptions {
+        whitespace_flexible: false,
+        item_separator: ", ?".into(),
+        key_separator: ": ?".into(),
+        ..JsonCompileOptions::default()
+    };
+    if let Some(schema) = &mut grammar.json_schema
+        && schema.is_object()
+        && schema.get("x-guidance").is_none()
+    {
+        style.apply_to(schema);
+    }
+    grammar
+}
+
 /// A regular expression that matches this text.
 fn literal(text: &str) -> String {
     let escape = |letter: char| match letter {
-        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' | '#' | '&' | '-' | '~' => {
+        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' | '#' | '&'
+        | '-' | '~' => {
             format!("\\{letter}")
         }
         other => other.to_string(),
@@ -183,8 +203,12 @@ impl Matcher {
 
 fn failed(name: &'static str, error: &dyn std::fmt::Display) -> Error {
     let message = error.to_string();
-    Error::request(name, "a constraint that can be kept to step by step", message.lines().next().unwrap_or_default())
-        .hint("make it simpler")
+    Error::request(
+        name,
+        "a constraint that can be kept to step by step",
+        message.lines().next().unwrap_or_default(),
+    )
+    .hint("make it simpler")
 }
 
 #[cfg(test)]

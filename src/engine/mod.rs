@@ -125,20 +125,13 @@ impl Engine {
         )?;
         let limit = self.reply_limit(prompt.ids.len(), options)?;
 
-        let common = Common { manifest, tokenizer: &self.tokenizer, grammars: &self.grammars };
-        let guide = Guide::new(common, &request.instruction, options, &prompt.ids)?;
+        let guide = self.guide(request, options, &prompt.ids)?;
         let tagging = if guide.is_untagged() { Tagging::Untagged } else { Tagging::Tagged };
         let mut writer = Writer::new(&manifest.prompt, &self.tokenizer, options, tagging);
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut generation = Generation {
-            options,
-            prompt: &prompt,
-            limit,
-            guide,
-            tokenizer: &self.tokenizer,
-            timings,
-            on_event,
-        };
+        let tokenizer = &self.tokenizer;
+        let mut generation =
+            Generation { options, prompt: &prompt, limit, guide, tokenizer, timings, on_event };
         let outcome = generation.run(&mut model, prepared.pixels.view(), &mut writer)?;
         drop(model);
 
@@ -171,6 +164,17 @@ impl Engine {
             warnings: [prepared.warnings, tagged.warnings, written.warnings].concat(),
             trace,
         })
+    }
+
+    fn guide(&self, request: &Request, options: &AskOptions, prompt: &[i64]) -> Result<Guide> {
+        let manifest = self.package.manifest();
+        let common = Common {
+            prompt: &manifest.prompt,
+            vocabulary: manifest.tokens.vocabulary,
+            tokenizer: &self.tokenizer,
+            grammars: &self.grammars,
+        };
+        Guide::new(common, &request.instruction, options, prompt)
     }
 
     /// How many tokens the reply to a prompt of this length may have.

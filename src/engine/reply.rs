@@ -78,11 +78,8 @@ impl<'a> Writer<'a> {
     }
 
     fn keep_logprobs(&mut self, chosen: &Chosen) {
-        let known = |id: u32, logprob: f32| TokenLogprob {
-            id,
-            bytes: self.tokenizer.bytes(id).to_vec(),
-            logprob,
-        };
+        let known =
+            |id: u32, logprob: f32| TokenLogprob { id, bytes: self.tokenizer.bytes(id).to_vec(), logprob };
         if let (Some(all), Some(logprob)) = (&mut self.logprobs, chosen.logprob) {
             let top = chosen.top.iter().map(|&(id, logprob)| known(id, logprob)).collect();
             all.push(TokenLogprobs { chosen: known(chosen.id, logprob), top });

@@ -132,7 +132,9 @@ impl AskOptions {
         within("speculation", self.speculation.unwrap_or(1), "1 to 32", |value| {
             (1..=MOST_SPECULATION).contains(&value)
         })?;
-        within("answers", self.answers.unwrap_or(1), "1 to 128", |value| (1..=MOST_ANSWERS).contains(&value))?;
+        within("answers", self.answers.unwrap_or(1), "1 to 128", |value| {
+            (1..=MOST_ANSWERS).contains(&value)
+        })?;
         within("stop", self.stop_strings.len(), "at most 64 texts", |value| value <= MOST_STOP_STRINGS)?;
         if self.stop_strings.iter().any(String::is_empty) {
             return Err(Error::request("stop", "a text", "an empty one"));
@@ -150,9 +152,11 @@ impl AskOptions {
 mod tests {
     use super::*;
 
+    type Row<'a> = (&'a str, fn(&mut AskOptions));
+
     #[test]
     fn what_is_out_of_range_is_named() {
-        let table: [(&str, fn(&mut AskOptions)); 22] = [
+        let table: [Row; 22] = [
             ("temperature", |o| o.sampling.temperature = f32::NAN),
             ("temperature", |o| o.sampling.temperature = -0.1),
             ("temperature", |o| o.sampling.temperature = f32::INFINITY),
@@ -166,8 +170,8 @@ mod tests {
             ("repetition-penalty", |o| o.sampling.repetition_penalty = f32::NAN),
             ("presence-penalty", |o| o.sampling.presence_penalty = 2.1),
             ("frequency-penalty", |o| o.sampling.frequency_penalty = f32::NEG_INFINITY),
-            ("logit-bias", |o| drop(o.sampling.logit_bias.insert(0, f32::NAN))),
-            ("logit-bias", |o| drop(o.sampling.logit_bias.insert(0, 101.0))),
+            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, f32::NAN)])),
+            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, 101.0)])),
             ("logprobs", |o| o.logprobs = Some(21)),
             ("speculation", |o| o.speculation = Some(0)),
             ("answers", |o| o.answers = Some(0)),

@@ -11,6 +11,7 @@ impl Mask {
     }
 
     /// Whether the set holds this id.
+    #[cfg(test)]
     pub(crate) fn allows(&self, id: u32) -> bool {
         self.0.get(id as usize / 32).is_some_and(|word| word >> (id % 32) & 1 == 1)
     }
