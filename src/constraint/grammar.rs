@@ -1,5 +1,6 @@
 //! Constraints compiled by llguidance.
 
+use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 
 use llguidance::api::{GrammarWithLexer, ParserLimits, TopLevelGrammar};
@@ -14,6 +15,8 @@ use crate::tokenizer::Tokenizer;
 
 /// Longest token, in bytes, that the trie of tokens takes.
 const LONGEST_TOKEN: usize = 1000;
+/// Longest reason, in characters, that an error gives.
+const LONGEST_REASON: usize = 300;
 
 /// Compiles constraints for one vocabulary. The trie of its tokens takes some tenths of a second to build; that happens
 /// at the first constraint, once.
@@ -44,16 +47,14 @@ impl Grammars {
         check(constraint)?;
         let factory = self.factory(tokenizer)?;
         let name = name(constraint);
-        let refused = |error: &dyn std::fmt::Display| {
+        let refused = |error: &dyn Display| {
             let wanted = match constraint {
                 Constraint::JsonSchema(_) => "a JSON schema that can be kept to",
                 Constraint::Regex(_) => "a regular expression",
                 Constraint::Choice(_) => "texts to choose from",
                 Constraint::Lark(_) => "a Lark grammar",
             };
-            // Beyond its first line a message quotes the grammar.
-            let message = error.to_string();
-            Error::request(name, wanted, message.lines().next().unwrap_or_default())
+            Error::request(name, wanted, reason(error))
         };
         let grammar = grammar(constraint, closing).map_err(|error| refused(&error))?;
         let parser = factory.create_parser(grammar).map_err(|error| refused(&error))?;
@@ -201,15 +202,13 @@ impl Matcher {
     }
 }
 
-fn failed(name: &'static str, error: &dyn std::fmt::Display) -> Error {
-    let message = error.to_string();
-    Error::request(
-        name,
-        "a constraint that can be kept to step by step",
-        message.lines().next().unwrap_or_default(),
-    )
-    .hint("make it simpler")
+fn failed(name: &'static str, error: &dyn Display) -> Error {
+    Error::request(name, "a constraint that can be kept to step by step", reason(error))
+        .hint("make it simpler")
 }
 
-#[cfg(test)]
-mod tests;
+/// The first line of a message, shortened: what follows it, or fills it, quotes the grammar.
+fn reason(error: &dyn Display) -> String {
+    let message = error.to_string();
+    message.lines().next().unwrap_or_default().chars().take(LONGEST_REASON).collect()
+}

@@ -346,7 +346,7 @@ proptest! {
         grammar in "start: ([ab] |\"x\" |/[a-z.*(]{1,4}/ |[(|)*+?]|\n[ab]: |%ignore |@a |%json \\{\\}|<\\[3\\]>|~|\\{2\\}){0,10}",
         (key, value) in (
             "type|items|\\$ref|allOf|oneOf|not|pattern|minimum|maxLength|properties|required|format|if|x-guidance",
-            "\"#\"|\"string\"|\"[(\"|-1|1e99|\\[\\]|\\{\\}|true|null|\\{\"\\$ref\":\"#\"\\}|\\[\\{\"\\$ref\":\"#\"\\}\\]",
+            "\"#\"|\"string\"|\"\\[\\(\"|-1|1e99|\\[\\]|\\{\\}|true|null|\\{\"\\$ref\":\"#\"\\}|\\[\\{\"\\$ref\":\"#\"\\}\\]",
         ),
         seed in any::<u64>(),
     ) {
