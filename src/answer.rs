@@ -2,12 +2,13 @@
 
 use crate::package::Prompt;
 use crate::request::Part;
+use crate::stop::beginning_at_end;
 
 /// The delimiters of a model that thinks before it answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Tags {
-    thought: [String; 2],
-    answer: [String; 2],
+    pub(crate) thought: [String; 2],
+    pub(crate) answer: [String; 2],
 }
 
 impl From<&Prompt> for Tags {
@@ -18,7 +19,7 @@ impl From<&Prompt> for Tags {
 
 /// Where in the reply the reading is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(crate) enum State {
     /// Nothing but white space so far, or text of a model that does not think.
     Open,
     Thinking,
@@ -26,67 +27,72 @@ enum State {
     Thought,
     Answering,
     Answered,
+    /// No tag means anything: all of the text is the answer.
+    Untagged,
 }
 
-/// Splits a reply into thought and answer piece by piece. What could become a tag is held back.
-pub(crate) struct Splitter {
+/// What a reader finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen<'a> {
+    /// Text that belongs to the state; never empty.
+    Text(State, &'a str),
+    /// A tag that led to this state.
+    Tag(State),
+}
+
+/// Finds the tags of a reply piece by piece. What could become a tag is held back.
+#[derive(Debug, Clone)]
+pub(crate) struct TagReader {
     tags: Tags,
     state: State,
     held: String,
-    thought: Option<String>,
-    answer: String,
-    /// Whether the answer stood in tags; then text outside them is not part of it.
-    tagged: bool,
 }
 
-/// A reply in two parts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Parts {
-    pub(crate) thought: Option<String>,
-    pub(crate) answer: String,
-    /// The part that more text would have gone to; none after the answer's closing tag.
-    pub(crate) open: Option<Part>,
-}
-
-impl Splitter {
+impl TagReader {
     pub(crate) fn new(tags: Tags) -> Self {
-        Self {
-            tags,
-            state: State::Open,
-            held: String::new(),
-            thought: None,
-            answer: String::new(),
-            tagged: false,
-        }
+        Self { tags, state: State::Open, held: String::new() }
     }
 
-    /// Takes the next piece of text; `say` is called with what of it belongs to a part.
-    pub(crate) fn push(&mut self, text: &str, mut say: impl FnMut(Part, &str)) {
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    /// The end of the text that could become a tag.
+    pub(crate) fn held(&self) -> &str {
+        &self.held
+    }
+
+    /// Takes the next piece of text; `see` is called with what became certain.
+    pub(crate) fn push(&mut self, text: &str, mut see: impl FnMut(Seen<'_>)) {
         self.held += text;
         while let Some((at, tag_length, next)) = self.next_tag() {
             let after = self.held.split_off(at + tag_length);
             self.held.truncate(at);
             let before = std::mem::replace(&mut self.held, after);
-            self.take(&before, &mut say);
-            self.enter(next);
+            self.tell(&before, &mut see);
+            self.state = next;
+            see(Seen::Tag(next));
         }
         let keep = self.possible_tag_length();
         let kept = self.held.split_off(self.held.len() - keep);
         let ready = std::mem::replace(&mut self.held, kept);
-        self.take(&ready, &mut say);
+        self.tell(&ready, &mut see);
     }
 
     /// Ends the reply: what was held back is text.
-    pub(crate) fn finish(mut self, mut say: impl FnMut(Part, &str)) -> Parts {
+    fn finish(&mut self, mut see: impl FnMut(Seen<'_>)) {
         let rest = std::mem::take(&mut self.held);
-        self.take(&rest, &mut say);
-        let open = match self.state {
-            State::Thinking => Some(Part::Thought),
-            State::Open | State::Thought | State::Answering => Some(Part::Answer),
-            State::Answered => None,
-        };
-        let trimmed = |text: &str| strip(text).to_owned();
-        Parts { thought: self.thought.as_deref().map(trimmed), answer: trimmed(&self.answer), open }
+        self.tell(&rest, &mut see);
+    }
+
+    fn tell(&self, text: &str, see: &mut impl FnMut(Seen<'_>)) {
+        if !text.is_empty() {
+            see(Seen::Text(self.state, text));
+        }
     }
 
     /// The tags that mean something now, and where each leads.
@@ -100,7 +106,7 @@ impl Splitter {
             State::Thinking => vec![(end_think, State::Thought)],
             State::Thought => vec![(answer, State::Answering)],
             State::Answering => vec![(end_answer, State::Answered)],
-            State::Answered => vec![],
+            State::Answered | State::Untagged => vec![],
         }
     }
 
@@ -112,45 +118,98 @@ impl Splitter {
 
     /// Length of the longest end of the held text that an awaited tag begins with.
     fn possible_tag_length(&self) -> usize {
-        let longest = |tag: &str| {
-            let lengths = (1..tag.len()).rev().filter(|&length| tag.is_char_boundary(length));
-            lengths.into_iter().find(|&length| self.held.ends_with(&tag[..length])).unwrap_or(0)
-        };
-        self.awaited().into_iter().map(|(tag, _)| longest(tag)).max().unwrap_or(0)
+        let lengths = self.awaited().into_iter().map(|(tag, _)| beginning_at_end(&self.held, tag));
+        lengths.max().unwrap_or(0)
+    }
+}
+
+/// Splits a reply into thought and answer piece by piece.
+pub(crate) struct Splitter {
+    reader: TagReader,
+    parts: Collected,
+}
+
+#[derive(Default)]
+struct Collected {
+    thought: Option<String>,
+    answer: String,
+    /// The state of the last tag.
+    state: Option<State>,
+}
+
+/// A reply in two parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) thought: Option<String>,
+    pub(crate) answer: String,
+    /// The part that more text would have gone to; none after the answer's closing tag.
+    pub(crate) open: Option<Part>,
+}
+
+impl Splitter {
+    pub(crate) fn new(tags: Tags) -> Self {
+        Self { reader: TagReader::new(tags), parts: Collected::default() }
     }
 
-    fn take(&mut self, text: &str, say: &mut impl FnMut(Part, &str)) {
-        if text.is_empty() {
-            return;
+    /// For a reply that is nothing but an answer, whatever stands in it.
+    pub(crate) fn untagged(tags: Tags) -> Self {
+        let mut splitter = Self::new(tags);
+        splitter.reader.state = State::Untagged;
+        splitter
+    }
+
+    /// Takes the next piece of text; `say` is called with what of it belongs to a part.
+    pub(crate) fn push(&mut self, text: &str, mut say: impl FnMut(Part, &str)) {
+        let parts = &mut self.parts;
+        self.reader.push(text, |seen| parts.see(seen, &mut say));
+    }
+
+    /// Ends the reply: what was held back is text.
+    pub(crate) fn finish(mut self, mut say: impl FnMut(Part, &str)) -> Parts {
+        let parts = &mut self.parts;
+        self.reader.finish(|seen| parts.see(seen, &mut say));
+        let open = match self.reader.state {
+            State::Thinking => Some(Part::Thought),
+            State::Open | State::Thought | State::Answering | State::Untagged => Some(Part::Answer),
+            State::Answered => None,
+        };
+        let trimmed = |text: &str| strip(text).to_owned();
+        Parts {
+            thought: self.parts.thought.as_deref().map(trimmed),
+            answer: trimmed(&self.parts.answer),
+            open,
         }
-        match self.state {
-            State::Thinking => {
+    }
+}
+
+impl Collected {
+    fn see(&mut self, seen: Seen<'_>, say: &mut impl FnMut(Part, &str)) {
+        match seen {
+            Seen::Text(State::Thinking, text) => {
                 self.thought.get_or_insert_default().push_str(text);
                 say(Part::Thought, text);
             }
-            State::Open | State::Thought | State::Answering => {
+            Seen::Text(State::Answered, _) => {}
+            Seen::Text(_, text) => {
                 self.answer += text;
                 say(Part::Answer, text);
             }
-            State::Answered => {}
+            Seen::Tag(state) => self.enter(state),
         }
     }
 
     fn enter(&mut self, next: State) {
         match next {
             // A reply may begin inside the thought, when the opening tag was part of the prompt.
-            State::Thought if self.state == State::Open => {
+            State::Thought if self.state.is_none() => {
                 self.thought = Some(std::mem::take(&mut self.answer));
             }
             State::Thinking => self.thought = Some(String::new()),
             // Only what stands in the tags is the answer.
-            State::Answering if !self.tagged => {
-                self.answer.clear();
-                self.tagged = true;
-            }
+            State::Answering => self.answer.clear(),
             _ => {}
         }
-        self.state = next;
+        self.state = Some(next);
     }
 }
 
@@ -208,6 +267,15 @@ mod tests {
     fn strips_as_python_does() {
         assert_eq!(strip("\u{1c}\u{85} a b\u{3000}\u{1f}\n"), "a b");
         assert_eq!(strip("\u{200b}x\u{feff}"), "\u{200b}x\u{feff}");
+    }
+
+    #[test]
+    fn without_tags_all_of_it_is_the_answer() {
+        let mut splitter = Splitter::untagged(tags());
+        splitter.push("<think>a</think> <answer>b</answer> c", |_, _| ());
+        let parts = splitter.finish(|_, _| ());
+        assert_eq!((parts.thought, parts.open), (None, Some(Part::Answer)));
+        assert_eq!(parts.answer, "<think>a</think> <answer>b</answer> c");
     }
 
     proptest::proptest! {

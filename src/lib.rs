@@ -19,7 +19,11 @@ mod prompt;
 mod vision;
 mod decoder;
 mod sampler;
+mod constraint;
+mod draft;
+mod stop;
 mod answer;
+mod guide;
 // ── the whole
 mod engine;
 

@@ -1,5 +1,7 @@
 //! What is asked and what comes back.
 
+mod sampling;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::{Array3, Array4};
 
 use crate::frame::{Provenance, Study};
+
+pub use sampling::{Constraint, Sampling, TokenLogprob, TokenLogprobs};
 
 /// Where the bytes of a study are.
 #[derive(Debug, Clone)]
@@ -187,6 +191,20 @@ pub struct AskOptions {
     pub max_new_tokens: Option<usize>,
     /// When to stop.
     pub stop: StopRule,
+    /// Texts that end the reply where they first stand in it, thought and tags included; they are not part of it.
+    pub stop_strings: Vec<String>,
+    /// How each token is chosen.
+    pub sampling: Sampling,
+    /// What the answer must look like; the thought before it stays free.
+    pub constraint: Option<Constraint>,
+    /// Most tokens of thought; then the thought is closed and the answer opened.
+    pub max_thinking_tokens: Option<usize>,
+    /// Report the log-probability of each token, and of this many of the likeliest in its place.
+    pub logprobs: Option<usize>,
+    /// Tokens guessed ahead from what was written before, and verified in one step: faster, with the same reply.
+    pub speculation: Option<usize>,
+    /// How many answers to make from one prefill; one if absent. The n-th is sampled with the seed plus n.
+    pub answers: Option<usize>,
     /// How faithfully the reference's input handling is followed.
     pub preprocessing: Preprocessing,
     /// Most tiles a single image is cut into; absent or 1 means none, as in the reference script.
@@ -237,7 +255,7 @@ pub enum Event<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finish {
-    /// The model ended its turn.
+    /// The model ended its turn, or a stop string came.
     Stop,
     /// The limit on new tokens or the end of the context was reached.
     Length,
@@ -325,6 +343,8 @@ pub struct Reply {
     pub truncated: Option<Part>,
     /// The generated token ids, the end-of-turn token included.
     pub completion_ids: Vec<u32>,
+    /// What the model thought of each generated token, if asked for.
+    pub logprobs: Option<Vec<TokenLogprobs>>,
     /// Tokens spent.
     pub usage: Usage,
     /// The frames that the model saw, in order.

@@ -1,5 +1,6 @@
 //! Text to token ids and back.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use tokenizers::Tokenizer as Vocabulary;
@@ -12,6 +13,9 @@ pub(crate) struct Tokenizer {
     vocabulary: Vocabulary,
     /// The bytes each id stands for, by id; ids that leave no text behind have none.
     bytes: Vec<Vec<u8>>,
+    /// The ids that stand beside the vocabulary that text is cut into.
+    added: HashSet<u32>,
+    eos: u32,
 }
 
 impl Tokenizer {
@@ -28,7 +32,8 @@ impl Tokenizer {
         expect_id(&path, &vocabulary, &prompt.stop, tokens.eos)?;
         expect_id(&path, &vocabulary, &prompt.image_context, tokens.image_context)?;
         let bytes = byte_table(&path, &vocabulary, &tokens.skip)?;
-        Ok(Self { vocabulary, bytes })
+        let added = vocabulary.get_added_tokens_decoder().into_keys().collect();
+        Ok(Self { vocabulary, bytes, added, eos: tokens.eos })
     }
 
     /// The ids of a text; added tokens in it are recognised, nothing is put before or after.
@@ -40,25 +45,61 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// The id that ends a turn.
+    pub(crate) fn eos(&self) -> u32 {
+        self.eos
+    }
+
+    /// How many ids there are.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes that an id stands for; none for ids that leave no text behind and for unknown ones.
+    pub(crate) fn bytes(&self, id: u32) -> &[u8] {
+        self.bytes.get(id as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an id stands for a word of its own that no text is cut into: a tag, a marker, an image token.
+    pub(crate) fn is_added(&self, id: u32) -> bool {
+        self.added.contains(&id)
+    }
+
     /// A decoder for one reply.
     pub(crate) fn decoder(&self) -> Decoder<'_> {
-        Decoder { tokenizer: self, held: Vec::new() }
+        Decoder { tokenizer: self, characters: Characters::default() }
     }
 }
 
-/// Turns ids into text one at a time. A token may end inside a character: what is incomplete is held back until
-/// the rest arrives, or becomes U+FFFD.
+/// Turns ids into text one at a time.
 pub(crate) struct Decoder<'a> {
     tokenizer: &'a Tokenizer,
-    held: Vec<u8>,
+    characters: Characters,
 }
 
 impl Decoder<'_> {
     /// The text that became complete with this id; often empty.
     pub(crate) fn push(&mut self, id: u32) -> String {
-        if let Some(bytes) = self.tokenizer.bytes.get(id as usize) {
-            self.held.extend_from_slice(bytes);
-        }
+        self.characters.push(self.tokenizer.bytes(id))
+    }
+
+    /// What is still held back at the end of the reply.
+    pub(crate) fn finish(self) -> String {
+        self.characters.finish()
+    }
+}
+
+/// Turns bytes into text. They may end inside a character: what is incomplete is held back until the rest arrives, or
+/// becomes U+FFFD.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Characters {
+    held: Vec<u8>,
+}
+
+impl Characters {
+    /// The text that became complete with these bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+        self.held.extend_from_slice(bytes);
         let complete = complete_length(&self.held);
         let rest = self.held.split_off(complete);
         let text = String::from_utf8_lossy(&self.held).into_owned();
@@ -66,7 +107,12 @@ impl Decoder<'_> {
         text
     }
 
-    /// What is still held back at the end of the reply.
+    /// Whether no character is half written.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// What is still held back.
     pub(crate) fn finish(self) -> String {
         String::from_utf8_lossy(&self.held).into_owned()
     }
@@ -137,6 +183,33 @@ fn byte_of(path: &Path, letter: char) -> Result<u8> {
 }
 
 #[cfg(test)]
+impl Tokenizer {
+    /// A vocabulary for tests: the 256 bytes, then these words, which text is cut into where they stand in it, then one
+    /// id that leaves no text behind and ends the turn.
+    pub(crate) fn of_bytes(words: &[&str]) -> Self {
+        use tokenizers::AddedToken;
+        use tokenizers::models::bpe::BPE;
+        use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+        let path = Path::new("test");
+        let letters = (0..0x180).filter_map(char::from_u32);
+        let letters =
+            letters.filter_map(|letter| Some((letter.to_string(), byte_of(path, letter).ok()?.into())));
+        let letters = <[(String, u32); 256]>::try_from(letters.collect::<Vec<_>>()).unwrap();
+        let model = BPE::builder().vocab_and_merges(letters, Vec::new()).build();
+        let mut vocabulary = Vocabulary::new(model.unwrap());
+        vocabulary.with_pre_tokenizer(Some(ByteLevel::new(false, false, false)));
+        vocabulary
+            .add_tokens(words.iter().map(|word| AddedToken::from(*word, false)).collect::<Vec<_>>())
+            .unwrap();
+        let mut bytes: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+        bytes.extend(words.iter().map(|word| word.as_bytes().to_vec()));
+        bytes.push(Vec::new());
+        let eos = bytes.len() as u32 - 1;
+        Self { vocabulary, bytes, added: HashSet::from([eos]), eos }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -173,8 +246,12 @@ mod tests {
     fn text_in_pieces_is_the_text() {
         let text = "añ€😀 �".as_bytes();
         let bytes = text.iter().map(|&byte| vec![byte]).collect();
-        let tokenizer =
-            Tokenizer { vocabulary: Vocabulary::new(tokenizers::models::bpe::BPE::default()), bytes };
+        let tokenizer = Tokenizer {
+            vocabulary: Vocabulary::new(tokenizers::models::bpe::BPE::default()),
+            bytes,
+            added: HashSet::new(),
+            eos: 0,
+        };
         let mut decoder = tokenizer.decoder();
         let mut whole: String = (0..text.len() as u32 - 1).map(|id| decoder.push(id)).collect();
         whole += &decoder.finish();

@@ -91,13 +91,14 @@ impl Ask {
     pub(super) fn run(self) -> Result<ExitCode> {
         let request = self.request()?;
         let cancel = cancel_on_interrupt()?;
+        let generation = self.generation.options(cancel)?;
         let started = Instant::now();
         let engine = Engine::open(&self.model, &self.runtime.options())?;
         let load = started.elapsed();
 
         let mut display = if self.json { Display::silent() } else { Display::new() };
         let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
-        let options = AskOptions { tracing, ..self.generation.options(cancel) };
+        let options = AskOptions { tracing, ..generation };
         let reply = engine.ask(&request, &options, &mut |event| display.show(event))?;
         display.finish(&reply);
 

@@ -65,7 +65,7 @@ impl Eval {
     pub(super) fn run(self) -> Result<ExitCode> {
         let cases = cases(&self.cases)?;
         let cancel = cancel_on_interrupt()?;
-        let options = self.generation.options(cancel);
+        let options = self.generation.options(cancel)?;
         let mut output = self.output.as_deref().map(create).transpose()?;
         let engine = Engine::open(&self.model, &self.runtime.options())?;
         let folder = self.cases.parent().unwrap_or(Path::new(""));

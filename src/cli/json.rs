@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleming::{FrameUsed, Part, Provenance, Reply, Timings};
+use fleming::{FrameUsed, Part, Provenance, Reply, Timings, TokenLogprob, TokenLogprobs};
 use serde_json::{Value, json};
 
 /// A reply and where it came from.
@@ -20,7 +20,7 @@ impl Report<'_> {
     /// The object that `--json` prints.
     pub(super) fn to_json(&self) -> Value {
         let reply = self.reply;
-        json!({
+        let mut object = json!({
             "answer": reply.answer,
             "thought": reply.thought,
             "text": reply.text,
@@ -32,7 +32,11 @@ impl Report<'_> {
             "timings_ms": self.timings(),
             "warnings": reply.warnings,
             "package": self.package(),
-        })
+        });
+        if let Some(all) = &reply.logprobs {
+            object["logprobs"] = all.iter().map(logprobs).collect();
+        }
+        object
     }
 
     pub(super) fn usage(&self) -> Value {
@@ -67,6 +71,16 @@ fn part(part: Part) -> &'static str {
         Part::Thought => "thinking",
         Part::Answer => "answer",
     }
+}
+
+fn logprobs(token: &TokenLogprobs) -> Value {
+    let mut object = logprob(&token.chosen);
+    object["top"] = token.top.iter().map(logprob).collect();
+    object
+}
+
+fn logprob(token: &TokenLogprob) -> Value {
+    json!({"id": token.id, "text": String::from_utf8_lossy(&token.bytes), "logprob": token.logprob})
 }
 
 fn frame(frame: &FrameUsed) -> Value {

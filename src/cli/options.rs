@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use fleming::{AskOptions, Cancel, EngineOptions, Preprocessing, StopRule};
 
+use super::sampling::{ConstraintArguments, SamplingArguments};
+
 #[derive(Args)]
 pub(super) struct GenerationArguments {
     /// Most tokens to generate [default: the package's]
@@ -20,6 +22,19 @@ pub(super) struct GenerationArguments {
     /// Cut an image into up to N tiles of its own aspect ratio, plus a thumbnail
     #[arg(long, value_name = "N")]
     max_tiles: Option<usize>,
+    /// Most tokens of thought; then the thought is closed and the answer opened
+    #[arg(long, value_name = "N")]
+    max_thinking_tokens: Option<usize>,
+    /// Report each token's log-probability and those of the N likeliest, with --json
+    #[arg(long, value_name = "N")]
+    logprobs: Option<usize>,
+    /// End the reply before this text; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    #[command(flatten)]
+    sampling: SamplingArguments,
+    #[command(flatten)]
+    constraint: ConstraintArguments,
 }
 
 #[derive(Args)]
@@ -45,8 +60,8 @@ enum PreprocessingChoice {
 }
 
 impl GenerationArguments {
-    pub(super) fn options(&self, cancel: Cancel) -> AskOptions {
-        AskOptions {
+    pub(super) fn options(&self, cancel: Cancel) -> Result<AskOptions> {
+        let options = AskOptions {
             max_new_tokens: self.max_new_tokens,
             stop: if self.ignore_eos { StopRule::LengthOnly } else { StopRule::EndOfTurn },
             preprocessing: match self.preprocessing {
@@ -54,9 +69,17 @@ impl GenerationArguments {
                 PreprocessingChoice::Clinical => Preprocessing::Clinical,
             },
             max_tiles: self.max_tiles,
+            max_thinking_tokens: self.max_thinking_tokens,
+            logprobs: self.logprobs,
+            stop_strings: self.stop.clone(),
+            sampling: self.sampling.sampling()?,
+            constraint: self.constraint.constraint()?,
             cancel,
             ..AskOptions::default()
-        }
+        };
+        // Before the package is loaded, which takes a while.
+        options.check()?;
+        Ok(options)
     }
 }
 

@@ -9,9 +9,10 @@ use super::prepare::milliseconds;
 use super::reply::Writer;
 use crate::decoder::Decoder;
 use crate::error::Result;
+use crate::guide::Guide;
 use crate::prompt::Spliced;
 use crate::request::{AskOptions, Event, Finish, StopRule, Timings};
-use crate::sampler;
+use crate::tokenizer::Tokenizer;
 use crate::vision::VisionTower;
 
 pub(super) struct Generation<'a> {
@@ -19,8 +20,8 @@ pub(super) struct Generation<'a> {
     pub(super) prompt: &'a Spliced,
     /// Most tokens to generate.
     pub(super) limit: usize,
-    /// The token that ends the turn.
-    pub(super) eos: u32,
+    pub(super) guide: Guide,
+    pub(super) tokenizer: &'a Tokenizer,
     pub(super) timings: Timings,
     pub(super) on_event: &'a mut dyn FnMut(Event<'_>),
 }
@@ -92,9 +93,11 @@ impl Generation<'_> {
             if self.options.cancel.is_cancelled() {
                 break;
             }
-            let id = sampler::greedy(&logits)?;
-            writer.push(id, self.on_event);
-            if id == self.eos && self.options.stop == StopRule::EndOfTurn {
+            let chosen = self.guide.choose(self.tokenizer, &logits)?;
+            let id = chosen.id;
+            writer.push(&chosen, self.on_event);
+            let ended = id == self.tokenizer.eos() && self.options.stop == StopRule::EndOfTurn;
+            if ended || writer.is_stopped() {
                 return Ok(Finish::Stop);
             }
             if made == self.limit {

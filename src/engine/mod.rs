@@ -7,8 +7,10 @@ mod reply;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use crate::constraint::Grammars;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
+use crate::guide::{Common, Guide};
 use crate::onnx::{GraphOptions, Provider, Runtime};
 use crate::package::Package;
 use crate::pixels;
@@ -18,7 +20,7 @@ use crate::tokenizer::Tokenizer;
 use crate::vision::VisionTower;
 use generation::Generation;
 use prepare::prepare;
-use reply::Writer;
+use reply::{Tagging, Writer};
 
 /// How an engine is set up.
 #[derive(Debug, Clone)]
@@ -57,6 +59,7 @@ impl Default for EngineOptions {
 pub struct Engine {
     package: Package,
     tokenizer: Tokenizer,
+    grammars: Grammars,
     context: usize,
     model: Mutex<Model>,
 }
@@ -86,7 +89,8 @@ impl Engine {
         });
         // An altered file is the cause, whatever else failed to load because of it.
         intact.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(Self { tokenizer: tokenizer?, model: Mutex::new(model?), package, context })
+        let grammars = Grammars::default();
+        Ok(Self { tokenizer: tokenizer?, grammars, model: Mutex::new(model?), package, context })
     }
 
     /// The package that was loaded.
@@ -107,6 +111,7 @@ impl Engine {
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Reply> {
         let manifest = self.package.manifest();
+        check(options)?;
         let mut timings = Timings::default();
         let prepared = prepare(&self.package, request, options, &mut timings)?;
         let tagged =
@@ -120,10 +125,13 @@ impl Engine {
         )?;
         let limit = self.reply_limit(prompt.ids.len(), options)?;
 
-        let mut writer = Writer::new(&manifest.prompt, &self.tokenizer);
+        let guide = self.guide(request, options, &prompt.ids)?;
+        let tagging = if guide.is_untagged() { Tagging::Untagged } else { Tagging::Tagged };
+        let mut writer = Writer::new(&manifest.prompt, &self.tokenizer, options, tagging);
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokenizer = &self.tokenizer;
         let mut generation =
-            Generation { options, prompt: &prompt, limit, eos: manifest.tokens.eos, timings, on_event };
+            Generation { options, prompt: &prompt, limit, guide, tokenizer, timings, on_event };
         let outcome = generation.run(&mut model, prepared.pixels.view(), &mut writer)?;
         drop(model);
 
@@ -149,12 +157,24 @@ impl Engine {
             finish: outcome.finish,
             truncated: written.truncated,
             completion_ids: written.ids,
+            logprobs: written.logprobs,
             usage,
             frames: prepared.frames,
             timings,
             warnings: [prepared.warnings, tagged.warnings, written.warnings].concat(),
             trace,
         })
+    }
+
+    fn guide(&self, request: &Request, options: &AskOptions, prompt: &[i64]) -> Result<Guide> {
+        let manifest = self.package.manifest();
+        let common = Common {
+            prompt: &manifest.prompt,
+            vocabulary: manifest.tokens.vocabulary,
+            tokenizer: &self.tokenizer,
+            grammars: &self.grammars,
+        };
+        Guide::new(common, &request.instruction, options, prompt)
     }
 
     /// How many tokens the reply to a prompt of this length may have.
@@ -181,6 +201,16 @@ impl Model {
             vision: VisionTower::open(runtime, package, options)?,
             decoder: Decoder::open(runtime, package, options)?,
         })
+    }
+}
+
+/// Refuses what this engine cannot do before anything is read.
+fn check(options: &AskOptions) -> Result<()> {
+    options.check()?;
+    match (options.answers, options.speculation) {
+        (Some(answers @ 2..), _) => Err(Error::request("answers", "one: more are not made yet", answers)),
+        (_, Some(length)) => Err(Error::request("speculation", "none: it is not done yet", length)),
+        _ => Ok(()),
     }
 }
 

@@ -2,17 +2,30 @@
 
 use crate::answer::{Splitter, Tags, strip};
 use crate::package::Prompt;
-use crate::request::{Event, Finish, Part};
+use crate::request::{AskOptions, Event, Finish, Part, TokenLogprob, TokenLogprobs};
+use crate::sampler::Chosen;
+use crate::stop::StopStrings;
 use crate::tokenizer::{Decoder, Tokenizer};
 
 /// Writes a reply while its tokens arrive.
 pub(super) struct Writer<'a> {
+    tokenizer: &'a Tokenizer,
     decoder: Decoder<'a>,
+    stops: StopStrings,
     splitter: Splitter,
-    tags: Tags,
+    /// A splitter for the text as a whole.
+    whole: Splitter,
     stop: &'a str,
     ids: Vec<u32>,
     text: String,
+    logprobs: Option<Vec<TokenLogprobs>>,
+}
+
+/// Whether a reply is thought and answer in tags, or an answer whatever stands in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tagging {
+    Tagged,
+    Untagged,
 }
 
 /// A finished reply.
@@ -23,53 +36,93 @@ pub(super) struct Written {
     pub(super) answer: String,
     pub(super) truncated: Option<Part>,
     pub(super) warnings: Vec<String>,
+    pub(super) logprobs: Option<Vec<TokenLogprobs>>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(prompt: &'a Prompt, tokenizer: &'a Tokenizer) -> Self {
-        let tags = Tags::from(prompt);
+    pub(super) fn new(
+        prompt: &'a Prompt,
+        tokenizer: &'a Tokenizer,
+        options: &AskOptions,
+        tagging: Tagging,
+    ) -> Self {
+        let splitter = || match tagging {
+            Tagging::Tagged => Splitter::new(Tags::from(prompt)),
+            Tagging::Untagged => Splitter::untagged(Tags::from(prompt)),
+        };
         Self {
+            tokenizer,
             decoder: tokenizer.decoder(),
-            splitter: Splitter::new(tags.clone()),
-            tags,
+            stops: StopStrings::new(&options.stop_strings),
+            splitter: splitter(),
+            whole: splitter(),
             stop: &prompt.stop,
             ids: Vec::new(),
             text: String::new(),
+            logprobs: options.logprobs.map(|_| Vec::new()),
         }
     }
 
     /// Takes the next token and tells what text became complete with it.
-    pub(super) fn push(&mut self, id: u32, on_event: &mut dyn FnMut(Event<'_>)) {
-        self.ids.push(id);
-        let text = self.decoder.push(id);
-        self.splitter.push(&text, |part, text| on_event(Event::Text { part, text }));
-        self.text += &text;
+    pub(super) fn push(&mut self, chosen: &Chosen, on_event: &mut dyn FnMut(Event<'_>)) {
+        self.ids.push(chosen.id);
+        self.keep_logprobs(chosen);
+        let text = self.decoder.push(chosen.id);
+        let text = self.stops.push(&text);
+        self.say(&text, on_event);
+    }
+
+    /// Whether a stop string came.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stops.found().is_some()
+    }
+
+    fn keep_logprobs(&mut self, chosen: &Chosen) {
+        let known =
+            |id: u32, logprob: f32| TokenLogprob { id, bytes: self.tokenizer.bytes(id).to_vec(), logprob };
+        if let (Some(all), Some(logprob)) = (&mut self.logprobs, chosen.logprob) {
+            let top = chosen.top.iter().map(|&(id, logprob)| known(id, logprob)).collect();
+            all.push(TokenLogprobs { chosen: known(chosen.id, logprob), top });
+        }
+    }
+
+    fn say(&mut self, text: &str, on_event: &mut dyn FnMut(Event<'_>)) {
+        self.splitter.push(text, |part, text| on_event(Event::Text { part, text }));
+        self.text += text;
     }
 
     /// Ends the reply. Its text is what stands before the stop string, without white space around it.
     pub(super) fn finish(mut self, finish: Finish, on_event: &mut dyn FnMut(Event<'_>)) -> Written {
-        let rest = self.decoder.finish();
-        self.text += &rest;
-        self.splitter.push(&rest, |part, text| on_event(Event::Text { part, text }));
+        let rest = std::mem::replace(&mut self.decoder, self.tokenizer.decoder()).finish();
+        let mut rest = self.stops.push(&rest);
+        rest += &self.stops.finish();
+        self.say(&rest, on_event);
         self.splitter.finish(|part, text| on_event(Event::Text { part, text }));
 
         let before_stop = self.text.split(self.stop).next().unwrap_or_default();
         let text = strip(before_stop).to_owned();
-        let mut whole = Splitter::new(self.tags);
-        whole.push(&text, |_, _| ());
-        let parts = whole.finish(|_, _| ());
+        self.whole.push(&text, |_, _| ());
+        let parts = self.whole.finish(|_, _| ());
         let truncated = match finish {
             // A turn that the model ended itself is whole, unless it never came to an answer.
             Finish::Stop => parts.open.filter(|part| *part == Part::Thought),
             Finish::Length | Finish::Cancelled => parts.open,
         };
         let warnings = match (truncated, finish) {
-            (Some(Part::Thought), Finish::Stop) => {
+            (Some(Part::Thought), Finish::Stop) if self.stops.found().is_none() => {
                 vec!["the model ended its turn while still thinking".into()]
             }
             (Some(Part::Thought), _) => vec!["the reply ended while the model was still thinking".into()],
             _ => Vec::new(),
         };
-        Written { ids: self.ids, text, thought: parts.thought, answer: parts.answer, truncated, warnings }
+        Written {
+            ids: self.ids,
+            text,
+            thought: parts.thought,
+            answer: parts.answer,
+            truncated,
+            warnings,
+            logprobs: self.logprobs,
+        }
     }
 }

@@ -8,4 +8,5 @@ mod hostile;
 mod house;
 mod library;
 mod readme;
+mod sampling;
 mod support;

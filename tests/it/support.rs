@@ -32,8 +32,15 @@ pub fn ask(options: &[&str]) -> Command {
 
 /// `fleming ask` on another package.
 pub fn ask_of(package: &Path, options: &[&str]) -> Command {
+    let mut command = ask_long(package, 4);
+    command.args(options);
+    command
+}
+
+/// `fleming ask` on a package, for a reply of at most this many tokens.
+pub fn ask_long(package: &Path, tokens: usize) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
-    command.arg("ask").arg("--model").arg(package).args(["--max-new-tokens", "4"]).args(options);
+    command.arg("ask").arg("--model").arg(package).arg("--max-new-tokens").arg(tokens.to_string());
     command
 }
 

@@ -1,0 +1,197 @@
+//! How tokens are chosen, and what is known of the choice.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use super::{AskOptions, StopRule};
+use crate::error::{Error, Result};
+
+/// How the next token is chosen from the logits.
+///
+/// The default is greedy: the likeliest token. The steps apply in the order of the fields, from `logit_bias` on to
+/// `top_p`, as in vLLM. (Hugging Face's `generate` applies `min_p` last.)
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// Added to the logits of these ids, from −100 to 100.
+    pub logit_bias: BTreeMap<u32, f32>,
+    /// Above 1, tokens of the prompt and of the reply become less likely: their logit is divided by this if positive,
+    /// else multiplied. 1 changes nothing.
+    pub repetition_penalty: f32,
+    /// Taken from the logit for each time that a token stands in the reply, from −2 to 2.
+    pub frequency_penalty: f32,
+    /// Taken from the logit of tokens that stand in the reply, from −2 to 2.
+    pub presence_penalty: f32,
+    /// Logits are divided by this; 0 is greedy, whatever the fields below say.
+    pub temperature: f32,
+    /// Only tokens with at least this share of the likeliest token's probability.
+    pub min_p: f32,
+    /// Only this many of the likeliest tokens.
+    pub top_k: Option<usize>,
+    /// Only the fewest of the likeliest tokens that together have this probability.
+    pub top_p: f32,
+    /// Where the random numbers start; the same seed gives the same reply.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            logit_bias: BTreeMap::new(),
+            repetition_penalty: 1.0,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
+            temperature: 0.0,
+            min_p: 0.0,
+            top_k: None,
+            top_p: 1.0,
+            seed: 0,
+        }
+    }
+}
+
+impl Sampling {
+    /// Checks that every number is in its range.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the first that is not.
+    pub fn check(&self) -> Result<()> {
+        within("temperature", self.temperature, "0 to 100", |value| (0.0..=100.0).contains(&value))?;
+        within("top-p", self.top_p, "above 0, at most 1", |value| value > 0.0 && value <= 1.0)?;
+        within("min-p", self.min_p, "0 to 1", |value| (0.0..=1.0).contains(&value))?;
+        within("repetition-penalty", self.repetition_penalty, "above 0, at most 100", |value| {
+            value > 0.0 && value <= 100.0
+        })?;
+        for (name, value) in
+            [("presence-penalty", self.presence_penalty), ("frequency-penalty", self.frequency_penalty)]
+        {
+            within(name, value, "-2 to 2", |value| (-2.0..=2.0).contains(&value))?;
+        }
+        for &bias in self.logit_bias.values() {
+            within("logit-bias", bias, "-100 to 100", |value| (-100.0..=100.0).contains(&value))?;
+        }
+        within("top-k", self.top_k.unwrap_or(1), "at least 1", |value| value > 0)
+    }
+}
+
+/// NaN is within nothing.
+fn within<T: Copy + Display>(name: &str, value: T, wanted: &str, holds: impl Fn(T) -> bool) -> Result<()> {
+    if holds(value) { Ok(()) } else { Err(Error::request(name, wanted, value)) }
+}
+
+/// What an answer must look like.
+///
+/// Where the instruction asks for the package's answer tags, as [`Instruction::Reasoning`](super::Instruction) does,
+/// the constraint holds between them and the thought before is free; a turn that the model would end without an
+/// answer goes on with one. Otherwise it holds from the first token on, and there is no thought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Constraint {
+    /// JSON that is valid under this schema, given as text.
+    JsonSchema(String),
+    /// A match of this regular expression, in the syntax of Rust's `regex` without look-around.
+    Regex(String),
+    /// One of these texts.
+    Choice(Vec<String>),
+    /// A text of this Lark grammar, in llguidance's variant of the syntax.
+    Lark(String),
+}
+
+/// A token and its log-probability by the raw logits: before bias, penalties, temperature, truncation and constraint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    /// The token.
+    pub id: u32,
+    /// The bytes it stands for; they need not be whole characters, and are none for tokens that leave no text.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm of its probability.
+    pub logprob: f32,
+}
+
+/// A generated token, and the likeliest in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprobs {
+    /// The token that was generated.
+    pub chosen: TokenLogprob,
+    /// The likeliest tokens, likeliest first.
+    pub top: Vec<TokenLogprob>,
+}
+
+const MOST_LOGPROBS: usize = 20;
+const MOST_STOP_STRINGS: usize = 64;
+const MOST_SPECULATION: usize = 32;
+const MOST_ANSWERS: usize = 128;
+
+impl AskOptions {
+    /// Checks every option on its own and that they do not contradict one another.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the first that cannot be met.
+    pub fn check(&self) -> Result<()> {
+        self.sampling.check()?;
+        within("logprobs", self.logprobs.unwrap_or(0), "0 to 20", |value| value <= MOST_LOGPROBS)?;
+        within("speculation", self.speculation.unwrap_or(1), "1 to 32", |value| {
+            (1..=MOST_SPECULATION).contains(&value)
+        })?;
+        within("answers", self.answers.unwrap_or(1), "1 to 128", |value| {
+            (1..=MOST_ANSWERS).contains(&value)
+        })?;
+        within("stop", self.stop_strings.len(), "at most 64 texts", |value| value <= MOST_STOP_STRINGS)?;
+        if self.stop_strings.iter().any(String::is_empty) {
+            return Err(Error::request("stop", "a text", "an empty one"));
+        }
+        if self.stop == StopRule::LengthOnly && (self.constraint.is_some() || !self.stop_strings.is_empty()) {
+            let name = if self.constraint.is_some() { "a constraint" } else { "a stop string" };
+            return Err(Error::request("ignore-eos", "a reply that only its length ends", name)
+                .hint("leave one of them out"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Row<'a> = (&'a str, fn(&mut AskOptions));
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let table: [Row; 22] = [
+            ("temperature", |o| o.sampling.temperature = f32::NAN),
+            ("temperature", |o| o.sampling.temperature = -0.1),
+            ("temperature", |o| o.sampling.temperature = f32::INFINITY),
+            ("top-p", |o| o.sampling.top_p = 0.0),
+            ("top-p", |o| o.sampling.top_p = 1.1),
+            ("top-p", |o| o.sampling.top_p = f32::NAN),
+            ("min-p", |o| o.sampling.min_p = -0.1),
+            ("min-p", |o| o.sampling.min_p = f32::NAN),
+            ("top-k", |o| o.sampling.top_k = Some(0)),
+            ("repetition-penalty", |o| o.sampling.repetition_penalty = 0.0),
+            ("repetition-penalty", |o| o.sampling.repetition_penalty = f32::NAN),
+            ("presence-penalty", |o| o.sampling.presence_penalty = 2.1),
+            ("frequency-penalty", |o| o.sampling.frequency_penalty = f32::NEG_INFINITY),
+            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, f32::NAN)])),
+            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, 101.0)])),
+            ("logprobs", |o| o.logprobs = Some(21)),
+            ("speculation", |o| o.speculation = Some(0)),
+            ("answers", |o| o.answers = Some(0)),
+            ("stop", |o| o.stop_strings = vec![String::new()]),
+            ("stop", |o| o.stop_strings = vec!["a".into(); 65]),
+            ("ignore-eos", |o| {
+                o.stop = StopRule::LengthOnly;
+                o.stop_strings = vec!["a".into()];
+            }),
+            ("ignore-eos", |o| {
+                o.stop = StopRule::LengthOnly;
+                o.constraint = Some(Constraint::Regex("a".into()));
+            }),
+        ];
+        for (name, spoil) in table {
+            let mut options = AskOptions::default();
+            options.check().unwrap();
+            spoil(&mut options);
+            let error = options.check().unwrap_err();
+            assert_eq!((error.code(), error.facts().thing.as_str()), (crate::ErrorCode::Request, name));
+        }
+    }
+}
