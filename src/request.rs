@@ -272,6 +272,8 @@ pub struct Usage {
 pub struct FrameUsed {
     /// Name of the study it came from.
     pub source: String,
+    /// Place of that study in the request, from 0.
+    pub study: usize,
     /// Where in the study.
     pub provenance: Provenance,
     /// Into how many tiles it was cut.

@@ -47,7 +47,7 @@ pub(super) struct Ask {
     /// Print the reply as one JSON object
     #[arg(long)]
     json: bool,
-    /// Write the tensors of every stage into this folder
+    /// Write the tensors of every stage, and a picture of what the model saw, into this folder
     #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
 }

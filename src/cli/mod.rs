@@ -5,6 +5,7 @@ mod display;
 mod eval;
 mod json;
 mod options;
+mod sheet;
 mod trace;
 
 use std::fmt::Display;

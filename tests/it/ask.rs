@@ -167,3 +167,22 @@ fn a_reader_that_goes_away_is_no_panic() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stderr.is_empty(), "{}", stderr(&output));
 }
+
+#[test]
+fn the_trace_shows_the_frames_as_the_model_saw_them() {
+    let scratch = Scratch::new();
+    let trace = scratch.path("trace");
+    let mut command = ask(&["-q", "x", "--slices", "3"]);
+    command.arg("--image").arg(input("chest.png")).arg("--volume").arg(input("volume_f32.npy"));
+    reply(command.arg("--trace").arg(&trace));
+    let sheet = image::open(trace.join("seen.png")).unwrap().to_rgb8();
+    // Two columns of two, each frame at its own size below its label.
+    assert!(sheet.width() > 2 * 448 && sheet.height() > 2 * 448, "{:?}", sheet.dimensions());
+    let picture = image::open(input("chest.png")).unwrap().to_rgb8();
+    if picture.dimensions() == (448, 448) {
+        let label = (sheet.height() - 8) / 2 - 448 - 8;
+        assert_eq!(sheet.get_pixel(8 + 224, 8 + label + 224), picture.get_pixel(224, 224));
+    }
+    reply(ask(&["-q", "x", "--trace"]).arg(&trace));
+    assert!(!trace.join("seen.png").exists());
+}
