@@ -263,6 +263,8 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens of the prompt that carry image embeddings.
     pub image_tokens: usize,
+    /// Tokens of the prompt whose keys and values were still in a slot.
+    pub cached_tokens: usize,
     /// Tokens generated, the end-of-turn token included.
     pub completion_tokens: usize,
 }
