@@ -30,6 +30,7 @@ mod engine;
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
+pub use onnx::{RuntimeFacts, onnxruntime};
 pub use package::{FileFacts, Manifest, Package};
 pub use request::*;
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::request::Instruction;
 
 /// The version of `fleming.json` that this code reads.
 const SCHEMA: u64 = 1;
@@ -152,6 +153,29 @@ pub(crate) struct Kv {
     pub heads: usize,
     pub head_dim: usize,
     pub dtype: String,
+}
+
+impl Manifest {
+    /// What stands before the question in the user's turn, if anything.
+    pub fn instruction<'a>(&'a self, instruction: &'a Instruction) -> Option<&'a str> {
+        self.prompt.instruction(instruction)
+    }
+
+    /// Side of a tile in pixels.
+    pub fn tile_size(&self) -> u32 {
+        self.vision.image_size
+    }
+}
+
+impl Prompt {
+    /// What stands before the question in the user's turn, if anything.
+    pub(crate) fn instruction<'a>(&'a self, instruction: &'a Instruction) -> Option<&'a str> {
+        match instruction {
+            Instruction::Reasoning => Some(&self.instructions.reasoning),
+            Instruction::Direct => None,
+            Instruction::Custom(text) => Some(text),
+        }
+    }
 }
 
 impl Package {

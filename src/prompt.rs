@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::package::{Prompt, Tokens};
-use crate::request::{Instruction, Preprocessing, Request};
+use crate::request::{Preprocessing, Request};
 use crate::tokenizer::Tokenizer;
 
 /// The prompt as text, one tag a frame.
@@ -54,11 +54,7 @@ struct Rule {
 
 /// The user's turn: instruction, tags, question.
 fn compose(pieces: &Prompt, request: &Request, frames: &[usize], mode: Preprocessing) -> (Placement, String) {
-    let instruction = match &request.instruction {
-        Instruction::Reasoning => Some(pieces.instructions.reasoning.as_str()),
-        Instruction::Direct => None,
-        Instruction::Custom(text) => Some(text.as_str()),
-    };
+    let instruction = pieces.instruction(&request.instruction);
     // `chat()` looks for a tag in the question only, whatever the system text holds.
     let tagged = match (mode, &request.history) {
         (Preprocessing::Reference, None) => request.question.contains(&pieces.placeholder),
@@ -203,7 +199,7 @@ pub(crate) fn splice(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Exchange;
+    use crate::request::{Exchange, Instruction};
 
     fn pieces() -> Prompt {
         serde_json::from_value(serde_json::json!({

@@ -281,6 +281,8 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens of the prompt that carry image embeddings.
     pub image_tokens: usize,
+    /// Tokens of the prompt whose keys and values were still in a slot.
+    pub cached_tokens: usize,
     /// Tokens generated, the end-of-turn token included.
     pub completion_tokens: usize,
 }
@@ -290,6 +292,8 @@ pub struct Usage {
 pub struct FrameUsed {
     /// Name of the study it came from.
     pub source: String,
+    /// Place of that study in the request, from 0.
+    pub study: usize,
     /// Where in the study.
     pub provenance: Provenance,
     /// Into how many tiles it was cut.

@@ -1,20 +1,18 @@
 //! `fleming ask`: one question, one reply.
 
-use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::{ArgMatches, Args, FromArgMatches};
-use fleming::{
-    AskOptions, Engine, Exchange, Finish, FrameCount, Instruction, Reply, Request, Source, StudyInput,
-    Tracing, VideoSampling, VolumeSampling,
-};
+use clap::Args;
+use fleming::{AskOptions, Engine, Finish, Reply, Request, Tracing};
 
 use super::display::Display;
-use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt, unusable};
+use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt};
+use super::question::{Wording, history, without_last_newline};
+use super::studies::Studies;
 use super::{emit, json, trace};
 
 /// Ask a question about images, videos and volumes.
@@ -31,13 +29,9 @@ pub(super) struct Ask {
     /// The question; - reads it from standard input
     #[arg(short, long, value_name = "TEXT")]
     question: String,
-    /// What stands before the question: reasoning (the model is asked to think first), direct (nothing) or @FILE
-    #[arg(long, value_name = "reasoning|direct|@FILE", default_value = "reasoning")]
-    prompt: String,
-    /// System message, instead of the package's
-    #[arg(long, value_name = "TEXT")]
-    system: Option<String>,
-    /// Earlier turns: a JSON list of [question, answer] pairs
+    #[command(flatten)]
+    wording: Wording,
+    /// Earlier turns: a JSON list of [question, answer] pairs, or what /save of a chat wrote
     #[arg(long, value_name = "FILE.json")]
     history: Option<PathBuf>,
     #[command(flatten)]
@@ -47,44 +41,9 @@ pub(super) struct Ask {
     /// Print the reply as one JSON object
     #[arg(long)]
     json: bool,
-    /// Write the tensors of every stage into this folder
+    /// Write the tensors of every stage, and a picture of what the model saw, into this folder
     #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
-}
-
-/// The things to look at, in the order in which they were named.
-struct Studies(Vec<StudyInput>);
-
-/// The options behind [`Studies`], as clap parses them.
-#[derive(Args)]
-struct StudyArguments {
-    /// An image file; may be repeated
-    #[arg(long, value_name = "FILE")]
-    image: Vec<PathBuf>,
-    /// A video file; may be repeated
-    #[arg(long, value_name = "FILE")]
-    video: Vec<PathBuf>,
-    /// A volume: an .npy array of slices; may be repeated
-    #[arg(long, value_name = "FILE.npy")]
-    volume: Vec<PathBuf>,
-    /// Video: as many frames as this duration has whole seconds
-    #[arg(long, value_name = "N", conflicts_with = "frames", allow_negative_numbers = true)]
-    seconds: Option<f64>,
-    /// Video: this many frames, evenly spaced
-    #[arg(long, value_name = "N")]
-    frames: Option<usize>,
-    /// Video: most frames when neither --seconds nor --frames is given and there is one for each second
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    max_frames: usize,
-    /// Video: look from this second on
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    start: Option<f64>,
-    /// Video: look up to this second
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    end: Option<f64>,
-    /// Volume: this many slices, evenly spaced
-    #[arg(long, value_name = "N", default_value_t = VolumeSampling::default().slices)]
-    slices: usize,
 }
 
 impl Ask {
@@ -118,60 +77,10 @@ impl Ask {
         Ok(Request {
             studies: self.studies.0.clone(),
             question: question(&self.question)?,
-            instruction: instruction(&self.prompt)?,
-            system: self.system.clone(),
+            instruction: self.wording.instruction()?,
+            system: self.wording.system.clone(),
             history: self.history.as_deref().map(history).transpose()?,
         })
-    }
-}
-
-impl Args for Studies {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        StudyArguments::augment_args(command)
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        StudyArguments::augment_args_for_update(command)
-    }
-}
-
-impl FromArgMatches for Studies {
-    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        let arguments = StudyArguments::from_arg_matches(matches)?;
-        let mut studies = Vec::new();
-        for (id, paths) in
-            [("image", &arguments.image), ("video", &arguments.video), ("volume", &arguments.volume)]
-        {
-            let places = matches.indices_of(id).into_iter().flatten();
-            studies.extend(places.zip(paths).map(|(place, path)| (place, arguments.study(id, path))));
-        }
-        studies.sort_by_key(|(place, _)| *place);
-        Ok(Self(studies.into_iter().map(|(_, study)| study).collect()))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl StudyArguments {
-    fn study(&self, kind: &str, path: &Path) -> StudyInput {
-        let source = Source::Path(path.to_path_buf());
-        match kind {
-            "video" => StudyInput::Video(source, self.video_sampling()),
-            "volume" => StudyInput::Volume(source, VolumeSampling { slices: self.slices }),
-            _ => StudyInput::Image(source),
-        }
-    }
-
-    fn video_sampling(&self) -> VideoSampling {
-        let count = match (self.seconds, self.frames) {
-            (Some(seconds), _) => FrameCount::Seconds(seconds),
-            (None, Some(frames)) => FrameCount::Exactly(frames),
-            (None, None) => FrameCount::PerSecond { max_frames: self.max_frames },
-        };
-        VideoSampling { count, start: self.start, end: self.end }
     }
 }
 
@@ -182,35 +91,6 @@ fn question(text: &str) -> Result<String> {
     let mut question = String::new();
     std::io::stdin().read_to_string(&mut question).context("question on standard input")?;
     Ok(without_last_newline(question))
-}
-
-fn instruction(prompt: &str) -> Result<Instruction> {
-    match (prompt, prompt.strip_prefix('@')) {
-        ("reasoning", _) => Ok(Instruction::Reasoning),
-        ("direct", _) => Ok(Instruction::Direct),
-        (_, Some(path)) => {
-            let text = fs::read_to_string(path).map_err(|error| unusable(path, "a text file", &error))?;
-            Ok(Instruction::Custom(without_last_newline(text)))
-        }
-        _ => Err(unusable("--prompt", "reasoning, direct or @FILE", &prompt)),
-    }
-}
-
-fn history(path: &Path) -> Result<Vec<Exchange>> {
-    let name = path.display().to_string();
-    let wanted = "a JSON list of [question, answer] pairs";
-    let text = fs::read_to_string(path).map_err(|error| unusable(&name, wanted, &error))?;
-    let pairs: Vec<(String, String)> =
-        serde_json::from_str(&text).map_err(|error| unusable(&name, wanted, &error))?;
-    Ok(pairs.into_iter().map(|(question, answer)| Exchange { question, answer }).collect())
-}
-
-/// A text file ends in a newline that its text does not have.
-fn without_last_newline(mut text: String) -> String {
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    text
 }
 
 fn exit_code(reply: &Reply) -> ExitCode {

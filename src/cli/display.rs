@@ -66,6 +66,15 @@ impl Display {
         }
     }
 
+    /// Ends a reply that failed on the way.
+    pub(super) fn leave(&mut self) {
+        self.end_progress();
+        if self.part.is_some() {
+            self.leave_thought();
+            emit("\n");
+        }
+    }
+
     fn stream(&mut self, part: Part, text: &str) {
         let text = match self.part == Some(part) {
             true => text,

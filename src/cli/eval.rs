@@ -1,20 +1,22 @@
 //! `fleming eval`: how many of a file of questions are answered right.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Engine, Exchange, Finish, Reply, Request, Source, StudyInput, VideoSampling, VolumeSampling};
+use fleming::{Engine, Finish, Reply};
 use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::emit;
+use super::lines::{self, Line};
 use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt, unusable};
+use super::studies::Selection;
 
 /// Ask the questions of a file and count the right answers, by kind.
 ///
@@ -22,7 +24,7 @@ use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_
 /// cannot be asked counts as wrong, and its error goes into the output file.
 #[derive(Args)]
 pub(super) struct Eval {
-    /// Cases, one JSON object a line: id, kind, question, answer; images, volume or video relative to the file; history
+    /// Cases, one JSON object a line: id, kind, question, answer; image(s), volume(s), video(s) relative to the file; history
     #[arg(value_name = "CASES.jsonl")]
     cases: PathBuf,
     /// Folder of an exported package
@@ -43,14 +45,10 @@ pub(super) struct Eval {
 /// One question with the answer that is expected. Other fields of the line are its maker's own.
 #[derive(Deserialize)]
 struct Case {
-    id: Value,
     kind: String,
-    images: Option<Vec<PathBuf>>,
-    volume: Option<PathBuf>,
-    video: Option<PathBuf>,
-    history: Option<Vec<(String, String)>>,
-    question: String,
     answer: String,
+    #[serde(flatten)]
+    line: Line,
 }
 
 /// What is counted for one kind of case.
@@ -72,9 +70,10 @@ impl Eval {
         let bar =
             if stderr().is_terminal() { ProgressBar::new(cases.len() as u64) } else { ProgressBar::hidden() };
 
+        let selection = Selection::default();
         let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
         for case in &cases {
-            let reply = engine.ask(&case.request(folder), &options, &mut |_event| {});
+            let reply = engine.ask(&case.line.request(folder, &selection), &options, &mut |_event| {});
             if matches!(&reply, Ok(Reply { finish: Finish::Cancelled, .. })) {
                 return Ok(ExitCode::from(INTERRUPTED));
             }
@@ -91,28 +90,9 @@ impl Eval {
 }
 
 impl Case {
-    fn request(&self, folder: &Path) -> Request {
-        let source = |path: &PathBuf| Source::Path(folder.join(path));
-        let images = self.images.iter().flatten().map(|path| StudyInput::Image(source(path)));
-        let volume =
-            self.volume.iter().map(|path| StudyInput::Volume(source(path), VolumeSampling::default()));
-        let video = self.video.iter().map(|path| StudyInput::Video(source(path), VideoSampling::default()));
-        let exchange = |(question, answer): &(String, String)| Exchange {
-            question: question.clone(),
-            answer: answer.clone(),
-        };
-        Request {
-            studies: images.chain(volume).chain(video).collect(),
-            question: self.question.clone(),
-            history: self.history.as_ref().map(|turns| turns.iter().map(exchange).collect()),
-            ..Request::default()
-        }
-    }
-
     /// The line of the output file.
     fn outcome(&self, reply: &fleming::Result<Reply>, right: Right) -> Value {
-        let mut line =
-            json!({"id": self.id, "kind": self.kind, "expected": self.answer, "right": right == Right::Yes});
+        let mut line = json!({"id": self.line.id, "kind": self.kind, "expected": self.answer, "right": right == Right::Yes});
         match reply {
             Ok(reply) => {
                 line["answer"] = reply.answer.as_str().into();
@@ -174,13 +154,11 @@ fn to_table(counts: &BTreeMap<&str, Count>) -> String {
 
 fn cases(path: &Path) -> Result<Vec<Case>> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| unusable(&name, "a file of cases", &error))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let read = |(number, line): (usize, &str)| {
-        let place = format!("{name}, line {}", number + 1);
-        serde_json::from_str(line).map_err(|error| unusable(&place, "a case as a JSON object", &error))
+    let read = |(number, line): (usize, Vec<u8>)| {
+        let place = format!("{name}, line {number}");
+        serde_json::from_slice(&line).map_err(|error| unusable(&place, "a case as a JSON object", &error))
     };
-    let cases: Vec<Case> = lines.map(read).collect::<Result<_>>()?;
+    let cases: Vec<Case> = lines::read(path)?.into_iter().map(read).collect::<Result<_>>()?;
     if cases.is_empty() {
         return Err(unusable(&name, "at least one case", &"none"));
     }

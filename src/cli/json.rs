@@ -1,8 +1,8 @@
-//! A reply as JSON.
+//! Replies and failures as JSON.
 
 use std::time::Duration;
 
-use fleming::{FrameUsed, Part, Provenance, Reply, Timings, TokenLogprob, TokenLogprobs};
+use fleming::{FrameUsed, Part, Provenance, Reply, Timings, TokenLogprob, TokenLogprobs, Usage};
 use serde_json::{Value, json};
 
 /// A reply and where it came from.
@@ -19,51 +19,87 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// The object that `--json` prints.
     pub(super) fn to_json(&self) -> Value {
-        let reply = self.reply;
-        let mut object = json!({
-            "answer": reply.answer,
-            "thought": reply.thought,
-            "text": reply.text,
-            "finish": reply.finish.name(),
-            "truncated": reply.truncated.map(part),
-            "completion_ids": reply.completion_ids,
-            "usage": self.usage(),
-            "frames": reply.frames.iter().map(frame).collect::<Vec<_>>(),
-            "timings_ms": self.timings(),
-            "warnings": reply.warnings,
-            "package": self.package(),
-        });
-        if let Some(all) = &reply.logprobs {
-            object["logprobs"] = all.iter().map(logprobs).collect();
-        }
+        let mut object = reply(self.reply);
+        object["timings_ms"] = self.timings();
+        object["package"] = self.package();
+        object
+    }
+
+    pub(super) fn timings(&self) -> Value {
+        let mut object = timings(&self.reply.timings);
+        let load = self.load.as_secs_f64() * 1e3;
+        object["load"] = load.into();
+        object["total"] = (load + object["total"].as_f64().unwrap_or_default()).into();
         object
     }
 
     pub(super) fn usage(&self) -> Value {
-        json!({
-            "prompt_tokens": self.reply.usage.prompt_tokens,
-            "image_tokens": self.reply.usage.image_tokens,
-            "completion_tokens": self.reply.usage.completion_tokens,
-        })
-    }
-
-    pub(super) fn timings(&self) -> Value {
-        let Timings { read, preprocess, vision, prefill, decode } = self.reply.timings;
-        let load = self.load.as_secs_f64() * 1e3;
-        json!({
-            "load": load,
-            "read": read,
-            "preprocess": preprocess,
-            "vision": vision,
-            "prefill": prefill,
-            "decode": decode,
-            "total": load + read + preprocess + vision + prefill + decode,
-        })
+        usage(&self.reply.usage)
     }
 
     pub(super) fn package(&self) -> Value {
         json!({"name": self.name, "digest": self.digest})
     }
+}
+
+/// A reply by itself.
+pub(super) fn reply(reply: &Reply) -> Value {
+    let mut object = json!({
+        "answer": reply.answer,
+        "thought": reply.thought,
+        "text": reply.text,
+        "finish": reply.finish.name(),
+        "truncated": reply.truncated.map(part),
+        "completion_ids": reply.completion_ids,
+        "usage": usage(&reply.usage),
+        "frames": reply.frames.iter().map(frame).collect::<Vec<_>>(),
+        "timings_ms": timings(&reply.timings),
+        "warnings": reply.warnings,
+    });
+    if let Some(all) = &reply.logprobs {
+        object["logprobs"] = all.iter().map(logprobs).collect();
+    }
+    object
+}
+
+/// A failure with its four facts. What is not the library's own, such as a full disk, has only a message.
+pub(super) fn error(error: &anyhow::Error) -> Value {
+    let message = format!("{error:#}");
+    match error.downcast_ref::<fleming::Error>() {
+        Some(error) => {
+            let facts = error.facts();
+            json!({
+                "code": format!("{:?}", error.code()).to_lowercase(),
+                "thing": facts.thing,
+                "wanted": facts.wanted,
+                "got": facts.got,
+                "hint": facts.hint,
+                "message": message,
+            })
+        }
+        None => json!({"code": "other", "message": message}),
+    }
+}
+
+fn usage(usage: &Usage) -> Value {
+    json!({
+        "prompt_tokens": usage.prompt_tokens,
+        "image_tokens": usage.image_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+    })
+}
+
+fn timings(timings: &Timings) -> Value {
+    let Timings { read, preprocess, vision, prefill, decode } = *timings;
+    json!({
+        "read": read,
+        "preprocess": preprocess,
+        "vision": vision,
+        "prefill": prefill,
+        "decode": decode,
+        "total": read + preprocess + vision + prefill + decode,
+    })
 }
 
 fn part(part: Part) -> &'static str {
@@ -84,7 +120,7 @@ fn logprob(token: &TokenLogprob) -> Value {
 }
 
 fn frame(frame: &FrameUsed) -> Value {
-    let mut object = json!({"source": frame.source, "tiles": frame.tiles});
+    let mut object = json!({"source": frame.source, "study": frame.study, "tiles": frame.tiles});
     match frame.provenance {
         Provenance::Video { index, seconds } => {
             object["frame_index"] = index.into();

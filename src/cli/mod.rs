@@ -1,11 +1,21 @@
 //! Verbs, exit codes and what goes where: data to stdout, everything else to stderr.
 
+mod answers;
 mod ask;
+mod batch;
+mod bench;
+mod chat;
+mod conversation;
 mod display;
 mod eval;
 mod json;
+mod lines;
+mod measure;
 mod options;
 mod sampling;
+mod question;
+mod sheet;
+mod studies;
 mod trace;
 
 use std::fmt::Display;
@@ -34,16 +44,25 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Ask(ask::Ask),
+    Chat(chat::Chat),
+    Batch(batch::Batch),
+    Bench(bench::Bench),
     Eval(eval::Eval),
 }
 
+/// Exit code of a batch in which some lines could not be answered.
+const SOME_FAILED: u8 = 3;
+
 /// Runs the command line of this process. Exit codes: 0 done; 2 the command, its files or its question are at
-/// fault; 1 the package or the machine is; 130 interrupted.
+/// fault; 1 the package or the machine is; 3 some lines of a batch failed; 130 interrupted.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
     let outcome = match arguments.verb {
         Verb::Ask(ask) => ask.run(),
+        Verb::Chat(chat) => chat.run(),
+        Verb::Batch(batch) => batch.run(),
+        Verb::Bench(bench) => bench.run(),
         Verb::Eval(eval) => eval.run(),
     };
     outcome.unwrap_or_else(|error| {

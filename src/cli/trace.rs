@@ -1,4 +1,4 @@
-//! `--trace DIR`: the tensors of every stage, to be compared with the reference.
+//! `--trace DIR`: the tensors of every stage, to be compared with the reference, and the frames to be looked at.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::json::Report;
+use super::sheet;
 
-/// Writes the `.npy` files and `trace.json`.
+/// Writes the `.npy` files, `trace.json` and, if there was anything to see, `seen.png`.
 pub(super) fn write(folder: &Path, report: &Report<'_>) -> Result<()> {
     let trace = report.reply.trace.as_ref().context("a reply without a trace")?;
     fs::create_dir_all(folder).with_context(|| format!("trace folder {}", folder.display()))?;
@@ -23,6 +24,7 @@ pub(super) fn write(folder: &Path, report: &Report<'_>) -> Result<()> {
     save(folder, "input_ids", &input_ids)?;
     save(folder, "image_embeds", &trace.image_embeds)?;
     save(folder, "first_logits", &first_logits)?;
+    sheet::write(&folder.join("seen.png"), trace.pixels.view(), &report.reply.frames)?;
     let hashes = json!({
         "pixels_u8": hash(trace.pixels.iter().map(|value| [*value])),
         "pixel_values": hash(trace.pixel_values.iter().map(|value| value.to_le_bytes())),

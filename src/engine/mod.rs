@@ -140,6 +140,7 @@ impl Engine {
         let usage = Usage {
             prompt_tokens: prompt.ids.len(),
             image_tokens: prepared.tokens_per_frame.iter().sum(),
+            cached_tokens: 0,
             completion_tokens: written.ids.len(),
         };
         let trace = (options.tracing == Tracing::Tensors).then(|| Trace {

@@ -43,11 +43,16 @@ pub(super) fn prepare(
     let started = Instant::now();
     let mut tiles = Vec::new();
     let mut frames = Vec::new();
-    for study in &studies {
+    for (place, study) in studies.iter().enumerate() {
         let cut = pixels::tiles(study, vision.image_size, tiling);
         for (frame, cut) in study.frames.iter().zip(cut) {
             let provenance = frame.provenance().clone();
-            frames.push(FrameUsed { source: study.source.clone(), provenance, tiles: cut.len() });
+            frames.push(FrameUsed {
+                source: study.source.clone(),
+                study: place,
+                provenance,
+                tiles: cut.len(),
+            });
             tiles.extend(cut);
         }
     }

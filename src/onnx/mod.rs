@@ -9,3 +9,4 @@ pub(crate) use arena::{KvArena, KvShape};
 pub(crate) use graph::{Graph, GraphOptions, Tensor};
 pub(crate) use provider::Provider;
 pub(crate) use runtime::Runtime;
+pub use runtime::{RuntimeFacts, onnxruntime};

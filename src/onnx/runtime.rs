@@ -18,6 +18,23 @@ pub(crate) struct Runtime {
 // ONNX Runtime allows one environment in the life of a process, so it is never dropped.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
+/// Which ONNX Runtime runs in this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeFacts {
+    /// File name of the library, which ends in its version where it was installed with one.
+    pub library: String,
+    /// What the library says about its build.
+    pub build: String,
+}
+
+/// The ONNX Runtime that was loaded by the first engine; none before.
+pub fn onnxruntime() -> Option<RuntimeFacts> {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = loaded.as_ref()?.library.canonicalize().ok()?;
+    let library = library.file_name()?.to_string_lossy().into_owned();
+    Some(RuntimeFacts { library, build: ort::info().to_owned() })
+}
+
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 const NAMES: [&str; 2] = ["libonnxruntime.so", "libonnxruntime.so.1"];
 const SYSTEM_FOLDERS: [&str; 5] =

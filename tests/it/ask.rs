@@ -167,3 +167,24 @@ fn a_reader_that_goes_away_is_no_panic() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stderr.is_empty(), "{}", stderr(&output));
 }
+
+#[test]
+fn the_trace_shows_the_frames_as_the_model_saw_them() {
+    let scratch = Scratch::new();
+    let (trace, file) = (scratch.path("trace"), scratch.path("JANE^DOE.png"));
+    let picture = image::RgbImage::from_fn(448, 448, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
+    picture.save(&file).unwrap();
+    reply(ask(&["-q", "x", "--image"]).arg(file).arg("--trace").arg(&trace));
+    let sheet = image::open(trace.join("seen.png")).unwrap().to_rgb8();
+    // The picture is of the size that the model takes: it lies below its label, pixel for pixel.
+    let (left, top) = (8, sheet.height() - 8 - 448);
+    assert!(top > 16, "no room for a label");
+    for (x, y, pixel) in picture.enumerate_pixels() {
+        assert_eq!(sheet.get_pixel(left + x, top + y), pixel, "{x}, {y}");
+    }
+    let inked = |y| (0..sheet.width()).any(|x| sheet.get_pixel(x, y).0 == [255; 3]);
+    assert!((0..top).any(inked), "no label");
+
+    reply(ask(&["-q", "x", "--trace"]).arg(&trace));
+    assert!(!trace.join("seen.png").exists(), "the sheet of the question before is still there");
+}

@@ -3,6 +3,9 @@
 //! They use the synthetic package and inputs that `make test` writes; the numbers are checked in `tests/reference`.
 
 mod ask;
+mod batch;
+mod bench;
+mod chat;
 mod eval;
 mod hostile;
 mod house;

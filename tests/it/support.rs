@@ -30,6 +30,13 @@ pub fn ask(options: &[&str]) -> Command {
     ask_of(&package(), options)
 }
 
+/// A verb on the synthetic package.
+pub fn fleming(verb: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.arg(verb).arg("--model").arg(package());
+    command
+}
+
 /// `fleming ask` on another package.
 pub fn ask_of(package: &Path, options: &[&str]) -> Command {
     let mut command = ask_long(package, 4);

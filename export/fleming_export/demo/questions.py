@@ -105,18 +105,18 @@ def _more(rng: Rng, case: Sample) -> list[Asked]:
 
 
 def ask(rng: Rng, question: str, answers: list[str], right: tuple[str, str]) -> Asked:
-    """A question with lettered options in four times of five; ``right`` is the answer and the thought."""
+    """A question with lettered options in four times of five; ``right`` is the answer, which is the option's text,
+    and the thought."""
     answer, thought = right
     if rng.random() < 0.2:
         return Asked(question, thought, answer)
     others = [text for text in answers if text != answer]
     picked = [others[int(i)] for i in rng.permutation(len(others))[:3]]
     picked.insert(int(rng.integers(len(picked) + 1)), answer)
-    letters = "ABCD"[: len(picked)]
-    options = [f"{letter}. {text}" for letter, text in zip(letters, picked, strict=True)]
+    options = [f"{letter}. {text}" for letter, text in zip("ABCD", picked, strict=False)]
     joint = choose(rng, ("\n", " "))
     lead = choose(rng, ("", "", "Options:" + joint, "Choose one:" + joint))
-    return Asked(f"{question}\n{lead}{joint.join(options)}", thought, options[picked.index(answer)])
+    return Asked(f"{question}\n{lead}{joint.join(options)}", thought, answer)
 
 
 def about(rng: Rng, fact: Fact, value: str, question: str = "") -> Asked:

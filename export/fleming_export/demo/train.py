@@ -34,17 +34,16 @@ from .seeds import generator
 PHASES: dict[str, tuple[float, dict[str, float]]] = {
     "tower": (0.385, {"frames": 1.0}),
     "words": (0.42, {"drill": 0.9, "text": 0.1}),
-    "pictures": (0.57, {"drill": 0.14, "image": 0.46, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
+    "pictures": (0.62, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
     "all": (
         1.0,
         {
-            "drill": 0.06,
-            "image": 0.22,
-            "compare": 0.14,
+            "image": 0.24,
+            "compare": 0.16,
             "follow_up": 0.11,
             "text": 0.02,
-            "volume": 0.19,
-            "video": 0.19,
+            "volume": 0.2,
+            "video": 0.2,
             "mixed": 0.07,
         },
     ),

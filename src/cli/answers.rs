@@ -1,0 +1,125 @@
+//! The file of answers that a batch appends to, one JSON object a line.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::options::unusable;
+
+/// The open file. While it is open no other run may write it.
+pub(super) struct Answers {
+    file: File,
+    name: String,
+    /// How often an id stands in the file.
+    done: HashMap<String, usize>,
+    /// Digest of the package that gave the answers, if there are any.
+    package: Option<String>,
+    /// Failures among what is done.
+    pub(super) failed: usize,
+}
+
+impl Answers {
+    /// Opens or creates the file and reads what is in it. The last line of a run that was killed while it wrote is
+    /// dropped.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).create(true).open(path);
+        let mut file = file.map_err(|error| unusable(&name, "a file to append answers to", &error))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(unusable(&name, "a file of this run alone", &"one that another run is writing"));
+            }
+            locked => locked.with_context(|| name.clone())?,
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(|| name.clone())?;
+        let mut answers = Self { file, name, done: HashMap::new(), package: None, failed: 0 };
+        answers.read(&bytes)?;
+        Ok(answers)
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<()> {
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for (number, line) in (1..).zip(bytes[..whole].split(|byte| *byte == b'\n')) {
+            if !line.is_empty() {
+                self.count(number, line)?;
+            }
+        }
+        let torn = &bytes[whole..];
+        if torn.is_empty() {
+            return Ok(());
+        }
+        if !torn.starts_with(b"{") {
+            return Err(self.foreign("its last line", "something else"));
+        }
+        eprintln!(
+            "warning: {}: its last line was cut short, as by a run that was killed, and is dropped",
+            self.name
+        );
+        self.file.set_len(whole as u64).with_context(|| self.name.clone())?;
+        self.file.seek(SeekFrom::End(0)).with_context(|| self.name.clone())?;
+        Ok(())
+    }
+
+    fn count(&mut self, number: usize, line: &[u8]) -> Result<()> {
+        let place = format!("line {number}");
+        let answer: Value =
+            serde_json::from_slice(line).map_err(|error| self.foreign(&place, &error.to_string()))?;
+        let Some(id) = answer.get("id") else { return Err(self.foreign(&place, "no id")) };
+        if answer.get("error").is_some() {
+            self.failed += 1;
+        } else if let Some(digest) = answer["package"]["digest"].as_str() {
+            match &self.package {
+                Some(other) if other != digest => {
+                    return Err(self.foreign(&place, "an answer of another package"));
+                }
+                _ => self.package = Some(digest.to_owned()),
+            }
+        }
+        *self.done.entry(id.to_string()).or_default() += 1;
+        Ok(())
+    }
+
+    fn foreign(&self, place: &str, got: &str) -> anyhow::Error {
+        unusable(&format!("{}, {place}", self.name), "an answer as 'fleming batch' writes it", &got)
+    }
+
+    /// Refuses to go on with another package than the one that gave the answers so far.
+    pub(super) fn expect_package(&self, digest: &str) -> Result<()> {
+        match &self.package {
+            Some(other) if other != digest => Err(unusable(
+                &self.name,
+                &format!("answers of the package {digest}"),
+                &format!("answers of {other}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether one more line of this id is done. Lines of the same id are told apart by their order.
+    pub(super) fn take(&mut self, id: &Value) -> bool {
+        match self.done.get_mut(&id.to_string()) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Appends a line with one write, so that a run that is killed tears at most the last one.
+    pub(super) fn append(&mut self, answer: &Value) -> Result<()> {
+        let line = format!("{answer}\n");
+        self.file
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.flush())
+            .with_context(|| self.name.clone())?;
+        self.failed += usize::from(answer.get("error").is_some());
+        Ok(())
+    }
+}

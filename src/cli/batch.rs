@@ -1,0 +1,268 @@
+//! `fleming batch`: a file of questions to a file of answers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use anyhow::Result;
+use clap::Args;
+use fleming::{Cancel, Engine, Finish, Request};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+use super::answers::Answers;
+use super::lines::{self, Given, Line};
+use super::options::{INTERRUPTED, RuntimeArguments, cancel_on_interrupt, unusable};
+use super::{SOME_FAILED, json};
+
+/// Ask the questions of a file and append the answers to another, in the same order.
+///
+/// A line is a JSON object: id and question; image(s), volume(s), video(s), relative to the file, or studies, a list such as
+/// [{"volume": FILE}, {"image": FILE}] for an order of its own; history; and any option below by its name, such as
+/// "max_new_tokens": 64, "prompt": "direct", "slices": 5, which then holds instead of the command line's. Lines whose id is
+/// in the file of answers are skipped, failed ones too: a run that was stopped goes on where it was.
+#[derive(Args)]
+pub(super) struct Batch {
+    /// The questions, one JSON object a line
+    #[arg(value_name = "IN.jsonl")]
+    input: PathBuf,
+    /// The answers, one JSON object a line; appended to
+    #[arg(value_name = "OUT.jsonl")]
+    output: PathBuf,
+    /// Folder of an exported package
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Questions asked at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    concurrency: usize,
+    /// Only the i-th of n equal parts, from 1/n to n/n; each part needs a file of answers of its own
+    #[arg(long, value_name = "i/n", default_value = "1/1")]
+    shard: Shard,
+    #[command(flatten)]
+    given: Given,
+    #[command(flatten)]
+    runtime: RuntimeArguments,
+}
+
+#[derive(Clone, Copy)]
+struct Shard {
+    part: usize,
+    parts: usize,
+}
+
+impl FromStr for Shard {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match numbers {
+            Some((part, parts)) if part >= 1 && part <= parts => Ok(Self { part, parts }),
+            _ => Err("wanted i/n with i from 1 to n, such as 1/4"),
+        }
+    }
+}
+
+/// A line that is to be answered.
+struct Task {
+    number: usize,
+    id: Value,
+    /// The line, or why it cannot be asked.
+    asked: Result<Vec<u8>, Value>,
+}
+
+/// What every worker has.
+struct Work<'a> {
+    engine: &'a Engine,
+    given: &'a Given,
+    folder: &'a Path,
+    tasks: &'a [Task],
+    next: AtomicUsize,
+    cancel: Cancel,
+}
+
+impl Batch {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        self.check()?;
+        let lines = lines::read(&self.input)?;
+        let mut answers = Answers::open(&self.output)?;
+        let all = tasks(lines, self.shard);
+        let total = all.len();
+        let tasks: Vec<Task> = all.into_iter().filter(|task| !answers.take(&task.id)).collect();
+        let cancel = cancel_on_interrupt()?;
+        if !tasks.is_empty() {
+            let engine = Engine::open(&self.model, &self.runtime.options())?;
+            answers.expect_package(engine.package().digest())?;
+            let work = Work {
+                engine: &engine,
+                given: &self.given,
+                folder: self.input.parent().unwrap_or(Path::new("")),
+                tasks: &tasks,
+                next: AtomicUsize::new(0),
+                cancel: cancel.clone(),
+            };
+            work.answer_all(self.concurrency, &mut answers, &progress(total, total - tasks.len()))?;
+        }
+        if cancel.is_cancelled() {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        eprintln!("{total} lines, {} of them asked now, {} failed", tasks.len(), answers.failed);
+        Ok(if answers.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.concurrency == 0 {
+            return Err(unusable("--concurrency", "at least 1", &0));
+        }
+        let same =
+            self.input.canonicalize().ok().is_some_and(|path| self.output.canonicalize().ok() == Some(path));
+        match same {
+            true => Err(unusable(
+                &self.output.display().to_string(),
+                "another file than the questions'",
+                &"the same",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The lines of a shard, each with its id. A line whose id was there before is refused when its turn comes.
+fn tasks(lines: Vec<(usize, Vec<u8>)>, shard: Shard) -> Vec<Task> {
+    let mut first = HashMap::new();
+    let mut tasks = Vec::new();
+    for (place, (number, line)) in lines.into_iter().enumerate() {
+        let (id, refusal) = match id(&line) {
+            Ok(id) => {
+                let other = *first.entry(id.to_string()).or_insert(number);
+                let both = format!("lines {other} and {number}");
+                let refusal =
+                    (other != number).then(|| unusable(&format!("id {id}"), "one line with it", &both));
+                (id, refusal)
+            }
+            Err(got) => {
+                let wanted = "a JSON object with an id that is a text or a number";
+                (Value::Null, Some(unusable(&format!("line {number}"), wanted, &got)))
+            }
+        };
+        if place % shard.parts == shard.part - 1 {
+            let asked = refusal.map_or(Ok(line), |refusal| Err(json::error(&refusal)));
+            tasks.push(Task { number, id, asked });
+        }
+    }
+    tasks
+}
+
+/// The id of a line, or what stands there instead.
+fn id(line: &[u8]) -> Result<Value, String> {
+    let object: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    match object.get("id") {
+        Some(id) if id.is_string() || id.is_number() => Ok(id.clone()),
+        Some(id) => Err(format!("the id {id}")),
+        None => Err("no id".into()),
+    }
+}
+
+fn progress(total: usize, done: usize) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total as u64).with_position(done as u64);
+    match ProgressStyle::with_template("{bar:30} {pos}/{len} lines  {elapsed}, {eta} to go  {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Work<'_> {
+    /// Asks from several threads and writes from this one.
+    fn answer_all(&self, threads: usize, answers: &mut Answers, bar: &ProgressBar) -> Result<()> {
+        let (sender, receiver) = mpsc::channel();
+        let written = thread::scope(|scope| {
+            for _ in 0..threads.min(self.tasks.len()) {
+                let sender = sender.clone();
+                scope.spawn(move || self.answer_some(&sender));
+            }
+            drop(sender);
+            let written = write_in_order(&receiver, answers, bar);
+            if written.is_err() {
+                self.cancel.cancel();
+            }
+            written
+        });
+        bar.finish_and_clear();
+        written
+    }
+
+    fn answer_some(&self, sender: &Sender<(usize, Value)>) {
+        while !self.cancel.is_cancelled() {
+            let place = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(task) = self.tasks.get(place) else { return };
+            let mut line = json!({"id": task.id, "line": task.number});
+            let answer = match &task.asked {
+                Ok(asked) => self.answer(task.number, asked).map_err(|error| json::error(&error)),
+                Err(refusal) => Err(refusal.clone()),
+            };
+            match answer {
+                Ok(Some(reply)) => reply.into_iter().for_each(|(field, value)| line[field] = value),
+                // What was stopped is asked again by the next run.
+                Ok(None) => return,
+                Err(error) => line["error"] = error,
+            }
+            if sender.send((place, line)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The fields of a reply; none if it was stopped.
+    fn answer(&self, number: usize, line: &[u8]) -> Result<Option<Map<String, Value>>> {
+        let place = format!("line {number}");
+        let line: Line = serde_json::from_slice(line)
+            .map_err(|error| unusable(&place, "a question as a JSON object with id and question", &error))?;
+        let (options, unread) = self.given.and(&line.other)?;
+        let request = Request {
+            instruction: options.wording.instruction()?,
+            system: options.wording.system.clone(),
+            ..line.request(self.folder, &options.selection)
+        };
+        let asked = options.generation.options(self.cancel.clone())?;
+        let mut reply = self.engine.ask(&request, &asked, &mut |_event| {})?;
+        if reply.finish == Finish::Cancelled {
+            return Ok(None);
+        }
+        // Fields of a case that 'fleming eval' reads are nobody's mistake.
+        let unread = unread.into_iter().filter(|field| !["kind", "answer"].contains(&field.as_str()));
+        reply.warnings.extend(unread.map(|field| format!("the line's field {field} is none that is read")));
+        let mut object = json::reply(&reply);
+        let package = self.engine.package();
+        object["package"] = json!({"name": package.manifest().name, "digest": package.digest()});
+        Ok(object.as_object().cloned())
+    }
+}
+
+/// Writes each answer when all before it are written.
+fn write_in_order(
+    receiver: &Receiver<(usize, Value)>,
+    answers: &mut Answers,
+    bar: &ProgressBar,
+) -> Result<()> {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for (place, line) in receiver {
+        early.insert(place, line);
+        while let Some(line) = early.remove(&next) {
+            answers.append(&line)?;
+            next += 1;
+            bar.inc(1);
+            if answers.failed > 0 {
+                bar.set_message(format!("{} failed", answers.failed));
+            }
+        }
+    }
+    Ok(())
+}

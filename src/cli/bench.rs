@@ -1,0 +1,276 @@
+//! `fleming bench`: how fast this machine runs this package.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use fleming::{Engine, Frame, Instruction, Modality, Request, Study, StudyInput};
+use serde_json::{Value, json};
+
+use super::emit;
+use super::measure::{Round, round, summary};
+use super::options::{RuntimeArguments, unusable};
+use super::studies::Studies;
+
+/// Measure the stages of an answer: vision, prefill, decoding, time to first token, peak memory.
+///
+/// Without inputs of your own, each request has noise to look at and words to read, new ones each time, so that nothing is
+/// kept from the one before. Numbers are medians over all rounds, with the lowest and the highest.
+#[derive(Args)]
+pub(super) struct Bench {
+    /// Folder of an exported package
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    #[command(flatten)]
+    studies: Studies,
+    /// Noise pictures of one tile each in every request
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["image", "video", "volume"])]
+    tiles: usize,
+    /// Tokens of text in every prompt, about
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    prompt_tokens: usize,
+    /// Tokens in every reply
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    new_tokens: usize,
+    /// Rounds, after one that is not counted
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeat: usize,
+    /// Requests asked at once; several numbers make several measurements
+    #[arg(long, value_name = "N,…", default_value = "1", value_delimiter = ',')]
+    streams: Vec<usize>,
+    /// Ask the lines of this file one after the other about the same studies, instead of rounds
+    #[arg(long, value_name = "FILE")]
+    questions: Option<PathBuf>,
+    #[command(flatten)]
+    runtime: RuntimeArguments,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Bench {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        for (option, least, number) in [
+            ("--new-tokens", 2, self.new_tokens),
+            ("--repeat", 1, self.repeat),
+            ("--streams", 1, self.streams.iter().copied().min().unwrap_or_default()),
+        ] {
+            if number < least {
+                return Err(unusable(option, &format!("at least {least}"), &number));
+            }
+        }
+        if cfg!(debug_assertions) {
+            eprintln!("warning: this build is not optimised: measure with cargo build --release");
+        }
+        let questions = self
+            .questions
+            .as_deref()
+            .map(fs::read_to_string)
+            .transpose()
+            .with_context(|| self.questions.as_deref().unwrap_or(&self.model).display().to_string())?;
+        let started = Instant::now();
+        let engine = Engine::open(&self.model, &self.runtime.options())?;
+        let load_ms = started.elapsed().as_secs_f64() * 1e3;
+        let mut report = json!({
+            "fleming": env!("CARGO_PKG_VERSION"),
+            "package": package(&engine),
+            "machine": machine(&self.runtime),
+            "onnxruntime": onnxruntime(),
+            "load_ms": load_ms,
+            "loaded_memory_bytes": peak_memory(),
+        });
+        match questions {
+            Some(text) => report["questions"] = self.ask_in_turn(&engine, &text)?,
+            None => report["streams"] = self.ask_at_once(&engine)?,
+        }
+        report["peak_memory_bytes"] = peak_memory();
+        emit(if self.json { format!("{report}\n") } else { table(&report) });
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn ask_at_once(&self, engine: &Engine) -> Result<Value> {
+        let words = self.words(engine)?;
+        let mut seed = 0;
+        let mut request = || {
+            seed += 1;
+            self.request(engine, seed, words)
+        };
+        round(engine, &[request()?], 2)?;
+        let mut rows = Vec::new();
+        for &streams in &self.streams {
+            let rounds = (0..self.repeat).map(|_| {
+                let requests = (0..streams).map(|_| request()).collect::<Result<Vec<_>>>()?;
+                round(engine, &requests, self.new_tokens)
+            });
+            let rounds: Vec<Round> = rounds.collect::<Result<_>>()?;
+            let mut row = summary(&rounds);
+            row["streams"] = streams.into();
+            row["new_tokens"] = self.new_tokens.into();
+            row["peak_memory_bytes"] = peak_memory();
+            rows.push(row);
+        }
+        Ok(rows.into())
+    }
+
+    fn ask_in_turn(&self, engine: &Engine, text: &str) -> Result<Value> {
+        let studied = self.request(engine, 1, 0)?;
+        let mut rows = Vec::new();
+        for question in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let request = Request { question: question.to_owned(), ..studied.clone() };
+            let round = round(engine, &[request], self.new_tokens)?;
+            rows.extend(round.first().map(|sample| sample.to_json()));
+        }
+        match rows.is_empty() {
+            true => Err(unusable("--questions", "a file with a question on each line", &"an empty one")),
+            false => Ok(rows.into()),
+        }
+    }
+
+    /// A request that shares no picture and no question with one of another seed.
+    fn request(&self, engine: &Engine, seed: u64, words: usize) -> Result<Request> {
+        let studies = match self.studies.0.is_empty() {
+            true => {
+                let size = engine.package().manifest().tile_size();
+                (0..self.tiles as u64).map(|tile| noise(size, seed << 20 | tile)).collect::<Result<_>>()?
+            }
+            false => self.studies.0.clone(),
+        };
+        let question = format!("{seed}{}", WORD.repeat(words));
+        Ok(Request { studies, question, instruction: Instruction::Direct, ..Request::default() })
+    }
+
+    /// How many words make up the text that was asked for, found out by asking.
+    fn words(&self, engine: &Engine) -> Result<usize> {
+        const PROBE: usize = 64;
+        let tokens = |words: usize| {
+            let question = format!("1{}", WORD.repeat(words));
+            let request = Request { question, instruction: Instruction::Direct, ..Request::default() };
+            let round = round(engine, &[request], 1)?;
+            anyhow::Ok(round.first().map_or(0, |sample| sample.text_tokens()))
+        };
+        let (none, some) = (tokens(0)?, tokens(PROBE)?);
+        Ok(self.prompt_tokens.saturating_sub(none) * PROBE / some.saturating_sub(none).max(1))
+    }
+}
+
+const WORD: &str = " the";
+
+fn noise(size: u32, seed: u64) -> Result<StudyInput> {
+    // Knuth's linear congruential generator; its high bits are random enough for a picture.
+    let mut state = seed;
+    let samples = (0..size * size * 3).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    });
+    let frame = Frame::rgb(size, size, samples.collect())?;
+    let (modality, source) = (Modality::Image, "noise".to_owned());
+    Ok(StudyInput::Frames(Study { modality, source, frames: vec![frame], warnings: Vec::new() }))
+}
+
+fn package(engine: &Engine) -> Value {
+    let manifest = engine.package().manifest();
+    json!({
+        "name": manifest.name,
+        "digest": engine.package().digest(),
+        "precision": manifest.precision,
+        "target": manifest.target,
+    })
+}
+
+fn machine(runtime: &RuntimeArguments) -> Value {
+    let options = runtime.options();
+    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = facts.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim()));
+    json!({
+        "cpu": cpu,
+        "cores": std::thread::available_parallelism().map(usize::from).ok(),
+        "threads": options.threads,
+        "provider": options.provider,
+    })
+}
+
+fn onnxruntime() -> Value {
+    match fleming::onnxruntime() {
+        Some(facts) => json!({"library": facts.library, "build": facts.build}),
+        None => Value::Null,
+    }
+}
+
+/// Most memory this process ever had, where the system tells.
+fn peak_memory() -> Value {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kibibytes =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    kibibytes.map_or(Value::Null, |kibibytes: u64| (kibibytes * 1024).into())
+}
+
+fn table(report: &Value) -> String {
+    let streams = report["streams"].as_array().into_iter().flatten().flat_map(stages);
+    let questions = report["questions"].as_array().map_or(&[][..], Vec::as_slice);
+    let lines: Vec<String> = heading(report).into_iter().chain(streams).chain(rows(questions)).collect();
+    lines.join("\n") + "\n"
+}
+
+fn heading(report: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    let mebibytes =
+        |value: &Value| value.as_f64().map_or("?".into(), |bytes| format!("{:.0} MiB", bytes / 1048576.0));
+    let (package, machine) = (&report["package"], &report["machine"]);
+    let [name, precision, digest] = ["name", "precision", "digest"].map(|field| text(&package[field]));
+    let [cpu, cores] = ["cpu", "cores"].map(|field| text(&machine[field]));
+    let [loaded, peak] = ["loaded_memory_bytes", "peak_memory_bytes"].map(|field| mebibytes(&report[field]));
+    vec![
+        format!("{name} ({precision}), {digest}"),
+        format!("{cpu}, {cores} cores, {}", text(&report["onnxruntime"]["library"])),
+        format!(
+            "loaded in {:.0} ms; most memory {loaded} then, {peak} at the end",
+            number(&report["load_ms"])
+        ),
+        String::new(),
+    ]
+}
+
+/// The lines of one number of streams.
+fn stages(row: &Value) -> Vec<String> {
+    let head = format!("{} at once", row["streams"]);
+    let mut lines = vec![format!("{head:<34}{:>12}{:>12}{:>12}", "median", "lowest", "highest")];
+    lines.extend(STAGES.iter().filter(|(_, field)| row[field].is_object()).map(|(name, field)| {
+        let [median, low, high] = ["median", "min", "max"].map(|kind| number(&row[field][kind]));
+        format!("  {name:<32}{median:>12.1}{low:>12.1}{high:>12.1}")
+    }));
+    lines
+}
+
+fn rows(questions: &[Value]) -> Vec<String> {
+    if questions.is_empty() {
+        return Vec::new();
+    }
+    let fields = ["ttft_ms", "prefill_tokens", "cached_tokens", "new_tokens", "decode_tokens_per_s"];
+    let mut lines = vec![format!(
+        "question{:>12}{:>10}{:>10}{:>8}{:>12}",
+        "ttft ms", "prefill", "cached", "new", "tokens/s"
+    )];
+    lines.extend((1..).zip(questions).map(|(place, row): (usize, _)| {
+        let [ttft, prefill, cached, new, rate] = fields.map(|field| number(&row[field]));
+        format!("{place:>8}{ttft:>12.1}{prefill:>10}{cached:>10}{new:>8}{rate:>12.1}")
+    }));
+    lines
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_default()
+}
+
+const STAGES: [(&str, &str); 8] = [
+    ("vision, ms a tile", "vision_ms_per_tile"),
+    ("prefill, tokens/s", "prefill_tokens_per_s"),
+    ("decoding, tokens/s a stream", "decode_tokens_per_s"),
+    ("decoding, tokens/s in all", "total_decode_tokens_per_s"),
+    ("time to first token, ms", "ttft_ms"),
+    ("round, ms", "wall_ms"),
+    ("prompt, tokens", "prompt_tokens"),
+    ("of them cached", "cached_tokens"),
+];

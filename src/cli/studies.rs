@@ -1,0 +1,139 @@
+//! What to look at, as options of several verbs.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Args, FromArgMatches};
+use fleming::{FrameCount, Source, StudyInput, VideoSampling, VolumeSampling};
+use serde::{Deserialize, Serialize};
+
+/// The things to look at, in the order in which they were named.
+pub(super) struct Studies(pub(super) Vec<StudyInput>);
+
+/// The options behind [`Studies`], as clap parses them.
+#[derive(Args)]
+struct StudyArguments {
+    /// An image file; may be repeated
+    #[arg(long, value_name = "FILE")]
+    image: Vec<PathBuf>,
+    /// A video file; may be repeated
+    #[arg(long, value_name = "FILE")]
+    video: Vec<PathBuf>,
+    /// A volume: an .npy array of slices; may be repeated
+    #[arg(long, value_name = "FILE.npy")]
+    volume: Vec<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Which frames and slices are looked at.
+#[derive(Args)]
+pub(super) struct Selection {
+    /// Video: as many frames as this duration has whole seconds
+    #[arg(long, value_name = "N", conflicts_with = "frames", allow_negative_numbers = true)]
+    seconds: Option<f64>,
+    /// Video: this many frames, evenly spaced
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
+    /// Video: most frames when neither --seconds nor --frames is given and there is one for each second
+    #[arg(long, value_name = "N", default_value_t = Selection::default().max_frames)]
+    max_frames: usize,
+    /// Video: look from this second on
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    start: Option<f64>,
+    /// Video: look up to this second
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    end: Option<f64>,
+    /// Volume: this many slices, evenly spaced
+    #[arg(long, value_name = "N", default_value_t = Selection::default().slices)]
+    slices: usize,
+}
+
+/// A study named in a file: `{"image": FILE}`, `{"video": FILE}` or `{"volume": FILE}`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum NamedStudy {
+    Image(PathBuf),
+    Video(PathBuf),
+    Volume(PathBuf),
+}
+
+/// What kind of study a file is named as.
+pub(super) type Kind = fn(PathBuf) -> NamedStudy;
+
+impl NamedStudy {
+    /// The study; a path is relative to `folder`.
+    pub(super) fn input(&self, folder: &Path, selection: &Selection) -> StudyInput {
+        let source = |path: &Path| Source::Path(folder.join(path));
+        match self {
+            Self::Image(path) => StudyInput::Image(source(path)),
+            Self::Video(path) => StudyInput::Video(source(path), selection.video()),
+            Self::Volume(path) => StudyInput::Volume(source(path), selection.volume()),
+        }
+    }
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        let slices = VolumeSampling::default().slices;
+        Self { seconds: None, frames: None, max_frames: 32, start: None, end: None, slices }
+    }
+}
+
+impl Selection {
+    pub(super) fn video(&self) -> VideoSampling {
+        let count = match (self.seconds, self.frames) {
+            (Some(seconds), _) => FrameCount::Seconds(seconds),
+            (None, Some(frames)) => FrameCount::Exactly(frames),
+            (None, None) => FrameCount::PerSecond { max_frames: self.max_frames },
+        };
+        VideoSampling { count, start: self.start, end: self.end }
+    }
+
+    pub(super) fn volume(&self) -> VolumeSampling {
+        VolumeSampling { slices: self.slices }
+    }
+}
+
+impl Studies {
+    /// Reads options alone, without a verb.
+    pub(super) fn parse(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        let command =
+            Self::augment_args(clap::Command::new("study").no_binary_name(true).disable_help_flag(true));
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+}
+
+impl Args for Studies {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        StudyArguments::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        StudyArguments::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Studies {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let arguments = StudyArguments::from_arg_matches(matches)?;
+        let kinds: [(_, _, Kind); 3] = [
+            ("image", arguments.image, NamedStudy::Image),
+            ("video", arguments.video, NamedStudy::Video),
+            ("volume", arguments.volume, NamedStudy::Volume),
+        ];
+        let mut studies = Vec::new();
+        for (id, paths, kind) in kinds {
+            let places = matches.indices_of(id).into_iter().flatten();
+            studies.extend(places.zip(paths.into_iter().map(kind)));
+        }
+        studies.sort_by_key(|(place, _)| *place);
+        let input = |(_, study): (usize, NamedStudy)| study.input(Path::new(""), &arguments.selection);
+        Ok(Self(studies.into_iter().map(input).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! `fleming chat` through a pipe; `tests/terminal` has it at a terminal.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{Scratch, ask, fleming, input, reply, stderr};
+
+/// What a chat says to these lines.
+fn chat(options: &[&str], lines: &[String]) -> Output {
+    let mut command = fleming("chat");
+    command.args(["--max-new-tokens", "4", "--ignore-eos"]).args(options);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    output
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn transcript(scratch: &Scratch) -> Value {
+    serde_json::from_slice(&fs::read(scratch.path("chat.json")).unwrap()).unwrap()
+}
+
+fn save(scratch: &Scratch) -> String {
+    format!("/save {}", scratch.path("chat.json").display())
+}
+
+#[test]
+fn studies_stay_where_they_were_brought_in() {
+    let scratch = Scratch::new();
+    let lines = [
+        format!("/image {}", input("chest.png").display()),
+        "What is shown?".into(),
+        format!("/volume {} --slices 2", input("volume_f32.npy").display()),
+        "And in the second?".into(),
+        save(&scratch),
+    ];
+    let output = chat(&["--prompt", "direct"], &lines);
+    let saved = transcript(&scratch);
+    assert_eq!(saved["history"][0][0], "<image>\nWhat is shown?");
+    assert_eq!(saved["history"][1][0], "<image>\nAnd in the second?");
+    assert_eq!(saved["studies"], json!([{"image": input("chest.png")}, {"volume": input("volume_f32.npy")}]));
+
+    // The same turns, asked one by one.
+    let options = ["--prompt", "direct", "--ignore-eos", "-q"];
+    let first = reply(ask(&options).arg("What is shown?").arg("--image").arg(input("chest.png")));
+    let history = scratch.file("history.json", json!([saved["history"][0]]).to_string().as_bytes());
+    let mut command = ask(&options);
+    command
+        .arg("<image>\nAnd in the second?")
+        .arg("--history")
+        .arg(history)
+        .arg("--image")
+        .arg(input("chest.png"));
+    let second = reply(command.args(["--slices", "2", "--volume"]).arg(input("volume_f32.npy")));
+    let wanted = [&first, &second].map(|reply| format!("{}\n", reply["answer"].as_str().unwrap()));
+    assert_eq!(stdout(&output), wanted.concat());
+    assert_eq!(saved["history"][0][1], first["text"]);
+
+    // And the whole goes on with 'ask'.
+    let mut third = ask(&["-q", "Why?", "--slices", "2", "--history"]);
+    third.arg(scratch.path("chat.json")).arg("--image").arg(input("chest.png"));
+    let frames = reply(third.arg("--volume").arg(input("volume_f32.npy")))["frames"].clone();
+    assert_eq!(frames.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn the_first_turn_is_what_ask_asks() {
+    let output = chat(
+        &["--volume", input("volume_f32.npy").to_str().unwrap(), "--slices", "3"],
+        &["What is shown?".into(), "/quit".into(), "never asked".into()],
+    );
+    let mut command = ask(&["-q", "What is shown?", "--ignore-eos", "--slices", "3", "--volume"]);
+    let reply = reply(command.arg(input("volume_f32.npy")));
+    assert_eq!(stdout(&output), format!("{}\n", reply["answer"].as_str().unwrap()));
+}
+
+#[test]
+fn a_turn_that_fails_does_not_end_the_chat() {
+    let scratch = Scratch::new();
+    let text = scratch.file("text.png", b"not a picture");
+    let precious = scratch.file("precious.json", b"[1, 2]");
+    let lines = [
+        "/image nowhere.png".into(),
+        "/nonsense".into(),
+        "/volume x --slices many".into(),
+        format!("/save {}", precious.display()),
+        format!("/image {}", text.display()),
+        "What is shown?".into(),
+        "What is CT?".into(),
+        save(&scratch),
+        save(&scratch),
+        "/reset".into(),
+        "/help".into(),
+    ];
+    let output = chat(&[], &lines);
+    let said = stderr(&output);
+    assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 5, "{said}");
+    assert!(
+        said.contains("nowhere.png") && said.contains("/nonsense") && said.contains("text.png"),
+        "{said}"
+    );
+    assert_eq!(fs::read(precious).unwrap(), b"[1, 2]");
+    let saved = transcript(&scratch);
+    let turns = saved["history"].as_array().unwrap();
+    assert_eq!(turns.len(), 1);
+    let question = turns[0][0].as_str().unwrap();
+    assert!(question.ends_with("\nWhat is CT?") && !question.contains("<image>"), "{question}");
+}
