@@ -37,7 +37,8 @@ pub(crate) struct Chosen {
 /// 6. division by the temperature; 7. min-p; 8. top-k; 9. top-p, of what is left;
 /// 10. one random number picks from what remains, each with its share of the probability.
 ///
-/// A step takes one random number, so that a reply does not depend on how its steps were batched or guessed ahead.
+/// Each choice takes one random number and a given token none, so that a reply does not depend on how its steps were
+/// batched or guessed ahead.
 pub(crate) struct Sampler {
     sampling: Sampling,
     logprobs: Option<usize>,

@@ -126,8 +126,7 @@ impl Engine {
         let limit = self.reply_limit(prompt.ids.len(), options)?;
 
         let guide = self.guide(request, options, &prompt.ids)?;
-        let tagging = if guide.is_untagged() { Tagging::Untagged } else { Tagging::Tagged };
-        let mut writer = Writer::new(&manifest.prompt, &self.tokenizer, options, tagging);
+        let mut writer = self.writer(&guide, options);
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         let tokenizer = &self.tokenizer;
         let mut generation =
@@ -176,6 +175,11 @@ impl Engine {
             grammars: &self.grammars,
         };
         Guide::new(common, &request.instruction, options, prompt)
+    }
+
+    fn writer(&self, guide: &Guide, options: &AskOptions) -> Writer<'_> {
+        let tagging = if guide.is_untagged() { Tagging::Untagged } else { Tagging::Tagged };
+        Writer::new(&self.package.manifest().prompt, &self.tokenizer, options, tagging)
     }
 
     /// How many tokens the reply to a prompt of this length may have.
