@@ -2,16 +2,23 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::{Scratch, ask, fleming, input, reply, stderr};
 
 fn batch(scratch: &Scratch, lines: &[String]) -> Command {
+    batch_of(scratch, lines, 4)
+}
+
+/// A batch whose answers have this many tokens.
+fn batch_of(scratch: &Scratch, lines: &[String], tokens: usize) -> Command {
     let file = scratch.file("in.jsonl", lines.join("\n").as_bytes());
     let mut command = fleming("batch");
-    command.arg(file).arg(scratch.path("out.jsonl")).args(["--max-new-tokens", "4", "--ignore-eos"]);
+    command.arg(file).arg(scratch.path("out.jsonl")).arg("--ignore-eos");
+    command.arg("--max-new-tokens").arg(tokens.to_string());
     command
 }
 
@@ -175,4 +182,36 @@ fn two_runs_do_not_write_one_file() {
     held.lock().unwrap();
     let output = run(&mut batch(&scratch, &texts(1)), 2);
     assert!(stderr(&output).contains("another run"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_interrupted_run_goes_on_where_it_was() {
+    let scratch = Scratch::new();
+    let path = scratch.path("out.jsonl");
+    let lines = texts(6);
+    let answered = || fs::read_to_string(&path).unwrap_or_default().lines().count();
+    // Slow enough to be caught in the middle.
+    let slow = |code: &[i32], signal: Option<&str>| {
+        let mut command = batch_of(&scratch, &lines, 1000);
+        command.args(["--concurrency", "2"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        if let Some(signal) = signal {
+            let before = answered();
+            while child.try_wait().unwrap().is_none() {
+                if answered() > before {
+                    Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        let status = child.wait().unwrap();
+        assert!(code.contains(&status.code().unwrap_or(-1)), "{status}");
+    };
+    // It may be through before the signal comes.
+    slow(&[130, 0], Some("-INT"));
+    slow(&[-1, 0], Some("-KILL"));
+    slow(&[0], None);
+    let ids: Vec<_> = answers(&path).iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, (0..6).collect::<Vec<_>>());
 }
