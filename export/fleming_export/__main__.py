@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import PRECISIONS, TARGETS, __version__, export
+from . import PRECISIONS, TARGETS, __version__, export, make_recipe
 from .errors import reported
 
 
@@ -21,15 +21,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    recipe = make_recipe(options.target, options.precision)
     if options.verify:
-        from . import parity  # needs torch; a missing library is reported before the work, not after it
+        # a missing library is reported before the work, not after it
+        from . import parity, quality
 
-        parity.require()
+        (quality if recipe.quantized else parity).require()
     out = Path(options.out)
-    export(options.checkpoint, out, target=options.target, precision=options.precision, force=options.force)
+    export(options.checkpoint, out, recipe=recipe, force=options.force)
     print(out)
     if options.verify:
-        return 0 if parity.verify(options.checkpoint, out) else 1
+        verify = quality.verify if recipe.quantized else parity.verify
+        return 0 if verify(options.checkpoint, out) else 1
     return 0
 
 
@@ -42,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("out", help="the package folder to make")
     parser.add_argument("--target", choices=TARGETS, default="cpu", help="where the package is to run")
-    parser.add_argument("--precision", choices=PRECISIONS, default="f32", help="precision of the weights")
+    parser.add_argument("--precision", choices=PRECISIONS, help="precision of the weights")
     parser.add_argument(
         "--verify", action="store_true", help="compare with torch and record it in fleming.json"
     )

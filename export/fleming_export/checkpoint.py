@@ -106,13 +106,15 @@ class Checkpoint:
         return read_json(self.folder / name) if (self.folder / name).is_file() else None
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """The tensor's values in float32, flat, in order, at most ``BLOCK_VALUES`` at a time."""
+        """The tensor's values in float32, flat, in order; whole rows, about ``BLOCK_VALUES`` at a time."""
         tensor = self.tensors[name]
         item = ITEM_BYTES[tensor.dtype]
+        row = math.prod(tensor.shape[1:]) or 1
+        most = max(1, BLOCK_VALUES // row) * row
         with tensor.file.open("rb", buffering=0) as file:
             file.seek(tensor.offset)
-            for start in range(0, tensor.values, BLOCK_VALUES):
-                count = min(BLOCK_VALUES, tensor.values - start)
+            for start in range(0, tensor.values, most):
+                count = min(most, tensor.values - start)
                 raw = np.empty(count * item, np.uint8)
                 _read_into(file, raw, tensor)
                 block = _to_float32(raw, tensor.dtype)

@@ -16,6 +16,7 @@ from .config import ModelConfig, Normalization
 from .contract import MANIFEST_FILE
 from .errors import ExportError
 from .prompt import MAX_NEW_TOKENS, prompt_pieces
+from .recipe import Recipe
 
 SCHEMA = 1
 LIBRARIES = ("numpy", "onnx", "onnx-ir")
@@ -76,7 +77,7 @@ def versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
     return {name.replace("-", "_"): importlib.metadata.version(name) for name in names}
 
 
-def model_json(config: ModelConfig, normalization: Normalization) -> dict:
+def model_json(config: ModelConfig, normalization: Normalization, recipe: Recipe) -> dict:
     """The objects of ``fleming.json`` that follow from the configuration alone."""
     language = config.language
     return {
@@ -103,9 +104,9 @@ def model_json(config: ModelConfig, normalization: Normalization) -> dict:
             "layers": language.layers,
             "heads": language.kv_heads,
             "head_dim": language.head_dim,
-            "dtype": "float32",
+            "dtype": recipe.activation,
         },
-        "max_positions": language.max_positions,
+        "max_positions": min(language.max_positions, recipe.capacity or language.max_positions),
     }
 
 
