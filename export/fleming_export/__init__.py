@@ -21,7 +21,17 @@ from .contract import TOKENIZER_FILE
 from .equalize import EqualizedCheckpoint, links
 from .errors import ExportError
 from .nn import GraphBuilder
-from .package import SCHEMA, check_space, check_target, file_json, model_json, source_json, staged, versions
+from .package import (
+    SCHEMA,
+    check_space,
+    check_target,
+    file_json,
+    model_json,
+    profiles_json,
+    source_json,
+    staged,
+    versions,
+)
 from .package import write_manifest as _write_manifest
 from .recipe import PRECISIONS, TARGETS, Choices, Recipe, make_recipe
 from .tokenizer import Tokenizer, encode_json, read_tokenizer
@@ -63,6 +73,7 @@ def export(
         "graphs": {name: graph.spec.as_json() for name, graph in graphs.items()},
         **model_json(config, normalization, made),
         "tokens": tokenizer.ids_json(config.language.vocabulary),
+        **({"profiles": profiles_json(config, made)} if made.capacity else {}),
         "parity": None,
         "quality": None,
     }
