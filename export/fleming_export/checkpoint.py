@@ -260,7 +260,9 @@ def _entry(path: Path, name: str, entry: object) -> StoredTensor:
     if not well_formed:
         raise ExportError(f"{name} in {path.name}", "dtype, shape and data_offsets", entry)
     if dtype not in ITEM_BYTES:
-        raise ExportError(f"{name} in {path.name}", f"dtype {' or '.join(ITEM_BYTES)}", dtype)
+        packed = "packed AWQ or GPTQ weights are not read: give the checkpoint they were made from"
+        hint = packed if name.rsplit(".", 1)[-1] in ("qweight", "qzeros", "g_idx") else ""
+        raise ExportError(f"{name} in {path.name}", f"dtype {' or '.join(ITEM_BYTES)}", dtype, hint)
     return StoredTensor(name, dtype, shape, path, 0)
 
 

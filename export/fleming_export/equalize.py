@@ -150,10 +150,12 @@ class EqualizedCheckpoint:
         return self._factors[link]
 
     def _squares(self, name: str) -> np.ndarray:
-        """Sum of the squares of each column, in double."""
+        """Sum of the squares of each column; every row counts the same, as each has its own scales."""
         width = self.tensors[name].shape[1]
         total = np.zeros(width)
         for block in self._checkpoint.blocks(name):
             rows = block.reshape(-1, width)
-            total += np.einsum("rk,rk->k", rows, rows)
+            sizes = np.einsum("rk,rk->r", rows, rows)
+            weights = np.divide(1, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+            total += weights @ (rows * rows)
         return total

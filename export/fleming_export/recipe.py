@@ -64,6 +64,13 @@ class Recipe:
         return {**schemes, "accuracy_level": self.level}
 
 
+def check_runs_here(recipe: Recipe | None) -> None:
+    """``--verify`` runs a package with ONNX Runtime on the CPU, which other targets' packages are not for."""
+    if recipe is not None and recipe.target != "cpu":
+        hint = f"an f32 package of the target {recipe.target} runs there and is checked in the tests"
+        raise ExportError("--verify", "a package for the target cpu", recipe.target, hint)
+
+
 @dataclass(frozen=True)
 class Choices:
     """What may be chosen beside target and precision; absent means the default of the target."""
@@ -83,6 +90,8 @@ def make_recipe(target: str, precision: str | None, choices: Choices | None = No
     precision = precision or TARGETS[target][0]
     if precision not in TARGETS[target]:
         raise ExportError(f"precision for {target}", " or ".join(TARGETS[target]), precision)
+    if choices.capacity is not None and choices.capacity < 1:
+        raise ExportError("capacity", "at least 1", choices.capacity)
     if choices.group is not None and target != "cuda":
         raise ExportError("group padding", "the target cuda", target)
     if choices.capacity is not None and target != "tensorrt":

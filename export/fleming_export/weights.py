@@ -22,6 +22,11 @@ HEAD = "language_model.lm_head.weight"
 def check_claims(checkpoint: Checkpoint, graphs: Sequence[GraphBuilder], config: ModelConfig) -> None:
     """Compares what the graphs need with what the checkpoint has, before anything is written."""
     claimed: set[str] = set()
+    adapter = next((name for name in checkpoint.tensors if ".lora_" in name), None)
+    if adapter:
+        raise ExportError(
+            adapter, "merged weights", "a LoRA adapter", "merge the adapters and save the model"
+        )
     for graph in graphs:
         for parameter in graph.parameters.values():
             for source in parameter.sources:

@@ -17,7 +17,7 @@ import numpy as np
 from ..contract import MANIFEST_FILE
 from ..errors import ExportError
 from ..package import versions, write_manifest
-from ..recipe import make_recipe
+from ..recipe import Recipe, check_runs_here, make_recipe
 from ..synthetic.inputs import chest
 
 #: Share of positions at which the most likely token must be the same, by precision.
@@ -64,8 +64,9 @@ class Tally:
         }
 
 
-def require() -> None:
-    """Reports a missing library before any work is done."""
+def require(recipe: Recipe | None = None) -> None:
+    """Reports what is missing before any work is done."""
+    check_runs_here(recipe)
     try:
         import onnxruntime
         import tokenizers  # noqa: F401
@@ -103,8 +104,8 @@ def _verify(package: Path, reference: Path) -> bool:
     return report["passed"]
 
 
-def compare(package: Path, reference: Path, steps: int = STEPS) -> dict:
-    """The report on a package against the f32 package."""
+def compare(package: Path, reference: Path, asked: int = len(QUESTIONS)) -> dict:
+    """The report on a package against the f32 package, by the first ``asked`` questions."""
     from ..parity.runtime import PackageRunner
 
     require()
@@ -114,23 +115,23 @@ def compare(package: Path, reference: Path, steps: int = STEPS) -> dict:
     manifests = [side.manifest["source"]["files"] for side in sides]
     if manifests[0] != manifests[1]:
         raise ExportError(str(reference), "the f32 package of the same checkpoint", "another checkpoint's")
-    for question, pictures in QUESTIONS:
+    for question, pictures in QUESTIONS[:asked]:
         ids, splice = _prompt(reference, sides[0].manifest, question, pictures)
         rows = [_embed(side, pictures) for side in sides]
         if pictures:
             tally.cosines += _cosines(*rows)
-        _teach(tally, sides, rows, (ids, splice), steps)
+        _teach(tally, sides, rows, (ids, splice))
     return tally.report()
 
 
-def _teach(tally: Tally, sides, rows, prompt: tuple[np.ndarray, np.ndarray], steps: int) -> None:
+def _teach(tally: Tally, sides, rows, prompt: tuple[np.ndarray, np.ndarray]) -> None:
     """Both read the prompt's text position by position, and then what the reference says next."""
     ids, splice = prompt
     text = int(np.flatnonzero(splice >= 0).max()) + 1 if (splice >= 0).any() else 1
     logits = [
         side.prefill_ids(ids[:text], splice[:text], part) for side, part in zip(sides, rows, strict=True)
     ]
-    for step in range(len(ids) - text + steps):
+    for step in range(len(ids) - text + STEPS):
         position = text + step
         following = int(ids[position] if position < len(ids) else logits[0].argmax())
         tally.add(*logits, following)

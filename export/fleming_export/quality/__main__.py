@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..errors import reported
+from ..synthetic.sizes import SIZES
 from . import require, verify
 
 
@@ -17,6 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.what == "memory":
+        from ..memory import print_table as print_memory
+
+        print_memory(options.sizes)
+        return 0
     require()
     if options.what == "kernels":
         from .kernels import measure, print_table
@@ -41,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     speed = kinds.add_parser("kernels", help="speed of the forms of a product on this machine")
     speed.add_argument("--rounds", type=int, default=7)
     speed.add_argument("--threads", type=int, default=2)
+    memory = kinds.add_parser("memory", help="gigabytes by size, precision and context")
+    memory.add_argument("sizes", nargs="+", choices=SIZES)
     quality = kinds.add_parser("schemes", help="quality of the schemes on checkpoints")
     quality.add_argument("checkpoints", nargs="+")
     return parser
