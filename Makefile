@@ -43,6 +43,10 @@ $(PACKAGE)/fleming.json: $(VENV)/ready $(shell find export/fleming_export -name 
 	$(PYTHON) -m fleming_export.synthetic tiny $(GENERATED)/checkpoint
 	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE) --force
 
+# the same checkpoint at smaller precisions, for the tests
+$(PACKAGE)-%/fleming.json: $(PACKAGE)/fleming.json
+	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-$* --precision $* --force
+
 $(GENERATED)/inputs: $(VENV)/ready
 	$(PYTHON) -m fleming_export.synthetic inputs $@
 
@@ -79,6 +83,6 @@ reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup lint $(PACKAGE)/fleming.json $(GENERATED)/inputs reference
+test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(GENERATED)/inputs reference
 	cargo test --quiet
 	$(PYTHON) -m pytest -q export tests

@@ -16,6 +16,8 @@ use crate::request::Instruction;
 /// The version of `fleming.json` that this code reads.
 const SCHEMA: u64 = 1;
 const MANIFEST: &str = "fleming.json";
+/// Element types of keys and values, as a package's target has them.
+const KV_TYPES: [&str; 3] = ["float32", "float16", "bfloat16"];
 
 /// An exported model on disk.
 #[derive(Debug, Clone)]
@@ -277,8 +279,8 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
     if manifest.normalization.resample != "bicubic" {
         return complain("normalization.resample", "bicubic", manifest.normalization.resample.clone());
     }
-    if manifest.kv.dtype != "float32" {
-        return complain("kv.dtype", "float32", manifest.kv.dtype.clone());
+    if !KV_TYPES.contains(&manifest.kv.dtype.as_str()) {
+        return complain("kv.dtype", &KV_TYPES.join(" or "), manifest.kv.dtype.clone());
     }
     let sizes = [
         ("vision.image_size", manifest.vision.image_size as usize),

@@ -18,27 +18,38 @@ from .arch.internvl import decoder_graph, vision_graph
 from .checkpoint import Checkpoint, open_checkpoint
 from .config import read_config, read_preprocessor
 from .contract import TOKENIZER_FILE
+from .equalize import EqualizedCheckpoint, links
 from .errors import ExportError
 from .nn import GraphBuilder
-from .package import SCHEMA, check_space, check_target, file_json, model_json, source_json, staged, versions
+from .package import (
+    SCHEMA,
+    check_space,
+    check_target,
+    file_json,
+    model_json,
+    profiles_json,
+    source_json,
+    staged,
+    versions,
+)
 from .package import write_manifest as _write_manifest
+from .recipe import PRECISIONS, TARGETS, Choices, Recipe, make_recipe
 from .tokenizer import Tokenizer, encode_json, read_tokenizer
 from .weights import check_claims, write_parameters
 
 __version__ = "0.1.0"
-__all__ = ["ExportError", "export"]
-
-TARGETS = ("cpu",)
-PRECISIONS = ("f32",)
+__all__ = ["PRECISIONS", "TARGETS", "Choices", "ExportError", "export", "make_recipe"]
 
 
 def export(
-    checkpoint: str, out: Path, *, target: str = "cpu", precision: str = "f32", force: bool = False
+    checkpoint: str,
+    out: Path,
+    *,
+    recipe: Recipe | None = None,
+    force: bool = False,
 ) -> Path:
     """Exports a checkpoint (a folder or a hub id) to the package ``out``; an error says why not."""
-    for thing, value, known in (("target", target, TARGETS), ("precision", precision, PRECISIONS)):
-        if value not in known:
-            raise ExportError(thing, " or ".join(known), value)
+    made = recipe or Recipe()
     check_target(out, force=force)
     source = open_checkpoint(checkpoint)
     content = source.json("config.json")
@@ -48,42 +59,48 @@ def export(
     if tokenizer.size > config.language.vocabulary:
         wanted = f"at least {tokenizer.size}, the size of the tokenizer"
         raise ExportError("config.json.llm_config.vocab_size", wanted, config.language.vocabulary)
-    graphs = {"vision": vision_graph(config), "decoder": decoder_graph(config)}
+    graphs = {"vision": vision_graph(config, made), "decoder": decoder_graph(config, made)}
     check_claims(source, list(graphs.values()), config)
     manifest = {
         "schema": SCHEMA,
         "name": source.name,
         "exporter": {"version": __version__, "libraries": versions()},
         "source": None,  # filled while writing, as are the files
-        "target": target,
-        "precision": precision,
+        "target": made.target,
+        "precision": made.precision,
+        "quantization": made.as_json(),
         "files": {},
         "graphs": {name: graph.spec.as_json() for name, graph in graphs.items()},
-        **model_json(config, normalization),
+        **model_json(config, normalization, made),
         "tokens": tokenizer.ids_json(config.language.vocabulary),
+        **({"profiles": profiles_json(config, made)} if made.capacity else {}),
         "parity": None,
+        "quality": None,
     }
     with staged(out, force=force) as folder:
         check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))
-        _write(folder, (source, content), list(graphs.values()), tokenizer, manifest)
+        read = source
+        if made.quantized:
+            read = EqualizedCheckpoint(source, links(config) if made.equalize else [])
+        _write(folder, (source, content, read), list(graphs.values()), tokenizer, manifest)
     return out
 
 
 def _write(
     folder: Path,
-    source: tuple[Checkpoint, dict],
+    source: tuple[Checkpoint, dict, Checkpoint | EqualizedCheckpoint],
     graphs: Sequence[GraphBuilder],
     tokenizer: Tokenizer,
     manifest: dict,
 ) -> None:
-    checkpoint, content = source
+    checkpoint, content, read = source
     (folder / TOKENIZER_FILE).write_bytes(encode_json(tokenizer))
     files = manifest["files"]
     for graph in graphs:
         onnx_ir.save(graph.model(__version__), folder / graph.spec.file)
         files[graph.spec.file] = file_json(folder / graph.spec.file)
         with _bar(graph.data_bytes(), f"writing {graph.spec.data_file}") as bar:
-            size, digest = write_parameters(graph, checkpoint, folder / graph.spec.data_file, bar.update)
+            size, digest = write_parameters(graph, read, folder / graph.spec.data_file, bar.update)
         files[graph.spec.data_file] = {"bytes": size, "sha256": digest}
     files[TOKENIZER_FILE] = file_json(folder / TOKENIZER_FILE)
     with _bar(sum(path.stat().st_size for path in checkpoint.source_files()), "digesting the source") as bar:

@@ -6,12 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import PRECISIONS, TARGETS, __version__, export
+from . import PRECISIONS, TARGETS, __version__, export, make_recipe
 from .errors import reported
+from .recipe import Choices, Recipe
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit code is 0 if everything that was asked for succeeded."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["inspect"]:
+        return reported("fleming_export", lambda: _inspect(arguments[1:]))
     options = _parser().parse_args(arguments)
     try:
         return reported("fleming_export", lambda: _run(options))
@@ -21,33 +25,55 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    recipe = _recipe(options)
     if options.verify:
-        from . import parity  # needs torch; a missing library is reported before the work, not after it
+        # a missing library, or a target that cannot be run here, is reported before the work and not after it
+        from . import parity, quality
 
-        parity.require()
+        check = quality if recipe.quantized else parity
+        check.require(recipe)
     out = Path(options.out)
-    export(options.checkpoint, out, target=options.target, precision=options.precision, force=options.force)
+    export(options.checkpoint, out, recipe=recipe, force=options.force)
     print(out)
     if options.verify:
-        return 0 if parity.verify(options.checkpoint, out) else 1
+        return 0 if check.verify(options.checkpoint, out) else 1
+    return 0
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    activations = {"f16": "float16", "bf16": "bfloat16", None: None}[options.activations]
+    choices = Choices(activations, options.block, options.group, options.capacity)
+    return make_recipe(options.target, options.precision, choices)
+
+
+def _inspect(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m fleming_export inspect", description="Say what a package is and needs."
+    )
+    parser.add_argument("package")
+    from .inspect import describe
+
+    print(describe(Path(parser.parse_args(arguments).package)))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m fleming_export", description="Export an InternVL3 checkpoint."
+        prog="python -m fleming_export",
+        description="Export an InternVL3 checkpoint, or 'inspect PACKAGE'.",
     )
-    parser.add_argument(
-        "checkpoint", help="a checkpoint folder in the original layout, or a hub id (owner/name)"
-    )
-    parser.add_argument("out", help="the package folder to make")
-    parser.add_argument("--target", choices=TARGETS, default="cpu", help="where the package is to run")
-    parser.add_argument("--precision", choices=PRECISIONS, default="f32", help="precision of the weights")
-    parser.add_argument(
-        "--verify", action="store_true", help="compare with torch and record it in fleming.json"
-    )
-    parser.add_argument("--force", action="store_true", help="replace an existing package")
-    parser.add_argument("--version", action="version", version=__version__)
+    add = parser.add_argument
+    add("checkpoint", help="a checkpoint folder in the original layout, or a hub id (owner/name)")
+    add("out", help="the package folder to make")
+    add("--target", choices=TARGETS, default="cpu", help="where the package is to run")
+    add("--precision", choices=PRECISIONS, help="precision of the weights; see the README for the defaults")
+    add("--activations", choices=["bf16", "f16"], help="of an int8 or int4 package for cuda")
+    add("--block", type=int, choices=[16, 32, 64, 128, 256], help="values that share a scale")
+    add("--group", type=int, help="query heads to a KV head, filled up with zeros to this (cuda)")
+    add("--capacity", type=int, help="positions of the KV buffers (tensorrt)")
+    add("--verify", action="store_true", help="compare with the model and record it in fleming.json")
+    add("--force", action="store_true", help="replace an existing package")
+    add("--version", action="version", version=__version__)
     return parser
 
 

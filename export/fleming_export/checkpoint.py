@@ -106,13 +106,15 @@ class Checkpoint:
         return read_json(self.folder / name) if (self.folder / name).is_file() else None
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """The tensor's values in float32, flat, in order, at most ``BLOCK_VALUES`` at a time."""
+        """The tensor's values in float32, flat, in order; whole rows, about ``BLOCK_VALUES`` at a time."""
         tensor = self.tensors[name]
         item = ITEM_BYTES[tensor.dtype]
+        row = math.prod(tensor.shape[1:]) or 1
+        most = max(1, BLOCK_VALUES // row) * row
         with tensor.file.open("rb", buffering=0) as file:
             file.seek(tensor.offset)
-            for start in range(0, tensor.values, BLOCK_VALUES):
-                count = min(BLOCK_VALUES, tensor.values - start)
+            for start in range(0, tensor.values, most):
+                count = min(most, tensor.values - start)
                 raw = np.empty(count * item, np.uint8)
                 _read_into(file, raw, tensor)
                 block = _to_float32(raw, tensor.dtype)
@@ -258,7 +260,9 @@ def _entry(path: Path, name: str, entry: object) -> StoredTensor:
     if not well_formed:
         raise ExportError(f"{name} in {path.name}", "dtype, shape and data_offsets", entry)
     if dtype not in ITEM_BYTES:
-        raise ExportError(f"{name} in {path.name}", f"dtype {' or '.join(ITEM_BYTES)}", dtype)
+        packed = "packed AWQ or GPTQ weights are not read: give the checkpoint they were made from"
+        hint = packed if name.rsplit(".", 1)[-1] in ("qweight", "qzeros", "g_idx") else ""
+        raise ExportError(f"{name} in {path.name}", f"dtype {' or '.join(ITEM_BYTES)}", dtype, hint)
     return StoredTensor(name, dtype, shape, path, 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .config import ModelConfig
+from .recipe import Recipe
 
 VISION_FILE = "vision.onnx"
 DECODER_FILE = "decoder.onnx"
@@ -56,25 +57,27 @@ def vision_contract(config: ModelConfig) -> GraphSpec:
     )
 
 
-def decoder_contract(config: ModelConfig) -> GraphSpec:
+def decoder_contract(config: ModelConfig, recipe: Recipe) -> GraphSpec:
     """Ids, spliced image rows and the KV buffers to the logits of each row's last position."""
     language = config.language
-    inputs = (
+    inputs = [
         TensorSpec("input_ids", "int64", ("batch", "sequence")),
         TensorSpec("image_embeds", "float32", ("rows", language.hidden)),
         TensorSpec("splice", "int64", ("batch", "sequence")),
         TensorSpec("seqlens_k", "int32", ("batch",)),
-        TensorSpec("total_sequence_length", "int32", ()),
-    )
+    ]
+    if not recipe.standard:
+        inputs.append(TensorSpec("total_sequence_length", "int32", ()))
     logits = TensorSpec("logits", "float32", ("batch", language.vocabulary))
-    return GraphSpec(DECODER_FILE, (*inputs, *_kv("past", config)), (logits, *_kv("present", config)))
+    past, present = (_kv(when, config, recipe) for when in ("past", "present"))
+    return GraphSpec(DECODER_FILE, (*inputs, *past), (logits, *present))
 
 
-def _kv(when: str, config: ModelConfig) -> list[TensorSpec]:
+def _kv(when: str, config: ModelConfig, recipe: Recipe) -> list[TensorSpec]:
     language = config.language
-    shape = ("batch", language.kv_heads, "capacity", language.head_dim)
+    shape = ("batch", language.kv_heads, recipe.capacity or "capacity", language.head_dim)
     return [
-        TensorSpec(f"{when}_{what}.{layer}", "float32", shape)
+        TensorSpec(f"{when}_{what}.{layer}", recipe.activation, shape)
         for layer in range(language.layers)
         for what in ("key", "value")
     ]

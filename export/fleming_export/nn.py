@@ -1,4 +1,4 @@
-"""A graph under construction, and the layers both towers share.
+"""A graph under construction, and products with weights.
 
 Activations are two-dimensional, ``[rows, width]``, wherever no operator needs more: a linear layer is then
 one Gemm with the weight as the checkpoint stores it (``[out, in]``), on CPU the fastest form measured,
@@ -15,9 +15,13 @@ import numpy as np
 import onnx_ir as ir
 
 from .contract import GraphSpec, TensorSpec
+from .quantize import Blockwise
+from .recipe import Recipe
 
 #: RMSNormalization is of opset 23; the contrib operators and IR 11 come with every ONNX Runtime >= 1.31.
 OPSETS = {"": 23, "com.microsoft": 1}
+#: TensorScatter and the Attention that goes with it are of opset 24.
+STANDARD_OPSETS = {"": 24}
 IR_VERSION = 11
 CONTRIB = "com.microsoft"
 #: External data begins on a page, so that it can be mapped.
@@ -34,23 +38,42 @@ class Source:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A weight of a graph: its sources one below the other, or computed values. Always float32."""
+    """A weight of a graph: its sources one below the other, or computed values.
+
+    With a scheme it is the packed levels of its sources; their scales and zero points are parameters without
+    sources that name it in ``beside``, and come after it.
+    """
 
     name: str
     shape: tuple[int, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = ()
     computed: Callable[[], np.ndarray] | None = None
+    dtype: str = "float32"
+    scheme: Blockwise | None = None
+    beside: str = ""
 
     @property
     def bytes(self) -> int:
-        return 4 * math.prod(self.shape)
+        return math.prod(self.shape) * int(DTYPES[self.dtype].itemsize)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A weight of ``shape`` (outputs, inputs) in blocks."""
+
+    scheme: Blockwise
+    shape: tuple[int, int]
+    levels: ir.Value
+    scales: ir.Value
+    zero_points: ir.Value | None
 
 
 class GraphBuilder:
     """Collects nodes and parameters; ``model`` turns them into an ONNX model that points into a data file."""
 
-    def __init__(self, spec: GraphSpec) -> None:
+    def __init__(self, spec: GraphSpec, recipe: Recipe) -> None:
         self.spec = spec
+        self.recipe = recipe
         self.nodes: list[ir.Node] = []
         self.parameters: dict[str, Parameter] = {}
         self._parameter_values: dict[str, ir.Value] = {}
@@ -65,7 +88,7 @@ class GraphBuilder:
         """Makes a value the graph output of that name in the contract."""
         tensor = next(spec for spec in self.spec.outputs if spec.name == name)
         value.name, value.shape = name, ir.Shape(tensor.shape)
-        value.type = ir.TensorType(_DTYPES[tensor.dtype])
+        value.type = ir.TensorType(DTYPES[tensor.dtype])
         self._outputs[name] = value
 
     def op(self, kind: str, name: str, *inputs: ir.Value | None, **attributes: object) -> ir.Value:
@@ -92,13 +115,38 @@ class GraphBuilder:
         return self.stacked(name, [Source(name, shape)])
 
     def stacked(self, name: str, sources: Sequence[Source]) -> ir.Value:
-        """A weight made of checkpoint tensors one below the other."""
-        rows = sum(source.shape[0] for source in sources)
-        return self._add(Parameter(name, (rows, *sources[0].shape[1:]), tuple(sources)))
+        """A weight made of checkpoint tensors one below the other, in the type of the activations."""
+        return self._stacked(name, sources, self.recipe.activation)
+
+    def exact(self, name: str, *shape: int) -> ir.Value:
+        """A checkpoint tensor in float32, whatever the type of the activations."""
+        return self._stacked(name, [Source(name, shape)], "float32")
 
     def computed(self, name: str, shape: tuple[int, ...], values: Callable[[], np.ndarray]) -> ir.Value:
-        """A weight that comes from no checkpoint tensor."""
-        return self._add(Parameter(name, shape, (), values))
+        """A weight that comes from no checkpoint tensor, in the type of the activations."""
+        return self._add(Parameter(name, shape, (), values, self.recipe.activation))
+
+    def packed(self, name: str, sources: Sequence[Source], scheme: Blockwise) -> Packed:
+        """A weight in blocks; asked for twice, it is shared."""
+        rows, inputs = sum(source.shape[0] for source in sources), sources[0].shape[1]
+        levels = Parameter(
+            name, scheme.packed_shape(rows, inputs), tuple(sources), dtype="uint8", scheme=scheme
+        )
+        shape = rows, scheme.blocks(inputs)
+        scales = Parameter(f"{name}.scales", shape, dtype=self.recipe.activation, beside=name)
+        values = [self._add(levels), self._add(scales), None]
+        if scheme.zero_points:
+            shape = scheme.zeros_shape(rows, inputs)
+            values[2] = self._add(Parameter(f"{name}.zero_points", shape, dtype="uint8", beside=name))
+        return Packed(scheme, (rows, inputs), *values)
+
+    def columns(self, packed: str, width: int) -> ir.Value:
+        """What a row of a weight in blocks is multiplied by, [width] float32; see ``equalize``."""
+        return self._add(Parameter(f"{packed}.columns", (width,), beside=packed))
+
+    def _stacked(self, name: str, sources: Sequence[Source], dtype: str) -> ir.Value:
+        rows = sum(source.shape[0] for source in sources)
+        return self._add(Parameter(name, (rows, *sources[0].shape[1:]), tuple(sources), dtype=dtype))
 
     def ints(self, *numbers: int) -> ir.Value:
         """A small constant ``[len(numbers)]`` of int64, kept inside the graph file."""
@@ -108,12 +156,16 @@ class GraphBuilder:
         """An int64 constant without dimensions."""
         return self._constant(np.array(number, np.int64))
 
+    def number(self, value: float) -> ir.Value:
+        """A float32 constant without dimensions."""
+        return self._constant(np.array(value, np.float32))
+
     def model(self, producer_version: str) -> ir.Model:
         """The finished model, its weights referring to the data file in the order of ``parameters``."""
         offset = 0
         for name, parameter in self.parameters.items():
             self._parameter_values[name].const_value = ir.ExternalTensor(
-                self.spec.data_file, offset, parameter.bytes, ir.DataType.FLOAT,
+                self.spec.data_file, offset, parameter.bytes, DTYPES[parameter.dtype],
                 shape=ir.Shape(parameter.shape), name=name,
             )  # fmt: skip
             offset = aligned(offset + parameter.bytes)
@@ -122,7 +174,7 @@ class GraphBuilder:
             [self._outputs[spec.name] for spec in self.spec.outputs],
             nodes=self.nodes,
             initializers=[*self._parameter_values.values(), *self._constants.values()],
-            opset_imports=OPSETS,
+            opset_imports=STANDARD_OPSETS if self.recipe.standard else OPSETS,
             name=self.spec.file.removesuffix(".onnx"),
         )
         return ir.Model(
@@ -139,18 +191,24 @@ class GraphBuilder:
 
     def _add(self, parameter: Parameter) -> ir.Value:
         known = self.parameters.setdefault(parameter.name, parameter)
-        if known.shape != parameter.shape:
+        if (known.shape, known.dtype) != (parameter.shape, parameter.dtype):
             raise ValueError(f"{parameter.name} is used as {known.shape} and as {parameter.shape}")
         if parameter.name not in self._parameter_values:
             self._parameter_values[parameter.name] = ir.Value(
-                name=parameter.name, shape=ir.Shape(parameter.shape), type=ir.TensorType(ir.DataType.FLOAT)
+                name=parameter.name,
+                shape=ir.Shape(parameter.shape),
+                type=ir.TensorType(DTYPES[parameter.dtype]),
             )
         return self._parameter_values[parameter.name]
 
     def _constant(self, array: np.ndarray) -> ir.Value:
-        key = (array.shape, array.tobytes())
+        key = (array.shape, array.dtype.name, array.tobytes())
         if key not in self._constants:
-            name = "int64_" + "_".join(str(number) for number in array.reshape(-1)) + "_" * (array.ndim == 0)
+            name = (
+                f"{array.dtype.name}_"
+                + "_".join(str(number) for number in array.reshape(-1))
+                + "_" * (array.ndim == 0)
+            )
             tensor = ir.tensor(array, name=name)
             self._constants[key] = ir.Value(
                 name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
@@ -158,11 +216,18 @@ class GraphBuilder:
         return self._constants[key]
 
 
-_DTYPES = {"float32": ir.DataType.FLOAT, "int64": ir.DataType.INT64, "int32": ir.DataType.INT32}
+DTYPES = {
+    "float32": ir.DataType.FLOAT,
+    "float16": ir.DataType.FLOAT16,
+    "bfloat16": ir.DataType.BFLOAT16,
+    "int64": ir.DataType.INT64,
+    "int32": ir.DataType.INT32,
+    "uint8": ir.DataType.UINT8,
+}
 
 
 def _value(spec: TensorSpec) -> ir.Value:
-    return ir.Value(name=spec.name, shape=ir.Shape(spec.shape), type=ir.TensorType(_DTYPES[spec.dtype]))
+    return ir.Value(name=spec.name, shape=ir.Shape(spec.shape), type=ir.TensorType(DTYPES[spec.dtype]))
 
 
 def aligned(offset: int) -> int:
@@ -172,26 +237,40 @@ def aligned(offset: int) -> int:
 
 def linear(g: GraphBuilder, x: ir.Value, name: str, inputs: int, outputs: int) -> ir.Value:
     """``x @ weight.T + bias``: [rows, inputs] -> [rows, outputs]."""
-    weight = g.parameter(f"{name}.weight", outputs, inputs)
-    return g.op("Gemm", name, x, weight, g.parameter(f"{name}.bias", outputs), transB=1)
+    weight = [Source(f"{name}.weight", (outputs, inputs))]
+    return product(g, x, name, weight, g.parameter(f"{name}.bias", outputs))
 
 
 def linear_without_bias(g: GraphBuilder, x: ir.Value, name: str, inputs: int, outputs: int) -> ir.Value:
     """``x @ weight.T``: [rows, inputs] -> [rows, outputs]."""
-    return g.op("Gemm", name, x, g.parameter(f"{name}.weight", outputs, inputs), transB=1)
+    return product(g, x, name, [Source(f"{name}.weight", (outputs, inputs))])
 
 
-def layer_norm(g: GraphBuilder, x: ir.Value, name: str, width: int, epsilon: float) -> ir.Value:
-    """LayerNorm over the last axis: [.., width] -> same."""
-    weight, bias = g.parameter(f"{name}.weight", width), g.parameter(f"{name}.bias", width)
-    return g.op("LayerNormalization", name, x, weight, bias, axis=-1, epsilon=epsilon)
+def product(
+    g: GraphBuilder, x: ir.Value, name: str, sources: Sequence[Source], bias: ir.Value | None = None
+) -> ir.Value:
+    """``x @ weight.T + bias`` stored as the recipe says: [rows, inputs] -> [rows, outputs]."""
+    scheme, weight = g.recipe.scheme(name), f"{name}.weight"
+    if scheme is None:
+        inputs = [x, g.stacked(weight, sources), *([bias] if bias is not None else [])]
+        return g.op("Gemm", name, *inputs, transB=1)
+    return packed_product(g, x, name, g.packed(weight, sources, scheme), bias)
 
 
-def rms_norm(g: GraphBuilder, x: ir.Value, name: str, width: int, epsilon: float) -> ir.Value:
-    """RMSNorm over the last axis: [.., width] -> same."""
-    return g.op("RMSNormalization", name, x, g.parameter(f"{name}.weight", width), axis=-1, epsilon=epsilon)
+def packed_product(
+    g: GraphBuilder, x: ir.Value, name: str, weight: Packed, bias: ir.Value | None = None
+) -> ir.Value:
+    """``x @ weight.T + bias`` with a weight in blocks."""
+    outputs, inputs = weight.shape
+    attributes = {"K": inputs, "N": outputs, "bits": weight.scheme.bits, "block_size": weight.scheme.block}
+    inputs = [x, weight.levels, weight.scales, weight.zero_points, None, bias]
+    while inputs[-1] is None:
+        inputs.pop()
+    return g.op(f"{CONTRIB}::MatMulNBits", name, *inputs, **attributes, accuracy_level=g.recipe.level)
 
 
-def gelu(g: GraphBuilder, x: ir.Value, name: str) -> ir.Value:
-    """The exact GELU, with erf; not the tanh approximation."""
-    return g.op("Gelu", name, x, approximate="none")
+def cast(g: GraphBuilder, x: ir.Value, name: str, dtype: str) -> ir.Value:
+    """The same numbers in another type; nothing where all activations are float32 anyway."""
+    if g.recipe.activation == "float32":
+        return x
+    return g.op("Cast", name, x, to=DTYPES[dtype])

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .checkpoint import Checkpoint, free_bytes, sha256_of
-from .config import ModelConfig, Normalization
+from .config import LanguageConfig, ModelConfig, Normalization
 from .contract import MANIFEST_FILE
 from .errors import ExportError
 from .prompt import MAX_NEW_TOKENS, prompt_pieces
+from .recipe import Recipe
 
 SCHEMA = 1
+#: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once.
+MOST_TILES, CHUNK, MOST_SLOTS = 12, 512, 8
 LIBRARIES = ("numpy", "onnx", "onnx-ir")
 #: Room for graphs, tokenizer and manifest beside the weights.
 SPARE_BYTES = 64 << 20
@@ -76,7 +79,7 @@ def versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
     return {name.replace("-", "_"): importlib.metadata.version(name) for name in names}
 
 
-def model_json(config: ModelConfig, normalization: Normalization) -> dict:
+def model_json(config: ModelConfig, normalization: Normalization, recipe: Recipe) -> dict:
     """The objects of ``fleming.json`` that follow from the configuration alone."""
     language = config.language
     return {
@@ -103,9 +106,47 @@ def model_json(config: ModelConfig, normalization: Normalization) -> dict:
             "layers": language.layers,
             "heads": language.kv_heads,
             "head_dim": language.head_dim,
-            "dtype": "float32",
+            "dtype": recipe.activation,
         },
-        "max_positions": language.max_positions,
+        "max_positions": min(language.max_positions, recipe.capacity or language.max_positions),
+    }
+
+
+def profiles_json(config: ModelConfig, recipe: Recipe) -> dict | None:
+    """Ranges of every input for the optimiser of TensorRT: one for prompts, one for steps."""
+    if recipe.capacity is None:
+        return None
+    size, language, most = config.vision.image_size, config.language, recipe.capacity
+    tile = [3, size, size]
+    pixels = {"min": [1, *tile], "opt": [1, *tile], "max": [MOST_TILES, *tile]}
+    return {
+        "vision": [{"name": "tiles", "inputs": {"pixel_values": pixels}}],
+        "decoder": [
+            _decoder_profile("prefill", ((1, 1, 1), (1, CHUNK, CHUNK)), language, most),
+            _decoder_profile("step", ((1, 1, MOST_SLOTS), (1, 1, 1)), language, most),
+        ],
+    }
+
+
+def _decoder_profile(name: str, sizes: tuple, language: LanguageConfig, capacity: int) -> dict:
+    """``sizes`` are (min, opt, max) of batch and of new positions."""
+    batch, sequence = sizes
+    rows = (1, min(CHUNK, capacity), capacity)
+    cache = [(b, language.kv_heads, capacity, language.head_dim) for b in batch]
+    inputs = {
+        "input_ids": list(zip(batch, sequence, strict=True)),
+        "image_embeds": [(n, language.hidden) for n in rows]
+        if name == "prefill"
+        else [(1, language.hidden)] * 3,
+        "splice": list(zip(batch, sequence, strict=True)),
+        "seqlens_k": [(b,) for b in batch],
+    }
+    for layer in range(language.layers):
+        inputs |= {f"past_{what}.{layer}": cache for what in ("key", "value")}
+    kinds = "min", "opt", "max"
+    return {
+        "name": name,
+        "inputs": {key: dict(zip(kinds, map(list, shapes), strict=True)) for key, shapes in inputs.items()},
     }
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from .checkpoint import Checkpoint
 from .config import ModelConfig
+from .equalize import EqualizedCheckpoint
 from .errors import ExportError
 from .nn import ALIGNMENT, GraphBuilder, Parameter
+from .quantize import bfloat16_bits, encode
 
 EMBEDDING = "language_model.model.embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
@@ -20,6 +22,11 @@ HEAD = "language_model.lm_head.weight"
 def check_claims(checkpoint: Checkpoint, graphs: Sequence[GraphBuilder], config: ModelConfig) -> None:
     """Compares what the graphs need with what the checkpoint has, before anything is written."""
     claimed: set[str] = set()
+    adapter = next((name for name in checkpoint.tensors if ".lora_" in name), None)
+    if adapter:
+        raise ExportError(
+            adapter, "merged weights", "a LoRA adapter", "merge the adapters and save the model"
+        )
     for graph in graphs:
         for parameter in graph.parameters.values():
             for source in parameter.sources:
@@ -56,22 +63,43 @@ def _check_tied(checkpoint: Checkpoint) -> None:
 
 
 def write_parameters(
-    graph: GraphBuilder, checkpoint: Checkpoint, path: Path, progress: Callable[[int], object]
+    graph: GraphBuilder,
+    checkpoint: Checkpoint | EqualizedCheckpoint,
+    path: Path,
+    progress: Callable[[int], object],
 ) -> tuple[int, str]:
     """Streams the parameters of a graph, each at a multiple of ``ALIGNMENT``; returns bytes and SHA-256."""
     digest = hashlib.sha256()
     written = 0
+    beside: dict[str, np.ndarray] = {}
     with path.open("wb", buffering=0) as file:
         for parameter in graph.parameters.values():
             padding = bytes(-written % ALIGNMENT)
             _append(file, digest, padding)
             written += len(padding)
-            for values in _values(parameter, checkpoint):
-                block = memoryview(np.ascontiguousarray(values, "<f4")).cast("B")
+            end = written + parameter.bytes
+            for values in _values(parameter, checkpoint, beside):
+                block = memoryview(_stored(values, parameter.dtype)).cast("B")
                 _append(file, digest, block)
                 written += len(block)
                 progress(len(block))
+            if written != end:
+                raise ValueError(f"{parameter.name}: {written} bytes where {end} were promised")
     return written, digest.hexdigest()
+
+
+def _stored(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Values as the bytes of a type; what float16 cannot hold is an error."""
+    if dtype == "uint8":
+        return np.ascontiguousarray(values)
+    if dtype == "bfloat16":
+        return bfloat16_bits(values)
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(values, {"float32": "<f4", "float16": "<f2"}[dtype])
+    if dtype == "float16" and not np.isfinite(stored).all():
+        got = f"{np.abs(values).max():.3g}"
+        raise ExportError("precision f16", "weights up to 65504", got, "use bf16")
+    return stored
 
 
 def _append(file, digest, block: memoryview | bytes) -> None:
@@ -81,11 +109,35 @@ def _append(file, digest, block: memoryview | bytes) -> None:
         view = view[file.write(view) :]
 
 
-def _values(parameter: Parameter, checkpoint: Checkpoint) -> Iterator[np.ndarray]:
+def _values(
+    parameter: Parameter, checkpoint: Checkpoint | EqualizedCheckpoint, beside: dict[str, np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The parameter a block at a time. What belongs to packed levels is kept in ``beside`` until its turn."""
     if parameter.computed:
         values = parameter.computed()
         if values.shape != parameter.shape or values.dtype != np.float32:
             raise ValueError(f"{parameter.name}: computed {values.dtype} {values.shape}")
         yield values.reshape(-1)
+    elif parameter.beside:
+        is_column = parameter.name.endswith(".columns")
+        yield checkpoint.inverse(parameter.beside) if is_column else beside.pop(parameter.name)
+    elif parameter.scheme:
+        yield from _levels(parameter, checkpoint, beside)
+    else:
+        for source in parameter.sources:
+            yield from checkpoint.blocks(source.name)
+
+
+def _levels(
+    parameter: Parameter, checkpoint: Checkpoint | EqualizedCheckpoint, beside: dict[str, np.ndarray]
+) -> Iterator[np.ndarray]:
+    scales, zeros = [], []
     for source in parameter.sources:
-        yield from checkpoint.blocks(source.name)
+        for block in checkpoint.blocks(source.name):
+            encoded = encode(block.reshape(-1, source.shape[1]), parameter.scheme)
+            scales.append(encoded.scales)
+            zeros.append(encoded.packed_zeros(parameter.scheme))
+            yield encoded.packed
+    beside[f"{parameter.name}.scales"] = np.concatenate(scales)
+    if parameter.scheme.zero_points:
+        beside[f"{parameter.name}.zero_points"] = np.concatenate(zeros)

@@ -13,12 +13,12 @@ import pytest
 from conftest import edit_json
 
 import fleming_export
-from fleming_export import ExportError, export
+from fleming_export import ExportError, export, make_recipe
 from fleming_export.__main__ import main
 from fleming_export.package import staged
 
-KEYS = """schema name exporter source target precision files graphs vision normalization tokens prompt
-generation kv max_positions parity""".split()
+KEYS = """schema name exporter source target precision quantization files graphs vision normalization
+tokens prompt generation kv max_positions parity quality""".split()
 
 
 def test_fields(exported):
@@ -170,6 +170,6 @@ def test_command_line(plain, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("key", "value"), [("target", "toaster"), ("precision", "f8")])
-def test_unknown_target_or_precision(plain, tmp_path, key, value):
+def test_unknown_target_or_precision(key, value):
     with pytest.raises(ExportError, match=value):
-        export(str(plain), tmp_path / "package", **{key: value})
+        make_recipe(**{"target": "cpu", "precision": "f32", key: value})

@@ -8,8 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
+from fleming_export.quantize import bfloat16_bits
 from fleming_export.synthetic.__main__ import main
-from fleming_export.synthetic.checkpoint import Options, to_bfloat16, write_checkpoint
+from fleming_export.synthetic.checkpoint import Options, write_checkpoint
 from fleming_export.synthetic.inputs import write_inputs
 
 
@@ -24,7 +25,7 @@ def test_reproducible_from_the_seed(tmp_path):
 
 def test_rounding_to_bfloat16():
     values = np.array([1.0, 1.00390625, 1.01171875, -3.1415927, 0.0], np.float32)  # two ties among them
-    wide = (to_bfloat16(values).astype(np.uint32) << 16).view(np.float32)
+    wide = (bfloat16_bits(values).astype(np.uint32) << 16).view(np.float32)
     assert wide.tolist() == [1.0, 1.0, 1.015625, -3.140625, 0.0]
 
 

@@ -79,6 +79,7 @@ impl Engine {
     pub fn open(folder: &Path, options: &EngineOptions) -> Result<Self> {
         let package = Package::open(folder)?;
         let graph_options = graph_options(options)?;
+        graph_options.provider.accept(&package.manifest().target)?;
         let context = context(&package, options.context)?;
         let runtime = Runtime::load(options.library.as_deref())?;
         let (intact, tokenizer, model) = std::thread::scope(|scope| {

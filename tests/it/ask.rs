@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Scratch, ask, input, reply, stderr};
+use crate::support::{Scratch, ask, ask_of, input, package_at, reply, stderr};
 
 #[test]
 fn the_reply_as_json_has_every_field() {
@@ -42,6 +42,23 @@ fn the_same_question_has_the_same_answer() {
     let ids = once();
     assert_eq!(ids.as_array().unwrap().len(), 4);
     assert_eq!(once(), ids);
+}
+
+/// Random weights agree less from one precision to the next than trained ones do; that it runs and that the prompt
+/// is the same is what shows here.
+#[test]
+fn smaller_precisions_answer_too() {
+    let chest = input("chest.png");
+    let exact = reply(ask(&["-q", "What is shown?", "--ignore-eos", "--image"]).arg(&chest));
+    for precision in ["int8", "int4"] {
+        let package = package_at(precision);
+        let once =
+            || reply(ask_of(&package, &["-q", "What is shown?", "--ignore-eos", "--image"]).arg(&chest));
+        let answer = once();
+        assert_eq!(answer["usage"], exact["usage"], "{precision}");
+        assert_ne!(answer["package"]["digest"], exact["package"]["digest"]);
+        assert_eq!(once()["completion_ids"], answer["completion_ids"], "{precision}");
+    }
 }
 
 #[test]

@@ -156,6 +156,8 @@ fn packages_that_are_not_what_was_exported() {
         ("\"schema\": 1", "\"schema\": 2", "schema"),
         ("\"image_embeds\"", "\"image_embeddings\"", "image_embed"),
         ("\"bicubic\"", "\"nearest\"", "resample"),
+        ("\"target\": \"cpu\"", "\"target\": \"cuda\"", "--target cpu"),
+        ("\"dtype\": \"float32\"", "\"dtype\": \"float8\"", "dtype"),
         ("{", "", "fleming.json"),
     ] {
         fs::write(&manifest, whole.replacen(from, to, usize::MAX)).unwrap();

@@ -14,6 +14,11 @@ pub fn package() -> PathBuf {
     made("models/synthetic")
 }
 
+/// The same checkpoint at another precision.
+pub fn package_at(precision: &str) -> PathBuf {
+    made(&format!("models/synthetic-{precision}"))
+}
+
 /// One of the inputs that `make test` draws: `chest.png`, `clip.mp4`, `volume_f32.npy`.
 pub fn input(name: &str) -> PathBuf {
     made("examples/generated/inputs").join(name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ..config import VisionConfig
-from ..nn import CONTRIB, GraphBuilder, gelu, layer_norm, linear, linear_without_bias, rms_norm
+from ..forms import add, gelu, inner_rms_norm, layer_norm, rms_norm, self_attention, stream
+from ..nn import GraphBuilder, linear, linear_without_bias
 
 PREFIX = "vision_model."
 
@@ -15,6 +16,7 @@ def vision_tower(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.
     patches, width = config.grid**2, config.hidden
     x = _embeddings(g, pixels, config)  # [tiles, 1 + patches, C]
     x = g.op("Reshape", f"{PREFIX}embeddings.rows", x, g.ints(-1, width))  # [tiles * (1 + patches), C]
+    x = stream(g, x, f"{PREFIX}embeddings.typed")
     for layer in range(config.layers):
         x = _block(g, x, f"{PREFIX}encoder.layers.{layer}.", config)
     x = g.op("Reshape", f"{PREFIX}tiles", x, g.ints(-1, 1 + patches, width))
@@ -23,24 +25,21 @@ def vision_tower(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.
 
 
 def _embeddings(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.Value:
-    """[tiles, 3, S, S] -> [tiles, 1 + patches, C]: class token first, position table added to all."""
+    """[tiles, 3, S, S] -> [tiles, 1 + patches, C] float32: class token first, position table added to all."""
     name, width, side = f"{PREFIX}embeddings.", config.hidden, config.patch_size
     patches = config.grid**2
-    weight = g.parameter(f"{name}patch_embedding.weight", width, 3, side, side)
-    bias = g.parameter(f"{name}patch_embedding.bias", width)
+    weight = g.exact(f"{name}patch_embedding.weight", width, 3, side, side)
+    bias = g.exact(f"{name}patch_embedding.bias", width)
     kernel = {"kernel_shape": [side, side], "strides": [side, side]}
     x = g.op("Conv", f"{name}patch_embedding", pixels, weight, bias, **kernel)  # [tiles, C, grid, grid]
     x = g.op("Reshape", f"{name}flatten", x, g.ints(0, width, patches))  # [tiles, C, patches]
     x = g.op("Transpose", f"{name}transpose", x, perm=[0, 2, 1])  # [tiles, patches, C]
     tiles = g.op("Shape", f"{name}tiles", pixels, start=0, end=1)
     shape = g.op("Concat", f"{name}class_shape", tiles, g.ints(1, width), axis=0)
-    class_token = g.op(
-        "Expand", f"{name}class_token", g.parameter(f"{name}class_embedding", 1, 1, width), shape
-    )
+    class_token = g.op("Expand", f"{name}class_token", g.exact(f"{name}class_embedding", 1, 1, width), shape)
     x = g.op("Concat", f"{name}concat", class_token, x, axis=1)
-    return g.op(
-        "Add", f"{name}add_position", x, g.parameter(f"{name}position_embedding", 1, 1 + patches, width)
-    )
+    table = g.exact(f"{name}position_embedding", 1, 1 + patches, width)
+    return g.op("Add", f"{name}add_position", x, table)
 
 
 def _block(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.Value:
@@ -58,7 +57,7 @@ def _block(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.
 
 def _add_scaled(g: GraphBuilder, x: ir.Value, y: ir.Value, scale: ir.Value) -> ir.Value:
     """``x + scale * y``: [rows, C] -> [rows, C]."""
-    return g.op("Add", f"{scale.name}.add", x, g.op("Mul", f"{scale.name}.mul", y, scale))
+    return add(g, x, g.op("Mul", f"{scale.name}.mul", y, scale), f"{scale.name}.add")
 
 
 def _attention(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.Value:
@@ -70,8 +69,8 @@ def _attention(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) ->
     parts = [f"{name}q", f"{name}k", f"{name}v"]
     q, k, v = g.multi("Split", f"{name}split", [qkv], parts, {"axis": -1, "num_outputs": 3})
     if config.qk_norm:  # over all heads together, before the split into heads
-        q = rms_norm(g, q, f"{name}q_norm", width, config.epsilon)
-        k = rms_norm(g, k, f"{name}k_norm", width, config.epsilon)
-    y = g.op(f"{CONTRIB}::MultiHeadAttention", f"{name}attention", q, k, v, num_heads=config.heads)
+        q = inner_rms_norm(g, q, f"{name}q_norm", width, config.epsilon)
+        k = inner_rms_norm(g, k, f"{name}k_norm", width, config.epsilon)
+    y = self_attention(g, (q, k, v), f"{name}attention", config.heads)
     y = g.op("Reshape", f"{name}rows", y, g.ints(-1, width))
     return linear(g, y, f"{name}proj", width, width)

@@ -6,7 +6,9 @@ import onnx_ir as ir
 
 from ..config import ModelConfig
 from ..contract import decoder_contract, vision_contract
-from ..nn import GraphBuilder, gelu, layer_norm, linear
+from ..forms import gelu, layer_norm
+from ..nn import GraphBuilder, cast, linear
+from ..recipe import Recipe
 from .internvit import vision_tower
 from .qwen2 import language_model
 
@@ -14,17 +16,17 @@ from .qwen2 import language_model
 PROJECTOR_EPSILON = 1e-5
 
 
-def vision_graph(config: ModelConfig) -> GraphBuilder:
+def vision_graph(config: ModelConfig, recipe: Recipe) -> GraphBuilder:
     """pixel_values [tiles, 3, S, S] -> image_embeds [tiles, T, H]."""
-    g = GraphBuilder(vision_contract(config))
+    g = GraphBuilder(vision_contract(config), recipe)
     x = vision_tower(g, g.input("pixel_values"), config.vision)  # [tiles, grid * grid, C]
     x = _pixel_shuffle(g, x, config)  # [tiles * T, shuffle^2 * C]
     wide, hidden = config.shuffle**2 * config.vision.hidden, config.language.hidden
     x = layer_norm(g, x, "mlp1.0", wide, PROJECTOR_EPSILON)
     x = gelu(g, linear(g, x, "mlp1.1", wide, hidden), "mlp1.2")
     x = linear(g, x, "mlp1.3", hidden, hidden)
-    x = g.op("Reshape", "image_embeds", x, g.ints(-1, config.tokens_per_tile, hidden))
-    g.output("image_embeds", x)
+    x = g.op("Reshape", "image_embeds.tiles", x, g.ints(-1, config.tokens_per_tile, hidden))
+    g.output("image_embeds", cast(g, x, "image_embeds.exact", "float32"))
     return g
 
 
@@ -40,8 +42,8 @@ def _pixel_shuffle(g: GraphBuilder, x: ir.Value, config: ModelConfig) -> ir.Valu
     return g.op("Reshape", "pixel_shuffle.join", x, g.ints(-1, side * side * width))
 
 
-def decoder_graph(config: ModelConfig) -> GraphBuilder:
+def decoder_graph(config: ModelConfig, recipe: Recipe) -> GraphBuilder:
     """input_ids, image_embeds, splice and the KV buffers -> logits [B, V] and the KV buffers."""
-    g = GraphBuilder(decoder_contract(config))
+    g = GraphBuilder(decoder_contract(config, recipe), recipe)
     g.output("logits", language_model(g, config.language))
     return g

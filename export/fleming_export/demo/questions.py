@@ -105,7 +105,7 @@ def _more(rng: Rng, case: Sample) -> list[Asked]:
 
 
 def ask(rng: Rng, question: str, answers: list[str], right: tuple[str, str]) -> Asked:
-    """A question with lettered options in four times of five; ``right`` is the answer, which is the option's text,
+    """A question with lettered options in four times of five; ``right`` is the answer, an option's text,
     and the thought."""
     answer, thought = right
     if rng.random() < 0.2:

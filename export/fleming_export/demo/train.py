@@ -34,7 +34,7 @@ from .seeds import generator
 PHASES: dict[str, tuple[float, dict[str, float]]] = {
     "tower": (0.385, {"frames": 1.0}),
     "words": (0.42, {"drill": 0.9, "text": 0.1}),
-    "pictures": (0.62, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
+    "pictures": (0.77, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
     "all": (
         1.0,
         {
@@ -51,7 +51,7 @@ PHASES: dict[str, tuple[float, dict[str, float]]] = {
 FRAMES = 32  # in a batch of the tower
 #: Muon's for matrices, AdamW's for everything else
 RATES = (0.02, 0.002)
-DECAY_FROM = 0.55  # share of the tower's time, and of the language model's
+DECAY_FROM = 0.7  # share of the tower's time, and of the language model's
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Trainer:
 def _optimisers(module: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices inside; AdamW for embeddings, heads, convolutions and vectors."""
     named = list(module.named_parameters())
-    outside = ("embed", "head", "queries")
+    outside = ("embed", "head")
     inner = [p for name, p in named if p.ndim == 2 and not any(word in name for word in outside)]
     rest = [p for _, p in named if not any(p is other for other in inner)]
     return (

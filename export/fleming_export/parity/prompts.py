@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ExportError
+from ..recipe import Recipe, check_runs_here
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,9 @@ class Preparer:
         return np.stack([np.asarray(image) for image in resized]).transpose(0, 3, 1, 2), pixels
 
 
-def require() -> None:
-    """Reports a missing library of the check before any work is done."""
+def require(recipe: Recipe | None = None) -> None:
+    """Reports what the check misses before any work is done."""
+    check_runs_here(recipe)
     import importlib.metadata
 
     for name, wanted in (("torch", ""), ("transformers", "4.57.6"), ("onnxruntime", ""), ("pillow", "")):

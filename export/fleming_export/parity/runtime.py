@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
 from ..contract import DECODER_FILE, MANIFEST_FILE, VISION_FILE
-from .prompts import Prompt
+
+if TYPE_CHECKING:
+    from .prompts import Prompt
 
 
 class PackageRunner:
@@ -25,20 +28,29 @@ class PackageRunner:
         parts = [f"{what}.{layer}" for layer in range(kv["layers"]) for what in ("key", "value")]
         self._buffers = {part: np.zeros(shape, np.float32) for part in parts}
         self._past = 0
+        self._vision: onnxruntime.InferenceSession | None = None
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """[tiles, 3, S, S] -> [tiles, T, H], a tile at a time."""
-        session = _session(self._package / VISION_FILE)
+        if self._vision is None:
+            self._vision = _session(self._package / VISION_FILE)
+        session = self._vision
         return np.concatenate(
             [session.run(None, {"pixel_values": pixels[i : i + 1]})[0] for i in range(len(pixels))]
         )
 
     def prefill(self, prompt: Prompt, rows: np.ndarray, chunk: int) -> np.ndarray:
         """A whole prompt, ``chunk`` positions at a time -> [V] logits of the last."""
+        return self.prefill_ids(prompt.ids, prompt.splice, rows, chunk)
+
+    def prefill_ids(
+        self, ids: np.ndarray, splice: np.ndarray, rows: np.ndarray, chunk: int = 512
+    ) -> np.ndarray:
+        """The same, of ids and splice map."""
         self._past = 0
-        for start in range(0, len(prompt.ids), chunk):
+        for start in range(0, len(ids), chunk):
             part = slice(start, start + chunk)
-            logits = self._run(prompt.ids[part], prompt.splice[part], rows)
+            logits = self._run(ids[part], splice[part], rows)
         return logits
 
     def step(self, token: int) -> np.ndarray:
@@ -64,4 +76,7 @@ class PackageRunner:
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # two models take turns: threads of one that wait busily would slow the other
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

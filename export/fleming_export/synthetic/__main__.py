@@ -39,7 +39,10 @@ def _options(options: argparse.Namespace) -> Options:
         tokenizer=options.tokenizer,
         tied=options.tied,
         patch_size=options.patch_size,
+        vision_layers=options.vision_layers,
         language_layers=options.language_layers,
+        outliers=options.outliers,
+        stream_outliers=options.stream_outliers,
         shard_bytes=options.shard_bytes,
     )
 
@@ -58,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--language-layers", type=int, help="layers of the language model, if not the size's own"
     )
+    parser.add_argument("--vision-layers", type=int, help="layers of the vision tower")
+    parser.add_argument("--outliers", type=int, default=0, help="large channels before each layer")
+    parser.add_argument("--stream-outliers", type=int, default=0, help="large channels of the stream")
     parser.add_argument("--shard-bytes", type=int, default=defaults.shard_bytes)
     return parser
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..config import read_config
 from ..package import check_space, staged
+from ..quantize import bfloat16_bits
+from .outliers import Outliers, plant
 from .sizes import PREPROCESSOR, config_json
 from .tokenizer import special_ids, write_tokenizer
 
@@ -38,8 +41,11 @@ class Options:
     tokenizer: str = "small"  # or a folder with vocab.json and merges.txt
     tied: bool = False
     patch_size: int = 14
+    vision_layers: int | None = None
     language_layers: int | None = None  # fewer layers at full width, to measure on a small disk
     shard_bytes: int = SHARD_BYTES
+    outliers: int = 0  # channels of each norm, of the values and of the MLP that are planted large
+    stream_outliers: int = 0  # channels of the residual stream
 
 
 def write_checkpoint(size: str, out: Path, options: Options) -> None:
@@ -49,13 +55,16 @@ def write_checkpoint(size: str, out: Path, options: Options) -> None:
         config = config_json(size, vocabulary)
         config["tie_word_embeddings"] = config["llm_config"]["tie_word_embeddings"] = options.tied
         config["vision_config"]["patch_size"] = options.patch_size
+        if options.vision_layers:
+            config["vision_config"]["num_hidden_layers"] = options.vision_layers
         if options.language_layers:
             config["llm_config"]["num_hidden_layers"] = options.language_layers
         dump(folder / "config.json", config)
         dump(folder / "preprocessor_config.json", PREPROCESSOR)
         tensors = plan(config)
         check_space(folder, sum(map(_bytes, tensors)))
-        write_weights(folder, tensors, special_ids(vocabulary)["<|im_end|>"], options)
+        planted = plant(read_config(config), options)
+        write_weights(folder, tensors, special_ids(vocabulary)["<|im_end|>"], options, planted)
 
 
 def dump(path: Path, content: dict) -> None:
@@ -135,7 +144,9 @@ def _language(language: dict) -> list[Drawn]:
     return drawn
 
 
-def write_weights(out: Path, tensors: list[Drawn], stop: int, options: Options) -> None:
+def write_weights(
+    out: Path, tensors: list[Drawn], stop: int, options: Options, planted: Outliers | None = None
+) -> None:
     """One file, or shards and an index where they would exceed ``options.shard_bytes``; bfloat16."""
     shards: list[list[Drawn]] = [[]]
     for tensor in tensors:
@@ -151,8 +162,10 @@ def write_weights(out: Path, tensors: list[Drawn], stop: int, options: Options) 
             with (out / name).open("wb") as file:
                 file.write(_header(shard))
                 for tensor in shard:
-                    for block in _blocks(tensor, options.seed, stop):
-                        bar.update(file.write(block.tobytes()))
+                    for start, block in _blocks(tensor, options.seed, stop):
+                        if planted:
+                            planted.apply(tensor, start, block)
+                        bar.update(file.write(bfloat16_bits(block).tobytes()))
     if count > 1:
         places = {t.name: name for name, shard in zip(names, shards, strict=True) for t in shard}
         dump(out / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": places})
@@ -173,8 +186,8 @@ def _header(shard: list[Drawn]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _blocks(tensor: Drawn, seed: int, stop: int) -> Iterator[np.ndarray]:
-    """The tensor as bfloat16 bit patterns, a block at a time; each block has its own place in the stream."""
+def _blocks(tensor: Drawn, seed: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The tensor a block at a time, with where it starts; each block has its own place in the stream."""
     key = int.from_bytes(hashlib.sha256(f"fleming {seed} {tensor.name}".encode()).digest()[:16], "little")
     values = math.prod(tensor.shape)
     for number, start in enumerate(range(0, values, BLOCK_VALUES)):
@@ -183,7 +196,7 @@ def _blocks(tensor: Drawn, seed: int, stop: int) -> Iterator[np.ndarray]:
         block = block * np.float32(tensor.deviation) + np.float32(tensor.mean)
         if tensor.name.endswith("lm_head.weight"):
             _favour_stop(block, start, tensor.shape[1], stop)
-        yield to_bfloat16(block)
+        yield start, block
 
 
 def _favour_stop(block: np.ndarray, start: int, width: int, stop: int) -> None:
@@ -191,9 +204,3 @@ def _favour_stop(block: np.ndarray, start: int, width: int, stop: int) -> None:
     first, last = max(stop * width, start), min((stop + 1) * width, start + len(block))
     if first < last:
         block[first - start : last - start] *= np.float32(1.4)
-
-
-def to_bfloat16(values: np.ndarray) -> np.ndarray:
-    """Bit patterns of finite float32 values rounded to nearest, ties to even."""
-    bits = values.view(np.uint32)
-    return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype("<u2")

@@ -1,0 +1,211 @@
+"""Layers that the two forms of a graph spell differently: the contrib form with ONNX Runtime's own fused
+operators (CPU, CUDA), and the standard form with operators of ONNX alone (TensorRT).
+
+In the standard form norms, softmax and the residual stream are float32 islands, written into the graph. In
+the contrib form the operators compute norms and softmax in float32 inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from .config import LanguageConfig
+from .nn import CONTRIB, GraphBuilder, cast
+
+#: GroupQueryAttention turns heads whose width is a multiple of this; others are turned before it.
+FUSED_ROTATION = 16
+
+
+def layer_norm(g: GraphBuilder, x: ir.Value, name: str, width: int, epsilon: float) -> ir.Value:
+    """LayerNorm over the last axis: [.., width] -> same."""
+    names = f"{name}.weight", f"{name}.bias"
+    if g.recipe.standard:
+        weight, bias = (g.exact(part, width) for part in names)
+        y = g.op("LayerNormalization", name, x, weight, bias, axis=-1, epsilon=epsilon)
+        return cast(g, y, f"{name}.typed", g.recipe.activation)
+    weight, bias = (g.parameter(part, width) for part in names)
+    return g.op("LayerNormalization", name, x, weight, bias, axis=-1, epsilon=epsilon)
+
+
+def rms_norm(g: GraphBuilder, x: ir.Value, name: str, width: int, epsilon: float) -> ir.Value:
+    """RMSNorm over the last axis of the residual stream: [.., width] -> same."""
+    if g.recipe.standard:
+        y = g.op("RMSNormalization", name, x, g.exact(f"{name}.weight", width), axis=-1, epsilon=epsilon)
+        return cast(g, y, f"{name}.typed", g.recipe.activation)
+    return g.op("RMSNormalization", name, x, g.parameter(f"{name}.weight", width), axis=-1, epsilon=epsilon)
+
+
+def inner_rms_norm(g: GraphBuilder, x: ir.Value, name: str, width: int, epsilon: float) -> ir.Value:
+    """RMSNorm of something that is not the residual stream and has the type of the activations."""
+    if g.recipe.standard:
+        x = cast(g, x, f"{name}.exact", "float32")
+    return rms_norm(g, x, name, width, epsilon)
+
+
+def stream(g: GraphBuilder, x: ir.Value, name: str) -> ir.Value:
+    """float32 values as the beginning of a residual stream."""
+    return x if g.recipe.standard else cast(g, x, name, g.recipe.activation)
+
+
+def add(g: GraphBuilder, x: ir.Value, y: ir.Value, name: str) -> ir.Value:
+    """A branch added to the residual stream: [rows, width] each -> same."""
+    return g.op("Add", name, x, cast(g, y, f"{name}.exact", "float32") if g.recipe.standard else y)
+
+
+def add_and_norm(
+    g: GraphBuilder, streams: tuple[ir.Value, ir.Value], name: str, config: LanguageConfig
+) -> tuple[ir.Value, ir.Value]:
+    """Residual and branch, [rows, H] each -> their sum, and its RMSNorm."""
+    if g.recipe.standard:
+        total = add(g, *streams, f"{name}.sum")
+        return total, rms_norm(g, total, name, config.hidden, config.epsilon)
+    inputs = [*streams, g.parameter(f"{name}.weight", config.hidden)]
+    outputs = [name, "", "", f"{name}.sum"]  # mean and inverse deviation are not wanted
+    kind, epsilon = f"{CONTRIB}::SkipSimplifiedLayerNormalization", {"epsilon": config.epsilon}
+    normed, _, _, total = g.multi(kind, name, inputs, outputs, epsilon)
+    return total, normed
+
+
+def gelu(g: GraphBuilder, x: ir.Value, name: str) -> ir.Value:
+    """The exact GELU, with erf; not the tanh approximation."""
+    if g.recipe.target == "cuda":  # where ONNX's own has no bfloat16 kernel
+        return g.op(f"{CONTRIB}::Gelu", name, x)
+    return g.op("Gelu", name, x, approximate="none")
+
+
+def silu(g: GraphBuilder, x: ir.Value, name: str) -> ir.Value:
+    """``x * sigmoid(x)``."""
+    if g.recipe.target == "cuda":  # in one kernel, and in every type
+        return g.op(f"{CONTRIB}::QuickGelu", f"{name}silu", x, alpha=1.0)
+    return g.op("Mul", f"{name}silu", x, g.op("Sigmoid", f"{name}sigmoid", x))
+
+
+def self_attention(g: GraphBuilder, parts: Sequence[ir.Value], name: str, heads: int) -> ir.Value:
+    """All tokens see one another: q, k, v [B, S, width] -> [B, S, width]."""
+    if g.recipe.standard:
+        counts = {"q_num_heads": heads, "kv_num_heads": heads}
+        return g.op("Attention", name, *parts, **counts, softmax_precision=ir.DataType.FLOAT)
+    return g.op(f"{CONTRIB}::MultiHeadAttention", name, *parts, num_heads=heads)
+
+
+class Positions:
+    """What every layer of the decoder uses: rotary tables, positions, and shapes.
+
+    Letters: B batch, S new positions, D head dimension.
+    """
+
+    def __init__(self, g: GraphBuilder, tables: tuple[ir.Value, ir.Value]) -> None:
+        self._g = g
+        self._shapes: dict[tuple[int, ...], ir.Value] = {}
+        self._positions: ir.Value | None = None
+        self._lengths: tuple[ir.Value, ir.Value] | None = None
+        self._batch_and_sequence = g.op("Shape", "batch_and_sequence", g.input("input_ids"))
+        self.cos, self.sin = tables
+
+    def positions(self) -> ir.Value:
+        """The position of each new token, [B, S] of int64: the last of them is seqlens_k."""
+        if self._positions is None:
+            g = self._g
+            last = g.op("Cast", "position.int64", g.input("seqlens_k"), to=ir.DataType.INT64)
+            last = g.op("Unsqueeze", "position.last", last, g.ints(1))
+            start = g.op("Sub", "position.start", g.scalar(1), self._sequence())
+            back = g.op("Range", "position.range", start, g.scalar(1), g.scalar(1))
+            self._positions = g.op("Add", "position", last, back)  # [B, 1] + [-(S - 1), .., 0]
+        return self._positions
+
+    def lengths(self) -> tuple[ir.Value, ir.Value]:
+        """Positions in the buffers, [B] of int64, after the new ones and before them."""
+        if self._lengths is None:
+            g = self._g
+            last = g.op("Cast", "length.int64", g.input("seqlens_k"), to=ir.DataType.INT64)
+            after = g.op("Add", "length.after", last, g.scalar(1))
+            self._lengths = after, g.op("Sub", "length.before", after, self._sequence())
+        return self._lengths
+
+    def shape(self, *widths: int) -> ir.Value:
+        """The shape [B, S, widths]."""
+        if widths not in self._shapes:
+            parts = self._batch_and_sequence, self._g.ints(*widths)
+            name = "_".join(map(str, widths))
+            self._shapes[widths] = self._g.op("Concat", f"shape_{name}", *parts, axis=0)
+        return self._shapes[widths]
+
+    def _sequence(self) -> ir.Value:
+        g = self._g
+        if not hasattr(self, "_length"):
+            self._length = g.op("Gather", "position.sequence", self._batch_and_sequence, g.scalar(1), axis=0)
+        return self._length
+
+
+def cached_attention(
+    g: GraphBuilder, qkv: ir.Value, layer: int, config: LanguageConfig, positions: Positions
+) -> ir.Value:
+    """Rotation, and attention over the KV buffers of one layer: [B * S, q | k | v] -> [B, S, heads * D]."""
+    attend = _standard_attention if g.recipe.standard else _contrib_attention
+    y, key, value = attend(g, qkv, layer, config, positions)
+    g.output(f"present_key.{layer}", key)
+    g.output(f"present_value.{layer}", value)
+    return y
+
+
+def _contrib_attention(
+    g: GraphBuilder, qkv: ir.Value, layer: int, config: LanguageConfig, positions: Positions
+) -> Sequence[ir.Value]:
+    name = _name(layer)
+    width = (config.heads + 2 * config.kv_heads) * config.head_dim
+    qkv = g.op("Reshape", f"{name}batch", qkv, positions.shape(width))  # [B, S, q | k | v]
+    inputs = [qkv, None, None, g.input(f"past_key.{layer}"), g.input(f"past_value.{layer}")]
+    inputs += [g.input("seqlens_k"), g.input("total_sequence_length")]
+    attributes = {"num_heads": config.heads, "kv_num_heads": config.kv_heads}
+    if config.head_dim % FUSED_ROTATION == 0:
+        inputs += [positions.cos, positions.sin]
+        attributes |= {"do_rotary": 1, "rotary_interleaved": 0}
+    else:
+        inputs[0] = _turned(g, qkv, name, config, positions)
+    outputs = [f"{name}attention", f"{name}key", f"{name}value"]
+    return g.multi(f"{CONTRIB}::GroupQueryAttention", f"{name}attention", inputs, outputs, attributes)
+
+
+def _turned(
+    g: GraphBuilder, qkv: ir.Value, name: str, config: LanguageConfig, positions: Positions
+) -> ir.Value:
+    """Queries and keys turned by their positions, values as they are: [B, S, q | k | v] -> same."""
+    widths = (config.heads + config.kv_heads) * config.head_dim, config.kv_heads * config.head_dim
+    split = [f"{name}turning", f"{name}still"]
+    turning, still = g.multi("Split", f"{name}split", [qkv, g.ints(*widths)], split, {"axis": -1})
+    inputs = [turning, positions.positions(), positions.cos, positions.sin]
+    (turned,) = g.multi(f"{CONTRIB}::RotaryEmbedding", f"{name}rotation", inputs, [f"{name}turned"], {})
+    return g.op("Concat", f"{name}turned_qkv", turned, still, axis=-1)
+
+
+def _standard_attention(
+    g: GraphBuilder, qkv: ir.Value, layer: int, config: LanguageConfig, positions: Positions
+) -> Sequence[ir.Value]:
+    """New keys and values are scattered into the buffers, and the attention reads the buffers alone."""
+    name = _name(layer)
+    heads, size = config.heads + 2 * config.kv_heads, config.head_dim
+    qkv = g.op("Reshape", f"{name}heads", qkv, positions.shape(heads, size))  # [B, S, heads, D]
+    qkv = g.op("Transpose", f"{name}by_head", qkv, perm=[0, 2, 1, 3])  # [B, heads, S, D]
+    counts = g.ints(config.heads, config.kv_heads, config.kv_heads)
+    parts = [f"{name}{part}" for part in "qkv"]
+    q, k, v = g.multi("Split", f"{name}split", [qkv, counts], parts, {"axis": 1})
+    where = positions.positions()
+    q = g.op("RotaryEmbedding", f"{name}q_rotation", q, positions.cos, positions.sin, where)
+    k = g.op("RotaryEmbedding", f"{name}k_rotation", k, positions.cos, positions.sin, where)
+    after, before = positions.lengths()
+    key, value = (
+        g.op("TensorScatter", f"{name}{what}", g.input(f"past_{what}.{layer}"), new, before, axis=2)
+        for what, new in (("key", k), ("value", v))
+    )
+    inputs = [q, key, value, None, None, None, after]
+    y = g.op(
+        "Attention", f"{name}attention", *inputs, is_causal=1, softmax_precision=ir.DataType.FLOAT
+    )  # [B, heads, S, D]
+    y = g.op("Transpose", f"{name}by_position", y, perm=[0, 2, 1, 3])
+    return g.op("Reshape", f"{name}joined", y, positions.shape(config.attention_width)), key, value
+
+
+def _name(layer: int) -> str:
+    return f"language_model.model.layers.{layer}.self_attn."

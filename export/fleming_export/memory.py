@@ -1,0 +1,75 @@
+"""How much memory a package needs, by formula: weights, keys and values, and what a run works with.
+
+    weights    size of both data files
+    KV         2 * layers * KV heads * head width * bytes of a value * context
+    work       512 new positions: the two widest rows of the MLP, the residual stream thrice, q, k and v, in
+               float32; one tile in the vision tower: its widest rows twice, and the scores of its attention
+    base       ONNX Runtime, the graphs, the tokenizer: 150 MB
+
+The measured peak of a run and this figure are compared in the README.
+"""
+
+from __future__ import annotations
+
+from .arch.internvl import decoder_graph, vision_graph
+from .config import ModelConfig, read_config
+from .recipe import TARGETS, Recipe, make_recipe
+
+BASE = 150_000_000
+CHUNK = 512
+VALUE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+CONTEXTS = (4096, 8192, 32768)
+ROWS = [(target, precision) for target in ("cpu", "cuda") for precision in TARGETS[target]]
+
+
+def weight_bytes(config: ModelConfig, recipe: Recipe) -> int:
+    """Size of the data files of a package, without making one."""
+    return sum(build(config, recipe).data_bytes() for build in (vision_graph, decoder_graph))
+
+
+def kv_bytes(kv: dict, context: int) -> int:
+    """Keys and values of a conversation, by the ``kv`` of ``fleming.json``."""
+    return 2 * kv["layers"] * kv["heads"] * kv["head_dim"] * VALUE_BYTES[kv["dtype"]] * context
+
+
+def work_bytes(config: ModelConfig) -> int:
+    """The larger of what a run of either graph works with."""
+    language, vision = config.language, config.vision
+    widths = 2 * language.intermediate + 3 * language.hidden + 2 * language.attention_width
+    tokens = 1 + vision.grid**2
+    seen = 2 * tokens * vision.intermediate + vision.heads * tokens**2
+    return 4 * max(CHUNK * widths, seen)
+
+
+def needed(manifest: dict, context: int) -> dict[str, int]:
+    """The parts of the formula for a package, in bytes."""
+    config = read_config(manifest["source"]["config"])
+    files = manifest["files"]
+    return {
+        "weights": sum(facts["bytes"] for name, facts in files.items() if name.endswith(".data")),
+        "kv": kv_bytes(manifest["kv"], context),
+        "work": work_bytes(config),
+        "base": BASE,
+    }
+
+
+def print_table(sizes: list[str]) -> None:
+    """Markdown: gigabytes by size and precision, for some lengths of the context."""
+    from .synthetic.sizes import config_json
+
+    print("| model | target and precision | weights | " + " | ".join(f"context {n}" for n in CONTEXTS) + " |")
+    print("|---|---|---|" + "---|" * len(CONTEXTS))
+    for size in sizes:
+        config = read_config(config_json(size, 151674))
+        for target, precision in ROWS:
+            recipe = make_recipe(target, precision)
+            kv = {
+                "layers": config.language.layers,
+                "heads": config.language.kv_heads,
+                "head_dim": config.language.head_dim,
+                "dtype": recipe.activation,
+            }
+            weights = weight_bytes(config, recipe)
+            rest = weights + work_bytes(config) + BASE
+            cells = [weights / 1e9, *((rest + kv_bytes(kv, context)) / 1e9 for context in CONTEXTS)]
+            print(f"| {size} | {target} {precision} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")

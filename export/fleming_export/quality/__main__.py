@@ -1,0 +1,58 @@
+"""Arguments of ``python -m fleming_export.quality``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..errors import reported
+from ..synthetic.sizes import SIZES
+from . import require, verify
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``verify`` compares a package, ``kernels`` and ``schemes`` make the tables of the README."""
+    options = _parser().parse_args(arguments)
+    return reported("fleming_export.quality", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.what == "memory":
+        from ..memory import print_table as print_memory
+
+        print_memory(options.sizes)
+        return 0
+    require()
+    if options.what == "kernels":
+        from .kernels import measure, print_table
+
+        print_table(measure(options.rounds, options.threads))
+        return 0
+    if options.what == "schemes":
+        from .schemes import print_table as print_schemes
+
+        print_schemes(options.checkpoints)
+        return 0
+    return 0 if verify(options.checkpoint, Path(options.package), options.reference) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fleming_export.quality", description=__doc__)
+    kinds = parser.add_subparsers(dest="what", required=True)
+    compared = kinds.add_parser("verify", help="a package against the f32 package")
+    compared.add_argument("checkpoint", help="what the package was made of")
+    compared.add_argument("package")
+    compared.add_argument("--reference", type=Path, help="an f32 package that there is already")
+    speed = kinds.add_parser("kernels", help="speed of the forms of a product on this machine")
+    speed.add_argument("--rounds", type=int, default=7)
+    speed.add_argument("--threads", type=int, default=2)
+    memory = kinds.add_parser("memory", help="gigabytes by size, precision and context")
+    memory.add_argument("sizes", nargs="+", choices=SIZES)
+    quality = kinds.add_parser("schemes", help="quality of the schemes on checkpoints")
+    quality.add_argument("checkpoints", nargs="+")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

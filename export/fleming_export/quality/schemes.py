@@ -1,0 +1,52 @@
+"""The quality of schemes on checkpoints, side by side: what the defaults were chosen by."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from .. import export, make_recipe
+from ..quantize import Blockwise
+from ..recipe import Recipe
+from . import compare
+
+
+def candidates() -> dict[str, Recipe]:
+    """Recipes by the name of their row; each differs from a default in what its name says."""
+    int8, int4 = (make_recipe("cpu", precision) for precision in ("int8", "int4"))
+    found = {"int8 (default)": int8, "int4 (default)": int4}
+    for block in (32, 64, 128):
+        found[f"int8, block {block}"] = replace(int8, language=Blockwise(8, block))
+        found[f"int4, block {block}, zero points"] = replace(
+            int4, language=Blockwise(4, block, zero_points=True)
+        )
+    found["int4, block 32, symmetric"] = replace(int4, language=Blockwise(4, 32))
+    found["int4, block 32, symmetric, plain rounding"] = replace(
+        int4, language=Blockwise(4, 32, search=False)
+    )
+    found["int4, columns as they are"] = replace(int4, equalize=False)
+    found["int8, columns as they are"] = replace(int8, equalize=False)
+    found["int4, head in 4 bits"] = replace(int4, head=int4.language)
+    found["int4, activations not rounded (level 0)"] = replace(int4, level=0)
+    found["int8, vision tower in f32"] = replace(int8, vision=None)
+    return found
+
+
+def print_table(checkpoints: list[str]) -> None:
+    """Markdown; a row for each scheme, and for each checkpoint cosine, KL divergence and top-1 agreement."""
+    names = [Path(checkpoint).name for checkpoint in checkpoints]
+    print("| scheme | " + " | ".join(f"{name}: cosine, KL, top-1 %" for name in names) + " |")
+    print("|---|" + "---|" * len(names))
+    with tempfile.TemporaryDirectory() as folder:
+        twins = []
+        for number, checkpoint in enumerate(checkpoints):
+            twins.append(export(checkpoint, Path(folder) / f"f32-{number}"))
+        for name, recipe in candidates().items():
+            cells = []
+            for checkpoint, twin in zip(checkpoints, twins, strict=True):
+                package = export(checkpoint, Path(folder) / "package", recipe=recipe, force=True)
+                report = compare(package, twin, asked=2)
+                cosine, kl = report["embedding_cosine"]["min"], report["kl_divergence"]["mean"]
+                cells.append(f"{cosine:.4f}, {kl:.2g}, {100 * report['top1_agreement']:.1f}")
+            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)

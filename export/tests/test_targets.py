@@ -1,0 +1,166 @@
+"""What the graphs of each target are made of, and that those in half precision hold together."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from conftest import VARIANTS
+from numpy_model import NumpyModel
+from test_graphs import CAPACITY, Runtime, operators, random_ids
+
+from fleming_export import ExportError, export, make_recipe
+from fleming_export.recipe import Choices
+from fleming_export.synthetic.checkpoint import write_checkpoint
+
+HALF = [(target, precision) for target in ("cuda", "tensorrt") for precision in ("bf16", "f16")] + [
+    ("cuda", "int8"),
+    ("cuda", "int4"),
+]
+CONTRIB = "GroupQueryAttention MultiHeadAttention SkipSimplifiedLayerNormalization Gelu QuickGelu".split()
+
+
+@pytest.fixture(scope="module", params=["tiny", "38b-tied"])
+def checkpoint(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("targets") / "checkpoint"
+    write_checkpoint(VARIANTS[request.param][0], folder, VARIANTS[request.param][1])
+    return folder
+
+
+@pytest.fixture(scope="module", params=HALF, ids="-".join)
+def package(request, checkpoint, tmp_path_factory):
+    target, precision = request.param
+    choices = Choices(capacity=CAPACITY if target == "tensorrt" else None)
+    out = tmp_path_factory.mktemp("half") / "package"
+    return export(str(checkpoint), out, recipe=make_recipe(target, precision, choices))
+
+
+def read(path) -> onnx.ModelProto:
+    return onnx.load(path, load_external_data=False)
+
+
+def test_operators(package):
+    target = json.loads((package / "fleming.json").read_text())["target"]
+    for graph in ("vision.onnx", "decoder.onnx"):
+        used = operators(package / graph)
+        contrib = {name.removeprefix("com.microsoft.") for name in used if name.startswith("com.microsoft.")}
+        if target == "tensorrt":
+            assert not contrib
+            assert "Attention" in used
+        else:
+            assert contrib <= {*CONTRIB, "MatMulNBits"}
+            assert not used & {"Attention", "TensorScatter", "Sigmoid", "Gelu"}
+
+
+def test_each_layer_has_two_scatters_and_one_attention_with_one_output(checkpoint, tmp_path):
+    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe("tensorrt", "bf16"))
+    manifest = json.loads((out / "fleming.json").read_text())
+    layers = manifest["kv"]["layers"]
+    nodes = read(out / "decoder.onnx").graph.node
+    counts = Counter(node.op_type for node in nodes)
+    assert (counts["TensorScatter"], counts["Attention"]) == (2 * layers, layers)
+    assert all(len(node.output) == 1 for node in nodes if node.op_type in ("Attention", "TensorScatter"))
+    presents = {tensor.name for tensor in read(out / "decoder.onnx").graph.output} - {"logits"}
+    assert presents == {node.output[0] for node in nodes if node.op_type == "TensorScatter"}
+    for node in nodes:
+        if node.op_type == "TensorScatter":
+            assert node.input[0] == node.output[0].replace("present", "past")
+    # the buffers have a fixed capacity, which is the model's limit too
+    shapes = [tensor["shape"] for tensor in manifest["graphs"]["decoder"]["outputs"][1:]]
+    assert {shape[2] for shape in shapes} == {8192} == {manifest["max_positions"]}
+
+
+def test_islands_of_the_standard_form(checkpoint, tmp_path):
+    """Norms, convolution and residual stream are float32; products and caches are not."""
+    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe("tensorrt", "f16"))
+    for name in ("vision.onnx", "decoder.onnx"):
+        model = onnx.shape_inference.infer_shapes(read(out / name), strict_mode=True)
+        types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+        types |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+        for node in model.graph.node:
+            found = {types.get(part) for part in node.input if part in types}
+            if node.op_type in ("LayerNormalization", "RMSNormalization", "Conv"):
+                assert found == {onnx.TensorProto.FLOAT}, node.name
+            if node.op_type == "Add" and (node.name.endswith(".sum") or ".ls" in node.name):
+                assert found == {onnx.TensorProto.FLOAT}, node.name
+            if node.op_type in ("Gemm", "RotaryEmbedding"):
+                assert onnx.TensorProto.FLOAT not in found, node.name
+            if node.op_type == "Attention":
+                precision = next(a.i for a in node.attribute if a.name == "softmax_precision")
+                assert precision == onnx.TensorProto.FLOAT
+
+
+def test_types_agree_everywhere(package):
+    """The checker infers every type; what ONNX Runtime's CPU provider lacks may be kernels, nothing else."""
+    for graph in ("vision.onnx", "decoder.onnx"):
+        onnx.checker.check_model(str(package / graph), full_check=True)
+        try:
+            onnxruntime.InferenceSession(str(package / graph), providers=["CPUExecutionProvider"])
+        except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented as error:
+            assert "Could not find an implementation" in str(error)
+            assert json.loads((package / "fleming.json").read_text())["precision"] != "f16"
+
+
+@pytest.mark.parametrize("target", ["cuda", "tensorrt"])
+def test_half_precision_is_near_the_model(checkpoint, tmp_path, target):
+    """float16 runs on the CPU provider, which casts around what it has no kernel for."""
+    choices = Choices(capacity=CAPACITY if target == "tensorrt" else None)
+    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe(target, "f16", choices))
+    model, runtime = NumpyModel(checkpoint), Runtime(out)
+    ids = random_ids(model, 24, 1)
+    wanted = model.logits(ids.tolist())
+    runtime.step(slice(0, 1), ids[None, :11], [0])
+    got = runtime.step(slice(0, 1), ids[None, 11:23], [11])
+    assert np.linalg.norm(got[0] - wanted[22]) < 0.02 * np.linalg.norm(wanted[22])
+    got = runtime.step(slice(0, 1), ids[None, 23:], [23])
+    assert np.linalg.norm(got[0] - wanted[23]) < 0.02 * np.linalg.norm(wanted[23])
+    pixels = np.random.default_rng(0).normal(size=(1, 3, 448, 448)).astype(np.float32)
+    embeds = model.embed(pixels[0])
+    assert np.linalg.norm(runtime.embed(pixels)[0] - embeds) < 0.02 * np.linalg.norm(embeds)
+
+
+def test_profiles_lie_within_the_shapes(checkpoint, tmp_path):
+    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe("tensorrt", "bf16"))
+    manifest = json.loads((out / "fleming.json").read_text())
+    assert set(manifest["profiles"]) == {"vision", "decoder"}
+    for graph, profiles in manifest["profiles"].items():
+        inputs = {tensor["name"]: tensor["shape"] for tensor in manifest["graphs"][graph]["inputs"]}
+        for profile in profiles:
+            for name, shape in inputs.items():
+                ranges = profile["inputs"][name]
+                for low, usual, high, promised in zip(
+                    *(ranges[k] for k in ("min", "opt", "max")), shape, strict=True
+                ):
+                    assert 0 < low <= usual <= high
+                    assert isinstance(promised, str) or low == high == promised
+
+
+def test_cuda_int4_is_what_the_prebuilt_kernels_take(checkpoint, tmp_path):
+    choices = Choices(activation="float16")
+    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe("cuda", "int4", choices))
+    nodes = [node for node in read(out / "decoder.onnx").graph.node if node.op_type == "MatMulNBits"]
+    for node in nodes:
+        attributes = {attribute.name: attribute.i for attribute in node.attribute}
+        assert attributes["block_size"] == 32
+        assert attributes["bits"] == (8 if node.name == "language_model.lm_head" else 4)
+        assert len(node.input) <= 3 or not node.input[3]  # no zero points
+    kinds = {t.name: t.data_type for t in read(out / "decoder.onnx").graph.initializer}
+    assert kinds[nodes[0].input[2]] == onnx.TensorProto.FLOAT16
+
+
+@pytest.mark.parametrize(
+    ("target", "choices"),
+    [
+        ("cpu", Choices(capacity=64)),
+        ("cpu", Choices(group=8)),
+        ("cuda", Choices(block=32)),
+        ("cuda", Choices(activation="float16")),
+    ],
+)
+def test_choices_that_mean_nothing_are_errors(target, choices):
+    with pytest.raises(ExportError):
+        make_recipe(target, None, choices)
