@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import importlib.metadata
 import json
 import os
@@ -31,14 +33,36 @@ def staged(out: Path, *, force: bool) -> Iterator[Path]:
     """A folder beside ``out`` that becomes ``out`` when the block ends well, and disappears otherwise."""
     check_target(out, force=force)
     out.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(out)
     aside = out.with_name(f"{out.name}.partial-{secrets.token_hex(4)}")
     aside.mkdir()
+    # held as long as this process lives, which is how another one knows what a killed one left behind
+    holder = os.open(aside, os.O_RDONLY)
     try:
+        fcntl.flock(holder, fcntl.LOCK_EX)
         yield aside
         _replace(out, aside)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+    finally:
+        os.close(holder)
+
+
+def _sweep(out: Path) -> None:
+    """Removes the folders that killed exports to ``out`` left behind; those of living ones are locked."""
+    for aside in out.parent.glob(f"{glob.escape(out.name)}.partial-*"):
+        # an old package that was being replaced may be the only whole one
+        if ".partial-old-" in aside.name or aside.is_symlink() or not aside.is_dir():
+            continue
+        holder = os.open(aside, os.O_RDONLY)
+        try:
+            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(aside, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(holder)
 
 
 def check_target(out: Path, *, force: bool) -> None:

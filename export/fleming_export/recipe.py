@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .errors import ExportError
 from .quantize import Blockwise
@@ -35,8 +35,6 @@ class Recipe:
     level: int = 0
     #: whether columns are brought to like size first; see ``equalize``
     equalize: bool = True
-    #: query heads that share a KV head are filled up with heads of zeros to this number
-    group: int | None = None
     #: positions that the KV buffers hold, where the form wants that fixed
     capacity: int | None = None
 
@@ -77,9 +75,7 @@ class Choices:
 
     activation: str | None = None
     block: int | None = None
-    group: int | None = None
     capacity: int | None = None
-    schemes: dict = field(default_factory=dict)
 
 
 def make_recipe(target: str, precision: str | None, choices: Choices | None = None) -> Recipe:
@@ -92,15 +88,13 @@ def make_recipe(target: str, precision: str | None, choices: Choices | None = No
         raise ExportError(f"precision for {target}", " or ".join(TARGETS[target]), precision)
     if choices.capacity is not None and choices.capacity < 1:
         raise ExportError("capacity", "at least 1", choices.capacity)
-    if choices.group is not None and target != "cuda":
-        raise ExportError("group padding", "the target cuda", target)
     if choices.capacity is not None and target != "tensorrt":
         raise ExportError("capacity", "the target tensorrt", target, "elsewhere it is free")
     if choices.block is not None and precision not in ("int8", "int4"):
         raise ExportError("block size", "precision int8 or int4", precision)
     if choices.activation is not None and (target != "cuda" or precision not in ("int8", "int4")):
         raise ExportError("activations", "a quantised package for cuda", f"{target} {precision}")
-    made = Recipe(target, precision, group=choices.group)
+    made = Recipe(target, precision)
     if target == "cpu":
         made = _cpu(made, choices)
     elif precision in ("int8", "int4"):
@@ -109,7 +103,7 @@ def make_recipe(target: str, precision: str | None, choices: Choices | None = No
         made = replace(made, activation=ACTIVATIONS[precision])
     if target == "tensorrt":
         made = replace(made, capacity=choices.capacity or CAPACITY)
-    return replace(made, **choices.schemes)
+    return made
 
 
 def _cpu(made: Recipe, choices: Choices) -> Recipe:

@@ -142,6 +142,24 @@ def test_a_killed_export_has_no_manifest(plain, tmp_path, monkeypatch):
     assert not (aside / "fleming.json").exists()
 
 
+def test_the_next_export_sweeps_up_after_a_killed_one(plain, tmp_path):
+    """A real kill in the middle of writing; a living export's folder and a stranger's stay."""
+    program = "import os, signal, sys, fleming_export\nfrom pathlib import Path\n"
+    program += "fleming_export.write_parameters = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    program += "fleming_export.export(sys.argv[1], Path(sys.argv[2]))"
+    out = tmp_path / "package"
+    done = subprocess.run([sys.executable, "-c", program, str(plain), str(out)], check=False)
+    assert done.returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / "package.partial").mkdir()
+    with staged(out, force=False) as living:
+        assert [path.name for path in tmp_path.iterdir() if ".partial-" in path.name] == [living.name]
+        export(str(plain), tmp_path / "package")
+        assert living.exists()
+        shutil.rmtree(out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["package", "package.partial"]
+
+
 def test_full_disk_is_noticed_before_writing(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("fleming_export.package.free_bytes", lambda _: 1000)
     with pytest.raises(ExportError, match="GB of free space"):

@@ -156,7 +156,7 @@ def test_cuda_int4_is_what_the_prebuilt_kernels_take(checkpoint, tmp_path):
     ("target", "choices"),
     [
         ("cpu", Choices(capacity=64)),
-        ("cpu", Choices(group=8)),
+        ("tensorrt", Choices(capacity=0)),
         ("cuda", Choices(block=32)),
         ("cuda", Choices(activation="float16")),
     ],
