@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{AskOptions, Engine, Finish, Reply, Request, Tracing};
+use fleming::{AskOptions, Finish, Reply, Request, Tracing};
 
 use super::display::Display;
 use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt};
@@ -21,9 +21,6 @@ use super::{emit, json, trace};
 /// before the question, in the order of the options.
 #[derive(Args)]
 pub(super) struct Ask {
-    /// Folder of an exported package
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
     #[command(flatten)]
     studies: Studies,
     /// The question; - reads it from standard input
@@ -52,7 +49,7 @@ impl Ask {
         let cancel = cancel_on_interrupt()?;
         let generation = self.generation.options(cancel)?;
         let started = Instant::now();
-        let engine = Engine::open(&self.model, &self.runtime.options())?;
+        let engine = self.runtime.open()?;
         let load = started.elapsed();
 
         let mut display = if self.json { Display::silent() } else { Display::new() };

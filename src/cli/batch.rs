@@ -34,9 +34,6 @@ pub(super) struct Batch {
     /// The answers, one JSON object a line; appended to
     #[arg(value_name = "OUT.jsonl")]
     output: PathBuf,
-    /// Folder of an exported package
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
     /// Questions asked at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     concurrency: usize,
@@ -95,7 +92,7 @@ impl Batch {
         let tasks: Vec<Task> = all.into_iter().filter(|task| !answers.take(&task.id)).collect();
         let cancel = cancel_on_interrupt()?;
         if !tasks.is_empty() {
-            let engine = Engine::open(&self.model, &self.runtime.options())?;
+            let engine = self.runtime.open()?;
             answers.expect_package(engine.package().digest())?;
             let work = Work {
                 engine: &engine,

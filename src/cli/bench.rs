@@ -21,9 +21,6 @@ use super::studies::Studies;
 /// kept from the one before. Numbers are medians over all rounds, with the lowest and the highest.
 #[derive(Args)]
 pub(super) struct Bench {
-    /// Folder of an exported package
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
     #[command(flatten)]
     studies: Studies,
     /// Noise pictures of one tile each in every request
@@ -65,14 +62,11 @@ impl Bench {
         if cfg!(debug_assertions) {
             eprintln!("warning: this build is not optimised: measure with cargo build --release");
         }
-        let questions = self
-            .questions
-            .as_deref()
-            .map(fs::read_to_string)
-            .transpose()
-            .with_context(|| self.questions.as_deref().unwrap_or(&self.model).display().to_string())?;
+        let questions = self.questions.as_deref().map(fs::read_to_string).transpose().with_context(|| {
+            self.questions.iter().map(|path| path.display().to_string()).collect::<String>()
+        })?;
         let started = Instant::now();
-        let engine = Engine::open(&self.model, &self.runtime.options())?;
+        let engine = self.runtime.open()?;
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
         let mut report = json!({
             "fleming": env!("CARGO_PKG_VERSION"),

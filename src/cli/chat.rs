@@ -39,9 +39,6 @@ Ctrl-C stops an answer; a stopped turn is forgotten, and its studies wait for th
 /// unless /save is told to.
 #[derive(Args)]
 pub(super) struct Chat {
-    /// Folder of an exported package
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
     #[command(flatten)]
     studies: Studies,
     #[command(flatten)]
@@ -70,7 +67,7 @@ impl Chat {
             .worded(self.wording.instruction()?, self.wording.system.clone());
         let mut lines = Lines::open()?;
         let interrupts = Interrupts::catch()?;
-        let engine = Engine::open(&self.model, &self.runtime.options())?;
+        let engine = self.runtime.open()?;
         let mut session =
             Session { engine: &engine, conversation, generation: &self.generation, interrupts: &interrupts };
         if let Lines::Terminal(_) = lines {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Engine, Finish, Reply};
+use fleming::{Finish, Reply};
 use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,9 +27,6 @@ pub(super) struct Eval {
     /// Cases, one JSON object a line: id, kind, question, answer; image(s), volume(s), video(s) relative to the file; history
     #[arg(value_name = "CASES.jsonl")]
     cases: PathBuf,
-    /// Folder of an exported package
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
     /// Write what came of each case here, one JSON object a line
     #[arg(long, value_name = "FILE.jsonl")]
     output: Option<PathBuf>,
@@ -65,7 +62,7 @@ impl Eval {
         let cancel = cancel_on_interrupt()?;
         let options = self.generation.options(cancel)?;
         let mut output = self.output.as_deref().map(create).transpose()?;
-        let engine = Engine::open(&self.model, &self.runtime.options())?;
+        let engine = self.runtime.open()?;
         let folder = self.cases.parent().unwrap_or(Path::new(""));
         let bar =
             if stderr().is_terminal() { ProgressBar::new(cases.len() as u64) } else { ProgressBar::hidden() };

@@ -1,10 +1,10 @@
 //! Options that several verbs share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use fleming::{AskOptions, Cancel, EngineOptions, Preprocessing, StopRule};
+use fleming::{AskOptions, Cancel, Engine, EngineOptions, Preprocessing, StopRule};
 
 use super::sampling::{ConstraintArguments, SamplingArguments};
 
@@ -39,6 +39,9 @@ pub(super) struct GenerationArguments {
 
 #[derive(Args)]
 pub(super) struct RuntimeArguments {
+    /// Folder of an exported package [default: the demo model, models/demo]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// Execution provider
     #[arg(long, default_value = "cpu")]
     provider: String,
@@ -84,6 +87,15 @@ impl GenerationArguments {
 }
 
 impl RuntimeArguments {
+    /// Loads the package that was named, or the demo model.
+    pub(super) fn open(&self) -> Result<Engine> {
+        let folder = match &self.model {
+            Some(folder) => folder.clone(),
+            None => demo_model()?,
+        };
+        Ok(Engine::open(&folder, &self.options())?)
+    }
+
     pub(super) fn options(&self) -> EngineOptions {
         EngineOptions {
             library: self.onnxruntime.clone(),
@@ -92,6 +104,23 @@ impl RuntimeArguments {
             context: self.context,
         }
     }
+}
+
+/// The demo model of the working folder or of the repository that the executable was built in.
+fn demo_model() -> Result<PathBuf> {
+    let executable = std::env::current_exe().unwrap_or_default();
+    let places = std::iter::once(Path::new("")).chain(executable.ancestors().skip(1));
+    let found =
+        places.map(|place| place.join("models/demo")).find(|folder| folder.join("fleming.json").is_file());
+    let Some(folder) = found else {
+        return Err(unusable(
+            "--model",
+            "the folder of an exported package",
+            &"none, and no models/demo is near",
+        ));
+    };
+    eprintln!("no --model: this is the demo model, which knows drawn pictures and nothing of medicine");
+    Ok(folder)
 }
 
 /// Exit code of what was interrupted.
