@@ -50,8 +50,8 @@ PHASES: dict[str, tuple[float, dict[str, float]]] = {
 }
 FRAMES = 32  # in a batch of the tower
 #: Muon's for matrices, AdamW's for everything else
-RATES = (0.02, 0.002)
-DECAY_FROM = 0.7  # share of the tower's time, and of the language model's
+RATES = (0.008, 0.001)
+DECAY_FROM = 0.6  # share of the tower's time, and of the language model's
 
 
 @dataclass(frozen=True)
