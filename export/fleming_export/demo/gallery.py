@@ -17,7 +17,7 @@ from .questions import DRAWN
 from .seeds import choose, generator
 
 #: studies of a sort that are kept; pictures of each modality
-COUNTS = {**dict.fromkeys(MODALITIES, 700), "volume": 500, "clip": 600}
+COUNTS = {**dict.fromkeys(MODALITIES, 500), "volume": 280, "clip": 320}
 #: studies that are drawn and looked at together
 TOGETHER = 4
 

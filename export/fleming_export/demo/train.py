@@ -34,7 +34,7 @@ from .seeds import generator
 PHASES: dict[str, tuple[float, dict[str, float]]] = {
     "tower": (0.385, {"frames": 1.0}),
     "words": (0.42, {"drill": 0.9, "text": 0.1}),
-    "pictures": (0.77, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
+    "pictures": (0.83, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
     "all": (
         1.0,
         {
