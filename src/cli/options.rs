@@ -1,6 +1,6 @@
 //! Options that several verbs share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -39,9 +39,9 @@ pub(super) struct GenerationArguments {
 
 #[derive(Args)]
 pub(super) struct RuntimeArguments {
-    /// Folder of an exported package [default: the demo model, models/demo]
+    /// Folder of an exported package
     #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    model: PathBuf,
     /// Execution provider
     #[arg(long, default_value = "cpu")]
     provider: String,
@@ -87,13 +87,9 @@ impl GenerationArguments {
 }
 
 impl RuntimeArguments {
-    /// Loads the package that was named, or the demo model.
+    /// Loads the package that was named.
     pub(super) fn open(&self) -> Result<Engine> {
-        let folder = match &self.model {
-            Some(folder) => folder.clone(),
-            None => demo_model()?,
-        };
-        Ok(Engine::open(&folder, &self.options())?)
+        Ok(Engine::open(&self.model, &self.options())?)
     }
 
     pub(super) fn options(&self) -> EngineOptions {
@@ -104,23 +100,6 @@ impl RuntimeArguments {
             context: self.context,
         }
     }
-}
-
-/// The demo model of the working folder or of the repository that the executable was built in.
-fn demo_model() -> Result<PathBuf> {
-    let executable = std::env::current_exe().unwrap_or_default();
-    let places = std::iter::once(Path::new("")).chain(executable.ancestors().skip(1));
-    let found =
-        places.map(|place| place.join("models/demo")).find(|folder| folder.join("fleming.json").is_file());
-    let Some(folder) = found else {
-        return Err(unusable(
-            "--model",
-            "the folder of an exported package",
-            &"none, and no models/demo is near",
-        ));
-    };
-    eprintln!("no --model: this is the demo model, which knows drawn pictures and nothing of medicine");
-    Ok(folder)
 }
 
 /// Exit code of what was interrupted.

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 FLEMING = Path(os.environ.get("FLEMING_BINARY", ROOT / "target" / "debug" / "fleming"))
 MODEL = ROOT / "models" / "demo"
 EXAMPLES = ROOT / "examples"
+pytestmark = pytest.mark.skipif(
+    not (MODEL / "fleming.json").is_file(), reason="no demo model was trained yet"
+)
 OPTIONS = "\nA. upper third\nB. middle third\nC. lower third\nD. no nodule"
 
 
@@ -55,8 +58,8 @@ def test_slices_upside_down_turn_the_answer_over(tmp_path: Path) -> None:
     volume = np.load(EXAMPLES / "volume.npz")["arr_0"]
     np.save(tmp_path / "turned.npy", volume[::-1])
     question = f"In which third of the chest is the nodule?{OPTIONS}"
-    assert ask(question, "--volume", EXAMPLES / "volume.npz") == "C. lower third"
-    assert ask(question, "--volume", tmp_path / "turned.npy") == "A. upper third"
+    assert ask(question, "--volume", EXAMPLES / "volume.npz") == "lower third"
+    assert ask(question, "--volume", tmp_path / "turned.npy") == "upper third"
 
 
 def test_a_clip_backwards_turns_the_answer_over(tmp_path: Path) -> None:
@@ -70,13 +73,11 @@ def test_a_clip_backwards_turns_the_answer_over(tmp_path: Path) -> None:
 
 def test_two_pictures_exchanged_exchange_the_answer(tmp_path: Path) -> None:
     cases = draw(tmp_path, "compare", 40)
-    chosen = [case for case in cases if case["answer"].split(". ")[-1] in {"first", "second"}][:8]
+    turned = {"first": "second", "second": "first"}
+    chosen = [case for case in cases if case["answer"] in turned][:8]
     exchanged = []
     for case in chosen:
-        letter, _, said = case["answer"].rpartition(". ")
-        other = {"first": "second", "second": "first"}[said]
-        letter = next((e for e in "ABCD" if f"{e}. {other}" in case["question"]), letter)
-        answer = f"{letter}. {other}" if letter else other
+        answer = turned[case["answer"]]
         name = f"{case['id']} exchanged"
         exchanged.append({**case, "id": name, "images": case["images"][::-1], "answer": answer})
     lines = [json.dumps(case) for case in chosen + exchanged]
@@ -92,8 +93,8 @@ def test_a_picture_and_a_volume_in_one_request(order: str) -> None:
     studies = [("--image", EXAMPLES / "fundus.png"), ("--volume", EXAMPLES / "volume.npz")]
     words = [word for study in (studies if order == "image first" else studies[::-1]) for word in study]
     bleeding = "What does the retina show?\nA. haemorrhages\nB. no haemorrhages"
-    assert ask(bleeding, *words) == "A. haemorrhages"
-    assert ask(f"In which third of the chest is the nodule?{OPTIONS}", *words) == "C. lower third"
+    assert ask(bleeding, *words) == "haemorrhages"
+    assert ask(f"In which third of the chest is the nodule?{OPTIONS}", *words) == "lower third"
 
 
 def test_shuffled_slices_leave_only_chance(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     examples.set_defaults(run=_examples)
     train = commands.add_parser("train", help="train the demo model and write its checkpoint")
     train.add_argument("out")
-    train.add_argument("--hours", type=float, default=1.5)
+    train.add_argument("--hours", type=float, default=2.5)
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1, help="processes that draw")
     train.add_argument("--resume", action="store_true", help="go on from the last save")

@@ -17,7 +17,7 @@ from .questions import DRAWN
 from .seeds import choose, generator
 
 #: studies of a sort that are kept; pictures of each modality
-COUNTS = {**dict.fromkeys(MODALITIES, 500), "volume": 280, "clip": 320}
+COUNTS = {**dict.fromkeys(MODALITIES, 1800), "volume": 1500, "clip": 1600}
 #: studies that are drawn and looked at together
 TOGETHER = 4
 

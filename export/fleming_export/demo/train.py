@@ -32,9 +32,9 @@ from .seeds import generator
 
 #: phase -> share of the time at which it ends, and the mix of batches
 PHASES: dict[str, tuple[float, dict[str, float]]] = {
-    "tower": (0.385, {"frames": 1.0}),
-    "words": (0.42, {"drill": 0.9, "text": 0.1}),
-    "pictures": (0.83, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
+    "tower": (0.3, {"frames": 1.0}),
+    "words": (0.33, {"drill": 0.9, "text": 0.1}),
+    "pictures": (0.65, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
     "all": (
         1.0,
         {
@@ -49,8 +49,9 @@ PHASES: dict[str, tuple[float, dict[str, float]]] = {
     ),
 }
 FRAMES = 32  # in a batch of the tower
-#: Muon's for matrices, AdamW's for everything else
-RATES = (0.008, 0.001)
+#: Muon's for matrices, AdamW's for everything else. At the tower's rates the language model unlearns between
+#: batches what it has learned.
+RATES = {"tower": (0.02, 0.002), "language": (0.006, 0.0008)}
 DECAY_FROM = 0.6  # share of the tower's time, and of the language model's
 
 
@@ -58,7 +59,7 @@ DECAY_FROM = 0.6  # share of the tower's time, and of the language model's
 class Options:
     """What may be chosen."""
 
-    hours: float = 1.5
+    hours: float = 2.5
     device: str = "cpu"
     seed: int = 1
     workers: int = 1
@@ -87,7 +88,10 @@ class Trainer:
         self.mark_weights = torch.ones(len(MARKS), device=options.device)
         self.mark_weights[0] = 0.1  # nearly all places show nothing
         tower = nn.ModuleList([self.model.vision_model, self.model.mlp1, self.reader])
-        self.optimisers = {"tower": _optimisers(tower), "language": _optimisers(self.model.language_model)}
+        self.optimisers = {
+            "tower": _optimisers(tower, "tower"),
+            "language": _optimisers(self.model.language_model, "language"),
+        }
         self.step, self.elapsed = 0, 0.0
 
     def resume(self) -> None:
@@ -154,7 +158,7 @@ class Trainer:
             rows = torch.from_numpy(gallery.rows[batch.frames]) if batch.frames else None
             loss, figures = self.talk(batch, rows)
         optimisers = self.optimisers[part]
-        for optimiser, rate in zip(optimisers, RATES, strict=True):
+        for optimiser, rate in zip(optimisers, RATES[part], strict=True):
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = rate * self._pace(part)
@@ -196,15 +200,15 @@ class Trainer:
         return next((name for name, (end, _) in PHASES.items() if self.share() < end), "all")
 
 
-def _optimisers(module: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+def _optimisers(module: nn.Module, part: str) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices inside; AdamW for embeddings, heads, convolutions and vectors."""
     named = list(module.named_parameters())
     outside = ("embed", "head")
     inner = [p for name, p in named if p.ndim == 2 and not any(word in name for word in outside)]
     rest = [p for _, p in named if not any(p is other for other in inner)]
     return (
-        torch.optim.Muon(inner, RATES[0], weight_decay=0.02),
-        torch.optim.AdamW(rest, RATES[1], betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.Muon(inner, RATES[part][0], weight_decay=0.02),
+        torch.optim.AdamW(rest, RATES[part][1], betas=(0.9, 0.98), weight_decay=0.0),
     )
 
 
