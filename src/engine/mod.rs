@@ -124,8 +124,8 @@ impl Engine {
             &tagged.text,
             &prepared.tokens_per_frame,
         )?;
-        let limit = self.reply_limit(prompt.ids.len(), options)?;
-
+        let prompt_tokens = prompt.ids.len();
+        let limit = self.reply_limit(prompt_tokens, options)?;
         let guide = self.guide(request, options, &prompt.ids)?;
         let mut writer = self.writer(&guide, options);
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,15 +134,8 @@ impl Engine {
             Generation { options, prompt: &prompt, limit, guide, tokenizer, timings, on_event };
         let outcome = generation.run(&mut model, prepared.pixels.view(), &mut writer)?;
         drop(model);
-
         let timings = generation.timings;
         let written = writer.finish(outcome.finish, on_event);
-        let usage = Usage {
-            prompt_tokens: prompt.ids.len(),
-            image_tokens: prepared.tokens_per_frame.iter().sum(),
-            cached_tokens: 0,
-            completion_tokens: written.ids.len(),
-        };
         let trace = (options.tracing == Tracing::Tensors).then(|| Trace {
             prompt: tagged.text,
             pixels: pixels::stack(&prepared.tiles, manifest.vision.image_size),
@@ -152,6 +145,12 @@ impl Engine {
             first_logits: outcome.first_logits,
         });
         Ok(Reply {
+            usage: Usage {
+                prompt_tokens,
+                image_tokens: prepared.tokens_per_frame.iter().sum(),
+                cached_tokens: 0,
+                completion_tokens: written.ids.len(),
+            },
             answer: written.answer,
             thought: written.thought,
             text: written.text,
@@ -159,7 +158,6 @@ impl Engine {
             truncated: written.truncated,
             completion_ids: written.ids,
             logprobs: written.logprobs,
-            usage,
             frames: prepared.frames,
             timings,
             warnings: [prepared.warnings, tagged.warnings, written.warnings].concat(),
