@@ -83,11 +83,7 @@ impl Guide {
     ) -> Result<Self> {
         options.check()?;
         let tags = Tags::from(common.prompt);
-        let text = match instruction {
-            Instruction::Reasoning => &common.prompt.instructions.reasoning,
-            Instruction::Direct => "",
-            Instruction::Custom(text) => text,
-        };
+        let text = common.prompt.instruction(instruction).unwrap_or_default();
         let asked = if text.contains(&tags.answer[0]) { Asked::Yes } else { Asked::No };
         let (place, closing) = match asked {
             Asked::Yes => (Place::Before, Some(tags.answer[1].as_str())),

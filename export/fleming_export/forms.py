@@ -100,6 +100,7 @@ class Positions:
         self._g = g
         self._shapes: dict[tuple[int, ...], ir.Value] = {}
         self._positions: ir.Value | None = None
+        self._length: ir.Value | None = None
         self._lengths: tuple[ir.Value, ir.Value] | None = None
         self._batch_and_sequence = g.op("Shape", "batch_and_sequence", g.input("input_ids"))
         self.cos, self.sin = tables
@@ -133,8 +134,8 @@ class Positions:
         return self._shapes[widths]
 
     def _sequence(self) -> ir.Value:
-        g = self._g
-        if not hasattr(self, "_length"):
+        if self._length is None:
+            g = self._g
             self._length = g.op("Gather", "position.sequence", self._batch_and_sequence, g.scalar(1), axis=0)
         return self._length
 
