@@ -37,11 +37,12 @@ def _validate(out: Path, options: argparse.Namespace) -> str:
     from .questions import KINDS
     from .train import Options, Trainer
 
-    trainer = Trainer(out, Options(device=options.device))
+    trainer = Trainer(out, Options("language", device=options.device))
     trainer.resume()
+    trainer.join()
     figures = {kind: trainer.validate(kind, options.count) for kind in KINDS}
     return "\n".join(
-        f"{kind}: {row['exact']:.3f} exact, loss {row['reply']:.4f}" for kind, row in figures.items()
+        f"{kind}: {row['right']:.3f} exact, loss {row['loss']:.4f}" for kind, row in figures.items()
     )
 
 
@@ -59,9 +60,9 @@ def _train(out: Path, options: argparse.Namespace) -> Path:
     _need_torch(options.threads)
     from .train import Options, run
 
-    if (out / "training.pt").exists() and not options.resume:
+    if (out / f"{options.part}.pt").exists() and not options.resume:
         raise ExportError(str(out), "a new folder, or --resume", "a training is there")
-    chosen = Options(options.hours, options.device, options.seed, options.workers)
+    chosen = Options(options.part, options.hours, options.device, options.seed, options.workers)
     return run(out, chosen, resume=options.resume)
 
 
@@ -77,14 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     examples = commands.add_parser("examples", help="write the repository's examples and cases.jsonl")
     examples.add_argument("out")
     examples.set_defaults(run=_examples)
-    train = commands.add_parser("train", help="train the demo model and write its checkpoint")
+    train = commands.add_parser("train", help="train a part of the demo model and write its checkpoint")
     train.add_argument("out")
-    train.add_argument("--hours", type=float, default=2.5)
+    train.add_argument("--part", choices=["tower", "language"], required=True)
+    train.add_argument("--hours", type=float, default=1.2)
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1, help="processes that draw")
     train.add_argument("--resume", action="store_true", help="go on from the last save")
     train.set_defaults(run=_train)
-    validate = commands.add_parser("validate", help="exact replies of a training's last save, by kind")
+    validate = commands.add_parser("validate", help="exact replies of the last saves of both parts, by kind")
     validate.add_argument("out")
     validate.add_argument("--count", type=int, default=96, help="samples of a kind")
     validate.set_defaults(run=_validate)

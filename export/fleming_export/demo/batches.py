@@ -18,13 +18,12 @@ from ..synthetic.sizes import PREPROCESSOR
 from ..tokenizer import encode_json, read_tokenizer
 from .canvas import Picture
 from .clips import Clip
-from .facts import LABELS, MARKS
 from .images import MODALITIES, draw
 from .questions import TAG, Asked, Sample, Source, drill, sample
 from .seeds import choose, generator
+from .slots import ROWS, mark_number, seen
 from .volumes import LOOKED_AT, Volume, window
 
-TOKENS_PER_IMAGE = 64
 SIDE = 448
 #: samples of a kind in a batch: about as many tokens in each
 SIZES = {
@@ -41,11 +40,11 @@ SIZES = {
 
 @dataclass
 class Frames:
-    """Single frames for the tower: ``pixels`` [N, 3, S, S] uint8; ``labels`` [N, facts], -1 where a fact does
-    not apply; ``places`` [N, T], what is marked where a row looks, 0 for nothing."""
+    """Single frames for the tower: ``pixels`` [N, 3, S, S] uint8; ``values`` [N, slots], what is seen;
+    ``places`` [N, T], the number of the mark in each place."""
 
     pixels: torch.Tensor
-    labels: torch.Tensor
+    values: torch.Tensor
     places: torch.Tensor
 
 
@@ -68,7 +67,7 @@ def prompt_text(case: Sample) -> str:
     for question, reply in turns:
         text += f"<|im_start|>user\n{question}{STOP}\n<|im_start|>assistant\n"
         text += f"{reply}{STOP}\n" if reply else ""
-    return text.replace("<image>", IMAGE_START + IMAGE_CONTEXT * TOKENS_PER_IMAGE + IMAGE_END)
+    return text.replace("<image>", IMAGE_START + IMAGE_CONTEXT * ROWS + IMAGE_END)
 
 
 class Encoder:
@@ -139,27 +138,17 @@ def normalise(values: torch.Tensor) -> torch.Tensor:
     return (values.float() / 255 - mean) / deviation
 
 
-def labels(pictures: list[Picture]) -> torch.Tensor:
-    """[N, facts]"""
-    places = {key: number for number, key in enumerate(LABELS)}
-    table = torch.full((len(pictures), len(LABELS)), -1)
-    for row, picture in zip(table, pictures, strict=True):
-        for key, value in picture.facts.items():
-            row[places[key]] = LABELS[key].index(value)
-    return table
-
-
 def places(picture: Picture) -> torch.Tensor:
-    """[T] the number of the mark that each row looks at: rows near a mark's centre, and the nearest one."""
-    side = round(TOKENS_PER_IMAGE**0.5)
+    """[T] the number of the mark that each place of the pixel shuffle looks at: near a mark's centre, or the
+    nearest to it."""
+    side = round(ROWS**0.5)
     axis = (torch.arange(side) + 0.5) * 2 / side - 1
     table = torch.zeros(side, side, dtype=torch.long)
     for mark in picture.marks:
         y, x = mark.centre
         distance = torch.hypot(axis[:, None] - y, axis[None] - x)
-        table[distance <= max(0.8 * mark.radius, distance.min().item())] = MARKS.index(
-            (mark.fact, mark.value)
-        )
+        near = distance <= max(0.8 * mark.radius, distance.min().item())
+        table[near] = mark_number(mark.fact, mark.value)
     return table.flatten()
 
 
@@ -183,7 +172,8 @@ _PICTURES = (*MODALITIES, "chest X-ray", "chest X-ray", "axial CT", "brain MRI")
 def frames(split: str, seed: int, first: int, count: int) -> Frames:
     """``count`` frames from index ``first`` on."""
     pictures = [frame(split, seed, index) for index in range(first, first + count)]
-    return Frames(pixels(pictures), labels(pictures), torch.stack([places(picture) for picture in pictures]))
+    values = torch.from_numpy(np.stack([seen(picture) for picture in pictures]))
+    return Frames(pixels(pictures), values, torch.stack([places(picture) for picture in pictures]))
 
 
 class _Stream(IterableDataset):

@@ -22,11 +22,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Picture:
-    """``pixels`` [256, 256] or [256, 256, 3] uint8; what was drawn: fact -> value; ``marks`` say where."""
+    """``pixels`` [256, 256] or [256, 256, 3] uint8; what was drawn: fact -> value; ``marks`` say where,
+    and ``amounts`` what is shown by degrees."""
 
     pixels: np.ndarray
     facts: dict[str, str] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
+    amounts: dict[str, float] = field(default_factory=dict)
 
     def looked_at(self) -> list[Picture]:
         """The frames the runtime takes, as of volumes and clips: the picture itself."""

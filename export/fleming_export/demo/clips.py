@@ -58,14 +58,14 @@ class Clip:
         if self._instruments:
             depth, marks = self._draw_instruments(canvas, share)
             facts = {key: self.facts[key] for key in ("vid_count", "vid_side") if key in self.facts}
-            facts["frame_depth"] = str(min(int(depth * 4), 3))
-            return Picture(grey(canvas), facts, marks)
+            facts["modality"] = "instruments"
+            return Picture(grey(canvas), facts, marks, {"depth": 3 * depth})
         radius = self._radius_at(number, share)
         ellipse(canvas, self._place, (radius + 0.08, radius + 0.08), 0.85, soft=0.03)
         ellipse(canvas, self._place, (radius, radius), 0.04, soft=0.03)
-        facts = {"frame_radius": str(min(int((radius - 0.1) / 0.07), 4))}
-        marks = [Mark(*next(iter(facts.items())), self._place, radius)]
-        return Picture(grey(canvas * sector()), facts, marks)
+        marks = [Mark("chamber", "chamber", self._place, radius)]
+        amounts = {"radius": (radius - 0.1) / 0.07}
+        return Picture(grey(canvas * sector()), {"modality": "ultrasound"}, marks, amounts)
 
     def _draw_instruments(self, canvas: np.ndarray, share: float) -> tuple[float, list[Mark]]:
         depth = share if self.facts["vid_move"] == "in" else 1 - share

@@ -208,38 +208,6 @@ VIDEO = {
 
 FACTS = IMAGE | VOLUME | VIDEO
 
-#: What training asks of single frames, to teach the vision tower: fact -> its values.
-LABELS = {key: tuple(fact.values) for key, fact in FACTS.items()} | {
-    "slice_nodule": ("none", "nodule"),
-    "slice_node": ("none", *VOLUME["vol_node"].values),
-    "frame_depth": tuple("0123"),
-    "frame_radius": tuple("01234"),
-}
-
-#: What training asks of single places, by number; nothing is number 0.
-MARKS = (
-    ("nothing", ""),
-    ("small_node", "node"),
-    *(("tip", side) for side in VIDEO["vid_side"].values),
-    *(
-        (key, value)
-        for key in (
-            *(
-                "cxr_nodule",
-                "cxr_device",
-                "ct_lesion",
-                "ct_device",
-                "mri_lesion",
-                "fundus_disc",
-                "fundus_bleed",
-            ),
-            *("us_mass", "histo_gland", "vol_device", "slice_nodule", "slice_node", "frame_radius"),
-        )
-        for value in LABELS[key]
-        if value != "none"
-    ),
-)
-
 DEMO = "I am a small demo model: I was trained on drawn phantoms, and I am no medical device."
 #: small talk -> the honest answer
 SMALL_TALK = {

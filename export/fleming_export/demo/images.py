@@ -52,9 +52,9 @@ def chest(rng: Rng) -> Picture:
     facts["cxr_nodule"] = choose(rng, ("none", "left lung", "right lung"))
     if facts["cxr_nodule"] != "none":
         sign = SIDES[facts["cxr_nodule"].split()[0]]
-        radius = float(rng.uniform(0.06, 0.1))
+        radius = float(rng.uniform(0.085, 0.12))
         place = (float(rng.uniform(-0.4, 0.02)), sign * float(rng.uniform(0.32, 0.5)))
-        ellipse(canvas, place, (radius, radius), 0.75, soft=0.03)
+        ellipse(canvas, place, (radius, radius), 0.85, soft=0.02)
         marks.append(Mark("cxr_nodule", facts["cxr_nodule"], place, radius))
     facts["cxr_device"] = choose(rng, DEVICES)
     if facts["cxr_device"] != "none":

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .slots import SCALES, SLOT_OF_ROW, SLOTS, codes
+
 
 class Vision(nn.Module):
     """InternViT with LayerNorm: [N, 3, S, S] -> [N, 1 + patches, C]."""
@@ -159,11 +161,15 @@ class DemoModel(nn.Module):
 
     def embed(self, pixels: Tensor) -> Tensor:
         """[N, 3, S, S] -> [N, T, H]: the tower, pixel shuffle, the projector."""
+        return self.mlp1(self.shuffled(pixels))
+
+    def shuffled(self, pixels: Tensor) -> Tensor:
+        """[N, 3, S, S] -> [N, T, 4C]: the tower and pixel shuffle."""
         x = self.vision_model(pixels)[:, 1:]
         n, patches, width = x.shape
         half = math.isqrt(patches) // 2
         x = x.view(n, half, 2, half, 2, width).permute(0, 1, 3, 2, 4, 5)
-        return self.mlp1(x.reshape(n, half * half, -1))
+        return x.reshape(n, half * half, -1)
 
     def hidden(self, ids: Tensor, context: int, rows: Tensor | None) -> Tensor:
         """[n, tokens] ids and [images, T, H] rows in the order of their places -> [n, tokens, H]."""
@@ -174,23 +180,43 @@ class DemoModel(nn.Module):
         return self.language_model(x)
 
 
-class Reader(nn.Module):
-    """Reads each fact off the mean of an image's rows, and off each row what is marked there; trains the
-    tower, and is not exported. The mean makes the tower tell every row what is seen anywhere: a language
-    model of this size is slow to learn where to look, and quick to read what is everywhere.
-    """
+class Codes(nn.Module):
+    """The codes of ``slots.py``, not exported: what the tower shall write, and how well it does."""
 
-    def __init__(self, hidden: int, values: list[int], marks: int) -> None:
+    def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(len(values), max(values), hidden) * 0.05)
-        self.marks_head = nn.Linear(hidden, marks)
-        unused = torch.arange(max(values))[None] >= torch.tensor(values)[:, None]
-        self.register_buffer("unused", unused)
+        self.register_buffer("table", torch.from_numpy(codes(hidden)))
+        self.register_buffer("slot", torch.from_numpy(SLOT_OF_ROW))
+        self.register_buffer("scale", torch.tensor([name in SCALES for name in SLOTS]))
+        most = torch.tensor([1 + len(names) for names in SLOTS.values()])
+        self.register_buffer("unused", torch.arange(self.table.shape[1])[None] >= most[:, None])
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, T, H] -> [N, facts, values] and [N, T, marks] logits."""
-        logits = torch.einsum("nh,kvh->nkv", rows.mean(1), self.weight)
-        return logits.masked_fill(self.unused, -1e4), self.marks_head(rows)
+    def forward(self, values: Tensor) -> Tensor:
+        """[N, slots] -> the rows [N, T, H] of a perfect tower."""
+        low = values.floor().long()
+        high = torch.minimum(low + 1, torch.tensor(self.table.shape[1] - 1))
+        slots = torch.arange(len(self.table))
+        part = (values - low)[..., None]
+        wanted = self.table[slots, low] * (1 - part) + self.table[slots, high] * part
+        return wanted[:, self.slot]
+
+    def read(self, rows: Tensor) -> Tensor:
+        """[N, T, H] -> [N, T, 1 + values] logits: how near each row is to its slot's codes."""
+        near = self.table[self.slot]
+        logits = 6 * (2 * torch.einsum("nth,tvh->ntv", rows, near) - near.square().sum(-1))
+        return logits.masked_fill(self.unused[self.slot], -1e4)
+
+    def loss(self, rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Of rows [N, T, H]; and which slots [N, slots] are read right by the majority of their rows, a scale
+        to half a step."""
+        logits, wanted = self.read(rows), values[:, self.slot]
+        weight = torch.where(self.scale[self.slot], 0.0, torch.where(wanted > 0, 1.0, 0.2))
+        each = F.cross_entropy(logits.flatten(0, 1), wanted.round().long().flatten(), reduction="none")
+        named = (each * weight.flatten()).sum() / weight.sum()
+        exact = (rows - self(values)).square().mean() / self.table.square().mean()
+        votes = logits.softmax(-1).new_zeros(len(rows), *self.table.shape[:2])
+        votes = votes.index_add(1, self.slot, logits.softmax(-1))
+        return named + exact, (votes.argmax(-1) - values).abs() <= 0.75
 
 
 def tensors(model: nn.Module) -> dict[str, np.ndarray]:

@@ -1,9 +1,9 @@
-"""Trains the demo model from scratch: first the tower, on facts of single frames, then the language model.
+"""Trains the demo model from scratch, in two parts that do not wait for each other.
 
-The tower learns through a head that is not exported. Then it is finished: what it makes of some thousand
-studies is kept (``gallery.py``), and the language model learns from that, ever new questions about studies
-that are looked at once. The time is what is given: phases and rates follow the share of it that is over, so
-that a faster machine sees more samples. Every few minutes the state is saved, and ``--resume`` goes on.
+The tower learns to write the codes of what single frames show (``slots.py``), the language model to answer
+from codes. Each part has a time, a state ``OUT/PART.pt`` and a curve ``OUT/PART.csv`` of its own; mixes and
+rates follow the share of the time that is over, so that a faster machine sees more samples. Every few minutes
+the state is saved, and ``--resume`` goes on.
 """
 
 from __future__ import annotations
@@ -24,50 +24,54 @@ from torch import nn
 
 from .batches import SIZES, Encoder, Frames, Talk, frames, normalise, pixels, stream
 from .config import write_files
-from .facts import LABELS, MARKS
 from .gallery import Gallery, fill
-from .model import DemoModel, Reader, tensors
+from .model import Codes, DemoModel, tensors
 from .questions import DRAWN
 from .seeds import generator
+from .slots import MARKS
 
-#: phase -> share of the time at which it ends, and the mix of batches
-PHASES: dict[str, tuple[float, dict[str, float]]] = {
-    "tower": (0.3, {"frames": 1.0}),
-    "words": (0.33, {"drill": 0.9, "text": 0.1}),
-    "pictures": (0.65, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
-    "all": (
-        1.0,
-        {
-            "image": 0.24,
-            "compare": 0.16,
-            "follow_up": 0.11,
-            "text": 0.02,
-            "volume": 0.2,
-            "video": 0.2,
-            "mixed": 0.07,
-        },
-    ),
+#: part -> phase -> share of the part's time at which it ends, and the mix of batches
+PHASES: dict[str, dict[str, tuple[float, dict[str, float]]]] = {
+    "tower": {"tower": (1.0, {"frames": 1.0})},
+    "language": {
+        "words": (0.05, {"drill": 0.9, "text": 0.1}),
+        "pictures": (0.4, {"drill": 0.04, "image": 0.56, "compare": 0.18, "follow_up": 0.18, "text": 0.04}),
+        "all": (
+            1.0,
+            {
+                "image": 0.2,
+                "compare": 0.16,
+                "follow_up": 0.11,
+                "text": 0.02,
+                "volume": 0.22,
+                "video": 0.2,
+                "mixed": 0.09,
+            },
+        ),
+    },
 }
 FRAMES = 32  # in a batch of the tower
 #: Muon's for matrices, AdamW's for everything else. At the tower's rates the language model unlearns between
 #: batches what it has learned.
 RATES = {"tower": (0.02, 0.002), "language": (0.006, 0.0008)}
-DECAY_FROM = 0.6  # share of the tower's time, and of the language model's
+DECAY_FROM = 0.6  # share of a part's time
+NOISE = 0.3  # on the codes that the language model learns from, in their deviations
 
 
 @dataclass(frozen=True)
 class Options:
     """What may be chosen."""
 
-    hours: float = 2.5
+    part: str = "tower"
+    hours: float = 1.2
     device: str = "cpu"
     seed: int = 1
     workers: int = 1
-    save_every: float = 300.0  # seconds
+    save_every: float = 180.0  # seconds
 
 
 class Trainer:
-    """The state of a training, and its steps."""
+    """The state of a part's training, and its steps."""
 
     def __init__(self, out: Path, options: Options) -> None:
         self.out, self.options = out, options
@@ -83,62 +87,79 @@ class Trainer:
         if not (path / "model.safetensors").exists():
             self.export()  # a checkpoint is complete from the start
         self.encoder = Encoder(path)
-        values = [len(values) for values in LABELS.values()]
-        self.reader = Reader(self.config["hidden_size"], values, len(MARKS)).to(options.device)
+        self.codes = Codes(self.config["hidden_size"]).to(options.device)
+        # trains the tower, and is not exported: what is marked in each place
+        self.marks_head = nn.Linear(self.model.mlp1[0].normalized_shape[0], len(MARKS)).to(options.device)
         self.mark_weights = torch.ones(len(MARKS), device=options.device)
         self.mark_weights[0] = 0.1  # nearly all places show nothing
-        tower = nn.ModuleList([self.model.vision_model, self.model.mlp1, self.reader])
-        self.optimisers = {
-            "tower": _optimisers(tower, "tower"),
-            "language": _optimisers(self.model.language_model, "language"),
+        model = self.model
+        parts = {
+            "tower": {
+                "vision_model": model.vision_model,
+                "mlp1": model.mlp1,
+                "marks_head": self.marks_head,
+            },
+            "language": {"language_model": model.language_model},
         }
+        self.learns = nn.ModuleDict(parts[options.part])
+        self.optimisers = _optimisers(self.learns, options.part)
         self.step, self.elapsed = 0, 0.0
 
     def resume(self) -> None:
-        """Goes on from the last save."""
-        state = torch.load(self.out / "training.pt", map_location=self.options.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.reader.load_state_dict(state["reader"])
-        for part, saved in state["optimisers"].items():
-            for optimiser, each in zip(self.optimisers[part], saved, strict=True):
-                optimiser.load_state_dict(each)
+        """Goes on from the part's last save."""
+        state = self._state(self.options.part)
+        self.learns.load_state_dict(state["learned"])
+        for optimiser, each in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(each)
         self.step, self.elapsed = state["step"], state["elapsed"]
+
+    def _state(self, part: str) -> dict:
+        return torch.load(self.out / f"{part}.pt", map_location=self.options.device, weights_only=True)
 
     def save(self) -> None:
         """As a whole or not at all."""
         state = {
-            "model": self.model.state_dict(),
-            "reader": self.reader.state_dict(),
-            "optimisers": {part: [o.state_dict() for o in each] for part, each in self.optimisers.items()},
+            "learned": self.learns.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
             "elapsed": self.elapsed,
         }
-        aside = self.out / "training.pt.partial"
-        torch.save(state, aside)
-        os.replace(aside, self.out / "training.pt")
+        path = self.out / f"{self.options.part}.pt"
+        torch.save(state, path.with_suffix(".partial"))
+        os.replace(path.with_suffix(".partial"), path)
+
+    def join(self) -> None:
+        """Takes over the other part's last save, if there is one."""
+        other = "language" if self.options.part == "tower" else "tower"
+        if (self.out / f"{other}.pt").is_file():
+            learned = self._state(other)["learned"]
+            named = {name: value for name, value in learned.items() if not name.startswith("marks_head.")}
+            self.model.load_state_dict(named, strict=False)
 
     def export(self) -> Path:
-        """Writes model.safetensors into the checkpoint folder, which the exporter takes."""
+        """Writes model.safetensors of both parts into the checkpoint folder, which the exporter takes."""
+        self.join()
         write_safetensors(self.out / "checkpoint" / "model.safetensors", tensors(self.model))
         return self.out / "checkpoint"
 
     def look(self, batch: Frames) -> tuple[torch.Tensor, dict[str, float]]:
-        """The tower's loss, and figures of the batch."""
+        """The tower's loss, and figures of the batch: the share of slots that apply and are right, and of
+        marks."""
         device = self.options.device
-        facts, marks = self.reader(self.model.embed(normalise(batch.pixels.to(device))))
-        wanted, places = batch.labels.to(device), batch.places.to(device)
-        loss = F.cross_entropy(facts.flatten(0, 1), wanted.flatten(), ignore_index=-1)
-        loss = loss + 2 * F.cross_entropy(marks.flatten(0, 1), places.flatten(), self.mark_weights)
-        right = (facts.argmax(-1) == wanted)[wanted >= 0]
+        shuffled = self.model.shuffled(normalise(batch.pixels.to(device)))
+        values, places = batch.values.to(device), batch.places.to(device)
+        loss, right = self.codes.loss(self.model.mlp1(shuffled), values)
+        marks = self.marks_head(shuffled)
+        loss = loss + F.cross_entropy(marks.flatten(0, 1), places.flatten(), self.mark_weights)
         found = (marks.argmax(-1) == places)[places > 0]
         return loss, {
             "loss": loss.item(),
-            "facts": right.float().mean().item(),
+            "right": right[values > 0].float().mean().item(),
             "marks": found.float().mean().item(),
         }
 
     def talk(self, batch: Talk, rows: torch.Tensor | None) -> tuple[torch.Tensor, dict[str, float]]:
-        """The language model's loss on replies, and figures of the batch. ``rows`` [frames, T, H]. ``exact``:
+        """The language model's loss on replies, and figures of the batch. ``rows`` [frames, T, H]. ``right``:
         the share of conversations whose replies greedy decoding gives exactly."""
         ids, learn = batch.ids.to(self.options.device), batch.learn.to(self.options.device)
         hidden = self.model.hidden(ids, self.encoder.context, rows)[:, :-1][learn[:, 1:]]
@@ -146,39 +167,39 @@ class Trainer:
         loss = F.cross_entropy(logits, wanted)
         right = torch.ones_like(learn[:, 1:])
         right[learn[:, 1:]] = logits.argmax(-1) == wanted
-        return loss, {"loss": loss.item(), "exact": right.all(1).float().mean().item()}
+        return loss, {"loss": loss.item(), "right": right.all(1).float().mean().item()}
+
+    def _rows(self, batch: Talk, gallery: Gallery | None) -> torch.Tensor | None:
+        """The codes of a batch's frames, with noise."""
+        if not batch.frames:
+            return None
+        rows = self.codes(torch.from_numpy(gallery.values[batch.frames]).to(self.options.device))
+        return rows + NOISE * rows.std() * torch.randn_like(rows)
 
     def train(self, batch: Frames | Talk, gallery: Gallery | None) -> dict[str, float]:
         """One step."""
         self.model.train()
-        part = "tower" if isinstance(batch, Frames) else "language"
-        if part == "tower":
-            loss, figures = self.look(batch)
-        else:
-            rows = torch.from_numpy(gallery.rows[batch.frames]) if batch.frames else None
-            loss, figures = self.talk(batch, rows)
-        optimisers = self.optimisers[part]
-        for optimiser, rate in zip(optimisers, RATES[part], strict=True):
+        looking = isinstance(batch, Frames)
+        loss, figures = self.look(batch) if looking else self.talk(batch, self._rows(batch, gallery))
+        for optimiser, rate in zip(self.optimisers, RATES[self.options.part], strict=True):
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
-                group["lr"] = rate * self._pace(part)
+                group["lr"] = rate * self._pace()
         loss.backward()
-        for optimiser in optimisers:
+        for optimiser in self.optimisers:
             optimiser.step()
         self.step += 1
         return figures
 
-    def _pace(self, part: str) -> float:
-        """The share of the full rate: rises at the beginning of the part's time, falls towards its end."""
-        tower = PHASES["tower"][0]
-        begin, end = (0.0, tower) if part == "tower" else (tower, 1.0)
-        over = (self.share() - begin) / (end - begin)
+    def _pace(self) -> float:
+        """The share of the full rate: rises at the beginning of the time, falls towards its end."""
+        over = self.share()
         warm = min(1.0, 0.03 + over / 0.01)
         return warm * max(0.03, min(1.0, (1 - over) / (1 - DECAY_FROM)))
 
     @torch.inference_mode()
     def validate(self, kind: str, count: int) -> dict[str, float]:
-        """On the validation split, whose studies are looked at anew."""
+        """Of both parts together, on the validation split, whose studies are drawn and looked at."""
         self.model.eval()
         size, sums = SIZES[kind], {}
         batches = max(count // size, 1)
@@ -197,7 +218,8 @@ class Trainer:
 
     def phase(self) -> str:
         """The phase of the time that is over."""
-        return next((name for name, (end, _) in PHASES.items() if self.share() < end), "all")
+        phases = PHASES[self.options.part]
+        return next((name for name, (end, _) in phases.items() if self.share() < end), list(phases)[-1])
 
 
 def _optimisers(module: nn.Module, part: str) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
@@ -226,24 +248,22 @@ def _frames(seed: int, number: int) -> Frames:
 
 
 def _talk(encoder: Encoder, gallery: Gallery, phase: str, seed: int, number: int) -> Talk:
-    mix = PHASES[phase][1]
+    mix = PHASES["language"][phase][1]
     kind = str(generator("train", seed, 98, number).choice(list(mix), p=np.array(list(mix.values()))))
     return encoder.talk(kind, ("train", seed, number * 64), gallery)
 
 
 def run(out: Path, options: Options, *, resume: bool) -> Path:
-    """Trains for the hours given and writes the checkpoint; returns its folder."""
+    """Trains a part for the hours given and writes the checkpoint; returns its folder."""
     trainer = Trainer(out, options)
     if resume:
         trainer.resume()
-    curve, gallery = _Curve(out / "curve.csv", keep=resume), None
+    curve = _Curve(out / f"{options.part}.csv", keep=resume)
+    gallery = _gallery(trainer) if options.part == "language" else None
     phase, batches, saved = "", iter(()), trainer.elapsed
     while trainer.share() < 1:
         if phase != trainer.phase():
             phase = trainer.phase()
-            if phase != "tower" and gallery is None:
-                trainer.save()
-                gallery = _gallery(trainer)
             batches = _batches(trainer, phase, gallery)
         begun = time.monotonic()
         batch = next(batches)
@@ -262,13 +282,13 @@ def _gallery(trainer: Trainer) -> Gallery:
     """The one of an earlier run of this training, or a new one."""
     if (trainer.out / "gallery.json").is_file():
         return Gallery(trainer.out)
-    return fill(trainer.out, trainer.model, trainer.options.seed, trainer.options.device)
+    return fill(trainer.out, trainer.options.seed, trainer.options.workers)
 
 
 class _Curve:
-    """curve.csv: means since the last line, a line a kind."""
+    """The curve: means since the last line, a line a kind."""
 
-    FIELDS = ("step", "seconds", "phase", "kind", "loss", "facts", "marks", "exact")
+    FIELDS = ("step", "seconds", "phase", "kind", "loss", "right", "marks")
 
     def __init__(self, path: Path, *, keep: bool) -> None:
         self._path, self._seen = path, {}

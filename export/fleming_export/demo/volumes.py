@@ -47,14 +47,16 @@ class Volume:
         """[256, 256] float32 values around Hounsfield's in ``pixels``, and the facts of this slice."""
         canvas = blank(0.02)
         ct_body(canvas, np.random.default_rng(self._body))
-        facts = {"slice_nodule": "none", "slice_node": "none"}
+        facts = {"modality": "axial CT", "vol_device": self.facts["vol_device"]}
+        facts |= {"slice_nodule": "none", "slice_node": "none"}
         marks = []
-        facts |= {key: self.facts[key] for key in ("vol_device", "vol_side") if key in self.facts}
+        facts |= {key: self.facts[key] for key in ("vol_side",) if key in self.facts}
         if abs(z - self._nodule[0]) <= 3:
             radius = 0.1 - 0.01 * abs(z - self._nodule[0])
             ellipse(canvas, (self._nodule[1], self._nodule_x), (radius, radius), 0.7)
-            facts["slice_nodule"] = "nodule"
-            marks.append(Mark("slice_nodule", "nodule", (self._nodule[1], self._nodule_x), radius))
+            facts["slice_nodule"] = "left lung" if self._nodule_x > 0 else "right lung"
+            place = (self._nodule[1], self._nodule_x)
+            marks.append(Mark("slice_nodule", facts["slice_nodule"], place, radius))
         for region, height, radius in self._nodes:
             if abs(z - height) <= 3:
                 ellipse(canvas, REGIONS[region], (radius, radius), 0.8)
