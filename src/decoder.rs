@@ -87,6 +87,7 @@ impl Decoder {
         self.graph.bind_input("input_ids", &row(ids)?)?;
         self.graph.bind_input("splice", &row(rows)?)?;
         self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(vec![total - 1]))?)?;
+        self.graph.bind_input("logits_at", &Tensor::new(Array1::from(vec![-1_i64]))?)?;
         self.graph.bind_input("total_sequence_length", &Tensor::new(Array0::from_elem((), total))?)?;
         let logits = self.graph.run("logits")?;
         self.length += ids.len();

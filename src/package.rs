@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::request::Instruction;
 
 /// The version of `fleming.json` that this code reads.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 const MANIFEST: &str = "fleming.json";
 /// Element types of keys and values, as a package's target has them.
 const KV_TYPES: [&str; 3] = ["float32", "float16", "bfloat16"];

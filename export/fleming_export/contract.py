@@ -58,17 +58,19 @@ def vision_contract(config: ModelConfig) -> GraphSpec:
 
 
 def decoder_contract(config: ModelConfig, recipe: Recipe) -> GraphSpec:
-    """Ids, spliced image rows and the KV buffers to the logits of each row's last position."""
+    """Ids, spliced image rows and the KV buffers to logits: of each row's positions ``logits_at``, counted
+    from the first new one or, if negative, from behind."""
     language = config.language
     inputs = [
         TensorSpec("input_ids", "int64", ("batch", "sequence")),
         TensorSpec("image_embeds", "float32", ("rows", language.hidden)),
         TensorSpec("splice", "int64", ("batch", "sequence")),
         TensorSpec("seqlens_k", "int32", ("batch",)),
+        TensorSpec("logits_at", "int64", ("predicted",)),
     ]
     if not recipe.standard:
         inputs.append(TensorSpec("total_sequence_length", "int32", ()))
-    logits = TensorSpec("logits", "float32", ("batch", language.vocabulary))
+    logits = TensorSpec("logits", "float32", ("predictions", language.vocabulary))
     past, present = (_kv(when, config, recipe) for when in ("past", "present"))
     return GraphSpec(DECODER_FILE, (*inputs, *past), (logits, *present))
 

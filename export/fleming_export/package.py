@@ -20,7 +20,7 @@ from .errors import ExportError
 from .prompt import MAX_NEW_TOKENS, prompt_pieces
 from .recipe import Recipe
 
-SCHEMA = 1
+SCHEMA = 2
 #: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once.
 MOST_TILES, CHUNK, MOST_SLOTS = 12, 512, 8
 LIBRARIES = ("numpy", "onnx", "onnx-ir")
@@ -164,6 +164,7 @@ def _decoder_profile(name: str, sizes: tuple, language: LanguageConfig, capacity
         else [(1, language.hidden)] * 3,
         "splice": list(zip(batch, sequence, strict=True)),
         "seqlens_k": [(b,) for b in batch],
+        "logits_at": [(1,)] * 3,
     }
     for layer in range(language.layers):
         inputs |= {f"past_{what}.{layer}": cache for what in ("key", "value")}

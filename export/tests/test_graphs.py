@@ -46,8 +46,10 @@ class Runtime:
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         return self.vision.run(None, {"pixel_values": pixels})[0]
 
-    def step(self, slots: slice, ids: np.ndarray, past: list[int], images: tuple | None = None) -> np.ndarray:
-        """Runs [B, S] ids of the slots, each after its own past; returns [B, V] logits."""
+    def step(
+        self, slots: slice, ids: np.ndarray, past: list[int], images: tuple | None = None, at: tuple = (-1,)
+    ) -> np.ndarray:
+        """Runs [B, S] ids of the slots, each after its own past -> [B * L, V] logits of positions ``at``."""
         hidden = self.manifest["vision"]["hidden_size"]
         splice, rows = images or (np.full(ids.shape, -1), np.zeros((1, hidden), np.float32))
         total = np.array(past) + ids.shape[1]
@@ -56,6 +58,7 @@ class Runtime:
             "image_embeds": rows,
             "splice": splice.astype(np.int64),
             "seqlens_k": (total - 1).astype(np.int32),
+            "logits_at": np.array(at, np.int64),
             "total_sequence_length": np.array(total.max(), np.int32),
         }
         promised = {tensor["name"] for tensor in self.manifest["graphs"]["decoder"]["inputs"]}
@@ -121,6 +124,15 @@ def test_prefill_in_chunks_then_decode(package, model, chunk):
     for position in range(36, 40):
         got = runtime.step(slice(0, 1), ids[None, position : position + 1], [position])
         assert difference(got[0], wanted[position]) <= LOGIT_TOLERANCE
+
+
+def test_logits_of_several_positions_at_once(package, model):
+    """Whoever looks ahead of a reply asks for them, in any order, from the front and from behind."""
+    ids = random_ids(model, 20, 4)
+    runtime, wanted = Runtime(package), model.logits(ids.tolist())
+    runtime.step(slice(0, 1), ids[None, :14], [0])
+    got = runtime.step(slice(0, 1), ids[None, 14:], [14], at=(3, 0, -1))
+    assert difference(got, wanted[[17, 14, 19]]) <= LOGIT_TOLERANCE
 
 
 def test_spliced_rows_replace_embeddings(package, model):

@@ -25,7 +25,7 @@ def test_fields(exported):
     manifest = exported.manifest
     config = json.loads((exported.checkpoint / "config.json").read_text())
     assert set(manifest) == set(KEYS)
-    assert (manifest["schema"], manifest["target"], manifest["precision"]) == (1, "cpu", "f32")
+    assert (manifest["schema"], manifest["target"], manifest["precision"]) == (2, "cpu", "f32")
     assert manifest["name"] == manifest["source"]["checkpoint"] == "checkpoint"  # no path
     assert manifest["source"]["config"] == config
     assert manifest["exporter"]["version"] == fleming_export.__version__

@@ -153,7 +153,7 @@ fn packages_that_are_not_what_was_exported() {
     let manifest = package.join("fleming.json");
     let whole = fs::read_to_string(&manifest).unwrap();
     for (from, to, named) in [
-        ("\"schema\": 1", "\"schema\": 2", "schema"),
+        ("\"schema\": 2", "\"schema\": 3", "schema"),
         ("\"image_embeds\"", "\"image_embeddings\"", "image_embed"),
         ("\"bicubic\"", "\"nearest\"", "resample"),
         ("\"target\": \"cpu\"", "\"target\": \"cuda\"", "--target cpu"),

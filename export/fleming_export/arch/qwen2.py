@@ -1,6 +1,7 @@
 """Qwen2.5 with image rows spliced in.
 
-Letters: B batch, S new positions, H hidden width, D head dimension, V vocabulary.
+Letters: B batch, S new positions, L of them whose logits are asked for, H hidden width, D head dimension,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ PREFIX = "language_model.model."
 
 
 def language_model(g: GraphBuilder, config: LanguageConfig) -> ir.Value:
-    """The graph's inputs -> logits [B, V] of each row's last position."""
+    """The graph's inputs -> logits [B * L, V] of the L positions that logits_at names."""
     x = _spliced_embeddings(g, config)  # [B * S, H]
     table = (config.max_positions, config.head_dim // 2)
     cos = g.computed("rotary.cos", table, lambda: np.cos(rotary_angles(config)))
@@ -27,12 +28,13 @@ def language_model(g: GraphBuilder, config: LanguageConfig) -> ir.Value:
         name, last = f"{PREFIX}layers.{layer}.", layer == config.layers - 1
         y = _attention(g, y, layer, config, positions)  # [B, S, heads * D]
         if last:
-            # nothing after this looks at another position, so the rest runs on the last one only
+            # nothing after this looks at another position, so the rest runs on those that are asked for
+            wanted = g.input("logits_at")
             x = g.op("Reshape", "last.batch", x, positions.shape(config.hidden))  # [B, S, H]
-            x = g.op("Gather", "last.residual", x, g.scalar(-1), axis=1)  # [B, H]
-            y = g.op("Gather", "last.attention", y, g.scalar(-1), axis=1)  # [B, heads * D]
-        else:
-            y = g.op("Reshape", f"{name}self_attn.rows", y, g.ints(-1, config.attention_width))
+            x = g.op("Gather", "last.residual", x, wanted, axis=1)  # [B, L, H]
+            x = g.op("Reshape", "last.rows", x, g.ints(-1, config.hidden))
+            y = g.op("Gather", "last.attention", y, wanted, axis=1)  # [B, L, heads * D]
+        y = g.op("Reshape", f"{name}self_attn.rows", y, g.ints(-1, config.attention_width))
         y = linear_without_bias(g, y, f"{name}self_attn.o_proj", config.attention_width, config.hidden)
         x, y = add_and_norm(g, (x, y), f"{name}post_attention_layernorm", config)
         y = _mlp(g, y, f"{name}mlp.", config)

@@ -65,6 +65,7 @@ class PackageRunner:
         binding.bind_cpu_input("splice", splice.astype(np.int64)[None])
         binding.bind_cpu_input("image_embeds", np.ascontiguousarray(rows, np.float32))
         binding.bind_cpu_input("seqlens_k", np.array([self._past - 1], np.int32))
+        binding.bind_cpu_input("logits_at", np.array([-1], np.int64))
         binding.bind_cpu_input("total_sequence_length", np.array(self._past, np.int32))
         for name, buffer in self._buffers.items():
             place = ("cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
