@@ -55,12 +55,16 @@ def _waves(width: int, patch: int) -> Tensor:
 
 
 def _positions(grid: int, width: int) -> Tensor:
-    """[1, 1 + grid^2, C]: sines of both coordinates to begin with, so that places are told apart at once."""
+    """[1, 1 + grid^2, C]: to begin with, sines of both coordinates and a vector for the slot of the row that
+    a patch becomes part of, so that places are told apart at once. Patches are some ten times as large."""
     rates = 100 ** (-torch.arange(width // 4) / (width // 4))
     y, x = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
     angles = [axis.flatten()[:, None] * rates for axis in (y, x)]
     table = torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], 1)
-    return 0.2 * torch.cat([torch.zeros(1, width), table])[None]
+    slots = torch.from_numpy(SLOT_OF_ROW).view(grid // 2, grid // 2)
+    slots = slots.repeat_interleave(2, 0).repeat_interleave(2, 1).flatten()
+    table = 0.2 * table + 3 * torch.randn(len(SLOTS), width)[slots]
+    return torch.cat([torch.zeros(1, width), table])[None]
 
 
 class VisionLayer(nn.Module):
@@ -213,7 +217,8 @@ class Codes(nn.Module):
         weight = torch.where(self.scale[self.slot], 0.0, torch.where(wanted > 0, 1.0, 0.2))
         each = F.cross_entropy(logits.flatten(0, 1), wanted.round().long().flatten(), reduction="none")
         named = (each * weight.flatten()).sum() / weight.sum()
-        exact = (rows - self(values)).square().mean() / self.table.square().mean()
+        amount = 1 + 9 * (self.scale[self.slot] & (wanted > 0))[..., None]  # a scale has nothing but this
+        exact = (amount * (rows - self(values)).square()).mean() / self.table.square().mean()
         votes = logits.softmax(-1).new_zeros(len(rows), *self.table.shape[:2])
         votes = votes.index_add(1, self.slot, logits.softmax(-1))
         return named + exact, (votes.argmax(-1) - values).abs() <= 0.75

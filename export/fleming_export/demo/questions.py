@@ -101,10 +101,7 @@ def _more(rng: Rng, case: Sample) -> list[Asked]:
     if case.kind == "mixed":
         facts.pop("modality", None)
     keys = list(facts)
-    asked = [about(rng, FACTS[keys[int(i)]], facts[keys[int(i)]]) for i in rng.permutation(len(keys))[:3]]
-    # a conversation repeats the instruction in each turn, or not
-    again = f"{REASONING}\n" if rng.random() < 0.5 else ""
-    return [replace(each, question=again + each.question) for each in asked]
+    return [about(rng, FACTS[keys[int(i)]], facts[keys[int(i)]]) for i in rng.permutation(len(keys))[:3]]
 
 
 def ask(rng: Rng, question: str, answers: list[str], right: tuple[str, str]) -> Asked:
