@@ -49,7 +49,7 @@ impl Ask {
         let cancel = cancel_on_interrupt()?;
         let generation = self.generation.options(cancel)?;
         let started = Instant::now();
-        let engine = self.runtime.open()?;
+        let engine = self.runtime.open(1)?;
         let load = started.elapsed();
 
         let mut display = if self.json { Display::silent() } else { Display::new() };

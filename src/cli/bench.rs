@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Engine, Frame, Instruction, Modality, Request, Study, StudyInput};
+use fleming::{Engine, EngineOptions, Frame, Instruction, Modality, Request, Study, StudyInput};
 use serde_json::{Value, json};
 
 use super::emit;
@@ -66,7 +66,8 @@ impl Bench {
             self.questions.iter().map(|path| path.display().to_string()).collect::<String>()
         })?;
         let started = Instant::now();
-        let engine = self.runtime.open()?;
+        let slots = self.streams.iter().copied().max().unwrap_or(1);
+        let engine = self.runtime.open(slots)?;
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
         let mut report = json!({
             "fleming": env!("CARGO_PKG_VERSION"),

@@ -67,7 +67,7 @@ impl Chat {
             .worded(self.wording.instruction()?, self.wording.system.clone());
         let mut lines = Lines::open()?;
         let interrupts = Interrupts::catch()?;
-        let engine = self.runtime.open()?;
+        let engine = self.runtime.open(1)?;
         let mut session =
             Session { engine: &engine, conversation, generation: &self.generation, interrupts: &interrupts };
         if let Lines::Terminal(_) = lines {

@@ -87,9 +87,9 @@ impl GenerationArguments {
 }
 
 impl RuntimeArguments {
-    /// Loads the package that was named.
-    pub(super) fn open(&self) -> Result<Engine> {
-        Ok(Engine::open(&self.model, &self.options())?)
+    /// Loads the package that was named, with a slot for each request that is answered at a time.
+    pub(super) fn open(&self, slots: usize) -> Result<Engine> {
+        Ok(Engine::open(&self.model, &EngineOptions { slots, ..self.options() })?)
     }
 
     pub(super) fn options(&self) -> EngineOptions {
@@ -98,6 +98,7 @@ impl RuntimeArguments {
             provider: self.provider.clone(),
             threads: self.threads,
             context: self.context,
+            ..EngineOptions::default()
         }
     }
 }

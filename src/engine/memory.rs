@@ -1,0 +1,89 @@
+//! How much memory an engine takes, known before anything is loaded.
+
+use std::fs;
+
+use super::EngineOptions;
+use crate::error::{Error, Result};
+use crate::onnx::KvShape;
+use crate::package::Package;
+
+/// The memory that an engine takes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryNeeds {
+    /// The weights of both graphs.
+    pub weights: u64,
+    /// Keys and values of all slots.
+    pub slots: u64,
+    /// The most that kept image embeddings take.
+    pub vision_cache: u64,
+}
+
+impl MemoryNeeds {
+    /// What an engine on this package takes with these options.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for options that cannot be met.
+    pub fn of(package: &Package, options: &EngineOptions) -> Result<Self> {
+        let files = &package.manifest().files;
+        let weights = files.iter().filter(|(name, _)| name.contains(".onnx")).map(|(_, facts)| facts.bytes);
+        Ok(Self {
+            weights: weights.sum(),
+            slots: kv_shape(package, options)?.bytes(),
+            vision_cache: options.vision_cache as u64,
+        })
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.weights.saturating_add(self.slots).saturating_add(self.vision_cache)
+    }
+
+    /// Refuses what the machine has no room for.
+    pub(super) fn check(&self) -> Result<()> {
+        match available() {
+            Some(available) if available < self.total() => Err(Error::request(
+                "memory",
+                format!(
+                    "{} for weights, {} for slots and {} for image embeddings",
+                    gigabytes(self.weights),
+                    gigabytes(self.slots),
+                    gigabytes(self.vision_cache)
+                ),
+                format!("{} available", gigabytes(available)),
+            )
+            .hint("ask for a smaller context or fewer slots, or use a package of lower precision")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The sizes of the KV cache.
+pub(super) fn kv_shape(package: &Package, options: &EngineOptions) -> Result<KvShape> {
+    let kv = &package.manifest().kv;
+    Ok(KvShape {
+        layers: kv.layers,
+        slots: options.slots,
+        heads: kv.heads,
+        capacity: options.context(package)?,
+        head_dim: kv.head_dim,
+    })
+}
+
+/// Memory that may be taken without pushing anything out, the limit of a container included; unknown where there is
+/// no /proc.
+fn available() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = machine.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let machine = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024;
+    Some(container().map_or(machine, |container| container.min(machine)))
+}
+
+fn container() -> Option<u64> {
+    let number = |name| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
+    Some(number("memory.max")?.saturating_sub(number("memory.current")?))
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.2} GB", bytes as f64 / 1e9)
+}

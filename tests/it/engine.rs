@@ -1,0 +1,391 @@
+//! Many requests on one engine: fairness, reuse, sameness, failures.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fleming::{
+    AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Exchange, Finish, Frame, Instruction,
+    MemoryNeeds, Modality, Package, Reply, Request, Source, StopRule, Study, StudyInput, VolumeSampling,
+};
+
+use crate::support::{Scratch, input, package};
+
+const CONTEXT: usize = 2048;
+
+fn options(slots: usize) -> EngineOptions {
+    EngineOptions { slots, context: Some(CONTEXT), threads: Some(1), ..EngineOptions::default() }
+}
+
+fn open(options: &EngineOptions) -> Engine {
+    Engine::open(&package(), options).unwrap()
+}
+
+fn tokens(most: usize) -> AskOptions {
+    AskOptions { max_new_tokens: Some(most), stop: StopRule::LengthOnly, ..AskOptions::default() }
+}
+
+/// A flat picture of one colour.
+fn picture(colour: [u8; 3]) -> StudyInput {
+    let frame = Frame::rgb(8, 8, colour.repeat(64)).unwrap();
+    StudyInput::Frames(Study {
+        modality: Modality::Image,
+        source: "flat".into(),
+        frames: vec![frame],
+        warnings: Vec::new(),
+    })
+}
+
+fn volume(slices: usize) -> StudyInput {
+    StudyInput::Volume(Source::Path(input("volume_f32.npy")), VolumeSampling { slices })
+}
+
+fn about(studies: Vec<StudyInput>, question: &str) -> Request {
+    Request { studies, question: question.into(), instruction: Instruction::Direct, ..Request::default() }
+}
+
+/// Requests of every kind: long and short, with and without pictures, with common beginnings.
+fn mixture() -> Vec<Request> {
+    let mut requests = Vec::new();
+    for (number, question) in ["What is CT?", "Is there an effusion?", "Why?", "List all findings, in order."]
+        .into_iter()
+        .enumerate()
+    {
+        let shade = 60 * number as u8;
+        requests.push(about(vec![], question));
+        requests.push(about(vec![picture([shade, 0, 0])], question));
+        requests.push(about(vec![picture([0, shade, 9]), picture([7, 7, shade])], question));
+        requests.push(about(vec![volume(3)], question));
+    }
+    requests
+}
+
+fn ids(engine: &Engine, request: &Request) -> Vec<u32> {
+    engine.ask(request, &tokens(12), &mut |_| {}).unwrap().completion_ids
+}
+
+/// Everything at once, in the order of the requests.
+fn all_at_once(engine: &Engine, requests: &[Request]) -> Vec<Reply> {
+    let answering: Vec<_> =
+        requests.iter().map(|request| engine.submit(request, &tokens(12)).unwrap()).collect();
+    answering.into_iter().map(|answering| answering.wait(&mut |_| {}).unwrap()).collect()
+}
+
+#[test]
+fn the_answer_does_not_depend_on_what_else_is_running() {
+    let requests = mixture();
+    let fresh = |request: &Request| ids(&open(&options(1)), request);
+    let alone: Vec<_> = requests.iter().map(fresh).collect();
+    assert!(alone.iter().any(|ids| *ids != alone[0]), "the model says the same to everything");
+    for (slots, chunk) in [(8, 512), (8, 64), (3, 33), (1, 64)] {
+        let engine = open(&EngineOptions { chunk, ..options(slots) });
+        for round in ["first", "with reuse"] {
+            let together = all_at_once(&engine, &requests);
+            for (together, alone) in together.iter().zip(&alone) {
+                assert_eq!(together.completion_ids, *alone, "{slots} slots, chunk {chunk}, {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_further_question_pays_for_its_own_tokens() {
+    let engine = open(&options(2));
+    let first = engine.ask(&about(vec![volume(5)], "What is shown?"), &tokens(4), &mut |_| {}).unwrap();
+    assert_eq!(first.usage.cached_tokens, 0);
+    let other = engine.ask(&about(vec![], "What is CT?"), &tokens(4), &mut |_| {}).unwrap();
+    assert!(other.usage.cached_tokens < other.usage.prompt_tokens);
+    // About the same study, then as a conversation that goes on.
+    let again = about(vec![volume(5)], "Where is the heart?");
+    let history = vec![Exchange { question: "<image>\nWhat is shown?".into(), answer: first.text.clone() }];
+    let on = Request { history: Some(history), ..about(vec![volume(5)], "Where is the heart?") };
+    let before = engine.counts().unwrap();
+    for request in [again, on] {
+        let mut encoded = Vec::new();
+        let reply = engine
+            .ask(&request, &tokens(4), &mut |event| {
+                if let Event::Encoding { done, total } = event {
+                    encoded.push((done, total));
+                }
+            })
+            .unwrap();
+        let own = reply.usage.prompt_tokens - reply.usage.cached_tokens;
+        assert!(reply.usage.cached_tokens > 5 * 256 && own < 60, "{:?}", reply.usage);
+        assert_eq!(encoded, [(5, 5)]);
+        assert_eq!(ids(&open(&options(1)), &request)[..4], reply.completion_ids);
+    }
+    assert_eq!(engine.counts().unwrap().image_misses, before.image_misses);
+}
+
+#[test]
+fn two_pictures_with_identical_tokens_never_share() {
+    let engine = open(&options(2));
+    let ask = |colour| {
+        let reply =
+            engine.ask(&about(vec![picture(colour)], "What is shown?"), &tokens(12), &mut |_| {}).unwrap();
+        (reply.completion_ids, reply.usage.cached_tokens)
+    };
+    let (white, _) = ask([255; 3]);
+    let (black, cached) = ask([0; 3]);
+    assert!(cached < 64, "{cached} tokens of another picture");
+    assert_ne!(white, black);
+    let (again, cached) = ask([255; 3]);
+    assert_eq!(again, white);
+    assert!(cached > 256);
+    assert_eq!(ids(&open(&options(1)), &about(vec![picture([0; 3])], "What is shown?")), black);
+}
+
+#[test]
+fn the_same_study_at_the_same_time_is_worked_on_once() {
+    let engine = open(&EngineOptions { vision_cache: 0, ..options(4) });
+    let requests = vec![about(vec![volume(4)], "What is shown?"); 4];
+    let replies = all_at_once(&engine, &requests);
+    let counts = engine.counts().unwrap();
+    assert_eq!(counts.image_misses, 4, "{counts:?}");
+    // Each runs its last two tokens at least.
+    let most = replies[0].usage.prompt_tokens + 4 * 64;
+    assert!(counts.prefilled_tokens <= most as u64, "{counts:?}");
+    assert!(replies.iter().all(|reply| reply.completion_ids == replies[0].completion_ids));
+}
+
+#[test]
+fn a_long_prompt_does_not_hold_up_a_short_answer() {
+    let engine = open(&EngineOptions { chunk: 64, ..options(2) });
+    let long = engine.submit(&about(vec![volume(7)], "What is shown?"), &tokens(1)).unwrap();
+    let short = engine.submit(&about(vec![], "What is CT?"), &tokens(6)).unwrap();
+    let long = std::thread::spawn(move || {
+        let reply = long.wait(&mut |_| {}).unwrap();
+        (Instant::now(), reply)
+    });
+    let reply = short.wait(&mut |_| {}).unwrap();
+    let (short_done, (long_done, _)) = (Instant::now(), long.join().unwrap());
+    assert_eq!(reply.completion_ids.len(), 6);
+    assert!(short_done < long_done);
+}
+
+#[test]
+fn a_full_queue_says_so() {
+    let engine = open(&EngineOptions { queue: 2, ..options(1) });
+    let long = about(vec![volume(7)], "What is shown?");
+    let submit = || engine.submit(&long, &tokens(50));
+    let mut waiting = vec![submit().unwrap()];
+    let refusal = loop {
+        match submit() {
+            Ok(answering) => waiting.push(answering),
+            Err(error) => break error,
+        }
+        assert!(waiting.len() <= 4);
+    };
+    assert_eq!(refusal.code(), ErrorCode::Busy);
+    assert!(!refusal.facts().hint.is_empty());
+    // Dropping cancels, wherever the request is.
+    drop(waiting);
+    let reply = engine.ask(&about(vec![], "Why?"), &tokens(3), &mut |_| {}).unwrap();
+    assert_eq!(reply.completion_ids.len(), 3);
+    assert!(engine.counts().unwrap().steps < 50);
+}
+
+#[test]
+fn time_that_is_up_ends_an_answer_wherever_it_is() {
+    let engine = open(&options(1));
+    let running = engine.submit(&about(vec![], "Why?"), &tokens(1500)).unwrap();
+    let brief = AskOptions { timeout: Some(Duration::from_millis(20)), ..tokens(1500) };
+    let waiting = engine.ask(&about(vec![], "What is CT?"), &brief, &mut |_| {}).unwrap();
+    assert_eq!((waiting.finish, waiting.completion_ids.len()), (Finish::TimedOut, 0));
+    drop(running);
+    let begun = AskOptions { timeout: Some(Duration::from_millis(300)), ..tokens(2000) };
+    let cut = engine.ask(&about(vec![], "What is CT?"), &begun, &mut |_| {}).unwrap();
+    assert_eq!(cut.finish, Finish::TimedOut);
+    let whole = ids(&open(&options(1)), &about(vec![], "What is CT?"));
+    let common = whole.len().min(cut.completion_ids.len());
+    assert_eq!(cut.completion_ids[..common], whole[..common]);
+}
+
+#[test]
+fn a_panic_in_a_callback_is_its_callers_alone() {
+    let engine = open(&options(2));
+    let request = about(vec![], "What is CT?");
+    let beside = engine.submit(&request, &tokens(40)).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        engine.ask(&request, &tokens(40), &mut |event| {
+            assert!(!matches!(event, Event::Text { .. }), "a caller's mistake");
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(beside.wait(&mut |_| {}).unwrap().completion_ids.len(), 40);
+    assert_eq!(engine.ask(&request, &tokens(5), &mut |_| {}).unwrap().completion_ids.len(), 5);
+}
+
+#[test]
+fn a_session_outlives_the_engine() {
+    let scratch = Scratch::new();
+    let file = scratch.path("study.session");
+    let request = about(vec![volume(4)], "What is shown?");
+    let engine = open(&options(2));
+    let first = engine.ask(&request, &tokens(8), &mut |_| {}).unwrap();
+    engine.save_session(first.conversation, &file).unwrap();
+    drop(engine);
+
+    let engine = open(&options(2));
+    engine.load_session(&file).unwrap();
+    let again = engine.ask(&request, &tokens(8), &mut |_| {}).unwrap();
+    assert_eq!(again.completion_ids, first.completion_ids);
+    assert_eq!(again.usage.cached_tokens, again.usage.prompt_tokens - 2);
+    assert_eq!(engine.counts().unwrap().image_misses, 0);
+
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let altered = scratch.file("altered.session", &bytes);
+    assert_eq!(engine.load_session(&altered).unwrap_err().code(), ErrorCode::Input);
+    let small = open(&EngineOptions { context: Some(256), ..options(1) });
+    assert_eq!(small.load_session(&file).unwrap_err().code(), ErrorCode::Request);
+    assert_eq!(small.save_session(first.conversation, &file).unwrap_err().code(), ErrorCode::Request);
+}
+
+#[test]
+fn memory_is_known_before_loading() {
+    let package = Package::open(&package()).unwrap();
+    let needs = |options: &EngineOptions| MemoryNeeds::of(&package, options).unwrap();
+    let (one, four) = (needs(&options(1)), needs(&options(4)));
+    // 2 layers, keys and values, 2 heads of 16, 4 bytes
+    assert_eq!(one.slots, 2 * 2 * 2 * 16 * 4 * CONTEXT as u64);
+    assert_eq!(four.slots, 4 * one.slots);
+    assert_eq!(one.weights, four.weights);
+    assert_eq!(open(&options(4)).memory(), four);
+    let huge = EngineOptions { vision_cache: 1 << 60, ..options(1) };
+    let refusal = Engine::open(&crate::support::package(), &huge).err().unwrap();
+    assert_eq!((refusal.code(), refusal.facts().thing.as_str()), (ErrorCode::Request, "memory"));
+    for wrong in [
+        EngineOptions { slots: 0, ..options(1) },
+        EngineOptions { queue: 0, ..options(1) },
+        EngineOptions { chunk: 1, ..options(1) },
+    ] {
+        assert_eq!(
+            Engine::open(&crate::support::package(), &wrong).err().unwrap().code(),
+            ErrorCode::Request
+        );
+    }
+}
+
+/// The numbers of a linear congruential generator.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// What is wanted of one request under load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Whole,
+    Cancelled,
+    Dropped,
+    TimedOut,
+    Missing,
+    Panicking,
+}
+
+/// Sends requests from several threads and checks every answer. Returns how many were answered whole.
+fn load(requests: u64, threads: u64) -> u64 {
+    let mixture = mixture();
+    let alone: HashMap<usize, Vec<u32>> = mixture
+        .iter()
+        .enumerate()
+        .map(|(number, request)| (number, ids(&open(&options(1)), request)))
+        .collect();
+    let engine = open(&EngineOptions { chunk: 64, queue: 256, ..options(4) });
+    let memory = || resident();
+    let work = |seed: u64, count: u64| {
+        let mut random = Random(seed);
+        (0..count).map(|_| one(&engine, &mixture, &alone, &mut random)).sum::<u64>()
+    };
+    // Once through, so that everything that is ever allocated is.
+    work(99, (requests / 10).clamp(16, 500));
+    let before = memory();
+    let whole = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads).map(|seed| scope.spawn(move || work(seed, requests / threads))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    let counts = engine.counts().unwrap();
+    assert_eq!((counts.waiting, counts.active), (0, 0));
+    let grown = memory().saturating_sub(before);
+    println!("{requests} requests, {whole} whole, resident memory {before} kB + {grown} kB, {counts:?}");
+    assert!(grown < 96 << 10, "{grown} kB more than before");
+    whole
+}
+
+fn one(engine: &Engine, mixture: &[Request], alone: &HashMap<usize, Vec<u32>>, random: &mut Random) -> u64 {
+    let number = random.below(mixture.len() as u64) as usize;
+    let fate = match random.below(20) {
+        0 | 1 => Fate::Cancelled,
+        2 => Fate::Dropped,
+        3 => Fate::TimedOut,
+        4 => Fate::Missing,
+        5 => Fate::Panicking,
+        _ => Fate::Whole,
+    };
+    let cancel = Cancel::default();
+    let timeout = (fate == Fate::TimedOut).then(|| Duration::from_millis(random.below(30)));
+    let options = AskOptions { cancel: cancel.clone(), timeout, ..tokens(12) };
+    let mut request = mixture[number].clone();
+    if fate == Fate::Missing {
+        request.studies.push(StudyInput::Image(Source::Path("nowhere.png".into())));
+    }
+    let answering = match engine.submit(&request, &options) {
+        Ok(answering) => answering,
+        Err(error) => {
+            assert!(fate == Fate::Missing && error.code() == ErrorCode::Input, "{error}");
+            return 0;
+        }
+    };
+    let mut after = random.below(8);
+    let mut on_event = |_: Event<'_>| {
+        if after == 0 && fate == Fate::Cancelled {
+            cancel.cancel();
+        }
+        assert!(after > 0 || fate != Fate::Panicking, "injected");
+        after = after.saturating_sub(1);
+    };
+    let reply = match fate {
+        Fate::Dropped => return 0,
+        Fate::Panicking => match catch_unwind(AssertUnwindSafe(|| answering.wait(&mut on_event))) {
+            Ok(reply) => reply.unwrap(),
+            Err(_) => return 0,
+        },
+        _ => answering.wait(&mut on_event).unwrap(),
+    };
+    assert!(alone[&number].starts_with(&reply.completion_ids), "an answer to another question");
+    let whole = reply.completion_ids.len() == alone[&number].len();
+    assert!(whole || matches!(fate, Fate::Cancelled | Fate::TimedOut), "{:?}", reply.finish);
+    u64::from(whole)
+}
+
+/// Resident memory of this process in kB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn under_load_every_request_is_answered_and_none_is_crossed() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.to_string().contains("injected") {
+            hook(info);
+        }
+    }));
+    assert!(load(64, 4) > 30);
+}
+
+#[test]
+#[ignore = "minutes: cargo test --release --test it ten_thousand -- --ignored --nocapture"]
+fn ten_thousand_requests() {
+    assert!(load(10_000, 8) > 5_000);
+}
