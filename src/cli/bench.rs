@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Engine, EngineOptions, Frame, Instruction, Modality, Request, Study, StudyInput};
+use fleming::{Engine, Frame, Instruction, Modality, Request, Study, StudyInput};
 use serde_json::{Value, json};
 
 use super::emit;

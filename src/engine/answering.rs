@@ -10,7 +10,7 @@ use super::reply::{Tagging, Writer, Written};
 use crate::error::{Error, Result};
 use crate::pixels;
 use crate::request::{
-    AskOptions, Cancel, ConversationId, Event, Finish, FrameUsed, Reply, Timings, Trace, Tracing, Usage,
+    AskOptions, Cancel, ConversationId, Event, Finish, FrameUsed, Reply, Timings, Trace, Usage,
 };
 
 /// An answer that is being made. Dropping it cancels the request.

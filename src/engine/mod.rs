@@ -191,10 +191,12 @@ impl Engine {
             return Err(Error::request("speculation", "none: it is not done yet", length));
         }
         let shared = self.shared();
+        let answers = options.answers.unwrap_or(1);
+        self.0.queue.check_room(answers)?;
         let question = Question::new(shared, request, options)?;
         let mut jobs = Vec::new();
         let mut all = Vec::new();
-        for number in 0..options.answers.unwrap_or(1) as u64 {
+        for number in 0..answers as u64 {
             let mut options = options.clone();
             options.sampling.seed = options.sampling.seed.wrapping_add(number);
             let guide = shared.guide(request, &options, &question.prompt.ids)?;

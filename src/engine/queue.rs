@@ -38,18 +38,31 @@ impl Queue {
     /// [`Error::Busy`] if the queue has no room for them, [`Error::Runtime`] if the engine ended.
     pub(super) fn push(&self, jobs: Vec<Job>) -> Result<()> {
         let mut waiting = self.lock();
-        refuse_closed(&waiting)?;
-        if waiting.jobs.len() + jobs.len() > self.most {
-            return Err(Error::busy(
-                "queue",
-                format!("room for {} of {} requests", jobs.len(), self.most),
-                format!("{} waiting", waiting.jobs.len()),
-            )
-            .hint("try again later, or open the engine with a longer queue or more slots"));
-        }
+        self.refuse_more(&waiting, jobs.len())?;
         waiting.jobs.extend(jobs);
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Tells whether so many requests would be taken at the moment, so that nothing is read for those that are not.
+    ///
+    /// # Errors
+    /// Those of [`push`](Self::push).
+    pub(super) fn check_room(&self, jobs: usize) -> Result<()> {
+        self.refuse_more(&self.lock(), jobs)
+    }
+
+    fn refuse_more(&self, waiting: &Waiting, jobs: usize) -> Result<()> {
+        refuse_closed(waiting)?;
+        if waiting.jobs.len() + jobs <= self.most {
+            return Ok(());
+        }
+        Err(Error::busy(
+            "queue",
+            format!("room for {jobs} of {} requests", self.most),
+            format!("{} waiting", waiting.jobs.len()),
+        )
+        .hint("try again later, or open the engine with a longer queue or more slots"))
     }
 
     /// Has the loop do something between two steps.

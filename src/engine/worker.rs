@@ -1,4 +1,4 @@
-//! The one loop: admit → prepare one piece → one step of all slots → deliver.
+//! The one loop: admit → prepare one piece, deliver → one step of all slots, deliver.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -48,9 +48,10 @@ impl Worker<'_> {
             commands.into_iter().for_each(|command| self.obey(command));
             self.dismiss();
             self.admit();
-            let prepared = self.prepare_one_piece();
-            let stepped = self.step_all();
-            prepared.into_iter().chain(stepped).for_each(|logits| self.deliver(logits));
+            // Before the step, which may move streams to other slots: a slot's number is good until then. The stream
+            // takes part in the step at once.
+            self.prepare_one_piece().into_iter().for_each(|logits| self.deliver(logits));
+            self.step_all().into_iter().for_each(|logits| self.deliver(logits));
         }
     }
 
@@ -67,7 +68,8 @@ impl Worker<'_> {
         }
         for slot in 0..self.slots.len() {
             let ended = self.slots[slot].stream.as_ref().and_then(|stream| stream.job.ended());
-            if let (Some(finish), Some(stream)) = (ended, self.release(slot)) {
+            let Some(finish) = ended else { continue };
+            if let Some(stream) = self.release(slot) {
                 stream.end(finish, self.sizes);
             }
         }

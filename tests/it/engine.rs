@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fleming::{
-    AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Exchange, Finish, Frame, Instruction,
-    MemoryNeeds, Modality, Package, Reply, Request, Source, StopRule, Study, StudyInput, VolumeSampling,
+    AskOptions, Cancel, Constraint, Engine, EngineOptions, ErrorCode, Event, Exchange, Finish, Frame,
+    Instruction, MemoryNeeds, Modality, Package, Reply, Request, Sampling, Source, StopRule, Study,
+    StudyInput, VolumeSampling,
 };
 
-use crate::support::{Scratch, input, package};
+use crate::support::{Scratch, input, package, package_at};
 
 const CONTEXT: usize = 2048;
 
@@ -67,9 +68,32 @@ fn ids(engine: &Engine, request: &Request) -> Vec<u32> {
 
 /// Everything at once, in the order of the requests.
 fn all_at_once(engine: &Engine, requests: &[Request]) -> Vec<Reply> {
+    let asked: Vec<_> = requests.iter().map(|request| (request.clone(), tokens(12))).collect();
+    asked_at_once(engine, &asked)
+}
+
+fn asked_at_once(engine: &Engine, asked: &[(Request, AskOptions)]) -> Vec<Reply> {
     let answering: Vec<_> =
-        requests.iter().map(|request| engine.submit(request, &tokens(12)).unwrap()).collect();
+        asked.iter().map(|(request, options)| engine.submit(request, options).unwrap()).collect();
     answering.into_iter().map(|answering| answering.wait(&mut |_| {}).unwrap()).collect()
+}
+
+/// The mixture with replies of very different lengths, so that slots fall free here and there and the streams between
+/// them are moved; some drawn, some held to a form.
+fn ragged() -> Vec<(Request, AskOptions)> {
+    let ways = |number: usize| match number % 4 {
+        1 => AskOptions {
+            sampling: Sampling { temperature: 1.2, seed: number as u64, ..Sampling::default() },
+            ..tokens(1 + number * 7 % 23)
+        },
+        2 => AskOptions {
+            constraint: Some(Constraint::Choice(vec!["left lung".into(), "right lung".into()])),
+            max_new_tokens: Some(40),
+            ..AskOptions::default()
+        },
+        _ => tokens(1 + number * 7 % 23),
+    };
+    mixture().into_iter().enumerate().map(|(number, request)| (request, ways(number))).collect()
 }
 
 #[test]
@@ -78,7 +102,7 @@ fn the_answer_does_not_depend_on_what_else_is_running() {
     let fresh = |request: &Request| ids(&open(&options(1)), request);
     let alone: Vec<_> = requests.iter().map(fresh).collect();
     assert!(alone.iter().any(|ids| *ids != alone[0]), "the model says the same to everything");
-    for (slots, chunk) in [(8, 512), (8, 64), (3, 33), (1, 64)] {
+    for (slots, chunk) in [(8, 512), (8, 64), (4, 512), (3, 33), (1, 512), (1, 64)] {
         let engine = open(&EngineOptions { chunk, ..options(slots) });
         for round in ["first", "with reuse"] {
             let together = all_at_once(&engine, &requests);
@@ -87,6 +111,58 @@ fn the_answer_does_not_depend_on_what_else_is_running() {
             }
         }
     }
+}
+
+#[test]
+fn drawn_and_constrained_answers_of_any_length_are_those_of_one_at_a_time() {
+    let asked = ragged();
+    let alone = open(&options(1));
+    let alone: Vec<_> =
+        asked.iter().map(|(request, how)| alone.ask(request, how, &mut |_| {}).unwrap()).collect();
+    for reply in alone.iter().skip(2).step_by(4) {
+        assert!(["left lung", "right lung"].contains(&reply.answer.as_str()), "{}", reply.answer);
+    }
+    let greedy = ids(&open(&options(1)), &asked[1].0);
+    assert_ne!(alone[1].completion_ids, greedy[..greedy.len().min(alone[1].completion_ids.len())]);
+    for (slots, chunk) in [(8, 512), (5, 64), (2, 33)] {
+        let engine = open(&EngineOptions { chunk, ..options(slots) });
+        for round in ["first", "with reuse"] {
+            let together = asked_at_once(&engine, &asked);
+            for (number, (together, alone)) in together.iter().zip(&alone).enumerate() {
+                assert_eq!(
+                    together.completion_ids, alone.completion_ids,
+                    "request {number}, {slots} slots, chunk {chunk}, {round}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn several_answers_share_one_prefill() {
+    let engine = open(&options(4));
+    let request = about(vec![picture([9, 90, 200])], "What is shown?");
+    let drawn = |seed: u64, answers| AskOptions {
+        sampling: Sampling { temperature: 1.2, seed, ..Sampling::default() },
+        answers,
+        ..tokens(10)
+    };
+    let all: Vec<_> = engine
+        .submit_all(&request, &drawn(5, Some(4)))
+        .unwrap()
+        .into_iter()
+        .map(|answering| answering.wait(&mut |_| {}).unwrap())
+        .collect();
+    let counts = engine.counts().unwrap();
+    let prompt = all[0].usage.prompt_tokens as u64;
+    // The last two tokens of a prompt are run for every answer.
+    assert_eq!((counts.prefilled_tokens, counts.image_misses), (prompt + 3 * 2, 1), "{counts:?}");
+    for (number, reply) in all.iter().enumerate() {
+        let alone = open(&options(1)).ask(&request, &drawn(5 + number as u64, None), &mut |_| {}).unwrap();
+        assert_eq!(reply.completion_ids, alone.completion_ids, "answer {number}");
+    }
+    assert_ne!(all[0].completion_ids, all[1].completion_ids);
+    assert_eq!(engine.ask(&request, &drawn(5, Some(2)), &mut |_| {}).unwrap_err().code(), ErrorCode::Request);
 }
 
 #[test]
@@ -150,40 +226,62 @@ fn the_same_study_at_the_same_time_is_worked_on_once() {
 }
 
 #[test]
-fn a_long_prompt_does_not_hold_up_a_short_answer() {
-    let engine = open(&EngineOptions { chunk: 64, ..options(2) });
-    let long = engine.submit(&about(vec![volume(7)], "What is shown?"), &tokens(1)).unwrap();
-    let short = engine.submit(&about(vec![], "What is CT?"), &tokens(6)).unwrap();
-    let long = std::thread::spawn(move || {
-        let reply = long.wait(&mut |_| {}).unwrap();
-        (Instant::now(), reply)
-    });
-    let reply = short.wait(&mut |_| {}).unwrap();
-    let (short_done, (long_done, _)) = (Instant::now(), long.join().unwrap());
-    assert_eq!(reply.completion_ids.len(), 6);
-    assert!(short_done < long_done);
+fn between_two_chunks_of_a_long_prompt_every_answer_gets_a_token() {
+    let engine = open(&EngineOptions { chunk: 64, ..options(3) });
+    let short = about(vec![], "What is CT?");
+    let beside =
+        [engine.submit(&short, &tokens(1900)).unwrap(), engine.submit(&short, &tokens(1900)).unwrap()];
+    settled(&engine, 2);
+    let before = engine.counts().unwrap();
+    let mut pieces = 0;
+    let long = engine
+        .ask(&about(vec![volume(6)], "What is shown?"), &tokens(1), &mut |event| match event {
+            Event::Encoding { done: 1.., .. } | Event::Prefilling { done: 1.., .. } => pieces += 1,
+            _ => {}
+        })
+        .unwrap();
+    let after = engine.counts().unwrap();
+    let chunks = long.usage.prompt_tokens.div_ceil(64);
+    assert!(pieces >= chunks + 6, "{pieces} pieces of 6 tiles and {chunks} chunks");
+    // One step for all between any two pieces: the others were never held up by more than one.
+    assert!(after.steps - before.steps >= (chunks + 6 - 1) as u64, "{before:?}, {after:?}");
+    assert_eq!(after.active, 2, "the others were under way all the time");
+    drop(beside);
+}
+
+/// Waits until so many requests have a slot and none waits for one.
+fn settled(engine: &Engine, active: usize) {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let counts = engine.counts().unwrap();
+        if (counts.active, counts.waiting) == (active, 0) {
+            return;
+        }
+        assert!(Instant::now() < end, "{counts:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
 fn a_full_queue_says_so() {
     let engine = open(&EngineOptions { queue: 2, ..options(1) });
-    let long = about(vec![volume(7)], "What is shown?");
-    let submit = || engine.submit(&long, &tokens(50));
-    let mut waiting = vec![submit().unwrap()];
-    let refusal = loop {
-        match submit() {
-            Ok(answering) => waiting.push(answering),
-            Err(error) => break error,
-        }
-        assert!(waiting.len() <= 4);
-    };
+    let running = engine.submit(&about(vec![], "What is CT?"), &tokens(1900)).unwrap();
+    settled(&engine, 1);
+    let submit = || engine.submit(&about(vec![], "Why?"), &tokens(3));
+    let waiting = [submit().unwrap(), submit().unwrap()];
+    let refusal = submit().err().unwrap();
     assert_eq!(refusal.code(), ErrorCode::Busy);
     assert!(!refusal.facts().hint.is_empty());
-    // Dropping cancels, wherever the request is.
+    // Before anything is read.
+    let nowhere = about(vec![StudyInput::Image(Source::Path("nowhere.png".into()))], "What is shown?");
+    assert_eq!(engine.submit(&nowhere, &tokens(3)).err().unwrap().code(), ErrorCode::Busy);
+    // Dropping cancels, wherever the request is: the next one has the slot.
+    let steps = engine.counts().unwrap().steps;
+    drop(running);
     drop(waiting);
-    let reply = engine.ask(&about(vec![], "Why?"), &tokens(3), &mut |_| {}).unwrap();
-    assert_eq!(reply.completion_ids.len(), 3);
-    assert!(engine.counts().unwrap().steps < 50);
+    settled(&engine, 0);
+    assert_eq!(submit().unwrap().wait(&mut |_| {}).unwrap().completion_ids.len(), 3);
+    assert!(engine.counts().unwrap().steps < steps + 200, "the dropped answer went on");
 }
 
 #[test]
@@ -242,6 +340,10 @@ fn a_session_outlives_the_engine() {
     let small = open(&EngineOptions { context: Some(256), ..options(1) });
     assert_eq!(small.load_session(&file).unwrap_err().code(), ErrorCode::Request);
     assert_eq!(small.save_session(first.conversation, &file).unwrap_err().code(), ErrorCode::Request);
+    let other = Engine::open(&package_at("int8"), &options(1)).unwrap();
+    let refusal = other.load_session(&file).unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::Input);
+    assert!(refusal.facts().wanted.contains(other.package().digest()), "{refusal}");
 }
 
 #[test]
