@@ -96,6 +96,13 @@ impl Answering {
         let shared = self.engine.shared();
         let asked = &mut self.asked;
         let times = outcome.times;
+        tracing::debug!(
+            prompt_tokens = asked.prompt_tokens,
+            cached_tokens = outcome.cached_tokens,
+            completion_tokens = written.ids.len(),
+            finish = finish.name(),
+            "answered"
+        );
         let trace = asked.question.take().map(|question| Trace {
             prompt: question.text.clone(),
             pixels: pixels::stack(&question.tiles, shared.geometry.size),

@@ -1,5 +1,6 @@
 //! How much memory an engine takes, known before anything is loaded.
 
+use std::fmt;
 use std::fs;
 
 use super::EngineOptions;
@@ -25,6 +26,7 @@ impl MemoryNeeds {
     /// # Errors
     /// [`Error::Request`] for options that cannot be met.
     pub fn of(package: &Package, options: &EngineOptions) -> Result<Self> {
+        options.check()?;
         let files = &package.manifest().files;
         let weights = files.iter().filter(|(name, _)| name.contains(".onnx")).map(|(_, facts)| facts.bytes);
         Ok(Self {
@@ -42,19 +44,20 @@ impl MemoryNeeds {
     /// Refuses what the machine has no room for.
     pub(super) fn check(&self) -> Result<()> {
         match available() {
-            Some(available) if available < self.total() => Err(Error::request(
-                "memory",
-                format!(
-                    "{} for weights, {} for slots and {} for image embeddings",
-                    gigabytes(self.weights),
-                    gigabytes(self.slots),
-                    gigabytes(self.vision_cache)
-                ),
-                format!("{} available", gigabytes(available)),
-            )
-            .hint("ask for a smaller context or fewer slots, or use a package of lower precision")),
+            Some(available) if available < self.total() => {
+                Err(Error::request("memory", self, format!("{} available", readable(available)))
+                    .hint("ask for a smaller context or fewer slots, or use a package of lower precision"))
+            }
             _ => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for MemoryNeeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [total, weights, slots, cache] =
+            [self.total(), self.weights, self.slots, self.vision_cache].map(readable);
+        write!(f, "{total}: {weights} for weights, {slots} for slots, up to {cache} for image embeddings")
     }
 }
 
@@ -84,6 +87,9 @@ fn container() -> Option<u64> {
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-fn gigabytes(bytes: u64) -> String {
-    format!("{:.2} GB", bytes as f64 / 1e9)
+fn readable(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes < 1e9 => format!("{:.0} MB", bytes / 1e6),
+        bytes => format!("{:.2} GB", bytes / 1e9),
+    }
 }

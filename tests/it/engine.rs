@@ -227,25 +227,27 @@ fn the_same_study_at_the_same_time_is_worked_on_once() {
 
 #[test]
 fn between_two_chunks_of_a_long_prompt_every_answer_gets_a_token() {
-    let engine = open(&EngineOptions { chunk: 64, ..options(3) });
-    let short = about(vec![], "What is CT?");
-    let beside =
-        [engine.submit(&short, &tokens(1900)).unwrap(), engine.submit(&short, &tokens(1900)).unwrap()];
+    let engine = open(&EngineOptions { chunk: 64, ..options(2) });
+    let text = about(vec![], "What is CT?");
+    let [beside, before_it] = [0, 1].map(|_| engine.submit(&text, &tokens(1900)).unwrap());
     settled(&engine, 2);
+    // It is prepared, and waits.
+    let long = engine.submit(&about(vec![volume(6)], "What is shown?"), &tokens(1)).unwrap();
     let before = engine.counts().unwrap();
+    drop(before_it);
     let mut pieces = 0;
-    let long = engine
-        .ask(&about(vec![volume(6)], "What is shown?"), &tokens(1), &mut |event| match event {
+    let reply = long
+        .wait(&mut |event| match event {
             Event::Encoding { done: 1.., .. } | Event::Prefilling { done: 1.., .. } => pieces += 1,
             _ => {}
         })
         .unwrap();
     let after = engine.counts().unwrap();
-    let chunks = long.usage.prompt_tokens.div_ceil(64);
+    let chunks = reply.usage.prompt_tokens.div_ceil(64);
     assert!(pieces >= chunks + 6, "{pieces} pieces of 6 tiles and {chunks} chunks");
-    // One step for all between any two pieces: the others were never held up by more than one.
+    // One step between any two pieces: the other answer was never held up by more than one.
     assert!(after.steps - before.steps >= (chunks + 6 - 1) as u64, "{before:?}, {after:?}");
-    assert_eq!(after.active, 2, "the others were under way all the time");
+    assert_eq!(after.active, 1, "the other was under way all the time");
     drop(beside);
 }
 
