@@ -202,7 +202,7 @@ pub struct AskOptions {
     pub max_thinking_tokens: Option<usize>,
     /// Report the log-probability of each token, and of this many of the likeliest in its place.
     pub logprobs: Option<usize>,
-    /// Tokens guessed ahead from what was written before, and verified in one step: faster, with the same reply.
+    /// Tokens guessed ahead from what was written before, and verified in one step. Not done yet: a number is refused.
     pub speculation: Option<usize>,
     /// How many answers to make from one prefill; one if absent. The n-th is sampled with the seed plus n.
     pub answers: Option<usize>,

@@ -63,7 +63,9 @@ impl Ask {
         let reply = engine.ask(&request, &options, &mut |event| display.show(event))?;
         display.finish(&reply);
 
-        self.session.save(&engine, reply.conversation)?;
+        if reply.usage.completion_tokens > 0 {
+            self.session.save(&engine, reply.conversation)?;
+        }
         let manifest = engine.package().manifest();
         let report =
             json::Report { reply: &reply, load, name: &manifest.name, digest: engine.package().digest() };

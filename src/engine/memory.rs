@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::onnx::KvShape;
 use crate::package::Package;
 
-/// The memory that an engine takes, in bytes.
+/// The memory that an engine takes and keeps, in bytes. A run needs some more while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryNeeds {
@@ -83,8 +83,17 @@ fn available() -> Option<u64> {
 }
 
 fn container() -> Option<u64> {
-    let number = |name| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
-    Some(number("memory.max")?.saturating_sub(number("memory.current")?))
+    let read = |name| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
+    let number = |name| read(name)?.trim().parse::<u64>().ok();
+    let (most, used) = (number("memory.max")?, number("memory.current")?);
+    // Files that were read count as used until the memory is needed for something else.
+    let facts = read("memory.stat").unwrap_or_default();
+    let bytes = |line: &str| {
+        let (name, bytes) = line.split_once(' ')?;
+        ["active_file", "inactive_file"].contains(&name).then(|| bytes.parse::<u64>().ok()).flatten()
+    };
+    let files: u64 = facts.lines().filter_map(bytes).sum();
+    Some(most.saturating_sub(used.saturating_sub(files)))
 }
 
 fn readable(bytes: u64) -> String {

@@ -28,7 +28,8 @@ pub(super) struct Stream {
     made: usize,
     first_logits: Vec<f32>,
     stops: Stops,
-    /// When its pictures or its prompt last had their turn.
+    /// When its pictures or its prompt last had their turn, or when it came: who waits longest is next, so that those
+    /// who come later cannot hold it up for ever.
     pub(super) served: u64,
 }
 
@@ -57,7 +58,7 @@ pub(super) struct Sizes {
 }
 
 impl Stream {
-    pub(super) fn new(job: Job) -> Self {
+    pub(super) fn new(job: Job, turn: u64) -> Self {
         let strings = StopStrings::new(&job.options.stop_strings);
         let stops = Stops { characters: Characters::default(), strings };
         let times = Times { queue: milliseconds(job.submitted), ..Times::default() };
@@ -72,7 +73,7 @@ impl Stream {
             made: 0,
             first_logits: Vec::new(),
             stops,
-            served: 0,
+            served: turn,
         }
     }
 

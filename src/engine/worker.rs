@@ -86,11 +86,12 @@ impl Worker<'_> {
     }
 
     fn seat(&mut self, job: Job, slot: usize) {
+        let turn = self.tick();
         let slot = &mut self.slots[slot];
         let prompt = &job.question.tokens;
         slot.held.truncate(slot.held.shared(prompt).min(most_shared(prompt)));
         slot.conversation = Some(job.id);
-        slot.stream = Some(Stream::new(job));
+        slot.stream = Some(Stream::new(job, turn));
     }
 
     fn choose_slot(&self, prompt: &[Token]) -> Option<usize> {

@@ -317,6 +317,32 @@ fn a_panic_in_a_callback_is_its_callers_alone() {
     assert_eq!(engine.ask(&request, &tokens(5), &mut |_| {}).unwrap().completion_ids.len(), 5);
 }
 
+/// A grammar that is harmless at first and has more readings with every token.
+fn explosive() -> Constraint {
+    let names = ["a", "b", "c", "d", "e"];
+    let pairs = names.map(|one| names.map(|other| format!("{one} {other}")).join(" | ")).join(" | ");
+    let rules = names.map(|name| format!("{name}: {pairs} | \"x\"\n"));
+    Constraint::Lark(format!("start: {}\n{}", "a ".repeat(300), rules.concat()))
+}
+
+#[test]
+fn an_answer_that_fails_on_its_way_harms_no_other() {
+    let engine = open(&options(4));
+    let request = |shade| about(vec![picture([shade, 0, 9])], "What is shown?");
+    let beside: Vec<_> =
+        [1, 2, 3].map(|shade| engine.submit(&request(shade), &tokens(60)).unwrap()).into_iter().collect();
+    let failing = AskOptions { constraint: Some(explosive()), stop: StopRule::EndOfTurn, ..tokens(500) };
+    let failed = engine.submit(&request(4), &failing).unwrap().wait(&mut |_| {}).unwrap_err();
+    assert_eq!(failed.code(), ErrorCode::Request, "{failed}");
+    for (beside, shade) in beside.into_iter().zip([1, 2, 3]) {
+        let alone = open(&options(1)).ask(&request(shade), &tokens(60), &mut |_| {}).unwrap();
+        assert_eq!(beside.wait(&mut |_| {}).unwrap().completion_ids, alone.completion_ids);
+    }
+    // Its slot is free again.
+    settled(&engine, 0);
+    assert_eq!(all_at_once(&engine, &[1, 2, 3, 4].map(request)).len(), 4);
+}
+
 #[test]
 fn a_session_outlives_the_engine() {
     let scratch = Scratch::new();
