@@ -1,6 +1,5 @@
 //! Options that several verbs share.
 
-use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,8 +104,8 @@ impl RuntimeArguments {
     pub(super) fn open(&self, at_once: usize) -> Result<Engine> {
         let options = self.options(at_once);
         let needs = MemoryNeeds::of(&Package::open(&self.model)?, &options)?;
-        // Who looks on, and who chose a number of slots, wants to know before it is taken.
-        if options.slots > 1 || stderr().is_terminal() {
+        // Who chose how much there is to be wants to know before it is taken.
+        if options.slots > 1 || self.slots.is_some() || self.context.is_some() {
             eprintln!("memory: {needs}");
         }
         Ok(Engine::open(&self.model, &options)?)

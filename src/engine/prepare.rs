@@ -22,7 +22,7 @@ pub(super) struct Question {
     pub(super) tokens: Vec<Token>,
     /// All frames of all studies in order.
     pub(super) tiles: Vec<Tile>,
-    /// Of the normalised pixels of each tile.
+    /// Of each tile's pixels, and of what is made of them.
     pub(super) digests: Vec<Digest>,
     /// Most tokens to generate.
     pub(super) limit: usize,
@@ -88,7 +88,7 @@ impl Question {
 struct Prepared {
     /// All frames of all studies in order.
     tiles: Vec<Tile>,
-    /// Of the normalised pixels of each tile, for this vision graph.
+    /// Of each tile, for this vision graph.
     digests: Vec<Digest>,
     frames: Vec<FrameUsed>,
     frames_per_study: Vec<usize>,

@@ -18,8 +18,8 @@ pub(crate) use tiling::Tiling;
 /// A picture as the vision tower sees it, before normalising: `size × size` pixels, 8-bit RGB.
 pub(crate) struct Tile(Vec<u8>);
 
-/// SHA-256 of normalised pixels and of the vision graph that takes them: what it makes of them is the same where this
-/// is.
+/// SHA-256 of a tile's pixels, of how they are normalised and of the vision graph that takes them: what it makes of them
+/// is the same where this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Digest(pub(crate) [u8; 32]);
 
@@ -55,11 +55,15 @@ pub(crate) fn normalize(tiles: &[impl Borrow<Tile>], geometry: &PixelGeometry) -
     planes(tiles, geometry.size, |channel, value| tables[channel][usize::from(value)])
 }
 
-/// The digest of a tile's normalised pixels for the vision graph of this digest.
+/// The digest of a tile for the vision graph of this digest. The pixels are those before normalising, a quarter of the
+/// bytes: with the constants they determine what the graph takes.
 pub(crate) fn digest(tile: &Tile, geometry: &PixelGeometry, graph: &str) -> Digest {
-    let values = normalize(&[tile], geometry);
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    Digest(Sha256::new().chain_update(graph).chain_update(bytes).finalize().into())
+    let PixelGeometry { size, rescale, mean, std } = geometry;
+    let hash = Sha256::new().chain_update(graph).chain_update(size.to_le_bytes());
+    let hash = hash.chain_update(rescale.to_le_bytes());
+    let constants = mean.iter().chain(std).flat_map(|constant| constant.to_le_bytes());
+    let hash = hash.chain_update(constants.collect::<Vec<u8>>());
+    Digest(hash.chain_update(&tile.0).finalize().into())
 }
 
 /// The 8-bit pixels `[tiles, 3, size, size]`.

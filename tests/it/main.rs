@@ -11,6 +11,7 @@ mod eval;
 mod hostile;
 mod house;
 mod library;
+mod load;
 mod readme;
 mod sampling;
 mod support;
