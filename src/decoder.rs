@@ -44,8 +44,7 @@ impl Decoder {
     ) -> Result<Self> {
         let manifest = package.manifest();
         let contract = &manifest.graphs.decoder;
-        let mut graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
-        graph.fetch_output("logits")?;
+        let graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
         let no_image = Tensor::new(Array2::<f32>::zeros((1, manifest.vision.hidden_size)))?;
         let arena = KvArena::new(shape)?;
         Ok(Self { graph, arena, vocabulary: manifest.tokens.vocabulary, no_image })

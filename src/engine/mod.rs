@@ -100,6 +100,8 @@ pub struct Counts {
     pub(crate) turns: u64,
     /// Steps of the decoder, each for all answers under way.
     pub steps: u64,
+    /// Steps that failed, after which each answer's part was run by itself.
+    pub failed_steps: u64,
     /// Prompt tokens that ran through the decoder.
     pub prefilled_tokens: u64,
     /// Pictures whose embeddings were in memory.

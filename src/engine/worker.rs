@@ -195,7 +195,11 @@ impl Worker<'_> {
         let logits: Vec<Logits> = match self.model.decoder.step(first, &next) {
             Ok(logits) => places.zip(logits.into_iter().map(Ok)).collect(),
             // One of them is at fault: alone, the others go on.
-            Err(_) => places.zip(next).map(|(slot, next)| (slot, self.step_alone(slot, next))).collect(),
+            Err(error) => {
+                self.counts.failed_steps += 1;
+                tracing::warn!(%error, streams = next.len(), "a step failed");
+                places.zip(next).map(|(slot, next)| (slot, self.step_alone(slot, next))).collect()
+            }
         };
         for (slot, _) in logits.iter().filter(|(_, logits)| logits.is_ok()) {
             if let Some(next) = self.next(*slot) {

@@ -107,6 +107,8 @@ fn the_answer_does_not_depend_on_what_else_is_running() {
             for (together, alone) in together.iter().zip(&alone) {
                 assert_eq!(together.completion_ids, *alone, "{slots} slots, chunk {chunk}, {round}");
             }
+            let counts = engine.counts().unwrap();
+            assert_eq!(counts.failed_steps, 0, "answers were stepped one by one");
         }
     }
 }

@@ -53,7 +53,7 @@ fn load(requests: u64, threads: u64) -> u64 {
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
     let counts = engine.counts().unwrap();
-    assert_eq!((counts.waiting, counts.active), (0, 0));
+    assert_eq!((counts.waiting, counts.active, counts.failed_steps), (0, 0, 0));
     let grown = memory().saturating_sub(before);
     println!("{requests} requests, {whole} whole, resident memory {before} kB + {grown} kB, {counts:?}");
     assert!(grown < 96 << 10, "{grown} kB more than before");
