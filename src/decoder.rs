@@ -1,96 +1,99 @@
 //! Token ids and image embeddings to logits, through the KV cache.
 
-use ndarray::{Array0, Array1, Array2};
+use std::ops::Range;
+
+use ndarray::{Array0, Array1, Array2, Axis};
 
 use crate::error::Result;
 use crate::onnx::{Graph, GraphOptions, KvArena, KvShape, Runtime, Tensor};
-use crate::package::{Kv, Package};
-use crate::prompt::Spliced;
-
-/// Tokens that one run of the prefill takes: enough to keep the matrix products busy, few enough to report progress
-/// and to stop in between.
-const CHUNK: usize = 512;
-/// Allocations of the cache are rounded up to this, so that questions of similar length share one.
-const CAPACITY_STEP: usize = 256;
+use crate::package::Package;
 
 /// The language model with its cache.
 pub(crate) struct Decoder {
     graph: Graph,
-    kv: Kv,
-    arena: Option<KvArena>,
-    /// Tokens in the cache.
-    length: usize,
+    arena: KvArena,
+    vocabulary: usize,
     /// What stands in for the image embeddings where a run needs none: `[1, hidden]`.
     no_image: Tensor,
 }
 
+/// Tokens of one slot that run together.
+pub(crate) struct Chunk<'a> {
+    pub(crate) ids: &'a [i64],
+    /// For each token its row of `embeddings`, or −1 for text.
+    pub(crate) splice: Vec<i64>,
+    /// `[rows, hidden]`
+    pub(crate) embeddings: Option<Array2<f32>>,
+}
+
+/// The next token of a slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Next {
+    pub(crate) id: u32,
+    /// Tokens in the slot before it.
+    pub(crate) position: usize,
+}
+
 impl Decoder {
-    /// Loads the package's decoder graph.
-    pub(crate) fn open(runtime: &Runtime, package: &Package, options: GraphOptions) -> Result<Self> {
+    /// Loads the package's decoder graph and allocates the cache.
+    pub(crate) fn open(
+        runtime: &Runtime,
+        package: &Package,
+        options: GraphOptions,
+        shape: KvShape,
+    ) -> Result<Self> {
         let manifest = package.manifest();
         let contract = &manifest.graphs.decoder;
-        let mut graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
-        graph.fetch_output("logits")?;
+        let graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
         let no_image = Tensor::new(Array2::<f32>::zeros((1, manifest.vision.hidden_size)))?;
-        Ok(Self { graph, kv: manifest.kv.clone(), arena: None, length: 0, no_image })
+        let arena = KvArena::new(shape)?;
+        Ok(Self { graph, arena, vocabulary: manifest.tokens.vocabulary, no_image })
     }
 
-    /// Begins a conversation of at most `tokens` tokens.
-    pub(crate) fn begin(&mut self, tokens: usize) -> Result<()> {
-        self.length = 0;
-        if self.arena.as_ref().is_none_or(|arena| arena.capacity() < tokens) {
-            // The old cache goes first, so that both need not fit at once.
-            self.arena = None;
-            let capacity = tokens.next_multiple_of(CAPACITY_STEP);
-            let Kv { layers, heads, head_dim, .. } = self.kv;
-            let mut arena = KvArena::new(KvShape { layers, heads, capacity, head_dim })?;
-            arena.bind(&mut self.graph)?;
-            self.arena = Some(arena);
-        }
-        Ok(())
-    }
-
-    /// Runs the prompt and returns the logits after its last token, `[vocabulary]`. `embeddings` is
-    /// `[rows, hidden]`. `progress` is told how many tokens are done and may stop the work by returning false; then there
-    /// are no logits.
-    pub(crate) fn prefill(
-        &mut self,
-        prompt: &Spliced,
-        embeddings: Option<Array2<f32>>,
-        mut progress: impl FnMut(usize) -> bool,
-    ) -> Result<Option<Vec<f32>>> {
-        match embeddings {
+    /// Runs a chunk after the first `position` tokens of a slot. Returns the logits after its last token, `[vocabulary]`.
+    pub(crate) fn prefill(&mut self, slot: usize, position: usize, chunk: Chunk<'_>) -> Result<Vec<f32>> {
+        match chunk.embeddings {
             Some(rows) => self.graph.bind_input("image_embeds", &Tensor::new(rows)?)?,
             None => self.graph.bind_input("image_embeds", &self.no_image)?,
         }
-        let mut logits = None;
-        for (ids, rows) in prompt.ids.chunks(CHUNK).zip(prompt.rows.chunks(CHUNK)) {
-            if !progress(self.length) {
-                return Ok(None);
-            }
-            logits = Some(self.run(ids, rows)?);
-        }
-        progress(self.length);
-        // The pictures are in the cache now; their embeddings need not be kept for the steps.
+        let row = |values: &[i64]| Array1::from(values.to_vec()).insert_axis(Axis(0));
+        let total = position + chunk.ids.len();
+        self.run(slot..slot + 1, row(chunk.ids), row(&chunk.splice), &[total])
+    }
+
+    /// Appends one token to each of the slots from `first` on. Returns the logits after them, slot by slot.
+    pub(crate) fn step(&mut self, first: usize, next: &[Next]) -> Result<Vec<Vec<f32>>> {
         self.graph.bind_input("image_embeds", &self.no_image)?;
-        logits.map(|logits| logits.to_vec()).transpose()
+        let column = |value: &dyn Fn(&Next) -> i64| {
+            Array1::from_iter(next.iter().map(value)).insert_axis(Axis(1)) // [slots, 1]
+        };
+        let totals: Vec<_> = next.iter().map(|next| next.position + 1).collect();
+        let ids = column(&|next| i64::from(next.id));
+        let logits = self.run(first..first + next.len(), ids, column(&|_| -1), &totals)?;
+        Ok(logits.chunks(self.vocabulary).map(<[f32]>::to_vec).collect())
     }
 
-    /// Appends one token and returns the logits after it, `[vocabulary]`.
-    pub(crate) fn step(&mut self, id: u32) -> Result<Vec<f32>> {
-        self.run(&[i64::from(id)], &[-1])?.to_vec()
+    /// The memory of the slots.
+    pub(crate) fn arena(&mut self) -> &mut KvArena {
+        &mut self.arena
     }
 
-    fn run(&mut self, ids: &[i64], rows: &[i64]) -> Result<Tensor> {
-        let total = (self.length + ids.len()) as i32;
-        let row = |values: &[i64]| Tensor::new(Array1::from(values.to_vec()).insert_axis(ndarray::Axis(0)));
-        self.graph.bind_input("input_ids", &row(ids)?)?;
-        self.graph.bind_input("splice", &row(rows)?)?;
-        self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(vec![total - 1]))?)?;
-        self.graph.bind_input("logits_at", &Tensor::new(Array1::from(vec![-1_i64]))?)?;
-        self.graph.bind_input("total_sequence_length", &Tensor::new(Array0::from_elem((), total))?)?;
-        let logits = self.graph.run("logits")?;
-        self.length += ids.len();
-        Ok(logits)
+    /// `ids` and `splice` are `[slots, tokens]`; `totals` tells for each slot how many tokens it then has.
+    fn run(
+        &mut self,
+        slots: Range<usize>,
+        ids: Array2<i64>,
+        splice: Array2<i64>,
+        totals: &[usize],
+    ) -> Result<Vec<f32>> {
+        self.arena.bind(&mut self.graph, slots)?;
+        let last = totals.iter().map(|&total| total as i32 - 1).collect::<Vec<_>>();
+        let longest = totals.iter().max().map_or(0, |&total| total as i32);
+        self.graph.bind_input("input_ids", &Tensor::new(ids)?)?;
+        self.graph.bind_input("splice", &Tensor::new(splice)?)?;
+        self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(last))?)?;
+        self.graph.bind_input("logits_at", &Tensor::new(Array1::from(vec![-1_i64]))?)?; // the last
+        self.graph.bind_input("total_sequence_length", &Tensor::new(Array0::from_elem((), longest))?)?;
+        self.graph.run("logits")?.to_vec()
     }
 }

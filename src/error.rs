@@ -46,6 +46,9 @@ pub enum Error {
     /// ONNX Runtime, an execution provider or a graph that does not load or run.
     #[error("{0}")]
     Runtime(Box<Facts>),
+    /// More requests are waiting than the engine was set up to hold: try again later.
+    #[error("{0}")]
+    Busy(Box<Facts>),
 }
 
 /// A number and a name for each kind of error, the same in every version and every language.
@@ -61,6 +64,8 @@ pub enum ErrorCode {
     Package = 3,
     /// See [`Error::Runtime`].
     Runtime = 4,
+    /// See [`Error::Busy`].
+    Busy = 5,
 }
 
 impl Error {
@@ -71,13 +76,14 @@ impl Error {
             Error::Request(_) => ErrorCode::Request,
             Error::Package(_) => ErrorCode::Package,
             Error::Runtime(_) => ErrorCode::Runtime,
+            Error::Busy(_) => ErrorCode::Busy,
         }
     }
 
     /// The facts behind the message.
     pub fn facts(&self) -> &Facts {
         match self {
-            Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) => f,
+            Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) | Error::Busy(f) => f,
         }
     }
 
@@ -109,9 +115,14 @@ impl Error {
         Error::Runtime(facts(thing, wanted, got))
     }
 
+    pub(crate) fn busy(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
+        Error::Busy(facts(thing, wanted, got))
+    }
+
     /// The same error with advice on what to do.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
-        let (Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f)) = &mut self;
+        let (Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) | Error::Busy(f)) =
+            &mut self;
         f.hint = hint.to_string();
         self
     }

@@ -27,7 +27,7 @@ mod guide;
 // ── the whole
 mod engine;
 
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Answering, Counts, Engine, EngineOptions, MemoryNeeds};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{RuntimeFacts, onnxruntime};

@@ -4,7 +4,8 @@ mod sampling;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ndarray::{Array3, Array4};
 
@@ -201,7 +202,7 @@ pub struct AskOptions {
     pub max_thinking_tokens: Option<usize>,
     /// Report the log-probability of each token, and of this many of the likeliest in its place.
     pub logprobs: Option<usize>,
-    /// Tokens guessed ahead from what was written before, and verified in one step: faster, with the same reply.
+    /// Tokens guessed ahead from what was written before, and verified in one step. Not done yet: a number is refused.
     pub speculation: Option<usize>,
     /// How many answers to make from one prefill; one if absent. The n-th is sampled with the seed plus n.
     pub answers: Option<usize>,
@@ -213,6 +214,8 @@ pub struct AskOptions {
     pub tracing: Tracing,
     /// Stops the answer from elsewhere.
     pub cancel: Cancel,
+    /// Most time from submission to the end of the answer, which is then as far as it got.
+    pub timeout: Option<Duration>,
 }
 
 /// Which part of the reply a piece of text belongs to.
@@ -261,6 +264,8 @@ pub enum Finish {
     Length,
     /// The caller stopped it.
     Cancelled,
+    /// The time for it was up.
+    TimedOut,
 }
 
 impl Finish {
@@ -270,6 +275,7 @@ impl Finish {
             Finish::Stop => "stop",
             Finish::Length => "length",
             Finish::Cancelled => "cancelled",
+            Finish::TimedOut => "timed-out",
         }
     }
 }
@@ -281,7 +287,7 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens of the prompt that carry image embeddings.
     pub image_tokens: usize,
-    /// Tokens of the prompt whose keys and values were still in a slot.
+    /// Tokens of the prompt whose keys and values were in memory already, from this or another conversation.
     pub cached_tokens: usize,
     /// Tokens generated, the end-of-turn token included.
     pub completion_tokens: usize,
@@ -300,17 +306,21 @@ pub struct FrameUsed {
     pub tiles: usize,
 }
 
-/// Wall time of each stage in milliseconds.
+/// Wall time of each stage in milliseconds, of this request's own work unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Timings {
     /// Reading and decoding the inputs.
     pub read: f64,
     /// Resizing and normalising.
     pub preprocess: f64,
+    /// Waiting for a slot.
+    pub queue: f64,
     /// The vision tower.
     pub vision: f64,
     /// The prompt through the decoder, up to the first token's logits.
     pub prefill: f64,
+    /// From submission to the first token, everything above and other requests' turns included.
+    pub first_token: f64,
     /// All steps after the first token.
     pub decode: f64,
 }
@@ -357,6 +367,20 @@ pub struct Reply {
     pub timings: Timings,
     /// What the caller should know about the inputs or the reply, one sentence each.
     pub warnings: Vec<String>,
+    /// The conversation, by which [`Engine::save_session`](crate::Engine::save_session) finds what it left in memory.
+    pub conversation: ConversationId,
     /// The tensors of every stage, if asked for.
     pub trace: Option<Trace>,
+}
+
+/// Names one conversation of one engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConversationId(u64);
+
+impl ConversationId {
+    /// One that no other conversation of this process has.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }

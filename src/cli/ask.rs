@@ -10,7 +10,9 @@ use clap::Args;
 use fleming::{AskOptions, Finish, Reply, Request, Tracing};
 
 use super::display::Display;
-use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt};
+use super::options::{
+    GenerationArguments, INTERRUPTED, RuntimeArguments, SessionArguments, cancel_on_interrupt,
+};
 use super::question::{Wording, history, without_last_newline};
 use super::studies::Studies;
 use super::{emit, json, trace};
@@ -34,6 +36,8 @@ pub(super) struct Ask {
     #[command(flatten)]
     generation: GenerationArguments,
     #[command(flatten)]
+    session: SessionArguments,
+    #[command(flatten)]
     runtime: RuntimeArguments,
     /// Print the reply as one JSON object
     #[arg(long)]
@@ -49,8 +53,9 @@ impl Ask {
         let cancel = cancel_on_interrupt()?;
         let generation = self.generation.options(cancel)?;
         let started = Instant::now();
-        let engine = self.runtime.open()?;
+        let engine = self.runtime.open(1)?;
         let load = started.elapsed();
+        self.session.load(&engine)?;
 
         let mut display = if self.json { Display::silent() } else { Display::new() };
         let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
@@ -58,6 +63,9 @@ impl Ask {
         let reply = engine.ask(&request, &options, &mut |event| display.show(event))?;
         display.finish(&reply);
 
+        if reply.usage.completion_tokens > 0 {
+            self.session.save(&engine, reply.conversation)?;
+        }
         let manifest = engine.package().manifest();
         let report =
             json::Report { reply: &reply, load, name: &manifest.name, digest: engine.package().digest() };

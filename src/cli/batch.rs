@@ -92,7 +92,7 @@ impl Batch {
         let tasks: Vec<Task> = all.into_iter().filter(|task| !answers.take(&task.id)).collect();
         let cancel = cancel_on_interrupt()?;
         if !tasks.is_empty() {
-            let engine = self.runtime.open()?;
+            let engine = self.runtime.open(self.concurrency)?;
             answers.expect_package(engine.package().digest())?;
             let work = Work {
                 engine: &engine,

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Engine, Frame, Instruction, Modality, Request, Study, StudyInput};
+use fleming::{Engine, EngineOptions, Frame, Instruction, Modality, Request, Study, StudyInput};
 use serde_json::{Value, json};
 
 use super::emit;
@@ -66,12 +66,22 @@ impl Bench {
             self.questions.iter().map(|path| path.display().to_string()).collect::<String>()
         })?;
         let started = Instant::now();
-        let engine = self.runtime.open()?;
+        let slots = self.streams.iter().copied().max().unwrap_or(1);
+        let engine = self.runtime.open(slots)?;
+        let (set, needs) = (self.runtime.options(slots), engine.memory());
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
         let mut report = json!({
             "fleming": env!("CARGO_PKG_VERSION"),
             "package": package(&engine),
-            "machine": machine(&self.runtime),
+            "machine": machine(&set),
+            "slots": set.slots,
+            "chunk": set.chunk,
+            "memory_bytes": {
+                "weights": needs.weights,
+                "slots": needs.slots,
+                "vision_cache": needs.vision_cache,
+                "total": needs.total(),
+            },
             "onnxruntime": onnxruntime(),
             "load_ms": load_ms,
             "loaded_memory_bytes": peak_memory(),
@@ -174,8 +184,7 @@ fn package(engine: &Engine) -> Value {
     })
 }
 
-fn machine(runtime: &RuntimeArguments) -> Value {
-    let options = runtime.options();
+fn machine(options: &EngineOptions) -> Value {
     let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = facts.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim()));
     json!({

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Cancel, Engine, Finish};
+use fleming::{Cancel, ConversationId, Engine, Finish};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::conversation::Conversation;
 use super::display::Display;
 use super::lines::refused;
-use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, unusable};
+use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, SessionArguments, unusable};
 use super::question::{Wording, history};
 use super::studies::Studies;
 
@@ -36,7 +36,7 @@ Ctrl-C stops an answer; a stopped turn is forgotten, and its studies wait for th
 /// Hold a conversation about images, videos and volumes.
 ///
 /// Lines that begin with / are commands, /help lists them; every other line is a question. Nothing of it is written to disk
-/// unless /save is told to.
+/// unless /save or --session is told to.
 #[derive(Args)]
 pub(super) struct Chat {
     #[command(flatten)]
@@ -49,6 +49,8 @@ pub(super) struct Chat {
     #[command(flatten)]
     generation: GenerationArguments,
     #[command(flatten)]
+    session: SessionArguments,
+    #[command(flatten)]
     runtime: RuntimeArguments,
 }
 
@@ -58,6 +60,8 @@ struct Session<'a> {
     conversation: Conversation,
     generation: &'a GenerationArguments,
     interrupts: &'a Interrupts,
+    /// What is in the engine's memory.
+    last: Option<ConversationId>,
 }
 
 impl Chat {
@@ -67,9 +71,10 @@ impl Chat {
             .worded(self.wording.instruction()?, self.wording.system.clone());
         let mut lines = Lines::open()?;
         let interrupts = Interrupts::catch()?;
-        let engine = self.runtime.open()?;
-        let mut session =
-            Session { engine: &engine, conversation, generation: &self.generation, interrupts: &interrupts };
+        let engine = self.runtime.open(1)?;
+        self.session.load(&engine)?;
+        let (generation, interrupts) = (&self.generation, &interrupts);
+        let mut session = Session { engine: &engine, conversation, generation, interrupts, last: None };
         if let Lines::Terminal(_) = lines {
             interrupts.set(Interruptible::Nothing);
             eprintln!("{}\n{}\n/help lists the commands.", engine.package().manifest().name, super::NOTICE);
@@ -80,6 +85,9 @@ impl Chat {
                 Ok(Next::Leave) => break,
                 Err(error) => eprintln!("error: {error:#}"),
             }
+        }
+        if let Some(last) = session.last {
+            self.session.save(&engine, last)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -142,8 +150,9 @@ impl Session<'_> {
             }
         };
         display.finish(&reply);
+        self.last = Some(reply.conversation);
         match reply.finish {
-            Finish::Cancelled => eprintln!("stopped"),
+            Finish::Cancelled | Finish::TimedOut => eprintln!("stopped"),
             _ => self.conversation.keep(self.engine.package().manifest(), question, &reply),
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 
-use fleming::{Event, Part, Reply};
+use fleming::{Event, Finish, Part, Reply};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::emit;
@@ -60,6 +60,9 @@ impl Display {
             }
             Output::AnswerOnly => emit(format_args!("{}\n", reply.answer)),
             Output::Nothing => {}
+        }
+        if reply.finish == Finish::TimedOut {
+            eprintln!("warning: the time for the reply was up");
         }
         for warning in &reply.warnings {
             eprintln!("warning: {warning}");

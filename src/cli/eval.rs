@@ -62,7 +62,7 @@ impl Eval {
         let cancel = cancel_on_interrupt()?;
         let options = self.generation.options(cancel)?;
         let mut output = self.output.as_deref().map(create).transpose()?;
-        let engine = self.runtime.open()?;
+        let engine = self.runtime.open(1)?;
         let folder = self.cases.parent().unwrap_or(Path::new(""));
         let bar =
             if stderr().is_terminal() { ProgressBar::new(cases.len() as u64) } else { ProgressBar::hidden() };

@@ -91,12 +91,14 @@ fn usage(usage: &Usage) -> Value {
 }
 
 fn timings(timings: &Timings) -> Value {
-    let Timings { read, preprocess, vision, prefill, decode } = *timings;
+    let Timings { read, preprocess, queue, vision, prefill, first_token, decode } = *timings;
     json!({
         "read": read,
         "preprocess": preprocess,
+        "queue": queue,
         "vision": vision,
         "prefill": prefill,
+        "first_token": first_token,
         "decode": decode,
         "total": read + preprocess + vision + prefill + decode,
     })

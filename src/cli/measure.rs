@@ -79,6 +79,7 @@ impl Sample {
         json!({
             "ttft_ms": self.first_token_ms,
             "vision_ms": self.reply.timings.vision,
+            "prefill_ms": self.reply.timings.prefill,
             "prompt_tokens": self.reply.usage.prompt_tokens,
             "prefill_tokens": self.prefill_tokens(),
             "cached_tokens": self.reply.usage.cached_tokens,

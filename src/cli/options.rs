@@ -1,10 +1,13 @@
 //! Options that several verbs share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use fleming::{AskOptions, Cancel, Engine, EngineOptions, Preprocessing, StopRule};
+use fleming::{
+    AskOptions, Cancel, ConversationId, Engine, EngineOptions, MemoryNeeds, Package, Preprocessing, StopRule,
+};
 
 use super::sampling::{ConstraintArguments, SamplingArguments};
 
@@ -31,6 +34,9 @@ pub(super) struct GenerationArguments {
     /// End the reply before this text; may be repeated
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// End the reply, as far as it is, after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
     #[command(flatten)]
     sampling: SamplingArguments,
     #[command(flatten)]
@@ -51,6 +57,12 @@ pub(super) struct RuntimeArguments {
     /// Most tokens in the conversation [default: the model's limit]
     #[arg(long, value_name = "N")]
     context: Option<usize>,
+    /// Conversations in memory, each of that many tokens; so many are answered at a time [default: as many as are asked at once]
+    #[arg(long, value_name = "N")]
+    slots: Option<usize>,
+    /// Prompt tokens that run together; other answers go on in between [default: 512]
+    #[arg(long, value_name = "N")]
+    chunk: Option<usize>,
     /// The ONNX Runtime library [default: searched for]
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
@@ -77,6 +89,7 @@ impl GenerationArguments {
             stop_strings: self.stop.clone(),
             sampling: self.sampling.sampling()?,
             constraint: self.constraint.constraint()?,
+            timeout: self.timeout.map(duration).transpose()?,
             cancel,
             ..AskOptions::default()
         };
@@ -87,19 +100,62 @@ impl GenerationArguments {
 }
 
 impl RuntimeArguments {
-    /// Loads the package that was named.
-    pub(super) fn open(&self) -> Result<Engine> {
-        Ok(Engine::open(&self.model, &self.options())?)
+    /// Loads the package that was named, for as many requests as are asked at once.
+    pub(super) fn open(&self, at_once: usize) -> Result<Engine> {
+        let options = self.options(at_once);
+        let needs = MemoryNeeds::of(&Package::open(&self.model)?, &options)?;
+        // Who chose how much there is to be wants to know before it is taken.
+        if options.slots > 1 || self.slots.is_some() || self.context.is_some() {
+            eprintln!("memory: {needs}");
+        }
+        Ok(Engine::open(&self.model, &options)?)
     }
 
-    pub(super) fn options(&self) -> EngineOptions {
+    pub(super) fn options(&self, at_once: usize) -> EngineOptions {
+        let usual = EngineOptions::default();
         EngineOptions {
             library: self.onnxruntime.clone(),
             provider: self.provider.clone(),
             threads: self.threads,
             context: self.context,
+            slots: self.slots.unwrap_or(at_once),
+            // Nobody who asks from here is refused.
+            queue: usual.queue.max(at_once),
+            chunk: self.chunk.unwrap_or(usual.chunk),
+            ..usual
         }
     }
+}
+
+#[derive(Args)]
+pub(super) struct SessionArguments {
+    /// Keep what the model has read in this file, and go on from what is in it: the same study is not read again.
+    /// The file holds the conversation in the model's terms, and is as confidential
+    #[arg(long, value_name = "FILE")]
+    session: Option<PathBuf>,
+}
+
+impl SessionArguments {
+    /// Reads the file, if there is one.
+    pub(super) fn load(&self, engine: &Engine) -> Result<()> {
+        if let Some(file) = self.session.as_deref().filter(|file| file.exists()) {
+            engine.load_session(file)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file, if it was asked for.
+    pub(super) fn save(&self, engine: &Engine, conversation: ConversationId) -> Result<()> {
+        match &self.session {
+            Some(file) => Ok(engine.save_session(conversation, file)?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn duration(seconds: f64) -> Result<Duration> {
+    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
+    duration.ok_or_else(|| unusable("--timeout", "a number of seconds above 0", &seconds))
 }
 
 /// Exit code of what was interrupted.

@@ -72,11 +72,6 @@ impl<'a> Writer<'a> {
         self.say(&text, on_event);
     }
 
-    /// Whether a stop string came.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stops.found().is_some()
-    }
-
     fn keep_logprobs(&mut self, chosen: &Chosen) {
         let known =
             |id: u32, logprob: f32| TokenLogprob { id, bytes: self.tokenizer.bytes(id).to_vec(), logprob };
@@ -106,7 +101,7 @@ impl<'a> Writer<'a> {
         let truncated = match finish {
             // A turn that the model ended itself is whole, unless it never came to an answer.
             Finish::Stop => parts.open.filter(|part| *part == Part::Thought),
-            Finish::Length | Finish::Cancelled => parts.open,
+            Finish::Length | Finish::Cancelled | Finish::TimedOut => parts.open,
         };
         let warnings = match (truncated, finish) {
             (Some(Part::Thought), Finish::Stop) if self.stops.found().is_none() => {

@@ -89,15 +89,18 @@ impl Graph {
         self.binding.bind_output(output, &mut tensor.0).map_err(|error| failed(&self.name, &error))
     }
 
-    /// Has `output` allocated anew in host memory by each run.
-    pub(crate) fn fetch_output(&mut self, output: &str) -> Result<()> {
+    /// Has `output` allocated in host memory by the next run.
+    fn fetch_output(&mut self, output: &str) -> Result<()> {
         let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
             .map_err(|error| failed(&self.name, &error))?;
         self.binding.bind_output_to_device(output, &host).map_err(|error| failed(&self.name, &error))
     }
 
-    /// Runs the graph on what is bound and returns the fetched `output`.
+    /// Runs the graph on what is bound and returns `output`, which lies in host memory.
     pub(crate) fn run(&mut self, output: &str) -> Result<Tensor> {
+        // Each time: ONNX Runtime takes what the last run returned for the place of the next one's, and fails if the
+        // shape is another.
+        self.fetch_output(output)?;
         let mut outputs =
             self.session.run_binding(&self.binding).map_err(|error| failed(&self.name, &error))?;
         outputs.remove(output).map(Tensor).ok_or_else(|| {

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Scratch, ask, ask_of, input, package_at, reply, stderr};
+use crate::support::{Scratch, ask, ask_of, fleming, input, package_at, refusal, reply, stderr};
 
 #[test]
 fn the_reply_as_json_has_every_field() {
@@ -204,4 +204,39 @@ fn the_trace_shows_the_frames_as_the_model_saw_them() {
 
     reply(ask(&["-q", "x", "--trace"]).arg(&trace));
     assert!(!trace.join("seen.png").exists(), "the sheet of the question before is still there");
+}
+
+#[test]
+fn a_session_is_gone_on_with() {
+    let scratch = Scratch::new();
+    let file = scratch.path("study.session");
+    let asked = |question: &str| {
+        let mut command = ask(&["--ignore-eos", "--slices", "2", "--prompt", "direct", "-q", question]);
+        command.arg("--volume").arg(input("volume_f32.npy"));
+        command
+    };
+    let session = |question: &str| reply(asked(question).arg("--session").arg(&file));
+    assert_eq!(session("What is shown?")["usage"]["cached_tokens"], 0);
+    let second = session("Is there a device?");
+    assert!(second["usage"]["cached_tokens"].as_u64() > Some(512), "{}", second["usage"]);
+    assert_eq!(second["completion_ids"], reply(&mut asked("Is there a device?"))["completion_ids"]);
+
+    // No other file is read as one, or written over.
+    let diary = scratch.file("diary", b"dear diary");
+    let message = refusal(asked("What?").arg("--session").arg(&diary), 2);
+    assert!(message.contains("diary"), "{message}");
+    assert_eq!(std::fs::read(diary).unwrap(), b"dear diary");
+}
+
+#[test]
+fn a_reply_has_its_time() {
+    let long = ["-q", "What is CT?", "--ignore-eos", "--max-new-tokens", "4000", "--timeout"];
+    let mut command = fleming("ask");
+    let cut = reply(command.args(long).arg("0.05"));
+    assert_eq!(cut["finish"], "timed-out");
+    for wrong in ["0", "-1", "nan", "1e99"] {
+        let mut command = fleming("ask");
+        let message = refusal(command.args(["-q", "x"]).arg(format!("--timeout={wrong}")), 2);
+        assert!(message.contains("--timeout"), "{message}");
+    }
 }

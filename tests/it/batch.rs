@@ -138,8 +138,15 @@ fn answers_come_in_the_order_of_the_questions() {
     run(&mut batch(&scratch, &texts(9)), 0);
     let alone = ids();
     fs::remove_file(&path).unwrap();
-    run(batch(&scratch, &texts(9)).args(["--concurrency", "4"]), 0);
+    let output = run(batch(&scratch, &texts(9)).args(["--concurrency", "4"]), 0);
     assert_eq!(ids(), alone);
+    assert!(stderr(&output).starts_with("memory: "), "{}", stderr(&output));
+    // More at once than there are slots wait their turn.
+    fs::remove_file(&path).unwrap();
+    run(batch(&scratch, &texts(9)).args(["--concurrency", "6", "--slots", "2", "--chunk", "8"]), 0);
+    assert_eq!(ids(), alone);
+    run(batch(&scratch, &texts(10)).args(["--slots", "0"]), 2);
+    run(batch(&scratch, &texts(10)).args(["--concurrency", "5000"]), 2);
 }
 
 #[test]

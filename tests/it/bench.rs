@@ -40,6 +40,8 @@ fn streams_are_measured_stage_by_stage() {
     assert_eq!(report["streams"].as_array().unwrap().len(), 2);
     assert!(report["peak_memory_bytes"].as_u64() >= report["loaded_memory_bytes"].as_u64());
     assert!(report["onnxruntime"]["library"].as_str().unwrap().contains("onnxruntime"));
+    assert_eq!((&report["slots"], &report["chunk"]), (&3.into(), &512.into()));
+    assert!(report["memory_bytes"]["total"].as_u64() > report["memory_bytes"]["slots"].as_u64());
     assert_eq!(report["package"]["precision"], "f32");
     assert_eq!(report["package"]["digest"].as_str().unwrap().len(), 64);
 }
@@ -53,11 +55,14 @@ fn questions_are_asked_in_turn_about_the_same_study() {
     let report = reply(command.arg(input("volume_f32.npy")));
     let rows: Vec<&Value> = report["questions"].as_array().unwrap().iter().collect();
     assert_eq!(rows.len(), 3);
-    for row in rows {
+    for (place, row) in rows.into_iter().enumerate() {
         let number = |field: &str| row[field].as_u64().unwrap();
         assert!(number("prompt_tokens") > 512);
         assert_eq!(number("prefill_tokens") + number("cached_tokens"), number("prompt_tokens"));
         assert_eq!(number("new_tokens"), 3);
+        // Two slices of 256 tokens are read once; the questions after the first pay for their own words.
+        let own = number("prefill_tokens");
+        assert!(if place == 0 { own > 512 } else { own < 40 }, "question {place}: {own} tokens");
         assert!(row["ttft_ms"].as_f64().unwrap() > 0.0 && row["decode_tokens_per_s"].as_f64().unwrap() > 0.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,10 @@ use crate::support::{Scratch, ask, fleming, input, reply, stderr};
 
 /// What a chat says to these lines.
 fn chat(options: &[&str], lines: &[String]) -> Output {
-    let mut command = fleming("chat");
+    chat_of(fleming("chat"), options, lines)
+}
+
+fn chat_of(mut command: Command, options: &[&str], lines: &[String]) -> Output {
     command.args(["--max-new-tokens", "4", "--ignore-eos"]).args(options);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -113,4 +116,23 @@ fn a_turn_that_fails_does_not_end_the_chat() {
     assert_eq!(turns.len(), 1);
     let question = turns[0][0].as_str().unwrap();
     assert!(question.ends_with("\nWhat is CT?") && !question.contains("<image>"), "{question}");
+}
+
+#[test]
+fn a_turn_reads_only_what_is_new() {
+    let scratch = Scratch::new();
+    let session = scratch.path("chat.session").display().to_string();
+    let lines =
+        [format!("/volume {} --slices 2", input("volume_f32.npy").display()), "What?".into(), "Why?".into()];
+    let cached = || {
+        let mut command = fleming("chat");
+        command.env("FLEMING_LOG", "fleming=debug");
+        let said = stderr(&chat_of(command, &["--session", &session], &lines));
+        let number = |line: &str| line.split_once("cached_tokens=")?.1.split_once(' ')?.0.parse().ok();
+        said.lines().filter_map(number).collect::<Vec<usize>>()
+    };
+    let first = cached();
+    assert!(first.len() == 2 && first[0] == 0 && first[1] > 512, "{first:?}");
+    let after = cached();
+    assert!(after.len() == 2 && after[0] > 512 && after[1] > 512, "{after:?}");
 }

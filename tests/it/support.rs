@@ -66,7 +66,12 @@ pub fn reply(command: &mut Command) -> Value {
 /// Runs a command that must fail with this exit code, one message and nothing on stdout; returns the message.
 pub fn refusal(command: &mut Command, code: i32) -> String {
     let output = command.output().unwrap();
-    let message = stderr(&output);
+    let said = stderr(&output);
+    // What the memory comes to is told before anything is loaded.
+    let message = match said.split_once('\n') {
+        Some((first, rest)) if first.starts_with("memory: ") => rest.to_owned(),
+        _ => said,
+    };
     assert_eq!(output.status.code(), Some(code), "{command:?}: {message}");
     assert!(message.starts_with("error: ") && message.lines().count() == 1, "{command:?}: {message}");
     assert!(!message.contains("panicked"), "{message}");

@@ -1,0 +1,148 @@
+//! An answer that is on its way.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use super::Engine;
+use super::job::{Message, Outcome};
+use super::prepare::Question;
+use super::reply::{Tagging, Writer, Written};
+use crate::error::{Error, Result};
+use crate::pixels;
+use crate::request::{
+    AskOptions, Cancel, ConversationId, Event, Finish, FrameUsed, Reply, Timings, Trace, Usage,
+};
+
+/// An answer that is being made. Dropping it cancels the request.
+///
+/// ```no_run
+/// # fn main() -> fleming::Result<()> {
+/// use fleming::{AskOptions, Engine, EngineOptions, Request};
+///
+/// let engine = Engine::open("models/demo".as_ref(), &EngineOptions { slots: 2, ..EngineOptions::default() })?;
+/// let ask = |question: &str| engine.submit(&Request { question: question.into(), ..Request::default() }, &AskOptions::default());
+/// let (first, second) = (ask("What is CT?")?, ask("What is MRI?")?);
+/// println!("{}", first.wait(&mut |_event| {})?.answer);
+/// println!("{}", second.wait(&mut |_event| {})?.answer);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "an answer that nobody waits for is cancelled"]
+pub struct Answering {
+    pub(super) engine: Engine,
+    pub(super) messages: Receiver<Message>,
+    pub(super) abandoned: Cancel,
+    pub(super) asked: Asked,
+}
+
+/// What the reply says of the request.
+pub(super) struct Asked {
+    pub(super) conversation: ConversationId,
+    /// For a trace.
+    pub(super) question: Option<Arc<Question>>,
+    pub(super) prompt_tokens: usize,
+    pub(super) image_tokens: usize,
+    pub(super) frames: Vec<FrameUsed>,
+    pub(super) warnings: Vec<String>,
+    pub(super) timings: Timings,
+    pub(super) options: AskOptions,
+    pub(super) tagging: Tagging,
+}
+
+impl Answering {
+    /// Names the conversation; see [`Engine::save_session`].
+    pub fn conversation(&self) -> ConversationId {
+        self.asked.conversation
+    }
+
+    /// Ends the answer at its next step; [`wait`](Self::wait) then returns what there is.
+    pub fn cancel(&self) {
+        self.asked.options.cancel.cancel();
+    }
+
+    /// Waits for the answer. `on_event` hears of progress and of the text as it is made, in this thread: however long it
+    /// takes, other answers go on.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a graph fails.
+    pub fn wait(mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Reply> {
+        let engine = self.engine.clone();
+        let shared = engine.shared();
+        let pieces = &shared.package.manifest().prompt;
+        let mut writer = Writer::new(pieces, &shared.tokenizer, &self.asked.options, self.asked.tagging);
+        let mut unheard = false;
+        let outcome = loop {
+            let message = self.messages.recv().map_err(|_| {
+                Error::runtime("engine", "a running loop", "one that broke down")
+                    .hint("open the engine again")
+            })?;
+            // Who stopped the answer hears no more of it, even if the loop was faster.
+            let stopped = self.asked.options.cancel.is_cancelled();
+            match message {
+                Message::Done(outcome) => break outcome?,
+                Message::Token(_) if stopped => unheard = true,
+                _ if stopped => {}
+                Message::Encoding { done, total } => on_event(Event::Encoding { done, total }),
+                Message::Prefilling { done, total } => on_event(Event::Prefilling { done, total }),
+                Message::Token(chosen) => writer.push(&chosen, on_event),
+            }
+        };
+        let finish = if unheard { Finish::Cancelled } else { outcome.finish };
+        let written = writer.finish(finish, on_event);
+        Ok(self.reply(finish, written, outcome))
+    }
+
+    fn reply(&mut self, finish: Finish, written: Written, outcome: Outcome) -> Reply {
+        let shared = self.engine.shared();
+        let asked = &mut self.asked;
+        let times = outcome.times;
+        tracing::debug!(
+            prompt_tokens = asked.prompt_tokens,
+            cached_tokens = outcome.cached_tokens,
+            completion_tokens = written.ids.len(),
+            finish = finish.name(),
+            "answered"
+        );
+        let trace = asked.question.take().map(|question| Trace {
+            prompt: question.text.clone(),
+            pixels: pixels::stack(&question.tiles, shared.geometry.size),
+            pixel_values: pixels::normalize(&question.tiles, &shared.geometry),
+            input_ids: question.prompt.ids.clone(),
+            image_embeds: outcome.embeddings,
+            first_logits: outcome.first_logits,
+        });
+        Reply {
+            answer: written.answer,
+            thought: written.thought,
+            text: written.text,
+            finish,
+            truncated: written.truncated,
+            usage: Usage {
+                prompt_tokens: asked.prompt_tokens,
+                image_tokens: asked.image_tokens,
+                cached_tokens: outcome.cached_tokens,
+                completion_tokens: written.ids.len(),
+            },
+            completion_ids: written.ids,
+            logprobs: written.logprobs,
+            frames: std::mem::take(&mut asked.frames),
+            timings: Timings {
+                queue: times.queue,
+                vision: times.vision,
+                prefill: times.prefill,
+                first_token: times.first_token,
+                decode: times.decode,
+                ..asked.timings
+            },
+            warnings: [std::mem::take(&mut asked.warnings), written.warnings].concat(),
+            conversation: asked.conversation,
+            trace,
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.abandoned.cancel();
+    }
+}

@@ -1,0 +1,104 @@
+//! How much memory an engine takes, known before anything is loaded.
+
+use std::fmt;
+use std::fs;
+
+use super::EngineOptions;
+use crate::error::{Error, Result};
+use crate::onnx::KvShape;
+use crate::package::Package;
+
+/// The memory that an engine takes and keeps, in bytes. A run needs some more while it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryNeeds {
+    /// The weights of both graphs.
+    pub weights: u64,
+    /// Keys and values of all slots.
+    pub slots: u64,
+    /// The most that kept image embeddings take.
+    pub vision_cache: u64,
+}
+
+impl MemoryNeeds {
+    /// What an engine on this package takes with these options.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for options that cannot be met.
+    pub fn of(package: &Package, options: &EngineOptions) -> Result<Self> {
+        options.check()?;
+        let files = &package.manifest().files;
+        let weights = files.iter().filter(|(name, _)| name.contains(".onnx")).map(|(_, facts)| facts.bytes);
+        Ok(Self {
+            weights: weights.sum(),
+            slots: kv_shape(package, options)?.bytes(),
+            vision_cache: options.vision_cache as u64,
+        })
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.weights.saturating_add(self.slots).saturating_add(self.vision_cache)
+    }
+
+    /// Refuses what the machine has no room for.
+    pub(super) fn check(&self) -> Result<()> {
+        match available() {
+            Some(available) if available < self.total() => {
+                Err(Error::request("memory", self, format!("{} available", readable(available)))
+                    .hint("ask for a smaller context or fewer slots, or use a package of lower precision"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for MemoryNeeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [total, weights, slots, cache] =
+            [self.total(), self.weights, self.slots, self.vision_cache].map(readable);
+        write!(f, "{total}: {weights} for weights, {slots} for slots, up to {cache} for image embeddings")
+    }
+}
+
+/// The sizes of the KV cache.
+pub(super) fn kv_shape(package: &Package, options: &EngineOptions) -> Result<KvShape> {
+    let kv = &package.manifest().kv;
+    Ok(KvShape {
+        layers: kv.layers,
+        slots: options.slots,
+        heads: kv.heads,
+        capacity: options.context(package)?,
+        head_dim: kv.head_dim,
+    })
+}
+
+/// Memory that may be taken without pushing anything out, the limit of a container included; unknown where there is
+/// no /proc.
+fn available() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = machine.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let machine = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024;
+    Some(container().map_or(machine, |container| container.min(machine)))
+}
+
+fn container() -> Option<u64> {
+    let read = |name| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
+    let number = |name| read(name)?.trim().parse::<u64>().ok();
+    let (most, used) = (number("memory.max")?, number("memory.current")?);
+    // Files that were read count as used until the memory is needed for something else.
+    let facts = read("memory.stat").unwrap_or_default();
+    let bytes = |line: &str| {
+        let (name, bytes) = line.split_once(' ')?;
+        ["active_file", "inactive_file"].contains(&name).then(|| bytes.parse::<u64>().ok()).flatten()
+    };
+    let files: u64 = facts.lines().filter_map(bytes).sum();
+    Some(most.saturating_sub(used.saturating_sub(files)))
+}
+
+fn readable(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes < 1e9 => format!("{:.0} MB", bytes / 1e6),
+        bytes => format!("{:.2} GB", bytes / 1e9),
+    }
+}

@@ -1,0 +1,84 @@
+//! How an engine is set up.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::onnx::{GraphOptions, Provider};
+use crate::package::Package;
+
+/// How an engine is set up.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// The ONNX Runtime library; searched for if absent.
+    pub library: Option<PathBuf>,
+    /// Name of the execution provider.
+    pub provider: String,
+    /// Threads inside an operator; absent leaves it to ONNX Runtime.
+    pub threads: Option<usize>,
+    /// Most tokens in a conversation, prompt and reply together; the model's limit if absent.
+    pub context: Option<usize>,
+    /// Conversations in memory: as many requests are answered at a time, and as many conversations can be gone on with.
+    pub slots: usize,
+    /// Requests that may wait for a slot; more are refused as [`Error::Busy`].
+    pub queue: usize,
+    /// Prompt tokens that run together. A smaller number lets other answers go on sooner while a long prompt is read;
+    /// the answers are the same.
+    pub chunk: usize,
+    /// Most bytes of image embeddings that are kept, so that a picture asked about again is not encoded again.
+    pub vision_cache: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            library: None,
+            provider: "cpu".into(),
+            threads: None,
+            context: None,
+            slots: 1,
+            queue: 64,
+            chunk: 512,
+            vision_cache: 256 << 20,
+        }
+    }
+}
+
+/// Far more than any machine answers at a time.
+const MOST_SLOTS: usize = 1024;
+/// A chunk must be splittable into parts of at least two tokens.
+const LEAST_CHUNK: usize = 4;
+
+impl EngineOptions {
+    /// Refuses numbers that cannot be met.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.slots == 0 || self.slots > MOST_SLOTS {
+            return Err(Error::request("slots", format!("1 to {MOST_SLOTS}"), self.slots));
+        }
+        if self.queue == 0 {
+            return Err(Error::request("queue", "at least 1", 0));
+        }
+        if self.chunk < LEAST_CHUNK {
+            return Err(Error::request("chunk", format!("at least {LEAST_CHUNK} tokens"), self.chunk));
+        }
+        Ok(())
+    }
+
+    pub(super) fn graph(&self) -> Result<GraphOptions> {
+        if self.threads == Some(0) {
+            return Err(Error::request("threads", "at least 1", 0));
+        }
+        Ok(GraphOptions { provider: Provider::named(&self.provider)?, threads: self.threads })
+    }
+
+    /// Most tokens in a conversation.
+    pub(super) fn context(&self, package: &Package) -> Result<usize> {
+        let limit = package.manifest().max_positions;
+        match self.context {
+            Some(context) if context == 0 || context > limit => {
+                Err(Error::request("context", format!("1 to {limit} tokens, the model's limit"), context))
+            }
+            Some(context) => Ok(context),
+            None => Ok(limit),
+        }
+    }
+}

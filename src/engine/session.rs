@@ -1,0 +1,153 @@
+//! A conversation's keys and values on disk: versioned, bound to the package, checked by digest.
+//!
+//! Little-endian: magic, version, digest of the package (64 hex digits), number of tokens, the tokens, number of values, the
+//! values, SHA-256 of all that.
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::slots::Token;
+use crate::error::{Error, Result};
+use crate::pixels::Digest;
+
+const MAGIC: &[u8; 8] = b"fleming\0";
+const VERSION: u32 = 1;
+const HASH: usize = 32;
+
+/// What a slot holds of a conversation.
+pub(super) struct Session {
+    pub(super) tokens: Vec<Token>,
+    /// Keys and values, as the arena reads and writes them.
+    pub(super) values: Vec<f32>,
+}
+
+impl Session {
+    /// Writes the session; a file that was there is replaced once the new one is whole.
+    pub(super) fn write(&self, path: &Path, package: &str) -> Result<()> {
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".partial");
+        let written = fs::write(&partial, self.to_bytes(package)).and_then(|()| fs::rename(&partial, path));
+        written.map_err(|error| Error::input(path.display(), "a session file that can be written", error))
+    }
+
+    /// Reads a session of this package.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the file is cut short, altered, of another version or of another package.
+    pub(super) fn read(path: &Path, package: &str) -> Result<Self> {
+        let bytes = fs::read(path)
+            .map_err(|error| Error::input(path.display(), "a session file that can be read", error))?;
+        Self::from_bytes(&bytes, package)
+            .map_err(|(wanted, got)| Error::input(path.display(), wanted, got).hint("save the session again"))
+    }
+
+    fn to_bytes(&self, package: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(128 + 40 * self.tokens.len() + 4 * self.values.len());
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(package.as_bytes());
+        bytes.extend((self.tokens.len() as u64).to_le_bytes());
+        for token in &self.tokens {
+            match token {
+                Token::Text(id) => {
+                    bytes.push(0);
+                    bytes.extend(id.to_le_bytes());
+                }
+                Token::Picture { tile, row } => {
+                    bytes.push(1);
+                    bytes.extend(row.to_le_bytes());
+                    bytes.extend(tile.0);
+                }
+            }
+        }
+        bytes.extend((self.values.len() as u64).to_le_bytes());
+        bytes.extend(self.values.iter().flat_map(|value| value.to_le_bytes()));
+        let hash = Sha256::digest(&bytes);
+        bytes.extend(hash);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8], package: &str) -> std::result::Result<Self, (String, String)> {
+        let complain = |wanted: &str, got: &str| (wanted.to_owned(), got.to_owned());
+        let mut rest = Reader(bytes);
+        if rest.take::<8>() != Some(*MAGIC) {
+            return Err(complain("a session", "something else"));
+        }
+        match rest.take().map(u32::from_le_bytes) {
+            Some(VERSION) => {}
+            version => return Err((format!("version {VERSION}"), format!("version {version:?}"))),
+        }
+        if bytes.len() < HASH
+            || Sha256::digest(&bytes[..bytes.len() - HASH])[..] != bytes[bytes.len() - HASH..]
+        {
+            return Err(complain("a whole session", "one that was cut short or altered"));
+        }
+        let owner = rest.take::<64>().unwrap_or([0; 64]);
+        if owner != package.as_bytes() {
+            let owner = String::from_utf8_lossy(&owner).into_owned();
+            return Err((format!("a session of the package {package}"), format!("one of {owner}")));
+        }
+        let broken = || complain("a whole session", "one whose parts do not fit");
+        let count = rest.number().ok_or_else(broken)?;
+        let tokens = (0..count).map(|_| rest.token()).collect::<Option<Vec<_>>>().ok_or_else(broken)?;
+        let count = rest.number().ok_or_else(broken)?;
+        if Some(rest.0.len())
+            != count.checked_mul(4).and_then(|length| length.checked_add(HASH as u64)).map(|n| n as usize)
+        {
+            return Err(broken());
+        }
+        let (numbers, _) = rest.0[..rest.0.len() - HASH].as_chunks::<4>();
+        Ok(Self { tokens, values: numbers.iter().map(|number| f32::from_le_bytes(*number)).collect() })
+    }
+}
+
+/// Bytes that are read from the front.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn token(&mut self) -> Option<Token> {
+        let [kind] = self.take()?;
+        let number = u32::from_le_bytes(self.take()?);
+        match kind {
+            0 => Some(Token::Text(number)),
+            1 => Some(Token::Picture { row: number, tile: Digest(self.take()?) }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        let package = "0".repeat(64);
+        let tokens = vec![Token::Text(7), Token::Picture { tile: Digest([3; 32]), row: 5 }];
+        let bytes = Session { tokens: tokens.clone(), values: vec![1.5, -2.0] }.to_bytes(&package);
+        let read = Session::from_bytes(&bytes, &package).ok().unwrap();
+        assert_eq!((read.tokens, read.values), (tokens, vec![1.5, -2.0]));
+        let refusal = |bytes: &[u8], package: &str| Session::from_bytes(bytes, package).err().unwrap().1;
+        assert!(refusal(&bytes, &"1".repeat(64)).starts_with("one of 000"));
+        for end in 0..bytes.len() {
+            refusal(&bytes[..end], &package);
+        }
+        for place in 0..bytes.len() {
+            let mut altered = bytes.clone();
+            altered[place] ^= 1;
+            refusal(&altered, &package);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A request that has a slot.
+
+use std::time::Instant;
+
+use ndarray::{Array2, Array3};
+
+use super::images::Embeddings;
+use super::job::{Job, Message, Outcome, Times};
+use super::prepare::milliseconds;
+use super::slots::chunk_length;
+use crate::decoder::Chunk;
+use crate::error::{Error, Result};
+use crate::request::{Finish, StopRule, Tracing};
+use crate::stop::StopStrings;
+use crate::tokenizer::{Characters, Tokenizer};
+
+/// The state of one request between admission and its end.
+pub(super) struct Stream {
+    pub(super) job: Job,
+    pub(super) stage: Stage,
+    /// By tile, as far as they are needed and known.
+    embeddings: Vec<Option<Embeddings>>,
+    encoding_told: Option<usize>,
+    /// Prompt tokens that this stream ran itself.
+    pub(super) prefilled: usize,
+    pub(super) times: Times,
+    decoding_since: Option<Instant>,
+    made: usize,
+    first_logits: Vec<f32>,
+    stops: Stops,
+    /// When its pictures or its prompt last had their turn, or when it came: who waits longest is next, so that those
+    /// who come later cannot hold it up for ever.
+    pub(super) served: u64,
+}
+
+/// Watches the text of a reply for stop strings.
+struct Stops {
+    characters: Characters,
+    strings: StopStrings,
+}
+
+/// How far a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its pictures or its prompt are being worked on.
+    Preparing,
+    /// It takes part in steps, next with this token.
+    Decoding(u32),
+}
+
+/// Sizes of the model that streams know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) tokens_per_tile: usize,
+    pub(super) hidden: usize,
+    /// Most prompt tokens that one run takes.
+    pub(super) chunk: usize,
+}
+
+impl Stream {
+    pub(super) fn new(job: Job, turn: u64) -> Self {
+        let strings = StopStrings::new(&job.options.stop_strings);
+        let stops = Stops { characters: Characters::default(), strings };
+        let times = Times { queue: milliseconds(job.submitted), ..Times::default() };
+        Self {
+            embeddings: vec![None; job.question.tiles.len()],
+            job,
+            stage: Stage::Preparing,
+            encoding_told: None,
+            prefilled: 0,
+            times,
+            decoding_since: None,
+            made: 0,
+            first_logits: Vec::new(),
+            stops,
+            served: turn,
+        }
+    }
+
+    /// The tiles that the rest of the prompt after `done` tokens needs and that are not known yet.
+    pub(super) fn missing_tiles(&self, done: usize, sizes: Sizes) -> Vec<usize> {
+        let first = match self.job.options.tracing {
+            Tracing::Tensors => 0,
+            Tracing::Off => {
+                let rest = self.job.question.prompt.rows.iter().skip(done);
+                let row = rest.copied().find(|&row| row >= 0);
+                row.map_or(self.embeddings.len(), |row| row as usize / sizes.tokens_per_tile)
+            }
+        };
+        (first..self.embeddings.len()).filter(|&tile| self.embeddings[tile].is_none()).collect()
+    }
+
+    /// Whether nothing was told of its pictures yet.
+    pub(super) fn served_first_time(&self) -> bool {
+        self.encoding_told.is_none()
+    }
+
+    pub(super) fn take_embeddings(&mut self, tile: usize, embeddings: Embeddings) {
+        self.embeddings[tile] = Some(embeddings);
+    }
+
+    /// Tells how many tiles are done, once for each number.
+    pub(super) fn tell_encoding(&mut self, missing: usize) {
+        let total = self.embeddings.len();
+        let done = total - missing;
+        if total > 0 && self.encoding_told != Some(done) {
+            self.encoding_told = Some(done);
+            self.job.tell(Message::Encoding { done, total });
+        }
+    }
+
+    /// The next tokens of the prompt after `done` ones, with the embeddings they need.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a tile is missing.
+    pub(super) fn chunk(&self, done: usize, sizes: Sizes) -> Result<Chunk<'_>> {
+        let length = chunk_length(self.job.question.prompt.ids.len() - done, sizes.chunk);
+        let rows = &self.job.question.prompt.rows[done..done + length];
+        let mut splice = Vec::with_capacity(length);
+        let mut values = Vec::new();
+        for &row in rows {
+            if row < 0 {
+                splice.push(-1);
+                continue;
+            }
+            let (tile, row) = (row as usize / sizes.tokens_per_tile, row as usize % sizes.tokens_per_tile);
+            let embeddings = self.embeddings[tile].as_deref().ok_or_else(|| {
+                Error::runtime("image embeddings", format!("tile {tile} to be encoded"), "nothing yet")
+            })?;
+            splice.push((values.len() / sizes.hidden) as i64);
+            values.extend_from_slice(&embeddings[row * sizes.hidden..(row + 1) * sizes.hidden]);
+        }
+        let embeddings = (!values.is_empty())
+            .then(|| Array2::from_shape_vec((values.len() / sizes.hidden, sizes.hidden), values))
+            .transpose()
+            .map_err(|error| Error::runtime("image embeddings", "rows of the hidden size", error))?;
+        Ok(Chunk { ids: &self.job.question.prompt.ids[done..done + length], splice, embeddings })
+    }
+
+    pub(super) fn tell_prefilling(&self, done: usize) {
+        self.job.tell(Message::Prefilling { done, total: self.job.question.prompt.ids.len() });
+    }
+
+    /// Chooses the next token from logits. Returns why the reply ends with it, if so.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] for logits that are no numbers, [`Error::Request`] for a constraint that grew beyond its limits.
+    pub(super) fn choose(&mut self, tokenizer: &Tokenizer, logits: Vec<f32>) -> Result<Option<Finish>> {
+        let chosen = self.job.guide.choose(tokenizer, &logits)?;
+        let id = chosen.id;
+        self.made += 1;
+        if self.made == 1 {
+            self.times.first_token = milliseconds(self.job.submitted);
+            self.decoding_since = Some(Instant::now());
+            if self.job.options.tracing == Tracing::Tensors {
+                self.first_logits = logits;
+            }
+        }
+        self.job.tell(Message::Token(chosen));
+        self.stage = Stage::Decoding(id);
+        let ended = id == tokenizer.eos() && self.job.options.stop == StopRule::EndOfTurn;
+        if ended || self.stops.find(tokenizer.bytes(id)) {
+            return Ok(Some(Finish::Stop));
+        }
+        Ok((self.made == self.job.question.limit).then_some(Finish::Length))
+    }
+
+    /// Tells that the request is done.
+    pub(super) fn end(mut self, finish: Finish, sizes: Sizes) {
+        if let Some(since) = self.decoding_since {
+            self.times.decode = milliseconds(since);
+        }
+        let prompt = self.job.question.prompt.ids.len();
+        let outcome = Outcome {
+            finish,
+            cached_tokens: match self.made {
+                0 => 0,
+                _ => prompt - self.prefilled,
+            },
+            times: self.times,
+            embeddings: self.traced_embeddings(sizes),
+            first_logits: std::mem::take(&mut self.first_logits),
+        };
+        self.job.tell(Message::Done(Ok(outcome)));
+    }
+
+    /// Tells that the request failed.
+    pub(super) fn fail(self, error: Error) {
+        self.job.tell(Message::Done(Err(error)));
+    }
+
+    fn traced_embeddings(&self, sizes: Sizes) -> Array3<f32> {
+        let none = Array3::zeros((0, 0, 0));
+        if self.job.options.tracing == Tracing::Off || self.embeddings.iter().any(Option::is_none) {
+            return none;
+        }
+        let values = self.embeddings.iter().flatten().flat_map(|tile| tile.iter().copied()).collect();
+        let shape = (self.embeddings.len(), sizes.tokens_per_tile, sizes.hidden);
+        Array3::from_shape_vec(shape, values).unwrap_or(none)
+    }
+}
+
+impl Stops {
+    /// Whether a stop string came with these bytes or before.
+    fn find(&mut self, bytes: &[u8]) -> bool {
+        self.strings.push(&self.characters.push(bytes));
+        self.strings.found().is_some()
+    }
+}

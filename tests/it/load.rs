@@ -1,0 +1,131 @@
+//! One engine under load: many threads, every way to end, no answer to another's question, memory that does not grow.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Duration;
+
+use fleming::{AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Request, Source, StudyInput};
+
+use crate::engine::{ids, mixture, open, options, tokens};
+
+/// The numbers of a linear congruential generator.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// What is wanted of one request under load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Whole,
+    Cancelled,
+    Dropped,
+    TimedOut,
+    Missing,
+    Panicking,
+}
+
+/// Sends requests from several threads and checks every answer. Returns how many were answered whole.
+fn load(requests: u64, threads: u64) -> u64 {
+    let mixture = mixture();
+    let alone: HashMap<usize, Vec<u32>> = mixture
+        .iter()
+        .enumerate()
+        .map(|(number, request)| (number, ids(&open(&options(1)), request)))
+        .collect();
+    let engine = open(&EngineOptions { chunk: 64, queue: 256, ..options(4) });
+    let memory = || resident();
+    let work = |seed: u64, count: u64| {
+        let mut random = Random(seed);
+        (0..count).map(|_| one(&engine, &mixture, &alone, &mut random)).sum::<u64>()
+    };
+    // Once through, so that everything that is ever allocated is.
+    work(99, (requests / 10).clamp(16, 500));
+    let before = memory();
+    let whole = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads).map(|seed| scope.spawn(move || work(seed, requests / threads))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    let counts = engine.counts().unwrap();
+    assert_eq!((counts.waiting, counts.active, counts.failed_steps), (0, 0, 0));
+    let grown = memory().saturating_sub(before);
+    println!("{requests} requests, {whole} whole, resident memory {before} kB + {grown} kB, {counts:?}");
+    assert!(grown < 96 << 10, "{grown} kB more than before");
+    whole
+}
+
+fn one(engine: &Engine, mixture: &[Request], alone: &HashMap<usize, Vec<u32>>, random: &mut Random) -> u64 {
+    let number = random.below(mixture.len() as u64) as usize;
+    let fate = match random.below(20) {
+        0 | 1 => Fate::Cancelled,
+        2 => Fate::Dropped,
+        3 => Fate::TimedOut,
+        4 => Fate::Missing,
+        5 => Fate::Panicking,
+        _ => Fate::Whole,
+    };
+    let cancel = Cancel::default();
+    let timeout = (fate == Fate::TimedOut).then(|| Duration::from_millis(random.below(30)));
+    let options = AskOptions { cancel: cancel.clone(), timeout, ..tokens(12) };
+    let mut request = mixture[number].clone();
+    if fate == Fate::Missing {
+        request.studies.push(StudyInput::Image(Source::Path("nowhere.png".into())));
+    }
+    let answering = match engine.submit(&request, &options) {
+        Ok(answering) => answering,
+        Err(error) => {
+            assert!(fate == Fate::Missing && error.code() == ErrorCode::Input, "{error}");
+            return 0;
+        }
+    };
+    let mut after = random.below(8);
+    let mut on_event = |_: Event<'_>| {
+        if after == 0 && fate == Fate::Cancelled {
+            cancel.cancel();
+        }
+        assert!(after > 0 || fate != Fate::Panicking, "injected");
+        after = after.saturating_sub(1);
+    };
+    let reply = match fate {
+        Fate::Dropped => return 0,
+        Fate::Panicking => match catch_unwind(AssertUnwindSafe(|| answering.wait(&mut on_event))) {
+            Ok(reply) => reply.unwrap(),
+            Err(_) => return 0,
+        },
+        _ => answering.wait(&mut on_event).unwrap(),
+    };
+    assert!(alone[&number].starts_with(&reply.completion_ids), "an answer to another question");
+    let whole = reply.completion_ids.len() == alone[&number].len();
+    assert!(whole || matches!(fate, Fate::Cancelled | Fate::TimedOut), "{:?}", reply.finish);
+    u64::from(whole)
+}
+
+/// Resident memory of this process in kB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn under_load_every_request_is_answered_and_none_is_crossed() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.to_string().contains("injected") {
+            hook(info);
+        }
+    }));
+    assert!(load(64, 4) > 30);
+}
+
+#[test]
+#[ignore = "minutes: cargo test --release --test it ten_thousand -- --ignored --nocapture"]
+fn ten_thousand_requests() {
+    assert!(load(10_000, 8) > 5_000);
+}
