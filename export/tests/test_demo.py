@@ -197,7 +197,7 @@ def test_codes_are_read_back():
     rows = codes(values)
     loss, right = codes.loss(rows, values)
     assert rows.shape == (len(frames), 64, 192)
-    assert loss < 0.01
+    assert loss < 0.3  # amounts between two values are neither
     assert right.all()
     assert codes.loss(rows.roll(1, 1), values)[0] > 1
 
@@ -315,6 +315,28 @@ def test_training_saves_and_goes_on(tmp_path, monkeypatch):
         names = [name for name in theirs if name.startswith(part)]
         assert names
         assert all((mine[name] == theirs[name]).all() for name in names)
+
+
+def test_the_parts_finish_together(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    from fleming_export.demo.questions import DRAWN
+    from fleming_export.demo.train import Options, Trainer
+
+    for part in ("tower", "language"):
+        Trainer(tmp_path, Options(part, seed=3)).save()
+    both = Trainer(tmp_path, Options("together"))
+    both.take("language")
+    both.take("tower")
+    before = both.model.vision_model.embeddings.position_embedding.clone()
+    batch = both.encoder.talk("video", ("train", 1, 0), DRAWN, 2)
+    assert np.isfinite(both.train(batch, None)["loss"])
+    assert (both.model.vision_model.embeddings.position_embedding == before).all()
+    both.save()
+    tower = Trainer(tmp_path, Options("tower"))
+    tower.join()
+    mine, theirs = tower.model.language_model.state_dict(), both.model.language_model.state_dict()
+    assert all((mine[name] == theirs[name]).all() for name in mine)
 
 
 def test_replies_are_as_the_runtime_reads_them():

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     examples.set_defaults(run=_examples)
     train = commands.add_parser("train", help="train a part of the demo model and write its checkpoint")
     train.add_argument("out")
-    train.add_argument("--part", choices=["tower", "language"], required=True)
+    train.add_argument("--part", choices=["tower", "language", "together"], required=True)
     train.add_argument("--hours", type=float, default=1.2)
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1, help="processes that draw")

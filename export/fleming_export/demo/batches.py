@@ -156,9 +156,9 @@ def frame(split: str, seed: int, index: int) -> Picture:
     """A single frame of any study, for the tower."""
     rng = generator(split, seed, 99, index)
     which = rng.random()
-    if which < 0.6:
+    if which < 0.5:
         return draw(rng, choose(rng, _PICTURES))
-    if which < 0.72:
+    if which < 0.6:
         picture = Volume(rng).slice(int(choose(rng, LOOKED_AT)))
         return replace(picture, pixels=window(picture.pixels))
     clip = Clip(rng)

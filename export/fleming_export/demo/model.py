@@ -204,6 +204,15 @@ class Codes(nn.Module):
         wanted = self.table[slots, low] * (1 - part) + self.table[slots, high] * part
         return wanted[:, self.slot]
 
+    def _by_slot(self, each: Tensor, counted: Tensor) -> Tensor:
+        """The mean over slots of their means of [N, T]: a rare slot counts as much as any."""
+        sums, counts = (
+            torch.zeros(len(self.table)).to(each).index_add(0, self.slot, part.sum(0))
+            for part in (each * counted, counted.to(each))
+        )
+        kept = counts > 0
+        return (sums[kept] / counts[kept]).mean()
+
     def read(self, rows: Tensor) -> Tensor:
         """[N, T, H] -> [N, T, 1 + values] logits: how near each row is to its slot's codes."""
         near = self.table[self.slot]
@@ -214,9 +223,12 @@ class Codes(nn.Module):
         """Of rows [N, T, H]; and which slots [N, slots] are read right by the majority of their rows, a scale
         to half a step."""
         logits, wanted = self.read(rows), values[:, self.slot]
-        weight = torch.where(self.scale[self.slot], 0.0, torch.where(wanted > 0, 1.0, 0.2))
-        each = F.cross_entropy(logits.flatten(0, 1), wanted.round().long().flatten(), reduction="none")
-        named = (each * weight.flatten()).sum() / weight.sum()
+        low, part = wanted.floor(), wanted.frac()
+        each = sum(
+            share * F.cross_entropy(logits.transpose(1, 2), value.long(), reduction="none")
+            for share, value in ((1 - part, low), (part, wanted.ceil()))
+        )
+        named = self._by_slot(each, wanted > 0) + 0.2 * self._by_slot(each, wanted == 0)
         amount = 1 + 9 * (self.scale[self.slot] & (wanted > 0))[..., None]  # a scale has nothing but this
         exact = (amount * (rows - self(values)).square()).mean() / self.table.square().mean()
         votes = logits.softmax(-1).new_zeros(len(rows), *self.table.shape[:2])

@@ -1,9 +1,10 @@
-"""Trains the demo model from scratch, in two parts that do not wait for each other.
+"""Trains the demo model from scratch, in two parts that do not wait for each other and a short third.
 
 The tower learns to write the codes of what single frames show (``slots.py``), the language model to answer
-from codes. Each part has a time, a state ``OUT/PART.pt`` and a curve ``OUT/PART.csv`` of its own; mixes and
-rates follow the share of the time that is over, so that a faster machine sees more samples. Every few minutes
-the state is saved, and ``--resume`` goes on.
+from codes; together, it gets used to what the tower really writes. Each part has a time, a state
+``OUT/PART.pt`` and a curve ``OUT/PART.csv`` of its own; mixes and rates follow the share of the time that is
+over, so that a faster machine sees more samples. Every few minutes the state is saved, and ``--resume`` goes
+on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .batches import SIZES, Encoder, Frames, Talk, frames, normalise, pixels, st
 from .config import write_files
 from .gallery import Gallery, fill
 from .model import Codes, DemoModel, tensors
-from .questions import DRAWN
+from .questions import DRAWN, Source
 from .seeds import generator
 from .slots import MARKS
 
@@ -39,9 +40,9 @@ PHASES: dict[str, dict[str, tuple[float, dict[str, float]]]] = {
         "all": (
             1.0,
             {
-                "image": 0.16,
-                "compare": 0.18,
-                "follow_up": 0.09,
+                "image": 0.12,
+                "compare": 0.24,
+                "follow_up": 0.07,
                 "text": 0.05,
                 "volume": 0.22,
                 "video": 0.2,
@@ -49,11 +50,24 @@ PHASES: dict[str, dict[str, tuple[float, dict[str, float]]]] = {
             },
         ),
     },
+    "together": {
+        "together": (
+            1.0,
+            {
+                "video": 0.6,
+                "image": 0.1,
+                "compare": 0.12,
+                "follow_up": 0.05,
+                "volume": 0.08,
+                "text": 0.05,
+            },
+        )
+    },
 }
 FRAMES = 32  # in a batch of the tower
 #: Muon's for matrices, AdamW's for everything else. At the tower's rates the language model unlearns between
 #: batches what it has learned.
-RATES = {"tower": (0.02, 0.002), "language": (0.006, 0.0008)}
+RATES = {"tower": (0.012, 0.0012), "language": (0.006, 0.0008), "together": (0.001, 0.0002)}
 DECAY_FROM = 0.6  # share of a part's time
 NOISE = 0.3  # on the codes that the language model learns from, in their deviations
 
@@ -101,6 +115,7 @@ class Trainer:
             },
             "language": {"language_model": model.language_model},
         }
+        parts["together"] = parts["language"]  # the tower looks, and stays as it is
         self.learns = nn.ModuleDict(parts[options.part])
         self.optimisers = _optimisers(self.learns, options.part)
         self.step, self.elapsed = 0, 0.0
@@ -130,11 +145,16 @@ class Trainer:
 
     def join(self) -> None:
         """Takes over the other part's last save, if there is one."""
-        other = "language" if self.options.part == "tower" else "tower"
-        if (self.out / f"{other}.pt").is_file():
-            learned = self._state(other)["learned"]
-            named = {name: value for name, value in learned.items() if not name.startswith("marks_head.")}
-            self.model.load_state_dict(named, strict=False)
+        others = ("together", "language") if self.options.part == "tower" else ("tower",)
+        saved = [other for other in others if (self.out / f"{other}.pt").is_file()]
+        if saved:
+            self.take(saved[0])
+
+    def take(self, part: str) -> None:
+        """Takes over what a part has learned."""
+        learned = self._state(part)["learned"]
+        named = {name: value for name, value in learned.items() if not name.startswith("marks_head.")}
+        self.model.load_state_dict(named, strict=False)
 
     def export(self) -> Path:
         """Writes model.safetensors of both parts into the checkpoint folder, which the exporter takes."""
@@ -170,11 +190,18 @@ class Trainer:
         return loss, {"loss": loss.item(), "right": right.all(1).float().mean().item()}
 
     def _rows(self, batch: Talk, gallery: Gallery | None) -> torch.Tensor | None:
-        """The codes of a batch's frames, with noise."""
+        """The codes of a batch's frames, with noise; of drawn frames what the tower makes of them."""
         if not batch.frames:
             return None
+        if gallery is None:
+            return self._looked_at(batch.frames)
         rows = self.codes(torch.from_numpy(gallery.values[batch.frames]).to(self.options.device))
         return rows + NOISE * rows.std() * torch.randn_like(rows)
+
+    @torch.no_grad()
+    def _looked_at(self, drawn: list) -> torch.Tensor:
+        parts = [drawn[i : i + FRAMES] for i in range(0, len(drawn), FRAMES)]
+        return torch.cat([self.model.embed(normalise(pixels(p).to(self.options.device))) for p in parts])
 
     def train(self, batch: Frames | Talk, gallery: Gallery | None) -> dict[str, float]:
         """One step."""
@@ -207,9 +234,7 @@ class Trainer:
         batches = max(count // size, 1)
         for number in range(batches):
             batch = self.encoder.talk(kind, ("validation", 0, number * size), DRAWN)
-            seen = [batch.frames[i : i + FRAMES] for i in range(0, len(batch.frames), FRAMES)]
-            values = [self.model.embed(normalise(pixels(part).to(self.options.device))) for part in seen]
-            _, figures = self.talk(batch, torch.cat(values) if values else None)
+            _, figures = self.talk(batch, self._rows(batch, None))
             for key, value in figures.items():
                 sums[key] = sums.get(key, 0.0) + value / batches
         return sums
@@ -244,9 +269,10 @@ def _optimisers(module: nn.Module, part: str) -> tuple[torch.optim.Optimizer, to
 def _batches(trainer: Trainer, phase: str, gallery: Gallery | None) -> Iterator[Frames | Talk]:
     """Endless batches of a phase, from the trainer's step on."""
     seed = trainer.options.seed
-    make = (
-        partial(_frames, seed) if phase == "tower" else partial(_talk, trainer.encoder, gallery, phase, seed)
-    )
+    mix = PHASES[trainer.options.part][phase][1]
+    make = partial(_talk, trainer.encoder, gallery or DRAWN, mix, seed)
+    if phase == "tower":
+        make = partial(_frames, seed)
     return stream(make, trainer.step, trainer.options.workers)
 
 
@@ -254,15 +280,17 @@ def _frames(seed: int, number: int) -> Frames:
     return frames("train", seed, number * FRAMES, FRAMES)
 
 
-def _talk(encoder: Encoder, gallery: Gallery, phase: str, seed: int, number: int) -> Talk:
-    mix = PHASES["language"][phase][1]
+def _talk(encoder: Encoder, source: Source, mix: dict[str, float], seed: int, number: int) -> Talk:
     kind = str(generator("train", seed, 98, number).choice(list(mix), p=np.array(list(mix.values()))))
-    return encoder.talk(kind, ("train", seed, number * 64), gallery)
+    return encoder.talk(kind, ("train", seed, number * 64), source)
 
 
 def run(out: Path, options: Options, *, resume: bool) -> Path:
     """Trains a part for the hours given and writes the checkpoint; returns its folder."""
     trainer = Trainer(out, options)
+    if options.part == "together":
+        trainer.take("language")
+        trainer.take("tower")
     if resume:
         trainer.resume()
     curve = _Curve(out / f"{options.part}.csv", keep=resume)
