@@ -50,20 +50,23 @@ $(PACKAGE)-%/fleming.json: $(PACKAGE)/fleming.json
 $(GENERATED)/inputs: $(VENV)/ready
 	$(PYTHON) -m fleming_export.synthetic inputs $@
 
-ASK := $(FLEMING) ask --model $(PACKAGE) --max-new-tokens 32
+ASK := $(FLEMING) ask --model models/demo
 SEEN := target/demo
 
 .PHONY: demo
-demo: setup $(PACKAGE)/fleming.json
+demo: setup
 	cargo build --release
 	@echo; echo '── an image: examples/chest.png'
 	$(ASK) --image examples/chest.png -q 'Is there a nodule, and on which side?' --trace $(SEEN)/image
+	@echo; echo '── two images: which of them shows it?'
+	$(ASK) --image examples/fundus.png --image examples/fundus_clear.png -q 'Which of the two shows haemorrhages of the retina?'
 	@echo; echo '── a video: examples/clip.mp4, one frame a second'
 	$(ASK) --video examples/clip.mp4 -q 'From which side does the instrument enter?' --trace $(SEEN)/video
 	@echo; echo '── a volume: examples/volume.npz, 11 of its 32 slices'
 	$(ASK) --volume examples/volume.npz -q 'What device is observed on the chest wall?' --trace $(SEEN)/volume
-	@echo; echo '$(SEEN)/{image,video,volume}/seen.png show the frames that the model saw.'
-	@echo 'The model has random weights: what it says means nothing. README.md says how to export a real one.'
+	$(ASK) --volume examples/volume.npz -q 'In which third of the chest is the nodule?'
+	@echo; echo 'Look for yourself: $(SEEN)/{image,video,volume}/seen.png show the frames that the model saw.'
+	@echo 'It is a small model of drawn pictures (models/demo/README.md). README.md says how to export Fleming-VL.'
 
 # ── tests
 

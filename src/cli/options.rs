@@ -1,6 +1,6 @@
 //! Options that several verbs share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -45,9 +45,9 @@ pub(super) struct GenerationArguments {
 
 #[derive(Args)]
 pub(super) struct RuntimeArguments {
-    /// Folder of an exported package
+    /// Folder of an exported package [default: the demo model, models/demo]
     #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// Execution provider
     #[arg(long, default_value = "cpu")]
     provider: String,
@@ -100,15 +100,19 @@ impl GenerationArguments {
 }
 
 impl RuntimeArguments {
-    /// Loads the package that was named, for as many requests as are asked at once.
+    /// Loads the package that was named, or the demo model, for as many requests as are asked at once.
     pub(super) fn open(&self, at_once: usize) -> Result<Engine> {
+        let folder = match &self.model {
+            Some(folder) => folder.clone(),
+            None => demo_model()?,
+        };
         let options = self.options(at_once);
-        let needs = MemoryNeeds::of(&Package::open(&self.model)?, &options)?;
+        let needs = MemoryNeeds::of(&Package::open(&folder)?, &options)?;
         // Who chose how much there is to be wants to know before it is taken.
         if options.slots > 1 || self.slots.is_some() || self.context.is_some() {
             eprintln!("memory: {needs}");
         }
-        Ok(Engine::open(&self.model, &options)?)
+        Ok(Engine::open(&folder, &options)?)
     }
 
     pub(super) fn options(&self, at_once: usize) -> EngineOptions {
@@ -156,6 +160,23 @@ impl SessionArguments {
 fn duration(seconds: f64) -> Result<Duration> {
     let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
     duration.ok_or_else(|| unusable("--timeout", "a number of seconds above 0", &seconds))
+}
+
+/// The demo model of the working folder or of the repository that the executable was built in.
+fn demo_model() -> Result<PathBuf> {
+    let executable = std::env::current_exe().unwrap_or_default();
+    let places = std::iter::once(Path::new("")).chain(executable.ancestors().skip(1));
+    let found =
+        places.map(|place| place.join("models/demo")).find(|folder| folder.join("fleming.json").is_file());
+    let Some(folder) = found else {
+        return Err(unusable(
+            "--model",
+            "the folder of an exported package",
+            &"none, and no models/demo is near",
+        ));
+    };
+    eprintln!("no --model: this is the demo model, which knows drawn pictures and nothing of medicine");
+    Ok(folder)
 }
 
 /// Exit code of what was interrupted.

@@ -18,14 +18,12 @@ ROOT = Path(__file__).parents[2]
 FLEMING = Path(os.environ.get("FLEMING_BINARY", ROOT / "target" / "debug" / "fleming"))
 MODEL = ROOT / "models" / "demo"
 EXAMPLES = ROOT / "examples"
-pytestmark = pytest.mark.skipif(
-    not (MODEL / "fleming.json").is_file(), reason="no demo model was trained yet"
-)
 OPTIONS = "\nA. upper third\nB. middle third\nC. lower third\nD. no nodule"
 
 
-def fleming(*arguments: str | Path) -> str:
-    done = subprocess.run([FLEMING, *map(str, arguments)], capture_output=True, text=True, check=False)
+def fleming(*arguments: str | Path, said: str | None = None) -> str:
+    command = [FLEMING, *map(str, arguments)]
+    done = subprocess.run(command, input=said, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -124,3 +122,28 @@ def test_the_contact_sheet_shows_each_frame(tmp_path: Path) -> None:
     ask("How many instruments are there?", "--video", EXAMPLES / "clip.mp4", "--trace", tmp_path)
     with Image.open(tmp_path / "seen.png") as sheet:
         assert sheet.width > 400
+
+
+def test_without_a_model_it_is_the_demo_model() -> None:
+    question = "From which side does the instrument enter?"
+    assert fleming("ask", "--video", EXAMPLES / "clip.mp4", "-q", question) == "left"
+
+
+def test_a_chat_goes_on_about_its_volume() -> None:
+    lines = ["What device is observed on the chest wall?", "In which third of the chest is the nodule?"]
+    said = fleming("chat", "--model", MODEL, "--volume", EXAMPLES / "volume.npz", said="\n".join(lines))
+    assert said.split("\n") == ["pacemaker", "lower third"]
+
+
+def test_a_batch_keeps_its_studies_apart(tmp_path: Path) -> None:
+    """Questions asked at once, in words that are the same, about pictures that are not."""
+    question = "What does the retina show?"
+    names = ["fundus", "fundus_clear"] * 3
+    lines = [
+        json.dumps({"id": number, "image": str(EXAMPLES / f"{name}.png"), "question": question})
+        for number, name in enumerate(names)
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    fleming("batch", tmp_path / "in.jsonl", tmp_path / "out.jsonl", "--model", MODEL, "--concurrency", "3")
+    answers = [json.loads(line)["answer"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert answers == ["haemorrhages", "no haemorrhages"] * 3
