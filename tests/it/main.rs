@@ -6,6 +6,7 @@ mod ask;
 mod batch;
 mod bench;
 mod chat;
+mod demo;
 mod engine;
 mod eval;
 mod hostile;

@@ -1,0 +1,73 @@
+//! What the demo model answers through the library: a mix-up of studies, slots or kept keys and values would be heard.
+
+use std::path::{Path, PathBuf};
+
+use fleming::{
+    AskOptions, Engine, EngineOptions, Exchange, Instruction, Request, Source, StudyInput, VideoSampling,
+    VolumeSampling,
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn example(name: &str) -> Source {
+    Source::Path(root().join("examples").join(name))
+}
+
+fn open(slots: usize) -> Engine {
+    let model: PathBuf = root().join("models/demo");
+    Engine::open(&model, &EngineOptions { slots, ..EngineOptions::default() }).unwrap()
+}
+
+fn about(study: StudyInput, question: &str) -> Request {
+    Request { studies: vec![study], question: question.into(), ..Request::default() }
+}
+
+fn volume() -> StudyInput {
+    StudyInput::Volume(example("volume.npz"), VolumeSampling::default())
+}
+
+#[test]
+fn who_asks_at_once_is_told_of_the_own_study() {
+    let engine = open(3);
+    let retina = "What does the retina show?";
+    let asked = [
+        (about(StudyInput::Image(example("fundus.png")), retina), "haemorrhages"),
+        (about(volume(), "In which third of the chest is the nodule?"), "lower third"),
+        (about(StudyInput::Image(example("fundus_clear.png")), retina), "no haemorrhages"),
+        (
+            about(
+                StudyInput::Video(example("clip.mp4"), VideoSampling::default()),
+                "From which side does the instrument enter?",
+            ),
+            "left",
+        ),
+        (about(StudyInput::Image(example("fundus.png")), retina), "haemorrhages"),
+    ];
+    let options = AskOptions::default();
+    let answerings: Vec<_> =
+        asked.iter().map(|(request, _)| engine.submit(request, &options).unwrap()).collect();
+    for (answering, (_, wanted)) in answerings.into_iter().zip(&asked) {
+        let reply = answering.wait(&mut |_| {}).unwrap();
+        assert_eq!(&reply.answer, wanted);
+        assert!(reply.thought.is_some());
+    }
+}
+
+#[test]
+fn a_further_question_is_answered_from_what_was_kept() {
+    let engine = open(1);
+    let (first, second) =
+        ("What device is observed on the chest wall?", "In which third of the chest is the nodule?");
+    let options = AskOptions::default();
+    let reply = engine.ask(&about(volume(), first), &options, &mut |_| {}).unwrap();
+    assert_eq!(reply.answer, "pacemaker");
+    // A turn is kept as it was sent, its instruction included: only then does the next prompt begin with it.
+    let instruction = engine.package().manifest().instruction(&Instruction::Reasoning).unwrap();
+    let history = vec![Exchange { question: format!("{instruction}\n<image>\n{first}"), answer: reply.text }];
+    let on = Request { history: Some(history), ..about(volume(), second) };
+    let reply = engine.ask(&on, &options, &mut |_| {}).unwrap();
+    assert_eq!(reply.answer, "lower third");
+    assert!(reply.usage.cached_tokens > 11 * 64, "{:?}", reply.usage);
+}
