@@ -107,10 +107,9 @@ impl RuntimeArguments {
             None => demo_model()?,
         };
         let options = self.options(at_once);
-        let needs = MemoryNeeds::of(&Package::open(&folder)?, &options)?;
         // Who chose how much there is to be wants to know before it is taken.
         if options.slots > 1 || self.slots.is_some() || self.context.is_some() {
-            eprintln!("memory: {needs}");
+            eprintln!("memory: {}", MemoryNeeds::of(&Package::open(&folder)?, &options)?);
         }
         Ok(Engine::open(&folder, &options)?)
     }

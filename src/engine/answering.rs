@@ -9,9 +9,7 @@ use super::prepare::Question;
 use super::reply::{Tagging, Writer, Written};
 use crate::error::{Error, Result};
 use crate::pixels;
-use crate::request::{
-    AskOptions, Cancel, ConversationId, Event, Finish, FrameUsed, Reply, Timings, Trace, Usage,
-};
+use crate::request::{AskOptions, Cancel, ConversationId, Event, Finish, FrameUsed, Reply, Trace, Usage};
 
 /// An answer that is being made. Dropping it cancels the request.
 ///
@@ -44,7 +42,6 @@ pub(super) struct Asked {
     pub(super) image_tokens: usize,
     pub(super) frames: Vec<FrameUsed>,
     pub(super) warnings: Vec<String>,
-    pub(super) timings: Timings,
     pub(super) options: AskOptions,
     pub(super) tagging: Tagging,
 }
@@ -82,8 +79,7 @@ impl Answering {
                 Message::Done(outcome) => break outcome?,
                 Message::Token(_) if stopped => unheard = true,
                 _ if stopped => {}
-                Message::Encoding { done, total } => on_event(Event::Encoding { done, total }),
-                Message::Prefilling { done, total } => on_event(Event::Prefilling { done, total }),
+                Message::Progress(event) => on_event(event),
                 Message::Token(chosen) => writer.push(&chosen, on_event),
             }
         };
@@ -95,7 +91,6 @@ impl Answering {
     fn reply(&mut self, finish: Finish, written: Written, outcome: Outcome) -> Reply {
         let shared = self.engine.shared();
         let asked = &mut self.asked;
-        let times = outcome.times;
         tracing::debug!(
             prompt_tokens = asked.prompt_tokens,
             cached_tokens = outcome.cached_tokens,
@@ -126,14 +121,7 @@ impl Answering {
             completion_ids: written.ids,
             logprobs: written.logprobs,
             frames: std::mem::take(&mut asked.frames),
-            timings: Timings {
-                queue: times.queue,
-                vision: times.vision,
-                prefill: times.prefill,
-                first_token: times.first_token,
-                decode: times.decode,
-                ..asked.timings
-            },
+            timings: outcome.timings,
             warnings: [std::mem::take(&mut asked.warnings), written.warnings].concat(),
             conversation: asked.conversation,
             trace,

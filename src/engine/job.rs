@@ -10,7 +10,7 @@ use super::prepare::{Question, milliseconds};
 use super::session::Session;
 use crate::error::Result;
 use crate::guide::Guide;
-use crate::request::{AskOptions, Cancel, ConversationId, Finish};
+use crate::request::{AskOptions, Cancel, ConversationId, Event, Finish, Timings};
 use crate::sampler::Chosen;
 
 /// A request that is ready for the loop.
@@ -28,14 +28,7 @@ pub(super) struct Job {
 
 /// What the loop tells about a request.
 pub(super) enum Message {
-    Encoding {
-        done: usize,
-        total: usize,
-    },
-    Prefilling {
-        done: usize,
-        total: usize,
-    },
+    Progress(Event<'static>),
     Token(Chosen),
     /// The last one.
     Done(Result<Outcome>),
@@ -45,21 +38,11 @@ pub(super) enum Message {
 pub(super) struct Outcome {
     pub(super) finish: Finish,
     pub(super) cached_tokens: usize,
-    pub(super) times: Times,
+    pub(super) timings: Timings,
     /// `[tiles, tokens per tile, hidden]`, for a trace.
     pub(super) embeddings: Array3<f32>,
     /// `[vocabulary]`, for a trace; empty if cancelled before.
     pub(super) first_logits: Vec<f32>,
-}
-
-/// Milliseconds that the loop spent on a request.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Times {
-    pub(super) queue: f64,
-    pub(super) vision: f64,
-    pub(super) prefill: f64,
-    pub(super) first_token: f64,
-    pub(super) decode: f64,
 }
 
 /// Something to do between two steps; the answer goes through the channel.
@@ -94,7 +77,7 @@ impl Job {
         let outcome = Outcome {
             finish,
             cached_tokens: 0,
-            times: Times { queue: milliseconds(self.submitted), ..Times::default() },
+            timings: Timings { queue: milliseconds(self.submitted), ..self.question.timings },
             embeddings: Array3::zeros((0, 0, 0)),
             first_logits: Vec::new(),
         };

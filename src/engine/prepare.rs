@@ -77,7 +77,6 @@ impl Question {
             image_tokens: self.image_tokens,
             frames: self.frames.clone(),
             warnings: self.warnings.clone(),
-            timings: self.timings,
             options: options.clone(),
             tagging,
         }

@@ -5,12 +5,12 @@ use std::time::Instant;
 use ndarray::{Array2, Array3};
 
 use super::images::Embeddings;
-use super::job::{Job, Message, Outcome, Times};
+use super::job::{Job, Message, Outcome};
 use super::prepare::milliseconds;
 use super::slots::chunk_length;
 use crate::decoder::Chunk;
 use crate::error::{Error, Result};
-use crate::request::{Finish, StopRule, Tracing};
+use crate::request::{Event, Finish, StopRule, Timings, Tracing};
 use crate::stop::StopStrings;
 use crate::tokenizer::{Characters, Tokenizer};
 
@@ -23,7 +23,7 @@ pub(super) struct Stream {
     encoding_told: Option<usize>,
     /// Prompt tokens that this stream ran itself.
     pub(super) prefilled: usize,
-    pub(super) times: Times,
+    pub(super) timings: Timings,
     decoding_since: Option<Instant>,
     made: usize,
     first_logits: Vec<f32>,
@@ -61,14 +61,14 @@ impl Stream {
     pub(super) fn new(job: Job, turn: u64) -> Self {
         let strings = StopStrings::new(&job.options.stop_strings);
         let stops = Stops { characters: Characters::default(), strings };
-        let times = Times { queue: milliseconds(job.submitted), ..Times::default() };
+        let timings = Timings { queue: milliseconds(job.submitted), ..job.question.timings };
         Self {
             embeddings: vec![None; job.question.tiles.len()],
             job,
             stage: Stage::Preparing,
             encoding_told: None,
             prefilled: 0,
-            times,
+            timings,
             decoding_since: None,
             made: 0,
             first_logits: Vec::new(),
@@ -105,7 +105,7 @@ impl Stream {
         let done = total - missing;
         if total > 0 && self.encoding_told != Some(done) {
             self.encoding_told = Some(done);
-            self.job.tell(Message::Encoding { done, total });
+            self.job.tell(Message::Progress(Event::Encoding { done, total }));
         }
     }
 
@@ -138,7 +138,8 @@ impl Stream {
     }
 
     pub(super) fn tell_prefilling(&self, done: usize) {
-        self.job.tell(Message::Prefilling { done, total: self.job.question.prompt.ids.len() });
+        let total = self.job.question.prompt.ids.len();
+        self.job.tell(Message::Progress(Event::Prefilling { done, total }));
     }
 
     /// Chooses the next token from logits. Returns why the reply ends with it, if so.
@@ -150,7 +151,7 @@ impl Stream {
         let id = chosen.id;
         self.made += 1;
         if self.made == 1 {
-            self.times.first_token = milliseconds(self.job.submitted);
+            self.timings.first_token = milliseconds(self.job.submitted);
             self.decoding_since = Some(Instant::now());
             if self.job.options.tracing == Tracing::Tensors {
                 self.first_logits = logits;
@@ -168,7 +169,7 @@ impl Stream {
     /// Tells that the request is done.
     pub(super) fn end(mut self, finish: Finish, sizes: Sizes) {
         if let Some(since) = self.decoding_since {
-            self.times.decode = milliseconds(since);
+            self.timings.decode = milliseconds(since);
         }
         let prompt = self.job.question.prompt.ids.len();
         let outcome = Outcome {
@@ -177,7 +178,7 @@ impl Stream {
                 0 => 0,
                 _ => prompt - self.prefilled,
             },
-            times: self.times,
+            timings: self.timings,
             embeddings: self.traced_embeddings(sizes),
             first_logits: std::mem::take(&mut self.first_logits),
         };

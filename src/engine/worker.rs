@@ -129,7 +129,7 @@ impl Worker<'_> {
         self.slots[place].held.extend(&stream.job.question.tokens[done..done + length]);
         stream.prefilled += length;
         self.counts.prefilled_tokens += length as u64;
-        stream.times.prefill += milliseconds(started);
+        stream.timings.prefill += milliseconds(started);
         if done + length < stream.job.question.tokens.len() {
             return Ok(None);
         }
@@ -177,7 +177,7 @@ impl Worker<'_> {
             }
         }
         stream.tell_encoding(stream.missing_tiles(done, self.sizes).len());
-        stream.times.vision += milliseconds(started);
+        stream.timings.vision += milliseconds(started);
         Ok(!unknown.is_empty())
     }
 

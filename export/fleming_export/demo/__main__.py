@@ -37,7 +37,8 @@ def _validate(out: Path, options: argparse.Namespace) -> str:
     from .questions import KINDS
     from .train import Options, Trainer
 
-    trainer = Trainer(out, Options("language", device=options.device))
+    # the tower's trainer joins what was learned last: together, or else the language alone
+    trainer = Trainer(out, Options("tower", device=options.device))
     trainer.resume()
     trainer.join()
     figures = {kind: trainer.validate(kind, options.count) for kind in KINDS}

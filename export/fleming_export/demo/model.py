@@ -197,10 +197,8 @@ class Codes(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """[N, slots] -> the rows [N, T, H] of a perfect tower."""
-        low = values.floor().long()
-        high = torch.minimum(low + 1, torch.tensor(self.table.shape[1] - 1))
+        low, high, part = values.floor().long(), values.ceil().long(), values.frac()[..., None]
         slots = torch.arange(len(self.table))
-        part = (values - low)[..., None]
         wanted = self.table[slots, low] * (1 - part) + self.table[slots, high] * part
         return wanted[:, self.slot]
 
@@ -231,8 +229,8 @@ class Codes(nn.Module):
         named = self._by_slot(each, wanted > 0) + 0.2 * self._by_slot(each, wanted == 0)
         amount = 1 + 9 * (self.scale[self.slot] & (wanted > 0))[..., None]  # a scale has nothing but this
         exact = (amount * (rows - self(values)).square()).mean() / self.table.square().mean()
-        votes = logits.softmax(-1).new_zeros(len(rows), *self.table.shape[:2])
-        votes = votes.index_add(1, self.slot, logits.softmax(-1))
+        shares = logits.softmax(-1)
+        votes = shares.new_zeros(len(rows), *self.table.shape[:2]).index_add(1, self.slot, shares)
         return named + exact, (votes.argmax(-1) - values).abs() <= 0.75
 
 

@@ -270,9 +270,8 @@ def _batches(trainer: Trainer, phase: str, gallery: Gallery | None) -> Iterator[
     """Endless batches of a phase, from the trainer's step on."""
     seed = trainer.options.seed
     mix = PHASES[trainer.options.part][phase][1]
-    make = partial(_talk, trainer.encoder, gallery or DRAWN, mix, seed)
-    if phase == "tower":
-        make = partial(_frames, seed)
+    talk = partial(_talk, trainer.encoder, gallery or DRAWN, mix, seed)
+    make = partial(_frames, seed) if phase == "tower" else talk
     return stream(make, trainer.step, trainer.options.workers)
 
 

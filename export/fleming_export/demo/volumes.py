@@ -50,7 +50,8 @@ class Volume:
         facts = {"modality": "axial CT", "vol_device": self.facts["vol_device"]}
         facts |= {"slice_nodule": "none", "slice_node": "none"}
         marks = []
-        facts |= {key: self.facts[key] for key in ("vol_side",) if key in self.facts}
+        if "vol_side" in self.facts:
+            facts["vol_side"] = self.facts["vol_side"]
         if abs(z - self._nodule[0]) <= 3:
             radius = 0.1 - 0.01 * abs(z - self._nodule[0])
             ellipse(canvas, (self._nodule[1], self._nodule_x), (radius, radius), 0.7)
