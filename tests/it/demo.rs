@@ -1,23 +1,18 @@
 //! What the demo model answers through the library: a mix-up of studies, slots or kept keys and values would be heard.
 
-use std::path::{Path, PathBuf};
-
 use fleming::{
     AskOptions, Engine, EngineOptions, Exchange, Instruction, Request, Source, StudyInput, VideoSampling,
     VolumeSampling,
 };
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::support::{demo_model, example};
 
-fn example(name: &str) -> Source {
-    Source::Path(root().join("examples").join(name))
+fn file(name: &str) -> Source {
+    Source::Path(example(name))
 }
 
 fn open(slots: usize) -> Engine {
-    let model: PathBuf = root().join("models/demo");
-    Engine::open(&model, &EngineOptions { slots, ..EngineOptions::default() }).unwrap()
+    Engine::open(&demo_model(), &EngineOptions { slots, ..EngineOptions::default() }).unwrap()
 }
 
 fn about(study: StudyInput, question: &str) -> Request {
@@ -25,7 +20,7 @@ fn about(study: StudyInput, question: &str) -> Request {
 }
 
 fn volume() -> StudyInput {
-    StudyInput::Volume(example("volume.npz"), VolumeSampling::default())
+    StudyInput::Volume(file("volume.npz"), VolumeSampling::default())
 }
 
 #[test]
@@ -33,17 +28,17 @@ fn who_asks_at_once_is_told_of_the_own_study() {
     let engine = open(3);
     let retina = "What does the retina show?";
     let asked = [
-        (about(StudyInput::Image(example("fundus.png")), retina), "haemorrhages"),
+        (about(StudyInput::Image(file("fundus.png")), retina), "haemorrhages"),
         (about(volume(), "In which third of the chest is the nodule?"), "lower third"),
-        (about(StudyInput::Image(example("fundus_clear.png")), retina), "no haemorrhages"),
+        (about(StudyInput::Image(file("fundus_clear.png")), retina), "no haemorrhages"),
         (
             about(
-                StudyInput::Video(example("clip.mp4"), VideoSampling::default()),
+                StudyInput::Video(file("clip.mp4"), VideoSampling::default()),
                 "From which side does the instrument enter?",
             ),
             "left",
         ),
-        (about(StudyInput::Image(example("fundus.png")), retina), "haemorrhages"),
+        (about(StudyInput::Image(file("fundus.png")), retina), "haemorrhages"),
     ];
     let options = AskOptions::default();
     let answerings: Vec<_> =

@@ -19,6 +19,16 @@ pub fn package_at(precision: &str) -> PathBuf {
     made(&format!("models/synthetic-{precision}"))
 }
 
+/// The demo model, which is part of the repository.
+pub fn demo_model() -> PathBuf {
+    Path::new(ROOT).join("models/demo")
+}
+
+/// One of the repository's `examples`.
+pub fn example(name: &str) -> PathBuf {
+    Path::new(ROOT).join("examples").join(name)
+}
+
 /// One of the inputs that `make test` draws: `chest.png`, `clip.mp4`, `volume_f32.npy`.
 pub fn input(name: &str) -> PathBuf {
     made("examples/generated/inputs").join(name)
