@@ -339,6 +339,34 @@ def test_the_parts_finish_together(tmp_path):
     assert all((mine[name] == theirs[name]).all() for name in mine)
 
 
+def test_all_parts_are_trained_in_their_order(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch")
+    from fleming_export.demo import __main__ as command
+
+    events, codes = [], {}
+
+    class Process:
+        def __init__(self, words):
+            self.part = words[words.index("--part") + 1]
+            events.append(f"{self.part} begins")
+
+        def wait(self):
+            events.append(f"{self.part} ends")
+            return codes.get(self.part, 0)
+
+    monkeypatch.setattr(command.subprocess, "Popen", Process)
+    assert command.main(["train", str(tmp_path)]) == 0
+    assert events[:2] == ["tower begins", "language begins"]
+    assert events[-2:] == ["together begins", "together ends"]
+    codes["language"] = 1
+    events.clear()
+    assert command.main(["train", str(tmp_path)]) == 1
+    assert "together begins" not in events
+    assert "language failed" in capsys.readouterr().err
+    assert command.main(["train", str(tmp_path), "--part", "together"]) == 1
+    assert "language.pt" in capsys.readouterr().err
+
+
 def test_replies_are_as_the_runtime_reads_them():
     for kind in KINDS:
         reply = questions.sample(kind, ("train", 2, 1)).asked.reply

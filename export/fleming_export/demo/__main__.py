@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,12 +60,34 @@ def _need_torch(threads: int | None) -> None:
 
 def _train(out: Path, options: argparse.Namespace) -> Path:
     _need_torch(options.threads)
-    from .train import Options, run
+    from .train import HOURS, Options, run
 
+    if options.part is None:
+        return _train_all(out, options)
     if (out / f"{options.part}.pt").exists() and not options.resume:
         raise ExportError(str(out), "a new folder, or --resume", "a training is there")
-    chosen = Options(options.part, options.hours, options.device, options.seed, options.workers)
+    hours = HOURS[options.part] if options.hours is None else options.hours
+    chosen = Options(options.part, hours, options.device, options.seed, options.workers)
     return run(out, chosen, resume=options.resume)
+
+
+def _train_all(out: Path, options: argparse.Namespace) -> Path:
+    """All three parts, each in a process of its own: tower and language at the same time, then together."""
+    if options.hours is not None or options.resume:
+        raise ExportError("--hours and --resume", "--part with them", "no part: each has its own time")
+
+    def start(part: str) -> subprocess.Popen:
+        words = ["train", out, "--part", part, "--seed", options.seed, "--workers", options.workers]
+        words += ["--device", options.device, "--threads", options.threads or 1]
+        return subprocess.Popen([sys.executable, "-m", "fleming_export.demo", *map(str, words)])
+
+    for parts in (("tower", "language"), ("together",)):
+        running = {part: start(part) for part in parts}
+        failed = [part for part, process in running.items() if process.wait() != 0]
+        if failed:
+            hint = "see the message above; --part PART --resume goes on with one"
+            raise ExportError(str(out), "all parts trained", f"{' and '.join(failed)} failed", hint)
+    return out / "checkpoint"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,10 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     examples = commands.add_parser("examples", help="write the repository's examples and cases.jsonl")
     examples.add_argument("out")
     examples.set_defaults(run=_examples)
-    train = commands.add_parser("train", help="train a part of the demo model and write its checkpoint")
+    train = commands.add_parser("train", help="train the demo model and write its checkpoint")
     train.add_argument("out")
-    train.add_argument("--part", choices=["tower", "language", "together"], required=True)
-    train.add_argument("--hours", type=float, default=1.2)
+    train.add_argument("--part", choices=["tower", "language", "together"], help="only this one")
+    train.add_argument("--hours", type=float, help="of the part [default: its own]")
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--workers", type=int, default=1, help="processes that draw")
     train.add_argument("--resume", action="store_true", help="go on from the last save")

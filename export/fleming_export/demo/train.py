@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..errors import ExportError
 from .batches import SIZES, Encoder, Frames, Talk, frames, normalise, pixels, stream
 from .config import write_files
 from .gallery import Gallery, fill
@@ -69,6 +70,7 @@ FRAMES = 32  # in a batch of the tower
 #: batches what it has learned.
 RATES = {"tower": (0.012, 0.0012), "language": (0.006, 0.0008), "together": (0.001, 0.0002)}
 DECAY_FROM = 0.6  # share of a part's time
+HOURS = {"tower": 1.75, "language": 1.35, "together": 0.08}  # on a core each; together after the others
 NOISE = 0.3  # on the codes that the language model learns from, in their deviations
 
 
@@ -77,7 +79,7 @@ class Options:
     """What may be chosen."""
 
     part: str = "tower"
-    hours: float = 1.2
+    hours: float = HOURS["tower"]
     device: str = "cpu"
     seed: int = 1
     workers: int = 1
@@ -129,7 +131,11 @@ class Trainer:
         self.step, self.elapsed = state["step"], state["elapsed"]
 
     def _state(self, part: str) -> dict:
-        return torch.load(self.out / f"{part}.pt", map_location=self.options.device, weights_only=True)
+        path = self.out / f"{part}.pt"
+        if not path.is_file():
+            hint = f"train --part {part} first"
+            raise ExportError(str(path), f"what the part {part} has learned", "no such file", hint)
+        return torch.load(path, map_location=self.options.device, weights_only=True)
 
     def save(self) -> None:
         """As a whole or not at all."""
