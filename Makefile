@@ -47,6 +47,11 @@ $(PACKAGE)/fleming.json: $(VENV)/ready $(shell find export/fleming_export -name 
 $(PACKAGE)-%/fleming.json: $(PACKAGE)/fleming.json
 	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-$* --precision $* --force
 
+# and in the forms of the other targets, in a type that the CPU has too
+FORMS := $(PACKAGE)-cuda/fleming.json $(PACKAGE)-tensorrt/fleming.json
+$(FORMS): $(PACKAGE)-%/fleming.json: $(PACKAGE)/fleming.json
+	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-$* --target $* --precision f32 --force
+
 $(GENERATED)/inputs: $(VENV)/ready
 	$(PYTHON) -m fleming_export.synthetic inputs $@
 
@@ -83,6 +88,6 @@ reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(GENERATED)/inputs reference
+test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(GENERATED)/inputs reference
 	cargo test --quiet
 	$(PYTHON) -m pytest -q export tests

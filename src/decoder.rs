@@ -39,7 +39,7 @@ impl Decoder {
     pub(crate) fn open(
         runtime: &Runtime,
         package: &Package,
-        options: GraphOptions,
+        options: &GraphOptions,
         shape: KvShape,
     ) -> Result<Self> {
         let manifest = package.manifest();

@@ -18,12 +18,12 @@ pub(crate) struct VisionTower {
 
 impl VisionTower {
     /// Loads the package's vision graph.
-    pub(crate) fn open(runtime: &Runtime, package: &Package, options: GraphOptions) -> Result<Self> {
+    pub(crate) fn open(runtime: &Runtime, package: &Package, options: &GraphOptions) -> Result<Self> {
         let contract = &package.manifest().graphs.vision;
         let graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
         let vision = &package.manifest().vision;
         let tile_numbers = vision.tokens_per_tile * vision.hidden_size;
-        Ok(Self { graph, tile_numbers, tiles_per_run: options.provider.tiles_per_run })
+        Ok(Self { graph, tile_numbers, tiles_per_run: options.device.provider.tiles_per_run })
     }
 
     /// Tiles that one run takes.

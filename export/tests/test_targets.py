@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -121,6 +123,32 @@ def test_half_precision_is_near_the_model(checkpoint, tmp_path, target):
     pixels = np.random.default_rng(0).normal(size=(1, 3, 448, 448)).astype(np.float32)
     embeds = model.embed(pixels[0])
     assert np.linalg.norm(runtime.embed(pixels)[0] - embeds) < 0.02 * np.linalg.norm(embeds)
+
+
+def names_of_sizes() -> tuple[str, ...]:
+    """How the runtime knows the nodes that may be on the CPU."""
+    source = Path(__file__).parents[2] / "src/onnx/placement.rs"
+    (table,) = re.findall(r"const SIZES: [^=]*= \[(.*?)\];", source.read_text(encoding="utf-8"), re.DOTALL)
+    return tuple(re.findall(r'"([^"]+)"', table))
+
+
+def test_nodes_that_compute_with_sizes_are_known_by_name(package):
+    """ONNX Runtime keeps those on the CPU that follow from shapes alone; no other may be there."""
+    known = names_of_sizes()
+    assert len(known) > 3
+    for graph in ("vision.onnx", "decoder.onnx"):
+        model = onnx.shape_inference.infer_shapes(read(package / graph))
+        types = {value.name: value.type.tensor_type for value in model.graph.value_info}
+        constants = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+        from_shapes = set()
+        for node in model.graph.node:
+            sizes = [name in from_shapes or len(constants.get(name, [0, 0])) < 2 for name in node.input]
+            small = any(name in from_shapes for name in node.input) and all(sizes)
+            if node.op_type == "Shape" or (small and node.op_type not in ("Expand", "Reshape")):
+                from_shapes.update(node.output)
+                assert node.name.startswith(known), node.name
+            if node.name.startswith(known):
+                assert types[node.output[0]].elem_type in (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 
 
 def test_profiles_lie_within_the_shapes(checkpoint, tmp_path):

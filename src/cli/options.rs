@@ -48,9 +48,12 @@ pub(super) struct RuntimeArguments {
     /// Folder of an exported package [default: the demo model, models/demo]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Execution provider
+    /// What runs the model: cpu, cuda, tensorrt; cuda:1 is the second GPU
     #[arg(long, default_value = "cpu")]
     provider: String,
+    /// An option of the provider, by ONNX Runtime's name of it; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    provider_option: Vec<(String, String)>,
     /// Threads inside an operator [default: one for each physical core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -119,6 +122,7 @@ impl RuntimeArguments {
         EngineOptions {
             library: self.onnxruntime.clone(),
             provider: self.provider.clone(),
+            provider_options: self.provider_option.clone(),
             threads: self.threads,
             context: self.context,
             slots: self.slots.unwrap_or(at_once),
@@ -154,6 +158,11 @@ impl SessionArguments {
             None => Ok(()),
         }
     }
+}
+
+fn pair(text: &str) -> std::result::Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("no KEY=VALUE")?;
+    Ok((key.into(), value.into()))
 }
 
 fn duration(seconds: f64) -> Result<Duration> {

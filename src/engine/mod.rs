@@ -319,11 +319,12 @@ impl Shared {
 impl Model {
     fn open(runtime: &Runtime, package: &Package, options: &EngineOptions) -> Result<Self> {
         let graph = options.graph()?;
-        graph.provider.accept(&package.manifest().target)?;
+        let manifest = package.manifest();
+        graph.device.provider.accept(&manifest.target, &manifest.precision)?;
         let shape = memory::kv_shape(package, options)?;
         Ok(Self {
-            vision: VisionTower::open(runtime, package, graph)?,
-            decoder: Decoder::open(runtime, package, graph, shape)?,
+            vision: VisionTower::open(runtime, package, &graph)?,
+            decoder: Decoder::open(runtime, package, &graph, shape)?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::onnx::{GraphOptions, Provider};
+use crate::onnx::{Device, GraphOptions};
 use crate::package::Package;
 
 /// How an engine is set up.
@@ -11,8 +11,11 @@ use crate::package::Package;
 pub struct EngineOptions {
     /// The ONNX Runtime library; searched for if absent.
     pub library: Option<PathBuf>,
-    /// Name of the execution provider.
+    /// Name of the execution provider: `cpu`, `cuda`, `tensorrt`; with the number of the device, `cuda:1`, where there are
+    /// several.
     pub provider: String,
+    /// Options of that provider, by ONNX Runtime's names of them; an unknown one is refused with the list of those there are.
+    pub provider_options: Vec<(String, String)>,
     /// Threads inside an operator; absent leaves it to ONNX Runtime.
     pub threads: Option<usize>,
     /// Most tokens in a conversation, prompt and reply together; the model's limit if absent.
@@ -33,6 +36,7 @@ impl Default for EngineOptions {
         Self {
             library: None,
             provider: "cpu".into(),
+            provider_options: Vec::new(),
             threads: None,
             context: None,
             slots: 1,
@@ -67,7 +71,8 @@ impl EngineOptions {
         if self.threads == Some(0) {
             return Err(Error::request("threads", "at least 1", 0));
         }
-        Ok(GraphOptions { provider: Provider::named(&self.provider)?, threads: self.threads })
+        let device = Device::parse(&self.provider, &self.provider_options)?;
+        Ok(GraphOptions { device, threads: self.threads })
     }
 
     /// Most tokens in a conversation.

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::ptr::{self, NonNull};
 
-use ort::AsPointer;
-use ort::memory::{Allocator, MemoryInfo};
-use ort::value::{DynValue, Tensor as OrtTensor};
+use ort::memory::Allocator;
+use ort::value::Tensor as OrtTensor;
 
 use super::graph::{Graph, Tensor};
+use super::raw;
 use crate::error::{Error, Result};
 
 /// The sizes of a KV cache.
@@ -155,35 +154,11 @@ impl KvArena {
     }
 }
 
-/// Neighbouring slots of a tensor as a tensor `[slots, heads, capacity, head_dim]` on the same memory. ort offers
-/// no such thing, so this is ONNX Runtime's own interface.
+/// Neighbouring slots of a tensor as a tensor `[slots, heads, capacity, head_dim]` on the same memory.
 fn view(tensor: &mut OrtTensor<f32>, shape: &KvShape, slots: &Range<usize>) -> Result<Tensor> {
     let elements = shape.slot_elements();
-    let info: MemoryInfo<'static> = tensor.memory_info().to_owned();
-    let (_, numbers) = tensor.extract_tensor_mut();
-    let memory = &mut numbers[slots.start * elements..slots.end * elements];
+    let elements = slots.start * elements..slots.end * elements;
     let sizes = [slots.len(), shape.heads, shape.capacity, shape.head_dim].map(|size| size as i64);
-    let mut value = ptr::null_mut();
-    // SAFETY: `memory` lies inside the tensor, whose memory never moves and lives as long as the arena. The views live in
-    // the arena and in the binding of the graph, which runs only through the decoder that owns both. Every number of the
-    // tensor is reached through one of them at a time: a run, or a copy between runs.
-    let status = unsafe {
-        (ort::api().CreateTensorWithDataAsOrtValue)(
-            info.ptr(),
-            memory.as_mut_ptr().cast(),
-            size_of_val(memory),
-            sizes.as_ptr(),
-            sizes.len(),
-            ort::sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
-            &raw mut value,
-        )
-    };
-    // SAFETY: the status is what the call above returned.
-    unsafe { ort::Error::result_from_status(status) }
-        .map_err(|error| Error::runtime("KV cache", format!("a view of slots {slots:?}"), error))?;
-    let value = NonNull::new(value)
-        .ok_or_else(|| Error::runtime("KV cache", format!("a view of slots {slots:?}"), "nothing"))?;
-    // SAFETY: a value that was just made and has no other owner. Its memory is not the allocator's to free, and the
-    // value knows that.
-    Ok(Tensor(unsafe { DynValue::from_ptr(value, Some(&Allocator::default())) }))
+    let view = raw::view(tensor, elements, sizes);
+    view.map(Tensor).map_err(|error| Error::runtime("KV cache", format!("a view of slots {slots:?}"), error))
 }

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use ndarray::{Array, Dimension as Rank};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, Session};
 use ort::value::{Outlet, PrimitiveTensorElementType, TensorElementType, ValueType};
 
-use super::provider::Provider;
+use super::provider::Device;
 use super::runtime::Runtime;
+use super::{placement, raw};
 use crate::error::{Error, Result};
 use crate::package::{Dimension, GraphContract, TensorContract};
 
@@ -16,9 +18,9 @@ use crate::package::{Dimension, GraphContract, TensorContract};
 pub(crate) struct Tensor(pub(super) ort::value::DynValue);
 
 /// How graphs are run.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct GraphOptions {
-    pub(crate) provider: &'static Provider,
+    pub(crate) device: Device,
     /// Threads inside an operator; `None` leaves it to ONNX Runtime, which takes one for each physical core.
     pub(crate) threads: Option<usize>,
 }
@@ -59,20 +61,15 @@ impl Graph {
     /// Loads the graph at `path` and checks its inputs and outputs against what the package promises.
     ///
     /// # Errors
-    /// [`Error::Runtime`] if it does not load, [`Error::Package`] naming the tensor that is not as promised.
+    /// [`Error::Runtime`] if it does not load or a node is not on the provider, [`Error::Package`] naming the tensor that
+    /// is not as promised.
     pub(crate) fn open(
         runtime: &Runtime,
         path: &Path,
         contract: &GraphContract,
-        options: GraphOptions,
+        options: &GraphOptions,
     ) -> Result<Self> {
-        let session = session(runtime, path, options).map_err(|error| {
-            Error::runtime(
-                path.display(),
-                format!("a graph that the {} provider can run", options.provider.name),
-                error,
-            )
-        })?;
+        let session = session(runtime, path, options)?;
         check(path, "input", session.inputs(), &contract.inputs)?;
         check(path, "output", session.outputs(), &contract.outputs)?;
         let binding = session.create_binding().map_err(|error| failed(&contract.file, &error))?;
@@ -113,13 +110,31 @@ impl Graph {
     }
 }
 
-fn session(runtime: &Runtime, path: &Path, options: GraphOptions) -> ort::Result<Session> {
-    let builder = Session::builder(&runtime.environment)?;
-    let mut builder = (options.provider.register)(builder)?;
-    if let Some(threads) = options.threads {
-        builder = builder.with_intra_threads(threads)?;
+fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Session> {
+    let (device, provider) = (&options.device, options.device.provider);
+    let refused = |error: ort::Error| {
+        Error::runtime(path.display(), format!("a graph that the {} provider can run", provider.name), error)
+    };
+    let mut builder = recording(runtime).map_err(refused)?;
+    if provider.on_device() {
+        // weights for good, not from the arena that grows with the largest run
+        builder = builder.with_device_allocated_initializers().map_err(|error| refused(error.into()))?;
     }
-    builder.commit_from_file(path)
+    if let Some(threads) = options.threads {
+        builder = builder.with_intra_threads(threads).map_err(|error| refused(error.into()))?;
+    }
+    let session = device.register(runtime, builder)?.commit_from_file(path).map_err(refused)?;
+    if provider.on_device() {
+        let placed = raw::placement(&session).map_err(refused)?;
+        placement::check(&path.display().to_string(), &placed, provider.nodes_on)?;
+    }
+    Ok(session)
+}
+
+/// A session to be that knows afterwards which provider each node is on.
+pub(super) fn recording(runtime: &Runtime) -> ort::Result<SessionBuilder> {
+    let builder = Session::builder(&runtime.environment)?;
+    Ok(builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?)
 }
 
 fn check(path: &Path, kind: &str, found: &[Outlet], promised: &[TensorContract]) -> Result<()> {

@@ -1,44 +1,218 @@
 //! Execution providers: what can run a graph, one row each.
 
+use std::sync::Arc;
+
+use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider};
 use ort::session::builder::SessionBuilder;
 
+use super::libraries::{self, CUDA, Library, TENSORRT};
+use super::runtime::Runtime;
 use crate::error::{Error, Result};
 
-/// One way to run a graph.
+/// One way to run graphs.
 pub(crate) struct Provider {
     /// The name used in options and JSON.
     pub(crate) name: &'static str,
     /// Targets of the packages it can run: a package's operators and types are those of its target.
-    pub(super) targets: &'static [&'static str],
+    targets: &'static [&'static str],
+    /// Packages of any target in this precision run too.
+    twins: Option<&'static str>,
+    /// What may be set, and what is set where nothing is chosen, in ONNX Runtime's own words.
+    options: &'static [ProviderOption],
+    defaults: &'static [(&'static str, &'static str)],
+    /// Whether ONNX Runtime was built with it.
+    built_in: fn() -> ort::Result<bool>,
+    /// Libraries beside ONNX Runtime's own.
+    libraries: &'static [&'static [Library]],
     /// Registers the provider with a session; fails where the provider is not to be had.
-    pub(super) register: fn(SessionBuilder) -> ort::Result<SessionBuilder>,
+    register: fn(SessionBuilder, &Device) -> ort::Result<SessionBuilder>,
+    /// ONNX Runtime's names of the providers that nodes must be on; none where there is no choice.
+    pub(super) nodes_on: &'static [&'static str],
     /// Tiles that one run of the vision graph takes. One tile keeps all cores of a CPU busy, and a tile's result then
-    /// does not depend on its neighbours.
+    /// does not depend on its neighbours; a GPU has room for a whole volume.
     pub(crate) tiles_per_run: usize,
 }
 
-/// Every provider there is.
-pub(crate) static PROVIDERS: [Provider; 1] =
-    [Provider { name: "cpu", targets: &["cpu"], register: cpu, tiles_per_run: 1 }];
+/// Something that may be set of a provider.
+struct ProviderOption {
+    key: &'static str,
+    values: Values,
+}
 
-impl Provider {
-    /// The row of that name.
+/// What an option may be set to.
+enum Values {
+    /// `true` or `false`, which ONNX Runtime knows as 1 and 0.
+    Flag,
+    /// A number of bytes, in full or with MiB or GiB.
+    Bytes,
+    Whole(u64, u64),
+    OneOf(&'static [&'static str]),
+}
+
+const fn option(key: &'static str, values: Values) -> ProviderOption {
+    ProviderOption { key, values }
+}
+
+/// Every provider there is.
+pub(crate) static PROVIDERS: [Provider; 3] = [
+    Provider {
+        name: "cpu",
+        targets: &["cpu"],
+        // the form of a GPU's package in a type that the CPU has: it shows that the form computes the same
+        twins: Some("f32"),
+        options: &[option("use_arena", Values::Flag)],
+        defaults: &[("use_arena", "1")],
+        built_in: ep::CPU::is_available,
+        libraries: &[],
+        register: cpu,
+        nodes_on: &[],
+        tiles_per_run: 1,
+    },
+    Provider {
+        name: "cuda",
+        targets: &["cuda", "tensorrt"],
+        twins: None,
+        options: &[
+            option("gpu_mem_limit", Values::Bytes),
+            option("arena_extend_strategy", Values::OneOf(&["kNextPowerOfTwo", "kSameAsRequested"])),
+            option("cudnn_conv_algo_search", Values::OneOf(&["EXHAUSTIVE", "HEURISTIC", "DEFAULT"])),
+            option("cudnn_conv_use_max_workspace", Values::Flag),
+            option("use_tf32", Values::Flag),
+            option("prefer_nhwc", Values::Flag),
+            option("fuse_conv_bias", Values::Flag),
+            option("enable_skip_layer_norm_strict_mode", Values::Flag),
+            option("sdpa_kernel", Values::Whole(0, 1023)),
+        ],
+        // memory is taken as it is needed, and f32 means f32
+        defaults: &[
+            ("arena_extend_strategy", "kSameAsRequested"),
+            ("cudnn_conv_algo_search", "HEURISTIC"),
+            ("use_tf32", "0"),
+        ],
+        built_in: ep::CUDA::is_available,
+        libraries: &[CUDA],
+        register: cuda,
+        nodes_on: &[ep::CUDA::NAME],
+        tiles_per_run: 12,
+    },
+    Provider {
+        name: "tensorrt",
+        targets: &["tensorrt"],
+        twins: None,
+        options: &[
+            option("trt_max_workspace_size", Values::Bytes),
+            option("trt_builder_optimization_level", Values::Whole(0, 5)),
+            option("trt_auxiliary_streams", Values::Whole(0, 16)),
+            option("trt_max_partition_iterations", Values::Whole(1, 100_000)),
+            option("trt_min_subgraph_size", Values::Whole(1, 100_000)),
+            option("trt_build_heuristics_enable", Values::Flag),
+            option("trt_context_memory_sharing_enable", Values::Flag),
+            option("trt_detailed_build_log", Values::Flag),
+            option("trt_engine_hw_compatible", Values::Flag),
+            option("trt_sparsity_enable", Values::Flag),
+        ],
+        // the types are written into the graph; these switches are the weak ones that lose accuracy
+        defaults: &[("trt_fp16_enable", "0"), ("trt_bf16_enable", "0"), ("trt_int8_enable", "0")],
+        built_in: ep::TensorRT::is_available,
+        libraries: &[CUDA, TENSORRT],
+        register: tensorrt,
+        nodes_on: &[ep::TensorRT::NAME, ep::CUDA::NAME],
+        tiles_per_run: 12,
+    },
+];
+
+/// A provider as an engine was told to use it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Device {
+    pub(crate) provider: &'static Provider,
+    /// Which of the provider's devices, from 0.
+    number: i32,
+    /// What ONNX Runtime is told, by key.
+    settings: Arc<[(String, String)]>,
+}
+
+impl Device {
+    /// Reads `cpu`, `cuda`, `cuda:1`, `tensorrt:0`, and options of that provider.
     ///
     /// # Errors
-    /// [`Error::Request`] listing the names there are.
-    pub(crate) fn named(name: &str) -> Result<&'static Self> {
-        PROVIDERS.iter().find(|provider| provider.name == name).ok_or_else(|| {
-            let known: Vec<_> = PROVIDERS.iter().map(|provider| provider.name).collect();
-            Error::request("provider", format!("one of: {}", known.join(", ")), name)
+    /// [`Error::Request`] listing the names there are, the options of the provider, or the values of an option.
+    pub(crate) fn parse(text: &str, options: &[(String, String)]) -> Result<Self> {
+        let (name, number) = match text.split_once(':') {
+            Some((name, number)) => (name, Some(number)),
+            None => (text, None),
+        };
+        let provider = PROVIDERS.iter().find(|provider| provider.name == name).ok_or_else(|| {
+            let known: Vec<_> = PROVIDERS.iter().map(|provider| provider.usage()).collect();
+            Error::request("provider", format!("one of: {}", known.join(", ")), text)
+        })?;
+        let number = match number {
+            None => 0,
+            Some(digits) => number_of(digits)
+                .filter(|_| provider.on_device())
+                .ok_or_else(|| Error::request("provider", provider.usage(), text))?,
+        };
+        let mut settings: Vec<(String, String)> =
+            provider.defaults.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        if provider.on_device() {
+            settings.push(("device_id".into(), number.to_string()));
+        }
+        for (place, (key, value)) in options.iter().enumerate() {
+            let value = provider.value(key, value)?;
+            if options[..place].iter().any(|(earlier, _)| earlier == key) {
+                return Err(Error::request(format!("provider-option {key}"), "it once", "twice"));
+            }
+            settings.retain(|(known, _)| known != key);
+            settings.push((key.clone(), value));
+        }
+        Ok(Self { provider, number, settings: settings.into() })
+    }
+
+    /// Registers the provider with a session.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if ONNX Runtime was built without it, or if a library or the device is missing.
+    pub(super) fn register(&self, runtime: &Runtime, builder: SessionBuilder) -> Result<SessionBuilder> {
+        let failed = |error: ort::Error| {
+            Error::runtime(
+                format!("{} provider", self.provider.name),
+                "one that ONNX Runtime can register",
+                format!("{error} ({})", runtime.folder().display()),
+            )
+        };
+        let built_in = (self.provider.built_in)().map_err(failed)?;
+        if built_in {
+            let libraries: Vec<_> = self.provider.libraries.iter().copied().flatten().collect();
+            libraries::load(self.provider.name, &libraries, &libraries::folders(runtime.folder()))?;
+        }
+        (self.provider.register)(builder, self).map_err(|error| {
+            failed(error).hint(match built_in {
+                true => "`nvidia-smi` tells which devices and which driver there are",
+                false => {
+                    "`pip install 'onnxruntime-gpu[cuda,cudnn]'` in place of onnxruntime, or ORT_DYLIB_PATH, brings \
+                     one that was built with it"
+                }
+            })
         })
     }
 
+    fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Hands all settings on, as they are.
+    fn configure<P: ArbitrarilyConfigurableExecutionProvider>(&self, provider: P) -> P {
+        let settings = self.settings.iter();
+        settings.fold(provider, |provider, (key, value)| provider.with_arbitrary_config(key, value))
+    }
+}
+
+impl Provider {
     /// Refuses a package that was exported for something else.
     ///
     /// # Errors
     /// [`Error::Package`] with the target that this provider wants.
-    pub(crate) fn accept(&self, target: &str) -> Result<()> {
-        if self.targets.contains(&target) {
+    pub(crate) fn accept(&self, target: &str, precision: &str) -> Result<()> {
+        if self.targets.contains(&target) || self.twins == Some(precision) {
             return Ok(());
         }
         let wanted =
@@ -46,8 +220,197 @@ impl Provider {
         Err(Error::package("fleming.json: target", wanted, target)
             .hint(format!("export the checkpoint with --target {}", self.targets[0])))
     }
+
+    /// Whether it computes elsewhere than on the CPU, on devices that have numbers.
+    pub(super) fn on_device(&self) -> bool {
+        !self.nodes_on.is_empty()
+    }
+
+    fn usage(&self) -> String {
+        match self.on_device() {
+            true => format!("{0} or {0}:N with the number of the device", self.name),
+            false => format!("{} without a number", self.name),
+        }
+    }
+
+    /// A value of an option in ONNX Runtime's words.
+    fn value(&self, key: &str, value: &str) -> Result<String> {
+        let Some(option) = self.options.iter().find(|option| option.key == key) else {
+            let known: Vec<_> = self
+                .options
+                .iter()
+                .map(|option| format!("{} ({})", option.key, option.values.usage()))
+                .collect();
+            let error = Error::request(
+                format!("provider-option {key}"),
+                format!("an option of the {} provider, which are {}", self.name, known.join(", ")),
+                "none of them",
+            );
+            return Err(match self.defaults.iter().any(|(fixed, _)| *fixed == key) {
+                true => {
+                    error.hint("types are written into the graph: export the checkpoint in another precision")
+                }
+                false => error,
+            });
+        };
+        option
+            .values
+            .read(value)
+            .ok_or_else(|| Error::request(format!("provider-option {key}"), option.values.usage(), value))
+    }
 }
 
-fn cpu(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-    Ok(builder.with_execution_providers([ort::ep::CPU::default().build().error_on_failure()])?)
+impl Values {
+    fn usage(&self) -> String {
+        match self {
+            Self::Flag => "true or false".into(),
+            Self::Bytes => "a number of bytes, or of MiB or GiB: 20GiB".into(),
+            Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
+            Self::OneOf(values) => values.join(" or "),
+        }
+    }
+
+    fn read(&self, text: &str) -> Option<String> {
+        match self {
+            Self::Flag => [("true", "1"), ("false", "0")]
+                .iter()
+                .find_map(|(word, digit)| (*word == text).then(|| (*digit).to_owned())),
+            Self::Bytes => {
+                let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20)];
+                let unit = units.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+                let (digits, unit) = unit.unwrap_or((text, 1));
+                let bytes = whole(digits)?.checked_mul(unit).filter(|bytes| *bytes > 0)?;
+                Some(bytes.to_string())
+            }
+            Self::Whole(least, most) => {
+                whole(text).filter(|number| (least..=most).contains(&number)).map(|number| number.to_string())
+            }
+            Self::OneOf(values) => values.contains(&text).then(|| text.to_owned()),
+        }
+    }
+}
+
+/// Digits only: no sign, no space.
+fn whole(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn number_of(text: &str) -> Option<i32> {
+    whole(text)?.try_into().ok()
+}
+
+fn cpu(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder> {
+    let provider = ep::CPU::default().with_arena_allocator(device.setting("use_arena") == Some("1"));
+    Ok(builder.with_execution_providers([provider.build().error_on_failure()])?)
+}
+
+fn cuda(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder> {
+    let provider = device.configure(ep::CUDA::default());
+    Ok(builder.with_execution_providers([provider.build().error_on_failure()])?)
+}
+
+/// What TensorRT does not take is CUDA's.
+fn tensorrt(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder> {
+    let beside = PROVIDERS[1].defaults.iter();
+    let beside = beside.fold(ep::CUDA::default().with_device_id(device.number), |provider, (key, value)| {
+        provider.with_arbitrary_config(key, value)
+    });
+    let provider = device.configure(ep::TensorRT::default());
+    Ok(builder
+        .with_execution_providers([provider.build().error_on_failure(), beside.build().error_on_failure()])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str, options: &[(&str, &str)]) -> Result<Vec<(String, String)>> {
+        let options: Vec<_> = options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let mut settings = Device::parse(text, &options)?.settings.to_vec();
+        settings.sort();
+        Ok(settings)
+    }
+
+    fn strings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn what_onnx_runtime_is_told() {
+        assert_eq!(settings("cpu", &[]).unwrap(), strings(&[("use_arena", "1")]));
+        assert_eq!(settings("cpu", &[("use_arena", "false")]).unwrap(), strings(&[("use_arena", "0")]));
+        let options = [("use_tf32", "true"), ("gpu_mem_limit", "20GiB"), ("sdpa_kernel", "1")];
+        assert_eq!(
+            settings("cuda:3", &options).unwrap(),
+            strings(&[
+                ("arena_extend_strategy", "kSameAsRequested"),
+                ("cudnn_conv_algo_search", "HEURISTIC"),
+                ("device_id", "3"),
+                ("gpu_mem_limit", "21474836480"),
+                ("sdpa_kernel", "1"),
+                ("use_tf32", "1"),
+            ])
+        );
+        assert_eq!(
+            settings("tensorrt", &[("trt_builder_optimization_level", "5")]).unwrap(),
+            strings(&[
+                ("device_id", "0"),
+                ("trt_bf16_enable", "0"),
+                ("trt_builder_optimization_level", "5"),
+                ("trt_fp16_enable", "0"),
+                ("trt_int8_enable", "0"),
+            ])
+        );
+    }
+
+    #[test]
+    fn names_that_mean_nothing() {
+        for text in
+            ["quantum", "", "CUDA", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "cuda:1:2", "cuda:99999999999"]
+        {
+            let error = settings(text, &[]).unwrap_err();
+            assert!(error.to_string().contains("cuda or cuda:N"), "{text}: {error}");
+        }
+        let error = settings("cpu:0", &[]).unwrap_err().to_string();
+        assert!(error.contains("cpu without a number"), "{error}");
+    }
+
+    #[test]
+    fn options_that_mean_nothing() {
+        let refusal = |provider: &str, options: &[(&str, &str)]| {
+            let error = settings(provider, options).unwrap_err();
+            assert_eq!(error.code(), crate::ErrorCode::Request);
+            error.to_string()
+        };
+        let unknown = refusal("cuda", &[("use_tf23", "true")]);
+        let known = ["use_tf23", "use_tf32 (true or false)", "gpu_mem_limit (a number of bytes"];
+        assert!(known.iter().all(|part| unknown.contains(part)), "{unknown}");
+        assert!(refusal("cpu", &[("use_tf32", "true")]).contains("use_arena (true or false)"));
+        assert!(refusal("cuda", &[("device_id", "1")]).contains("none of them"));
+        assert!(refusal("tensorrt", &[("trt_fp16_enable", "true")]).contains("another precision"));
+        assert!(refusal("cuda", &[("use_tf32", "true"), ("use_tf32", "true")]).contains("twice"));
+        for (key, value) in [
+            ("use_tf32", "1"),
+            ("gpu_mem_limit", "20GB"),
+            ("gpu_mem_limit", "0"),
+            ("gpu_mem_limit", "99999999999999GiB"),
+            ("sdpa_kernel", "1024"),
+            ("sdpa_kernel", "-1"),
+            ("arena_extend_strategy", "kSame"),
+        ] {
+            assert!(refusal("cuda", &[(key, value)]).contains(&format!("got {value}")), "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn which_packages_run_where() {
+        let accepts = |provider: &str, target: &str, precision: &str| {
+            Device::parse(provider, &[]).unwrap().provider.accept(target, precision).is_ok()
+        };
+        assert!(accepts("cpu", "cpu", "int4") && accepts("cpu", "tensorrt", "f32"));
+        assert!(!accepts("cpu", "cuda", "bf16") && !accepts("cpu", "tensorrt", "f16"));
+        assert!(accepts("cuda", "cuda", "int4") && accepts("cuda:1", "tensorrt", "bf16"));
+        assert!(!accepts("cuda", "cpu", "f32") && !accepts("tensorrt", "cuda", "bf16"));
+        assert!(accepts("tensorrt", "tensorrt", "bf16") && !accepts("tensorrt", "cpu", "int4"));
+    }
 }

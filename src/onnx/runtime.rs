@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 pub(crate) struct Runtime {
     pub(super) environment: Environment,
     library: PathBuf,
+    /// Where the library is, links resolved.
+    folder: PathBuf,
 }
 
 // ONNX Runtime allows one environment in the life of a process, so it is never dropped.
@@ -58,6 +60,11 @@ impl Runtime {
         Ok(runtime)
     }
 
+    /// The folder that the library is in; its providers' libraries are beside it.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn same_as(self, option: Option<&Path>) -> Result<Self> {
         match option {
             Some(path) if path != self.library => Err(Error::runtime(
@@ -80,7 +87,7 @@ fn find(option: Option<&Path>) -> Result<Runtime> {
     let mut tried = Vec::new();
     for library in candidates {
         match open(&library) {
-            Ok(environment) => return Ok(Runtime { environment, library }),
+            Ok((environment, folder)) => return Ok(Runtime { environment, library, folder }),
             Err(reason) => tried.push(format!("{}: {reason}", library.display())),
         }
     }
@@ -92,14 +99,16 @@ fn find(option: Option<&Path>) -> Result<Runtime> {
     )))
 }
 
-fn open(library: &Path) -> std::result::Result<Environment, String> {
+fn open(library: &Path) -> std::result::Result<(Environment, PathBuf), String> {
     // dlopen would search the system for a bare name; only what was looked at is loaded.
     let library = library.canonicalize().map_err(|error| error.to_string())?;
     let builder = ort::init_from(&library).map_err(|error| match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     })?;
-    builder.with_name("fleming").with_telemetry(false).build().map_err(|error| error.to_string())
+    let environment = builder.with_name("fleming").with_telemetry(false).build();
+    let folder = library.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok((environment.map_err(|error| error.to_string())?, folder))
 }
 
 /// Every existing library in the order of preference.
@@ -138,6 +147,6 @@ fn is_library(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAMES[0]))
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }

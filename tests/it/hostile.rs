@@ -156,7 +156,6 @@ fn packages_that_are_not_what_was_exported() {
         ("\"schema\": 2", "\"schema\": 3", "schema"),
         ("\"image_embeds\"", "\"image_embeddings\"", "image_embed"),
         ("\"bicubic\"", "\"nearest\"", "resample"),
-        ("\"target\": \"cpu\"", "\"target\": \"cuda\"", "--target cpu"),
         ("\"dtype\": \"float32\"", "\"dtype\": \"float8\"", "dtype"),
         ("{", "", "fleming.json"),
     ] {
@@ -164,6 +163,10 @@ fn packages_that_are_not_what_was_exported() {
         let message = refusal(&mut ask_of(&package, &["-q", "x"]), 1);
         assert!(message.contains(named), "{from}: {message}");
     }
+    let gpu = whole.replace("\"target\": \"cpu\"", "\"target\": \"cuda\"");
+    fs::write(&manifest, gpu.replace("\"precision\": \"f32\"", "\"precision\": \"bf16\"")).unwrap();
+    let message = refusal(&mut ask_of(&package, &["-q", "x"]), 1);
+    assert!(message.contains("of target cpu, got cuda") && message.contains("--target cpu"), "{message}");
     fs::write(&manifest, &whole).unwrap();
 
     let weights = package.join("decoder.onnx.data");

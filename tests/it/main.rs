@@ -13,6 +13,7 @@ mod hostile;
 mod house;
 mod library;
 mod load;
+mod providers;
 mod readme;
 mod sampling;
 mod support;

@@ -19,6 +19,11 @@ pub fn package_at(precision: &str) -> PathBuf {
     made(&format!("models/synthetic-{precision}"))
 }
 
+/// The same checkpoint in the form of another target, in f32.
+pub fn package_for(target: &str) -> PathBuf {
+    made(&format!("models/synthetic-{target}"))
+}
+
 /// The demo model, which is part of the repository.
 pub fn demo_model() -> PathBuf {
     Path::new(ROOT).join("models/demo")

@@ -1,0 +1,181 @@
+//! The shared libraries that an execution provider needs: loaded before ONNX Runtime asks for them, and named where
+//! they are missing.
+
+use std::error::Error as _;
+use std::path::{Path, PathBuf};
+
+use super::runtime::entries;
+use crate::error::{Error, Result};
+
+/// A shared library by its soname.
+pub(super) struct Library {
+    name: &'static str,
+    source: Source,
+    need: Need,
+}
+
+/// Where a library comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Driver,
+    Cuda,
+    Tensorrt,
+}
+
+#[derive(PartialEq, Eq)]
+enum Need {
+    Always,
+    /// It is looked up by name while the provider works, and only in places that the loader knows: it is loaded where it
+    /// is found.
+    Perhaps,
+}
+
+const fn library(name: &'static str, source: Source, need: Need) -> Library {
+    Library { name, source, need }
+}
+
+/// Of the CUDA 13 builds of ONNX Runtime. A library stands after those it needs itself.
+pub(super) const CUDA: &[Library] = &[
+    library("libcuda.so.1", Source::Driver, Need::Always),
+    library("libcudart.so.13", Source::Cuda, Need::Always),
+    library("libnvrtc.so.13", Source::Cuda, Need::Perhaps),
+    library("libcublasLt.so.13", Source::Cuda, Need::Always),
+    library("libcublas.so.13", Source::Cuda, Need::Always),
+    library("libcurand.so.10", Source::Cuda, Need::Always),
+    library("libcufft.so.12", Source::Cuda, Need::Perhaps),
+    // the provider starts without it, but has no convolution then
+    library("libcudnn.so.9", Source::Cuda, Need::Always),
+    library("libcudnn_graph.so.9", Source::Cuda, Need::Perhaps),
+    library("libcudnn_ops.so.9", Source::Cuda, Need::Perhaps),
+    library("libcudnn_heuristic.so.9", Source::Cuda, Need::Perhaps),
+    library("libcudnn_adv.so.9", Source::Cuda, Need::Perhaps),
+    library("libcudnn_cnn.so.9", Source::Cuda, Need::Perhaps),
+    library("libcudnn_engines_precompiled.so.9", Source::Cuda, Need::Perhaps),
+    library("libcudnn_engines_runtime_compiled.so.9", Source::Cuda, Need::Perhaps),
+];
+
+/// What TensorRT needs beside CUDA's.
+pub(super) const TENSORRT: &[Library] = &[
+    library("libnvinfer.so.10", Source::Tensorrt, Need::Always),
+    library("libnvinfer_plugin.so.10", Source::Tensorrt, Need::Perhaps),
+    library("libnvonnxparser.so.10", Source::Tensorrt, Need::Always),
+];
+
+impl Source {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Driver => "libcuda comes with NVIDIA's driver",
+            Self::Cuda => {
+                "`pip install 'onnxruntime-gpu[cuda,cudnn]'` in ONNX Runtime's environment brings CUDA and cuDNN"
+            }
+            Self::Tensorrt => {
+                "TensorRT 10 for CUDA 13 comes from NVIDIA, as `tensorrt-cu13` or as a system package"
+            }
+        }
+    }
+}
+
+/// Where the wheels put NVIDIA's libraries beside the ONNX Runtime in this folder, `site-packages/onnxruntime/capi`.
+pub(super) fn folders(onnxruntime: &Path) -> Vec<PathBuf> {
+    let mut found = vec![onnxruntime.to_path_buf()];
+    if let Some(packages) = onnxruntime.ancestors().nth(2) {
+        let mut wheels: Vec<_> =
+            entries(&packages.join("nvidia")).into_iter().map(|wheel| wheel.join("lib")).collect();
+        wheels.retain(|folder| folder.is_dir());
+        wheels.sort();
+        if wheels.is_empty() {
+            // nowhere yet, but where they would be
+            wheels.push(packages.join("nvidia/*/lib"));
+        }
+        found.extend(wheels);
+        found.push(packages.join("tensorrt_libs"));
+    }
+    found
+}
+
+/// Loads the libraries, each from the first of the folders that has it, else from where the system's loader finds it.
+///
+/// # Errors
+/// [`Error::Runtime`] naming those that are missing, where they were looked for and how to get them.
+pub(super) fn load(provider: &str, libraries: &[&Library], folders: &[PathBuf]) -> Result<()> {
+    let mut missing = Vec::new();
+    for library in libraries {
+        match load_one(library.name, folders) {
+            Err(reason) if library.need == Need::Always => missing.push((library, reason)),
+            // Whatever is wrong with it, the provider may do without.
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let needed = libraries.iter().filter(|library| library.need == Need::Always);
+    let needed: Vec<_> = needed.map(|library| library.name).collect();
+    let (broken, absent): (Vec<_>, Vec<_>) = missing.iter().partition(|(_, reason)| reason.is_some());
+    let absent: Vec<_> = absent.iter().map(|(library, _)| library.name).collect();
+    let mut told: Vec<_> = broken.iter().filter_map(|(_, reason)| reason.clone()).collect();
+    if !absent.is_empty() {
+        told.push(format!("no {}", absent.join(", ")));
+    }
+    let sources = [Source::Driver, Source::Cuda, Source::Tensorrt].into_iter();
+    let sources = sources.filter(|source| missing.iter().any(|(library, _)| library.source == *source));
+    let advice: Vec<_> = sources.map(Source::advice).collect();
+    let searched: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    Err(Error::runtime(
+        format!("{provider} provider"),
+        format!("{} in {} or where the system's loader looks", needed.join(", "), searched.join(", ")),
+        told.join("; "),
+    )
+    .hint(advice.join("; ")))
+}
+
+/// Loads a library, or tells what is wrong with it; nothing if it is nowhere.
+fn load_one(name: &str, folders: &[PathBuf]) -> std::result::Result<(), Option<String>> {
+    let here = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+    let path = here.unwrap_or_else(|| PathBuf::from(name));
+    ort::util::preload_dylib(&path).map_err(|error| {
+        let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        // the loader's words for the library itself, and not for one that it needs
+        let absent = reason.starts_with(&format!("{name}: cannot open shared object file"));
+        (!absent).then_some(reason)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_places_and_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let capi = folder.path().join("site-packages/onnxruntime/capi");
+        let wheel = folder.path().join("site-packages/nvidia/cu13/lib");
+        fs::create_dir_all(&capi).unwrap();
+        fs::create_dir_all(&wheel).unwrap();
+        fs::write(wheel.join("libbroken.so.13"), "no library").unwrap();
+        let libraries = [
+            library("libm.so.6", Source::Cuda, Need::Always),
+            library("libbroken.so.13", Source::Cuda, Need::Always),
+            library("libnowhere.so.10", Source::Tensorrt, Need::Always),
+            library("libperhaps.so.1", Source::Driver, Need::Perhaps),
+        ];
+        let places = folders(&capi);
+        assert!(places.contains(&wheel), "{places:?}");
+        let all: Vec<_> = libraries.iter().collect();
+        let error = load("cuda", &all, &places).unwrap_err();
+        let facts = error.facts();
+        assert!(facts.wanted.contains("libm.so.6, libbroken.so.13, libnowhere.so.10 in"), "{error}");
+        assert!(facts.wanted.contains(wheel.to_str().unwrap()), "{error}");
+        assert!(facts.got.contains(wheel.join("libbroken.so.13").to_str().unwrap()), "{error}");
+        assert!(facts.got.ends_with("; no libnowhere.so.10"), "{error}");
+        assert!(!facts.got.contains("libm.so") && !error.to_string().contains("libperhaps"), "{error}");
+        assert!(
+            facts.hint.contains("onnxruntime-gpu[cuda,cudnn]") && facts.hint.contains("TensorRT 10"),
+            "{error}"
+        );
+        assert!(!facts.hint.contains("driver"), "{error}");
+        load("cuda", &all[..1], &places).unwrap();
+    }
+}
