@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use ndarray::{Array0, Array1, Array2, Axis};
 
-use crate::error::Result;
-use crate::onnx::{Graph, GraphOptions, KvArena, KvShape, Runtime, Tensor};
+use crate::error::{Error, Result};
+use crate::onnx::{Graph, GraphOptions, KvArena, KvShape, Ran, Runtime, Tensor};
 use crate::package::Package;
 
 /// The language model with its cache.
@@ -34,6 +34,9 @@ pub(crate) struct Next {
     pub(crate) position: usize,
 }
 
+/// Of the last token alone.
+const LAST: &[i64] = &[-1];
+
 impl Decoder {
     /// Loads the package's decoder graph and allocates the cache.
     pub(crate) fn open(
@@ -58,7 +61,17 @@ impl Decoder {
         }
         let row = |values: &[i64]| Array1::from(values.to_vec()).insert_axis(Axis(0));
         let total = position + chunk.ids.len();
-        self.run(slot..slot + 1, row(chunk.ids), row(&chunk.splice), &[total])
+        let logits = self.run(slot..slot + 1, row(chunk.ids), row(&chunk.splice), &[total], LAST)?;
+        logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row", "none"))
+    }
+
+    /// Runs a guess of what comes after the first `position` tokens of a slot. Returns the logits after each of its tokens.
+    pub(crate) fn verify(&mut self, slot: usize, position: usize, guess: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.graph.bind_input("image_embeds", &self.no_image)?;
+        let ids = Array1::from_iter(guess.iter().map(|&id| i64::from(id))).insert_axis(Axis(0)); // [1, tokens]
+        let splice = Array2::from_elem(ids.dim(), -1);
+        let each: Vec<_> = (0..guess.len() as i64).collect();
+        self.run(slot..slot + 1, ids, splice, &[position + guess.len()], &each)
     }
 
     /// Appends one token to each of the slots from `first` on. Returns the logits after them, slot by slot.
@@ -69,8 +82,12 @@ impl Decoder {
         };
         let totals: Vec<_> = next.iter().map(|next| next.position + 1).collect();
         let ids = column(&|next| i64::from(next.id));
-        let logits = self.run(first..first + next.len(), ids, column(&|_| -1), &totals)?;
-        Ok(logits.chunks(self.vocabulary).map(<[f32]>::to_vec).collect())
+        self.run(first..first + next.len(), ids, column(&|_| -1), &totals, LAST)
+    }
+
+    /// What the graph has done so far.
+    pub(crate) fn ran(&self) -> Ran {
+        self.graph.ran()
     }
 
     /// The memory of the slots.
@@ -78,22 +95,24 @@ impl Decoder {
         &mut self.arena
     }
 
-    /// `ids` and `splice` are `[slots, tokens]`; `totals` tells for each slot how many tokens it then has.
+    /// `ids` and `splice` are `[slots, tokens]`; `totals` tells for each slot how many tokens it then has, `logits_at` of
+    /// which of the tokens the logits are wanted. Returns them slot by slot.
     fn run(
         &mut self,
         slots: Range<usize>,
         ids: Array2<i64>,
         splice: Array2<i64>,
         totals: &[usize],
-    ) -> Result<Vec<f32>> {
+        logits_at: &[i64],
+    ) -> Result<Vec<Vec<f32>>> {
         self.arena.bind(&mut self.graph, slots)?;
         let last = totals.iter().map(|&total| total as i32 - 1).collect::<Vec<_>>();
         let longest = totals.iter().max().map_or(0, |&total| total as i32);
         self.graph.bind_input("input_ids", &Tensor::new(ids)?)?;
         self.graph.bind_input("splice", &Tensor::new(splice)?)?;
         self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(last))?)?;
-        self.graph.bind_input("logits_at", &Tensor::new(Array1::from(vec![-1_i64]))?)?; // the last
+        self.graph.bind_input("logits_at", &Tensor::new(Array1::from(logits_at.to_vec()))?)?;
         self.graph.bind_input("total_sequence_length", &Tensor::new(Array0::from_elem((), longest))?)?;
-        self.graph.run("logits")?.to_vec()
+        self.graph.run("logits")?.rows(self.vocabulary)
     }
 }

@@ -1,5 +1,6 @@
 //! A request that has a slot.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use ndarray::{Array2, Array3};
@@ -8,6 +9,7 @@ use super::images::Embeddings;
 use super::job::{Job, Message, Outcome};
 use super::prepare::milliseconds;
 use super::slots::chunk_length;
+use super::speculate::Speculation;
 use crate::decoder::Chunk;
 use crate::error::{Error, Result};
 use crate::request::{Event, Finish, StopRule, Timings, Tracing};
@@ -18,6 +20,10 @@ use crate::tokenizer::{Characters, Tokenizer};
 pub(super) struct Stream {
     pub(super) job: Job,
     pub(super) stage: Stage,
+    /// Tokens that were chosen and have not run; one as a rule.
+    pub(super) pending: VecDeque<u32>,
+    /// Guesses ahead, if they were asked for.
+    pub(super) speculation: Option<Speculation>,
     /// By tile, as far as they are needed and known.
     embeddings: Vec<Option<Embeddings>>,
     encoding_told: Option<usize>,
@@ -28,8 +34,8 @@ pub(super) struct Stream {
     made: usize,
     first_logits: Vec<f32>,
     stops: Stops,
-    /// When its pictures or its prompt last had their turn, or when it came: who waits longest is next, so that those
-    /// who come later cannot hold it up for ever.
+    /// When its pictures, its prompt or its guess last had their turn, or when it came: who waits longest is next, so that
+    /// those who come later cannot hold it up for ever.
     pub(super) served: u64,
 }
 
@@ -44,8 +50,21 @@ struct Stops {
 pub(super) enum Stage {
     /// Its pictures or its prompt are being worked on.
     Preparing,
-    /// It takes part in steps, next with this token.
-    Decoding(u32),
+    /// It takes part in steps, next with the first of what is pending.
+    Decoding,
+    /// Steps go over what a guess wrote before the next token is chosen; see [`Speculation`].
+    Repeating,
+}
+
+/// What came of the logits that a stream was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// A token was chosen, and the reply goes on.
+    On,
+    /// A token was chosen, and the reply ends with it.
+    Last(Finish),
+    /// The logits do not tell which token it is, and nothing has changed.
+    Doubtful,
 }
 
 /// Sizes of the model that streams know.
@@ -64,8 +83,10 @@ impl Stream {
         let timings = Timings { queue: milliseconds(job.submitted), ..job.question.timings };
         Self {
             embeddings: vec![None; job.question.tiles.len()],
+            speculation: job.options.speculation.map(|most| Speculation::new(most, &job.question.prompt.ids)),
             job,
             stage: Stage::Preparing,
+            pending: VecDeque::new(),
             encoding_told: None,
             prefilled: 0,
             timings,
@@ -142,13 +163,34 @@ impl Stream {
         self.job.tell(Message::Progress(Event::Prefilling { done, total }));
     }
 
-    /// Chooses the next token from logits. Returns why the reply ends with it, if so.
+    /// What is likely to come after the pending token, if there is a guess.
+    pub(super) fn guess(&self) -> Option<Vec<u32>> {
+        let speculation = self.speculation.as_ref().filter(|_| self.stage == Stage::Decoding)?;
+        // The last token of a reply is never run.
+        let room = self.job.question.limit - self.made - 1;
+        let guess = self.job.guide.draft(&speculation.history, speculation.length.min(room));
+        (!guess.is_empty()).then_some(guess)
+    }
+
+    /// Has steps go over these tokens, which the slot has forgotten.
+    pub(super) fn repeat(&mut self, tokens: impl DoubleEndedIterator<Item = u32>) {
+        tokens.rev().for_each(|token| self.pending.push_front(token));
+        self.stage = Stage::Repeating;
+    }
+
+    /// Chooses the next token from logits, where they tell which it is.
     ///
     /// # Errors
     /// [`Error::Runtime`] for logits that are no numbers, [`Error::Request`] for a constraint that grew beyond its limits.
-    pub(super) fn choose(&mut self, tokenizer: &Tokenizer, logits: Vec<f32>) -> Result<Option<Finish>> {
-        let chosen = self.job.guide.choose(tokenizer, &logits)?;
+    pub(super) fn choose(&mut self, tokenizer: &Tokenizer, logits: Vec<f32>) -> Result<Choice> {
+        let doubt = self.speculation.as_ref().and_then(Speculation::doubt);
+        let Some(chosen) = self.job.guide.choose(tokenizer, &logits, doubt)? else {
+            return Ok(Choice::Doubtful);
+        };
         let id = chosen.id;
+        if let Some(speculation) = &mut self.speculation {
+            speculation.history.push(id);
+        }
         self.made += 1;
         if self.made == 1 {
             self.timings.first_token = milliseconds(self.job.submitted);
@@ -158,12 +200,16 @@ impl Stream {
             }
         }
         self.job.tell(Message::Token(chosen));
-        self.stage = Stage::Decoding(id);
+        self.stage = Stage::Decoding;
+        self.pending.push_back(id);
         let ended = id == tokenizer.eos() && self.job.options.stop == StopRule::EndOfTurn;
         if ended || self.stops.find(tokenizer.bytes(id)) {
-            return Ok(Some(Finish::Stop));
+            return Ok(Choice::Last(Finish::Stop));
         }
-        Ok((self.made == self.job.question.limit).then_some(Finish::Length))
+        match self.made == self.job.question.limit {
+            true => Ok(Choice::Last(Finish::Length)),
+            false => Ok(Choice::On),
+        }
     }
 
     /// Tells that the request is done.
@@ -178,6 +224,7 @@ impl Stream {
                 0 => 0,
                 _ => prompt - self.prefilled,
             },
+            speculated: self.speculation.as_ref().map(|speculation| speculation.counts).unwrap_or_default(),
             timings: self.timings,
             embeddings: self.traced_embeddings(sizes),
             first_logits: std::mem::take(&mut self.first_logits),
