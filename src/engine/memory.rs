@@ -72,19 +72,20 @@ const BASE: u64 = 150_000_000;
 
 /// What the larger of both graphs' runs works with; the exporter's `memory.py` has the same formula.
 ///
-/// A chunk: the two widest rows of the MLP, the residual stream thrice, queries and outputs of the attention, and its
-/// scores, for which ONNX Runtime takes room for the whole context. A tile: the widest rows of the tower twice, and the
+/// A chunk: the two widest rows of the MLP, the residual stream thrice, queries and outputs of the attention, and on
+/// the CPU its scores, for which ONNX Runtime takes room for the whole context. A tile: the widest rows of the tower twice, and the
 /// scores of its attention. Logits: those that come out and the engine's copy.
 fn work(manifest: &Manifest, options: &EngineOptions) -> Result<u64> {
     let Configuration { llm_config: language, vision_config: tower } = &manifest.source.config;
     let product = |factors: &[u64]| factors.iter().fold(1, |all: u64, &factor| all.saturating_mul(factor));
     let sum = |parts: &[u64]| parts.iter().fold(0, |all: u64, &part| all.saturating_add(part));
     let attention = language.heads.saturating_mul(manifest.kv.head_dim as u64);
+    let scored = if manifest.target == "cpu" { options.context(manifest)? as u64 } else { 0 };
     let widths = sum(&[
         product(&[2, language.intermediate]),
         product(&[3, language.hidden]),
         product(&[2, attention]),
-        product(&[language.heads, options.context(manifest)? as u64]),
+        product(&[language.heads, scored]),
     ]);
     let chunk = product(&[options.chunk as u64, widths]);
     let grid = u64::from(manifest.vision.image_size / manifest.vision.patch_size);

@@ -13,8 +13,8 @@ use super::speculate::Speculation;
 use crate::decoder::Chunk;
 use crate::error::{Error, Result};
 use crate::request::{Event, Finish, StopRule, Timings, Tracing};
-use crate::stop::StopStrings;
-use crate::tokenizer::{Characters, Tokenizer};
+use crate::stop::Spoken;
+use crate::tokenizer::Tokenizer;
 
 /// The state of one request between admission and its end.
 pub(super) struct Stream {
@@ -33,16 +33,11 @@ pub(super) struct Stream {
     decoding_since: Option<Instant>,
     made: usize,
     first_logits: Vec<f32>,
-    stops: Stops,
+    /// Tells when a stop string came.
+    spoken: Spoken,
     /// When its pictures, its prompt or its guess last had their turn, or when it came: who waits longest is next, so that
     /// those who come later cannot hold it up for ever.
     pub(super) served: u64,
-}
-
-/// Watches the text of a reply for stop strings.
-struct Stops {
-    characters: Characters,
-    strings: StopStrings,
 }
 
 /// How far a stream is.
@@ -78,12 +73,11 @@ pub(super) struct Sizes {
 
 impl Stream {
     pub(super) fn new(job: Job, turn: u64) -> Self {
-        let strings = StopStrings::new(&job.options.stop_strings);
-        let stops = Stops { characters: Characters::default(), strings };
         let timings = Timings { queue: milliseconds(job.submitted), ..job.question.timings };
         Self {
             embeddings: vec![None; job.question.tiles.len()],
             speculation: job.options.speculation.map(|most| Speculation::new(most, &job.question.prompt.ids)),
+            spoken: Spoken::new(&job.options.stop_strings),
             job,
             stage: Stage::Preparing,
             pending: VecDeque::new(),
@@ -93,7 +87,6 @@ impl Stream {
             decoding_since: None,
             made: 0,
             first_logits: Vec::new(),
-            stops,
             served: turn,
         }
     }
@@ -203,7 +196,8 @@ impl Stream {
         self.stage = Stage::Decoding;
         self.pending.push_back(id);
         let ended = id == tokenizer.eos() && self.job.options.stop == StopRule::EndOfTurn;
-        if ended || self.stops.find(tokenizer.bytes(id)) {
+        self.spoken.push(tokenizer.bytes(id));
+        if ended || self.spoken.is_stopped() {
             return Ok(Choice::Last(Finish::Stop));
         }
         match self.made == self.job.question.limit {
@@ -245,13 +239,5 @@ impl Stream {
         let values = self.embeddings.iter().flatten().flat_map(|tile| tile.iter().copied()).collect();
         let shape = (self.embeddings.len(), sizes.tokens_per_tile, sizes.hidden);
         Array3::from_shape_vec(shape, values).unwrap_or(none)
-    }
-}
-
-impl Stops {
-    /// Whether a stop string came with these bytes or before.
-    fn find(&mut self, bytes: &[u8]) -> bool {
-        self.strings.push(&self.characters.push(bytes));
-        self.strings.found().is_some()
     }
 }
