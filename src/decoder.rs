@@ -1,6 +1,7 @@
 //! Token ids and image embeddings to logits, through the KV cache.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ndarray::{Array0, Array1, Array2, Axis};
 
@@ -26,12 +27,26 @@ pub(crate) struct Chunk<'a> {
     pub(crate) embeddings: Option<Array2<f32>>,
 }
 
+/// The logits after one token, where the run left them: at the size of a vocabulary a copy would cost as much as the choice.
+pub(crate) struct Logits {
+    run: Arc<Tensor>,
+    place: Range<usize>,
+}
+
 /// The next token of a slot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Next {
     pub(crate) id: u32,
     /// Tokens in the slot before it.
     pub(crate) position: usize,
+}
+
+impl Logits {
+    /// `[vocabulary]`
+    pub(crate) fn numbers(&self) -> Result<&[f32]> {
+        let wanted = || Error::runtime("logits", "a row for each position", "fewer");
+        self.run.numbers()?.get(self.place.clone()).ok_or_else(wanted)
+    }
 }
 
 /// Of the last token alone.
@@ -53,8 +68,8 @@ impl Decoder {
         Ok(Self { graph, arena, vocabulary: manifest.tokens.vocabulary, no_image })
     }
 
-    /// Runs a chunk after the first `position` tokens of a slot. Returns the logits after its last token, `[vocabulary]`.
-    pub(crate) fn prefill(&mut self, slot: usize, position: usize, chunk: Chunk<'_>) -> Result<Vec<f32>> {
+    /// Runs a chunk after the first `position` tokens of a slot. Returns the logits after its last token.
+    pub(crate) fn prefill(&mut self, slot: usize, position: usize, chunk: Chunk<'_>) -> Result<Logits> {
         match chunk.embeddings {
             Some(rows) => self.graph.bind_input("image_embeds", &Tensor::new(rows)?)?,
             None => self.graph.bind_input("image_embeds", &self.no_image)?,
@@ -66,7 +81,7 @@ impl Decoder {
     }
 
     /// Runs a guess of what comes after the first `position` tokens of a slot. Returns the logits after each of its tokens.
-    pub(crate) fn verify(&mut self, slot: usize, position: usize, guess: &[u32]) -> Result<Vec<Vec<f32>>> {
+    pub(crate) fn verify(&mut self, slot: usize, position: usize, guess: &[u32]) -> Result<Vec<Logits>> {
         self.graph.bind_input("image_embeds", &self.no_image)?;
         let ids = Array1::from_iter(guess.iter().map(|&id| i64::from(id))).insert_axis(Axis(0)); // [1, tokens]
         let splice = Array2::from_elem(ids.dim(), -1);
@@ -75,7 +90,7 @@ impl Decoder {
     }
 
     /// Appends one token to each of the slots from `first` on. Returns the logits after them, slot by slot.
-    pub(crate) fn step(&mut self, first: usize, next: &[Next]) -> Result<Vec<Vec<f32>>> {
+    pub(crate) fn step(&mut self, first: usize, next: &[Next]) -> Result<Vec<Logits>> {
         self.graph.bind_input("image_embeds", &self.no_image)?;
         let column = |value: &dyn Fn(&Next) -> i64| {
             Array1::from_iter(next.iter().map(value)).insert_axis(Axis(1)) // [slots, 1]
@@ -104,7 +119,7 @@ impl Decoder {
         splice: Array2<i64>,
         totals: &[usize],
         logits_at: &[i64],
-    ) -> Result<Vec<Vec<f32>>> {
+    ) -> Result<Vec<Logits>> {
         self.arena.bind(&mut self.graph, slots)?;
         let last = totals.iter().map(|&total| total as i32 - 1).collect::<Vec<_>>();
         let longest = totals.iter().max().map_or(0, |&total| total as i32);
@@ -113,6 +128,9 @@ impl Decoder {
         self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(last))?)?;
         self.graph.bind_input("logits_at", &Tensor::new(Array1::from(logits_at.to_vec()))?)?;
         self.graph.bind_input("total_sequence_length", &Tensor::new(Array0::from_elem((), longest))?)?;
-        self.graph.run("logits")?.rows(self.vocabulary)
+        let rows = totals.len() * logits_at.len();
+        let run = Arc::new(self.graph.run("logits")?);
+        let place = |row| row * self.vocabulary..(row + 1) * self.vocabulary;
+        Ok((0..rows).map(|row| Logits { run: Arc::clone(&run), place: place(row) }).collect())
     }
 }

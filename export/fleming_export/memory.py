@@ -2,10 +2,10 @@
 
     weights    size of both data files
     KV         2 * layers * KV heads * head width * bytes of a value * context
-    work       512 new positions: the two widest rows of the MLP, the residual stream thrice, queries and what
-               attention makes of them, and on the CPU its scores, for which ONNX Runtime takes room for the
-               whole context, in float32; or one tile in the vision tower: its widest rows twice, and the scores of its
-               attention. And two rows of logits
+    work       in float32: 512 new positions (the two widest rows of the MLP, the residual stream thrice, queries
+               and what attention makes of them, and on the CPU its scores, for which ONNX Runtime takes room for
+               the whole context), one tile in the vision tower (its widest rows twice, and the scores of its
+               attention), and the logits
     base       ONNX Runtime, the graphs, the tokenizer: 150 MB
 
 The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``. The measured peak of a
@@ -36,14 +36,14 @@ def kv_bytes(kv: dict, context: int) -> int:
 
 
 def work_bytes(config: ModelConfig, target: str, context: int) -> int:
-    """The larger of what a run of either graph works with, and the logits."""
+    """What runs of both graphs work with, of which ONNX Runtime gives nothing back, and the logits."""
     language, vision = config.language, config.vision
     widths = 2 * language.intermediate + 3 * language.hidden + 2 * language.attention_width
     if target == "cpu":
         widths += language.heads * context
     tokens = 1 + vision.grid**2
     seen = 2 * tokens * vision.intermediate + vision.heads * tokens**2
-    return 4 * (max(CHUNK * widths, seen) + 2 * language.vocabulary)
+    return 4 * (min(CHUNK, context) * widths + seen + language.vocabulary)
 
 
 def needed(manifest: dict, context: int) -> dict[str, int]:

@@ -18,7 +18,7 @@ pub struct MemoryNeeds {
     pub slots: u64,
     /// The most that kept image embeddings take.
     pub vision_cache: u64,
-    /// The most that a run works with at a time, and ONNX Runtime itself.
+    /// The most that runs work with, and ONNX Runtime itself.
     pub work: u64,
 }
 
@@ -70,29 +70,31 @@ impl fmt::Display for MemoryNeeds {
 /// ONNX Runtime, the graphs, the tokenizer.
 const BASE: u64 = 150_000_000;
 
-/// What the larger of both graphs' runs works with; the exporter's `memory.py` has the same formula.
+/// What runs of both graphs work with, of which ONNX Runtime gives nothing back; the exporter's `memory.py` has the same
+/// formula.
 ///
 /// A chunk: the two widest rows of the MLP, the residual stream thrice, queries and outputs of the attention, and on
-/// the CPU its scores, for which ONNX Runtime takes room for the whole context. A tile: the widest rows of the tower twice, and the
-/// scores of its attention. Logits: those that come out and the engine's copy.
+/// the CPU its scores, for which ONNX Runtime takes room for the whole context. A tile: the widest rows of the tower
+/// twice, and the scores of its attention. Logits of all slots.
 fn work(manifest: &Manifest, options: &EngineOptions) -> Result<u64> {
     let Configuration { llm_config: language, vision_config: tower } = &manifest.source.config;
     let product = |factors: &[u64]| factors.iter().fold(1, |all: u64, &factor| all.saturating_mul(factor));
     let sum = |parts: &[u64]| parts.iter().fold(0, |all: u64, &part| all.saturating_add(part));
     let attention = language.heads.saturating_mul(manifest.kv.head_dim as u64);
-    let scored = if manifest.target == "cpu" { options.context(manifest)? as u64 } else { 0 };
+    let context = options.context(manifest)? as u64;
+    let scored = if manifest.target == "cpu" { context } else { 0 };
     let widths = sum(&[
         product(&[2, language.intermediate]),
         product(&[3, language.hidden]),
         product(&[2, attention]),
         product(&[language.heads, scored]),
     ]);
-    let chunk = product(&[options.chunk as u64, widths]);
+    let chunk = product(&[context.min(options.chunk as u64), widths]);
     let grid = u64::from(manifest.vision.image_size / manifest.vision.patch_size);
     let tokens = product(&[grid, grid]).saturating_add(1);
     let tile = sum(&[product(&[2, tokens, tower.intermediate]), product(&[tower.heads, tokens, tokens])]);
-    let logits = product(&[2, options.slots as u64, manifest.tokens.vocabulary as u64]);
-    Ok(product(&[size_of::<f32>() as u64, chunk.max(tile).saturating_add(logits)]))
+    let logits = product(&[options.slots as u64, manifest.tokens.vocabulary as u64]);
+    Ok(product(&[size_of::<f32>() as u64, sum(&[chunk, tile, logits])]))
 }
 
 /// The sizes of the KV cache.

@@ -10,6 +10,7 @@
 
 use super::stream::Stage;
 use super::worker::Worker;
+use crate::decoder::Logits;
 
 /// What a stream that guesses ahead knows.
 pub(super) struct Speculation {
@@ -86,7 +87,7 @@ impl Worker<'_> {
     }
 
     /// Takes in the first of these tokens, and the others as long as the stream chooses them.
-    fn keep_what_is_right(&mut self, place: usize, ids: &[u32], logits: Vec<Vec<f32>>) {
+    fn keep_what_is_right(&mut self, place: usize, ids: &[u32], logits: Vec<Logits>) {
         let mut right = 0;
         for (number, (id, logits)) in ids.iter().zip(logits).enumerate() {
             if self.next(place).is_none_or(|next| next.id != *id) {

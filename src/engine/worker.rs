@@ -11,7 +11,7 @@ use super::session::Session;
 use super::slots::{Free, Held, Token, choose, gather, most_shared};
 use super::stream::{Choice, Sizes, Stage, Stream};
 use super::{Counts, Model, Shared};
-use crate::decoder::Next;
+use crate::decoder::{Logits, Next};
 use crate::error::{Error, Result};
 use crate::onnx::Ran;
 use crate::pixels;
@@ -47,7 +47,7 @@ struct Round {
 }
 
 /// Logits for the stream in a slot, or why there are none.
-pub(super) type Logits = (usize, Result<Vec<f32>>);
+pub(super) type Delivery = (usize, Result<Logits>);
 
 impl Worker<'_> {
     /// Works until the engine is closed and everything is answered.
@@ -121,7 +121,7 @@ impl Worker<'_> {
 
     /// Encodes one run of tiles, or prefills one chunk, of the stream whose turn it is. Returns the logits after the
     /// last chunk.
-    fn prepare_one_piece(&mut self) -> Option<Logits> {
+    fn prepare_one_piece(&mut self) -> Option<Delivery> {
         let preparing = self.slots.iter().enumerate().filter_map(|(place, slot)| {
             let stream = slot.stream.as_ref().filter(|stream| stream.stage == Stage::Preparing)?;
             Some((stream.served, place))
@@ -135,7 +135,7 @@ impl Worker<'_> {
         prepared.transpose().map(|logits| (place, logits))
     }
 
-    fn prepare(&mut self, place: usize, stream: &mut Stream) -> Result<Option<Vec<f32>>> {
+    fn prepare(&mut self, place: usize, stream: &mut Stream) -> Result<Option<Logits>> {
         self.take_over(place, &stream.job.question.tokens);
         let done = self.slots[place].held.tokens.len();
         if self.encode(done, stream)? {
@@ -203,7 +203,7 @@ impl Worker<'_> {
 
     /// One step of all streams that are past their prompt, but for the one that had a guess verified. Returns the logits of
     /// those that choose a token now.
-    fn step_all_but(&mut self, verified: Option<usize>) -> Vec<Logits> {
+    fn step_all_but(&mut self, verified: Option<usize>) -> Vec<Delivery> {
         let takes_part = |slot: &usize| Some(*slot) != verified && self.next(*slot).is_some();
         let active: Vec<_> = (0..self.slots.len()).filter(takes_part).collect();
         if active.is_empty() {
@@ -214,7 +214,7 @@ impl Worker<'_> {
         let places = first..first + active.len();
         let next: Vec<_> = places.clone().filter_map(|slot| self.next(slot)).collect();
         self.counts.steps += 1;
-        let mut logits: Vec<Logits> = match self.model.decoder.step(first, &next) {
+        let mut logits: Vec<Delivery> = match self.model.decoder.step(first, &next) {
             Ok(logits) => places.zip(logits.into_iter().map(Ok)).collect(),
             // One of them is at fault: alone, the others go on.
             Err(error) => {
@@ -230,7 +230,7 @@ impl Worker<'_> {
         logits
     }
 
-    fn step_alone(&mut self, slot: usize, next: Next) -> Result<Vec<f32>> {
+    fn step_alone(&mut self, slot: usize, next: Next) -> Result<Logits> {
         let logits = self.model.decoder.step(slot, &[next])?;
         logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row for each slot", "none"))
     }
@@ -250,11 +250,11 @@ impl Worker<'_> {
 
     /// Has a stream choose its next token, and ends it where that was the last. Whatever goes wrong is this stream's
     /// alone.
-    pub(super) fn deliver(&mut self, (slot, logits): Logits) {
+    pub(super) fn deliver(&mut self, (slot, logits): Delivery) {
         let Some(stream) = self.slots[slot].stream.as_mut() else { return };
         let tokenizer = &self.shared.tokenizer;
         let chosen = logits.and_then(|logits| {
-            catch_unwind(AssertUnwindSafe(|| stream.choose(tokenizer, logits))).unwrap_or_else(|_| {
+            catch_unwind(AssertUnwindSafe(|| stream.choose(tokenizer, &logits))).unwrap_or_else(|_| {
                 Err(Error::runtime("the choice of a token", "a token", "a panic").hint("report this"))
             })
         });

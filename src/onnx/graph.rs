@@ -59,16 +59,13 @@ impl Tensor {
         Ok(Self(tensor.into_dyn()))
     }
 
-    /// A copy of the values, in pieces of this length.
-    pub(crate) fn rows(&self, length: usize) -> Result<Vec<Vec<f32>>> {
-        let (_, values) = self.0.try_extract_tensor::<f32>().map_err(|error| failed("tensor", &error))?;
-        Ok(values.chunks(length).map(<[f32]>::to_vec).collect())
-    }
-
-    /// A copy of the values, row-major.
-    pub(crate) fn to_vec(&self) -> Result<Vec<f32>> {
-        let (_, values) = self.0.try_extract_tensor::<f32>().map_err(|error| failed("tensor", &error))?;
-        Ok(values.to_vec())
+    /// The values, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if they are not in host memory or of another type.
+    pub(crate) fn numbers(&self) -> Result<&[f32]> {
+        let (_, numbers) = self.0.try_extract_tensor::<f32>().map_err(|error| failed("tensor", &error))?;
+        Ok(numbers)
     }
 }
 
