@@ -105,12 +105,19 @@ impl Guide {
         self.constraint.as_ref().is_some_and(|constraint| constraint.place == Place::Everywhere)
     }
 
-    /// The next token of the reply, which now holds it.
+    /// The next token of the reply, which now holds it. None, and nothing has changed, if another one is no further than
+    /// `doubt` behind: logits that may be off by half of that do not tell which of the two it is.
     ///
     /// # Errors
     /// [`Error::Runtime`](crate::Error::Runtime) for logits that are NaN or infinite,
     /// [`Error::Request`](crate::Error::Request) for a constraint that grew beyond its limits.
-    pub(crate) fn choose(&mut self, tokenizer: &Tokenizer, logits: &[f32]) -> Result<Chosen> {
+    pub(crate) fn choose(
+        &mut self,
+        tokenizer: &Tokenizer,
+        logits: &[f32],
+        doubt: Option<f32>,
+    ) -> Result<Option<Chosen>> {
+        let forced = self.forced.clone();
         if self.forced.is_empty() && self.has_thought_enough() {
             self.open_answer(tokenizer)?;
         }
@@ -118,13 +125,16 @@ impl Guide {
             Some(&id) => self.sampler.given(id, logits)?,
             None => self.choose_freely(tokenizer, logits)?,
         };
+        if doubt.is_some_and(|doubt| chosen.margin <= doubt) {
+            self.forced = forced;
+            return Ok(None);
+        }
         self.take(tokenizer, chosen.id)?;
-        Ok(chosen)
+        Ok(Some(chosen))
     }
 
     /// Up to `most` tokens that are likely or certain to come next, to be verified in one step: for each of them in
     /// turn, [`choose`](Self::choose) tells whether it was right. `history` holds the prompt and the reply so far.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the engine verifies no drafts yet"))]
     pub(crate) fn draft(&self, history: &[u32], most: usize) -> Vec<u32> {
         match self.forced.is_empty() {
             true => draft::draft(history, most),
@@ -172,7 +182,8 @@ impl Guide {
         }
         self.open_answer(tokenizer)?;
         match self.forced.front() {
-            Some(&id) => self.sampler.given(id, logits),
+            // Whether the answer is opened now depended on the choice.
+            Some(&id) => Ok(Chosen { margin: chosen.margin, ..self.sampler.given(id, logits)? }),
             None => Ok(chosen),
         }
     }

@@ -45,6 +45,7 @@ pub struct Manifest {
     pub(crate) prompt: Prompt,
     pub(crate) generation: Generation,
     pub(crate) kv: Kv,
+    pub(crate) source: Source,
     /// Most tokens in a conversation.
     pub max_positions: usize,
 }
@@ -93,6 +94,8 @@ pub(crate) struct Vision {
     pub image_size: u32,
     /// Positions that one tile takes in the prompt.
     pub tokens_per_tile: usize,
+    /// Side of what becomes one position of the tower, in pixels.
+    pub patch_size: u32,
     /// Width of an image embedding.
     pub hidden_size: usize,
     pub tiling: TilingLimits,
@@ -155,6 +158,30 @@ pub(crate) struct Kv {
     pub heads: usize,
     pub head_dim: usize,
     pub dtype: String,
+}
+
+/// The checkpoint that was exported.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Source {
+    pub config: Configuration,
+}
+
+/// Of the checkpoint's own configuration, what a run's memory depends on.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Configuration {
+    pub llm_config: Widths,
+    pub vision_config: Widths,
+}
+
+/// Widths of a stack of layers.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Widths {
+    #[serde(rename = "hidden_size")]
+    pub hidden: u64,
+    #[serde(rename = "intermediate_size")]
+    pub intermediate: u64,
+    #[serde(rename = "num_attention_heads")]
+    pub heads: u64,
 }
 
 impl Manifest {
@@ -285,6 +312,7 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
     let sizes = [
         ("vision.image_size", manifest.vision.image_size as usize),
         ("vision.tokens_per_tile", manifest.vision.tokens_per_tile),
+        ("vision.patch_size", manifest.vision.patch_size as usize),
         ("vision.hidden_size", manifest.vision.hidden_size),
         ("tokens.vocabulary", manifest.tokens.vocabulary),
         ("kv.layers", manifest.kv.layers),

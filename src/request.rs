@@ -202,7 +202,8 @@ pub struct AskOptions {
     pub max_thinking_tokens: Option<usize>,
     /// Report the log-probability of each token, and of this many of the likeliest in its place.
     pub logprobs: Option<usize>,
-    /// Tokens guessed ahead from what was written before, and verified in one step. Not done yet: a number is refused.
+    /// Most tokens to guess ahead from what was written before, and to verify in one run. It is for replies that repeat
+    /// the prompt or themselves, and changes only how long they take: see the README's "Guessing ahead".
     pub speculation: Option<usize>,
     /// How many answers to make from one prefill; one if absent. The n-th is sampled with the seed plus n.
     pub answers: Option<usize>,
@@ -291,6 +292,10 @@ pub struct Usage {
     pub cached_tokens: usize,
     /// Tokens generated, the end-of-turn token included.
     pub completion_tokens: usize,
+    /// Tokens that were guessed ahead; see [`AskOptions::speculation`].
+    pub drafted_tokens: usize,
+    /// Those of them that were right, each of which saved a step.
+    pub accepted_tokens: usize,
 }
 
 /// One frame that the model saw.

@@ -23,6 +23,9 @@ pub(crate) struct Chosen {
     pub(crate) logprob: Option<f32>,
     /// The likeliest ids and their log-probabilities, likeliest first.
     pub(crate) top: Vec<(u32, f32)>,
+    /// How far behind the next likeliest logit was, bias, penalties and mask included. Infinite where nothing was
+    /// compared: the token was drawn or given, or the only one.
+    pub(crate) margin: f32,
 }
 
 /// Chooses the tokens of one reply.
@@ -88,16 +91,17 @@ impl Sampler {
             self.adjust(logits);
         }
         let logits_used = if plain { logits } else { &self.adjusted };
-        let id = match greedy {
+        let chosen = match greedy {
             true => candidates::largest(logits_used, mask),
             false => {
                 // 53 bits: every multiple of 2⁻⁵³ in 0..1
                 let uniform = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-                candidates::draw(logits_used, mask, &self.sampling, uniform)
+                candidates::draw(logits_used, mask, &self.sampling, uniform).map(|id| (id, f32::INFINITY))
             }
         };
-        let id = id.ok_or_else(|| Error::runtime("constraint", "a token that it allows", "none"))?;
-        Ok(self.report(id, logits))
+        let (id, margin) =
+            chosen.ok_or_else(|| Error::runtime("constraint", "a token that it allows", "none"))?;
+        Ok(Chosen { margin, ..self.report(id, logits) })
     }
 
     /// A token that is not chosen but given, with its log-probability. It takes no random number.
@@ -142,7 +146,7 @@ impl Sampler {
 
     fn report(&self, id: u32, logits: &[f32]) -> Chosen {
         let Some(count) = self.logprobs else {
-            return Chosen { id, logprob: None, top: Vec::new() };
+            return Chosen { id, logprob: None, top: Vec::new(), margin: f32::INFINITY };
         };
         let normaliser = log_sum_exp(logits);
         let logprob = |id: u32| (f64::from(logits[id as usize]) - normaliser) as f32;
@@ -150,7 +154,7 @@ impl Sampler {
         candidates::keep_likeliest(&mut all, count);
         all.sort_unstable_by(likelier);
         let top = all.iter().map(|candidate| (candidate.id, logprob(candidate.id))).collect();
-        Chosen { id, logprob: Some(logprob(id)), top }
+        Chosen { id, logprob: Some(logprob(id)), top, margin: f32::INFINITY }
     }
 }
 
@@ -161,6 +165,10 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
 }
 
 fn check_finite(logits: &[f32]) -> Result<()> {
+    // All of them before any: a search that may end early looks at one after the other.
+    if logits.iter().fold(true, |finite, logit| finite & logit.is_finite()) {
+        return Ok(());
+    }
     match logits.iter().position(|logit| !logit.is_finite()) {
         None => Ok(()),
         Some(id) => {

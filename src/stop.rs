@@ -1,25 +1,56 @@
-//! Stop strings in a text that arrives piece by piece.
+//! The text of a reply up to its first stop string, piece by piece.
+
+use crate::tokenizer::Characters;
+
+/// Turns the bytes of a reply's tokens into its text, up to the first stop string.
+#[derive(Debug, Clone)]
+pub(crate) struct Spoken {
+    characters: Characters,
+    stops: StopStrings,
+}
+
+impl Spoken {
+    /// None of the texts is empty.
+    pub(crate) fn new(stops: &[String]) -> Self {
+        Self { characters: Characters::default(), stops: StopStrings::new(stops) }
+    }
+
+    /// Takes the next token's bytes and returns what became certain with them; often nothing.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+        self.stops.push(&self.characters.push(bytes))
+    }
+
+    /// Whether a stop string came.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stops.found().is_some()
+    }
+
+    /// What was held back, when the reply has ended.
+    pub(crate) fn finish(&mut self) -> String {
+        let rest = std::mem::take(&mut self.characters).finish();
+        self.stops.push(&rest) + &self.stops.finish()
+    }
+}
 
 /// Looks for the first of several texts. What could become one of them is held back, and none is ever let through.
 ///
 /// The one that is complete first counts (of several that end at one place the longest), so that the pieces in which
 /// the text arrives make no difference.
 #[derive(Debug, Clone)]
-pub(crate) struct StopStrings {
+struct StopStrings {
     stops: Vec<String>,
     held: String,
     found: Option<usize>,
 }
 
 impl StopStrings {
-    /// None of the texts is empty.
-    pub(crate) fn new(stops: &[String]) -> Self {
+    fn new(stops: &[String]) -> Self {
         Self { stops: stops.to_vec(), held: String::new(), found: None }
     }
 
     /// Takes the next piece and returns what of the text is certain to come before any stop string. Once one was
     /// found nothing more comes.
-    pub(crate) fn push(&mut self, text: &str) -> String {
+    fn push(&mut self, text: &str) -> String {
         if self.found.is_some() {
             return String::new();
         }
@@ -39,12 +70,12 @@ impl StopStrings {
     }
 
     /// The stop string that was found.
-    pub(crate) fn found(&self) -> Option<&str> {
+    fn found(&self) -> Option<&str> {
         self.found.map(|which| self.stops[which].as_str())
     }
 
     /// What was held back, when the text ends without a stop string.
-    pub(crate) fn finish(&mut self) -> String {
+    fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
 }

@@ -34,7 +34,7 @@ impl VisionTower {
     /// The embeddings of each tile, `[tokens per tile, hidden]`, of normalised pixels `[tiles, 3, size, size]`.
     pub(crate) fn encode(&mut self, pixels: Array4<f32>) -> Result<Vec<Arc<[f32]>>> {
         self.graph.bind_input("pixel_values", &Tensor::new(pixels)?)?;
-        let embeddings = self.graph.run("image_embeds")?.to_vec()?;
-        Ok(embeddings.chunks(self.tile_numbers).map(Arc::from).collect())
+        let embeddings = self.graph.run("image_embeds")?;
+        Ok(embeddings.numbers()?.chunks(self.tile_numbers).map(Arc::from).collect())
     }
 }

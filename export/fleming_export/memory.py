@@ -2,11 +2,14 @@
 
     weights    size of both data files
     KV         2 * layers * KV heads * head width * bytes of a value * context
-    work       512 new positions: the two widest rows of the MLP, the residual stream thrice, q, k and v, in
-               float32; one tile in the vision tower: its widest rows twice, and the scores of its attention
+    work       in float32: 512 new positions (the two widest rows of the MLP, the residual stream thrice, queries
+               and what attention makes of them, and on the CPU its scores, for which ONNX Runtime takes room for
+               the whole context), one tile in the vision tower (its widest rows twice, and the scores of its
+               attention), and the logits
     base       ONNX Runtime, the graphs, the tokenizer: 150 MB
 
-The measured peak of a run and this figure are compared in the README.
+The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``. The measured peak of a
+run and this figure are compared in the README.
 """
 
 from __future__ import annotations
@@ -32,13 +35,15 @@ def kv_bytes(kv: dict, context: int) -> int:
     return 2 * kv["layers"] * kv["heads"] * kv["head_dim"] * VALUE_BYTES[kv["dtype"]] * context
 
 
-def work_bytes(config: ModelConfig) -> int:
-    """The larger of what a run of either graph works with."""
+def work_bytes(config: ModelConfig, target: str, context: int) -> int:
+    """What runs of both graphs work with, of which ONNX Runtime gives nothing back, and the logits."""
     language, vision = config.language, config.vision
     widths = 2 * language.intermediate + 3 * language.hidden + 2 * language.attention_width
+    if target == "cpu":
+        widths += language.heads * context
     tokens = 1 + vision.grid**2
     seen = 2 * tokens * vision.intermediate + vision.heads * tokens**2
-    return 4 * max(CHUNK * widths, seen)
+    return 4 * (min(CHUNK, context) * widths + seen + language.vocabulary)
 
 
 def needed(manifest: dict, context: int) -> dict[str, int]:
@@ -48,7 +53,7 @@ def needed(manifest: dict, context: int) -> dict[str, int]:
     return {
         "weights": sum(facts["bytes"] for name, facts in files.items() if name.endswith(".data")),
         "kv": kv_bytes(manifest["kv"], context),
-        "work": work_bytes(config),
+        "work": work_bytes(config, manifest["target"], context),
         "base": BASE,
     }
 
@@ -70,6 +75,6 @@ def print_table(sizes: list[str]) -> None:
                 "dtype": recipe.activation,
             }
             weights = weight_bytes(config, recipe)
-            rest = weights + work_bytes(config) + BASE
-            cells = [weights / 1e9, *((rest + kv_bytes(kv, context)) / 1e9 for context in CONTEXTS)]
+            needs = (weights + kv_bytes(kv, n) + work_bytes(config, target, n) + BASE for n in CONTEXTS)
+            cells = [weights / 1e9, *(size / 1e9 for size in needs)]
             print(f"| {size} | {target} {precision} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")

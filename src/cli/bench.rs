@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Engine, EngineOptions, Frame, Instruction, Modality, Request, Study, StudyInput};
+use fleming::{
+    AskOptions, Engine, EngineOptions, Frame, Instruction, Modality, Request, StopRule, Study, StudyInput,
+};
 use serde_json::{Value, json};
 
 use super::emit;
-use super::measure::{Round, round, summary};
+use super::measure::{Round, gain, overhead, round, summary};
 use super::options::{RuntimeArguments, unusable};
 use super::studies::Studies;
 
@@ -38,6 +40,9 @@ pub(super) struct Bench {
     /// Requests asked at once; several numbers make several measurements
     #[arg(long, value_name = "N,…", default_value = "1", value_delimiter = ',')]
     streams: Vec<usize>,
+    /// Ask everything a second time with up to N tokens guessed ahead, and compare
+    #[arg(long, value_name = "N")]
+    speculation: Option<usize>,
     /// Ask the lines of this file one after the other about the same studies, instead of rounds
     #[arg(long, value_name = "FILE")]
     questions: Option<PathBuf>,
@@ -62,6 +67,7 @@ impl Bench {
         if cfg!(debug_assertions) {
             eprintln!("warning: this build is not optimised: measure with cargo build --release");
         }
+        self.options(1, self.speculation).check()?;
         let questions = self.questions.as_deref().map(fs::read_to_string).transpose().with_context(|| {
             self.questions.iter().map(|path| path.display().to_string()).collect::<String>()
         })?;
@@ -80,6 +86,7 @@ impl Bench {
                 "weights": needs.weights,
                 "slots": needs.slots,
                 "vision_cache": needs.vision_cache,
+                "work": needs.work,
                 "total": needs.total(),
             },
             "onnxruntime": onnxruntime(),
@@ -102,21 +109,53 @@ impl Bench {
             seed += 1;
             self.request(engine, seed, words)
         };
-        round(engine, &[request()?], 2)?;
+        round(engine, &[request()?], &self.options(2, None))?;
         let mut rows = Vec::new();
         for &streams in &self.streams {
+            let before = engine.counts()?;
             let rounds = (0..self.repeat).map(|_| {
                 let requests = (0..streams).map(|_| request()).collect::<Result<Vec<_>>>()?;
-                round(engine, &requests, self.new_tokens)
+                self.with_and_without(engine, &requests)
             });
-            let rounds: Vec<Round> = rounds.collect::<Result<_>>()?;
-            let mut row = summary(&rounds);
+            let rounds: Vec<_> = rounds.collect::<Result<_>>()?;
+            let mut row = summary(&rounds.iter().map(|(without, _)| without).collect::<Vec<_>>());
             row["streams"] = streams.into();
             row["new_tokens"] = self.new_tokens.into();
+            row["overhead"] = overhead(&before, &engine.counts()?);
             row["peak_memory_bytes"] = peak_memory();
+            row["speculation"] = self.gain(rounds);
             rows.push(row);
         }
         Ok(rows.into())
+    }
+
+    /// A round, and the same one with tokens guessed ahead if that was asked for.
+    fn with_and_without(&self, engine: &Engine, requests: &[Request]) -> Result<(Round, Option<Round>)> {
+        let plain = round(engine, requests, &self.options(self.new_tokens, None))?;
+        let guessing = self
+            .speculation
+            .map(|length| round(engine, requests, &self.options(self.new_tokens, Some(length))));
+        Ok((plain, guessing.transpose()?))
+    }
+
+    /// What guessing ahead gained, if it was asked for.
+    fn gain(&self, rounds: Vec<(Round, Option<Round>)>) -> Value {
+        let pairs: Vec<_> =
+            rounds.into_iter().filter_map(|(plain, guessing)| Some((plain, guessing?))).collect();
+        match self.speculation {
+            Some(length) => json!({"length": length, "gain": gain(&pairs)}),
+            None => Value::Null,
+        }
+    }
+
+    /// Replies of exactly this many tokens.
+    fn options(&self, new_tokens: usize, speculation: Option<usize>) -> AskOptions {
+        AskOptions {
+            max_new_tokens: Some(new_tokens),
+            stop: StopRule::LengthOnly,
+            speculation,
+            ..AskOptions::default()
+        }
     }
 
     fn ask_in_turn(&self, engine: &Engine, text: &str) -> Result<Value> {
@@ -124,8 +163,10 @@ impl Bench {
         let mut rows = Vec::new();
         for question in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let request = Request { question: question.to_owned(), ..studied.clone() };
-            let round = round(engine, &[request], self.new_tokens)?;
-            rows.extend(round.first().map(|sample| sample.to_json()));
+            let rounds = self.with_and_without(engine, &[request])?;
+            let Some(mut row) = rounds.0.first().map(|sample| sample.to_json()) else { continue };
+            row["speculation"] = self.gain(vec![rounds]);
+            rows.push(row);
         }
         match rows.is_empty() {
             true => Err(unusable("--questions", "a file with a question on each line", &"an empty one")),
@@ -152,7 +193,7 @@ impl Bench {
         let tokens = |words: usize| {
             let question = format!("1{}", WORD.repeat(words));
             let request = Request { question, instruction: Instruction::Direct, ..Request::default() };
-            let round = round(engine, &[request], 1)?;
+            let round = round(engine, &[request], &self.options(1, None))?;
             anyhow::Ok(round.first().map_or(0, |sample| sample.text_tokens()))
         };
         let (none, some) = (tokens(0)?, tokens(PROBE)?);
@@ -244,7 +285,22 @@ fn stages(row: &Value) -> Vec<String> {
         let [median, low, high] = ["median", "min", "max"].map(|kind| number(&row[field][kind]));
         format!("  {name:<32}{median:>12.1}{low:>12.1}{high:>12.1}")
     }));
+    if let Some(overhead) = row["overhead"].as_f64() {
+        lines.push(format!("  {:<32}{:>12.1}", "outside ONNX Runtime, % of a step", 100.0 * overhead));
+    }
+    lines.extend(gained(row));
     lines
+}
+
+/// What guessing ahead gained.
+fn gained(row: &Value) -> Option<String> {
+    let (length, gain) = (&row["speculation"]["length"], &row["speculation"]["gain"]);
+    let [drafted, accepted] = ["drafted_tokens", "accepted_tokens"].map(|field| number(&gain[field]));
+    let same = if gain["same_replies"] == true { "the same replies" } else { "other replies" };
+    length.is_u64().then(|| {
+        let ratio = number(&gain["decode_ratio"]["median"]);
+        format!("  guessing {length} ahead: {ratio:.2} times the tokens/s, {accepted} of {drafted} guesses right, {same}")
+    })
 }
 
 fn rows(questions: &[Value]) -> Vec<String> {
@@ -258,7 +314,8 @@ fn rows(questions: &[Value]) -> Vec<String> {
     )];
     lines.extend((1..).zip(questions).map(|(place, row): (usize, _)| {
         let [ttft, prefill, cached, new, rate] = fields.map(|field| number(&row[field]));
-        format!("{place:>8}{ttft:>12.1}{prefill:>10}{cached:>10}{new:>8}{rate:>12.1}")
+        let line = format!("{place:>8}{ttft:>12.1}{prefill:>10}{cached:>10}{new:>8}{rate:>12.1}");
+        [Some(line), gained(row)].into_iter().flatten().collect::<Vec<_>>().join("\n")
     }));
     lines
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Cancel, ConversationId, Engine, Finish};
+use fleming::{Cancel, ConversationId, Engine, Finish, StudyInput};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
@@ -19,15 +19,16 @@ use super::conversation::Conversation;
 use super::display::Display;
 use super::lines::refused;
 use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, SessionArguments, unusable};
-use super::question::{Wording, history};
-use super::studies::Studies;
+use super::question::{Transcript, Wording, exchanges, history, transcript};
+use super::studies::{Studies, name, study_from_json};
 
 const COMMANDS: &str = "\
 /image FILE              look at an image, from the next question on
 /volume FILE [--slices N]
 /video FILE [--frames N] [--start S] [--end S]
 /reset                   forget the conversation and its studies
-/save FILE               write the conversation as JSON, for --history of ask and chat
+/save FILE               write the conversation as JSON, for /load, and for --history of ask and chat
+/load FILE               go on from what /save wrote, in place of the conversation so far
 /help                    this list
 /quit                    leave; so does Ctrl-D
 Ctrl-C stops an answer; a stopped turn is forgotten, and its studies wait for the next question.
@@ -108,6 +109,7 @@ impl Session<'_> {
             ("/help", "") => eprintln!("{COMMANDS}"),
             ("/reset", "") => self.conversation.reset(),
             ("/save", file) if !file.is_empty() => self.save(Path::new(file))?,
+            ("/load", file) if !file.is_empty() => self.load(Path::new(file))?,
             ("/image" | "/video" | "/volume", file) if !file.is_empty() => self.look(&word[1..], file)?,
             (word, _) if word.starts_with('/') => {
                 return Err(unusable(line, "a command that /help lists", &word));
@@ -121,11 +123,10 @@ impl Session<'_> {
     fn look(&mut self, kind: &str, rest: &str) -> Result<()> {
         let (file, options) = rest.split_at(rest.find(" --").unwrap_or(rest.len()));
         let file = file.trim();
-        fs::File::open(file).map_err(|error| unusable(file, "a readable file", &error))?;
         let mut arguments = vec![OsString::from(format!("--{kind}={file}"))];
         arguments.extend(options.split_whitespace().map(OsString::from));
         for study in Studies::parse(arguments).map_err(|error| refused(&error))?.0 {
-            self.conversation.add(study);
+            self.conversation.add(readable(study)?);
         }
         Ok(())
     }
@@ -158,6 +159,22 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Goes on from a conversation that was written, whose studies must still be there.
+    fn load(&mut self, file: &Path) -> Result<()> {
+        let Transcript { history, studies, system } = transcript(file)?;
+        let studies = studies.iter().map(|study| study_from_json(study).and_then(readable));
+        let studies = studies.collect::<Result<Vec<_>>>()?;
+        let instruction = self.conversation.instruction.clone();
+        let loaded = Conversation::new(studies, exchanges(history)).worded(instruction, system);
+        let (placed, studies) = loaded.places_and_studies();
+        if placed != studies {
+            let wanted = format!("as many studies as its turns place, {placed}");
+            return Err(unusable(&file.display().to_string(), &wanted, &studies));
+        }
+        self.conversation = loaded;
+        Ok(())
+    }
+
     /// Writes the conversation. An older one may be replaced, but no other file.
     fn save(&self, file: &Path) -> Result<()> {
         let name = file.display().to_string();
@@ -172,6 +189,15 @@ impl Session<'_> {
             ));
         }
         fs::write(file, format!("{:#}\n", self.conversation.to_json())).context(name)
+    }
+}
+
+/// A study whose file can be opened.
+fn readable(study: StudyInput) -> Result<StudyInput> {
+    let file = name(&study);
+    match fs::File::open(&file) {
+        Ok(_) => Ok(study),
+        Err(error) => Err(unusable(&file, "a readable file", &error)),
     }
 }
 

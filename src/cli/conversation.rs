@@ -3,6 +3,8 @@
 use fleming::{Exchange, Instruction, Manifest, Reply, Request, StudyInput};
 use serde_json::{Value, json};
 
+use super::studies::study_to_json;
+
 /// What places a study in a prompt.
 const TAG: &str = "<image>";
 
@@ -11,16 +13,20 @@ pub(super) struct Conversation {
     /// How many of the studies no turn has asked about yet; they are the last ones.
     new: usize,
     history: Vec<Exchange>,
-    instruction: Instruction,
+    pub(super) instruction: Instruction,
     system: Option<String>,
 }
 
 impl Conversation {
     /// Begins with these studies and turns. Studies that the turns do not place are asked about by the next question.
     pub(super) fn new(studies: Vec<StudyInput>, history: Vec<Exchange>) -> Self {
-        let placed: usize = history.iter().map(|turn| turn.question.matches(TAG).count()).sum();
-        let new = studies.len().saturating_sub(placed);
+        let new = studies.len().saturating_sub(places(&history));
         Self { studies, new, history, instruction: Instruction::default(), system: None }
+    }
+
+    /// How many studies its turns place, and how many it has.
+    pub(super) fn places_and_studies(&self) -> (usize, usize) {
+        (places(&self.history), self.studies.len())
     }
 
     /// The same conversation with this wording around its questions.
@@ -73,20 +79,19 @@ impl Conversation {
         self.new = 0;
     }
 
-    /// The conversation as `/save` writes it and `ask --history` reads it.
+    /// The conversation as `/save` writes it, and `/load` and `ask --history` read it.
     pub(super) fn to_json(&self) -> Value {
-        let study = |study: &StudyInput| match study {
-            StudyInput::Image(source) => json!({"image": source.name()}),
-            StudyInput::Video(source, _) => json!({"video": source.name()}),
-            StudyInput::Volume(source, _) => json!({"volume": source.name()}),
-            _ => Value::Null,
-        };
         let placed = &self.studies[..self.studies.len() - self.new];
         let turn = |turn: &Exchange| json!([turn.question, turn.answer]);
         json!({
             "history": self.history.iter().map(turn).collect::<Vec<_>>(),
-            "studies": placed.iter().map(study).collect::<Vec<_>>(),
+            "studies": placed.iter().map(study_to_json).collect::<Vec<_>>(),
             "system": self.system,
         })
     }
+}
+
+/// How many studies these turns place.
+fn places(history: &[Exchange]) -> usize {
+    history.iter().map(|turn| turn.question.matches(TAG).count()).sum()
 }

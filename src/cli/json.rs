@@ -87,6 +87,8 @@ fn usage(usage: &Usage) -> Value {
         "image_tokens": usage.image_tokens,
         "cached_tokens": usage.cached_tokens,
         "completion_tokens": usage.completion_tokens,
+        "drafted_tokens": usage.drafted_tokens,
+        "accepted_tokens": usage.accepted_tokens,
     })
 }
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::Result;
-use fleming::{AskOptions, Engine, Event, Reply, Request, StopRule};
+use fleming::{AskOptions, Counts, Engine, Event, Reply, Request};
 use serde_json::{Value, json};
 
 /// One reply with its times.
@@ -22,13 +22,13 @@ pub(super) struct Round {
     wall_s: f64,
 }
 
-/// Asks all of these at once and waits for all replies of exactly this many tokens.
-pub(super) fn round(engine: &Engine, requests: &[Request], new_tokens: usize) -> Result<Round> {
+/// Asks all of these at once and waits for all replies.
+pub(super) fn round(engine: &Engine, requests: &[Request], options: &AskOptions) -> Result<Round> {
     let started = Instant::now();
     let samples = thread::scope(|scope| {
         let asked: Vec<_> = requests
             .iter()
-            .map(|request| scope.spawn(move || sample(engine, request, new_tokens, started)))
+            .map(|request| scope.spawn(move || sample(engine, request, options, started)))
             .collect();
         asked
             .into_iter()
@@ -38,11 +38,9 @@ pub(super) fn round(engine: &Engine, requests: &[Request], new_tokens: usize) ->
     Ok(Round { samples, wall_s: started.elapsed().as_secs_f64() })
 }
 
-fn sample(engine: &Engine, request: &Request, new_tokens: usize, started: Instant) -> Result<Sample> {
-    let options =
-        AskOptions { max_new_tokens: Some(new_tokens), stop: StopRule::LengthOnly, ..AskOptions::default() };
+fn sample(engine: &Engine, request: &Request, options: &AskOptions, started: Instant) -> Result<Sample> {
     let mut first = 0.0;
-    let reply = engine.ask(request, &options, &mut |event| {
+    let reply = engine.ask(request, options, &mut |event| {
         if matches!(event, Event::Prefilling { done, total } if done == total) {
             first = started.elapsed().as_secs_f64();
         }
@@ -95,11 +93,36 @@ impl Round {
     }
 }
 
+/// What guessing ahead gained: rounds without it, each with the same round with it.
+pub(super) fn gain(pairs: &[(Round, Round)]) -> Value {
+    let ratio = |(without, with): &(Round, Round)| Some(total_decode(with)? / total_decode(without)?);
+    let ids =
+        |round: &Round| -> Vec<_> { round.samples.iter().map(|s| s.reply.completion_ids.clone()).collect() };
+    let sum = |count: &dyn Fn(&Sample) -> usize| -> usize {
+        pairs.iter().flat_map(|(_, with)| &with.samples).map(count).sum()
+    };
+    json!({
+        "decode_ratio": spread(pairs.iter().filter_map(ratio).collect()),
+        "drafted_tokens": sum(&|sample| sample.reply.usage.drafted_tokens),
+        "accepted_tokens": sum(&|sample| sample.reply.usage.accepted_tokens),
+        "same_replies": pairs.iter().all(|(without, with)| ids(without) == ids(with)),
+    })
+}
+
+/// The share of the time of plain steps that ONNX Runtime did not take; null if there were none.
+pub(super) fn overhead(before: &Counts, after: &Counts) -> Value {
+    let took = (after.step_time - before.step_time).as_secs_f64();
+    let ran = (after.step_run_time - before.step_run_time).as_secs_f64();
+    if took > 0.0 { (1.0 - ran / took).into() } else { Value::Null }
+}
+
 /// Medians and spread of rounds with the same number of streams.
-pub(super) fn summary(rounds: &[Round]) -> Value {
+pub(super) fn summary(rounds: &[&Round]) -> Value {
     let samples = || rounds.iter().flat_map(|round| &round.samples);
     let of_samples = |value: &dyn Fn(&Sample) -> Option<f64>| spread(samples().filter_map(value).collect());
-    let of_rounds = |value: &dyn Fn(&Round) -> Option<f64>| spread(rounds.iter().filter_map(value).collect());
+    let of_rounds = |value: &dyn Fn(&Round) -> Option<f64>| {
+        spread(rounds.iter().filter_map(|round| value(round)).collect())
+    };
     let vision = |sample: &Sample| match sample.tiles() {
         0 => None,
         tiles => Some(sample.reply.timings.vision / tiles as f64),

@@ -34,6 +34,9 @@ pub(super) struct GenerationArguments {
     /// End the reply before this text; may be repeated
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// Guess up to N tokens ahead from what was written before, and verify them in one run; the reply is the same
+    #[arg(long, value_name = "N")]
+    speculation: Option<usize>,
     /// End the reply, as far as it is, after this many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
@@ -89,6 +92,7 @@ impl GenerationArguments {
             max_tiles: self.max_tiles,
             max_thinking_tokens: self.max_thinking_tokens,
             logprobs: self.logprobs,
+            speculation: self.speculation,
             stop_strings: self.stop.clone(),
             sampling: self.sampling.sampling()?,
             constraint: self.constraint.constraint()?,
@@ -110,10 +114,8 @@ impl RuntimeArguments {
             None => demo_model()?,
         };
         let options = self.options(at_once);
-        // Who chose how much there is to be wants to know before it is taken.
-        if options.slots > 1 || self.slots.is_some() || self.context.is_some() {
-            eprintln!("memory: {}", MemoryNeeds::of(&Package::open(&folder)?, &options)?);
-        }
+        // Before it is taken.
+        eprintln!("memory: {}", MemoryNeeds::of(&Package::open(&folder)?, &options)?);
         Ok(Engine::open(&folder, &options)?)
     }
 

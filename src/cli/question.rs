@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use fleming::{Exchange, Instruction};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::options::unusable;
 
@@ -40,16 +41,31 @@ impl Wording {
 #[serde(untagged)]
 enum History {
     Pairs(Vec<(String, String)>),
-    Transcript { history: Vec<(String, String)> },
+    Transcript(Transcript),
+}
+
+/// What `/save` of a chat writes.
+#[derive(Deserialize)]
+pub(super) struct Transcript {
+    pub(super) history: Vec<(String, String)>,
+    #[serde(default)]
+    pub(super) studies: Vec<Value>,
+    pub(super) system: Option<String>,
 }
 
 /// Reads earlier turns.
 pub(super) fn history(path: &Path) -> Result<Vec<Exchange>> {
+    Ok(exchanges(transcript(path)?.history))
+}
+
+/// Reads earlier turns and what goes with them.
+pub(super) fn transcript(path: &Path) -> Result<Transcript> {
     let name = path.display().to_string();
     let wanted = "a JSON list of [question, answer] pairs";
     let text = fs::read_to_string(path).map_err(|error| unusable(&name, wanted, &error))?;
     match serde_json::from_str(&text).map_err(|error| unusable(&name, wanted, &error))? {
-        History::Pairs(pairs) | History::Transcript { history: pairs } => Ok(exchanges(pairs)),
+        History::Pairs(history) => Ok(Transcript { history, studies: Vec::new(), system: None }),
+        History::Transcript(transcript) => Ok(transcript),
     }
 }
 

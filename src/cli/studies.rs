@@ -3,9 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::{ArgMatches, Args, FromArgMatches};
 use fleming::{FrameCount, Source, StudyInput, VideoSampling, VolumeSampling};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::options::unusable;
 
 /// The things to look at, in the order in which they were named.
 pub(super) struct Studies(pub(super) Vec<StudyInput>);
@@ -97,10 +101,59 @@ impl Selection {
 
 impl Studies {
     /// Reads options alone, without a verb.
-    pub(super) fn parse(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+    pub(super) fn parse(arguments: Vec<OsString>) -> std::result::Result<Self, clap::Error> {
         let command =
             Self::augment_args(clap::Command::new("study").no_binary_name(true).disable_help_flag(true));
         Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+}
+
+/// Name of the file of a study.
+pub(super) fn name(study: &StudyInput) -> String {
+    match study {
+        StudyInput::Image(source) | StudyInput::Video(source, _) | StudyInput::Volume(source, _) => {
+            source.name()
+        }
+        _ => String::new(),
+    }
+}
+
+/// A study as an object of its kind and file and the options that it was named with.
+pub(super) fn study_to_json(study: &StudyInput) -> Value {
+    let file = name(study);
+    match study {
+        StudyInput::Image(_) => json!({"image": file}),
+        StudyInput::Volume(_, VolumeSampling { slices }) => json!({"volume": file, "slices": slices}),
+        StudyInput::Video(_, VideoSampling { count, start, end }) => {
+            let mut object = match count {
+                FrameCount::PerSecond { max_frames } => json!({"video": file, "max_frames": max_frames}),
+                FrameCount::Seconds(seconds) => json!({"video": file, "seconds": seconds}),
+                FrameCount::Exactly(frames) => json!({"video": file, "frames": frames}),
+            };
+            for (name, second) in [("start", start), ("end", end)] {
+                if let Some(second) = second {
+                    object[name] = json!(second);
+                }
+            }
+            object
+        }
+        _ => Value::Null,
+    }
+}
+
+/// The study of such an object.
+pub(super) fn study_from_json(object: &Value) -> Result<StudyInput> {
+    let wanted = "an object with image, video or volume and its options, as /save writes it";
+    let complain = || unusable("study", wanted, object);
+    let option = |(name, value): (&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), String::from);
+        OsString::from(format!("--{}={value}", name.replace('_', "-")))
+    };
+    let arguments = object.as_object().ok_or_else(complain)?.iter().map(option).collect();
+    let mut studies = Studies::parse(arguments).map_err(|_| complain())?.0;
+    match (studies.pop(), studies.is_empty()) {
+        (Some(study), true) => Ok(study),
+        _ => Err(complain()),
     }
 }
 
@@ -115,7 +168,7 @@ impl Args for Studies {
 }
 
 impl FromArgMatches for Studies {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         let arguments = StudyArguments::from_arg_matches(matches)?;
         let kinds: [(_, _, Kind); 3] = [
             ("image", arguments.image, NamedStudy::Image),
@@ -132,7 +185,7 @@ impl FromArgMatches for Studies {
         Ok(Self(studies.into_iter().map(input).collect()))
     }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }

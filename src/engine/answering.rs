@@ -117,6 +117,8 @@ impl Answering {
                 image_tokens: asked.image_tokens,
                 cached_tokens: outcome.cached_tokens,
                 completion_tokens: written.ids.len(),
+                drafted_tokens: outcome.speculated.drafted,
+                accepted_tokens: outcome.speculated.accepted,
             },
             completion_ids: written.ids,
             logprobs: written.logprobs,

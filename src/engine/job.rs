@@ -8,6 +8,7 @@ use ndarray::Array3;
 
 use super::prepare::{Question, milliseconds};
 use super::session::Session;
+use super::speculate::Speculated;
 use crate::error::Result;
 use crate::guide::Guide;
 use crate::request::{AskOptions, Cancel, ConversationId, Event, Finish, Timings};
@@ -38,6 +39,7 @@ pub(super) enum Message {
 pub(super) struct Outcome {
     pub(super) finish: Finish,
     pub(super) cached_tokens: usize,
+    pub(super) speculated: Speculated,
     pub(super) timings: Timings,
     /// `[tiles, tokens per tile, hidden]`, for a trace.
     pub(super) embeddings: Array3<f32>,
@@ -77,6 +79,7 @@ impl Job {
         let outcome = Outcome {
             finish,
             cached_tokens: 0,
+            speculated: Speculated::default(),
             timings: Timings { queue: milliseconds(self.submitted), ..self.question.timings },
             embeddings: Array3::zeros((0, 0, 0)),
             first_logits: Vec::new(),

@@ -6,9 +6,9 @@ use std::fs;
 use super::EngineOptions;
 use crate::error::{Error, Result};
 use crate::onnx::KvShape;
-use crate::package::Package;
+use crate::package::{Configuration, Manifest, Package};
 
-/// The memory that an engine takes and keeps, in bytes. A run needs some more while it lasts.
+/// The memory that an engine takes, in bytes: what it keeps, and what a run takes while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryNeeds {
@@ -18,6 +18,8 @@ pub struct MemoryNeeds {
     pub slots: u64,
     /// The most that kept image embeddings take.
     pub vision_cache: u64,
+    /// The most that runs work with, and ONNX Runtime itself.
+    pub work: u64,
 }
 
 impl MemoryNeeds {
@@ -33,12 +35,13 @@ impl MemoryNeeds {
             weights: weights.sum(),
             slots: kv_shape(package, options)?.bytes(),
             vision_cache: options.vision_cache as u64,
+            work: BASE.saturating_add(work(package.manifest(), options)?),
         })
     }
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weights.saturating_add(self.slots).saturating_add(self.vision_cache)
+        [self.weights, self.slots, self.vision_cache, self.work].into_iter().fold(0, u64::saturating_add)
     }
 
     /// Refuses what the machine has no room for.
@@ -55,10 +58,43 @@ impl MemoryNeeds {
 
 impl fmt::Display for MemoryNeeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [total, weights, slots, cache] =
-            [self.total(), self.weights, self.slots, self.vision_cache].map(readable);
-        write!(f, "{total}: {weights} for weights, {slots} for slots, up to {cache} for image embeddings")
+        let [total, weights, slots, cache, work] =
+            [self.total(), self.weights, self.slots, self.vision_cache, self.work].map(readable);
+        write!(
+            f,
+            "{total}: {weights} for weights, {slots} for slots, up to {cache} for image embeddings, {work} to work with"
+        )
     }
+}
+
+/// ONNX Runtime, the graphs, the tokenizer.
+const BASE: u64 = 150_000_000;
+
+/// What runs of both graphs work with, of which ONNX Runtime gives nothing back; the exporter's `memory.py` has the same
+/// formula.
+///
+/// A chunk: the two widest rows of the MLP, the residual stream thrice, queries and outputs of the attention, and on
+/// the CPU its scores, for which ONNX Runtime takes room for the whole context. A tile: the widest rows of the tower
+/// twice, and the scores of its attention. Logits of all slots.
+fn work(manifest: &Manifest, options: &EngineOptions) -> Result<u64> {
+    let Configuration { llm_config: language, vision_config: tower } = &manifest.source.config;
+    let product = |factors: &[u64]| factors.iter().fold(1, |all: u64, &factor| all.saturating_mul(factor));
+    let sum = |parts: &[u64]| parts.iter().fold(0, |all: u64, &part| all.saturating_add(part));
+    let attention = language.heads.saturating_mul(manifest.kv.head_dim as u64);
+    let context = options.context(manifest)? as u64;
+    let scored = if manifest.target == "cpu" { context } else { 0 };
+    let widths = sum(&[
+        product(&[2, language.intermediate]),
+        product(&[3, language.hidden]),
+        product(&[2, attention]),
+        product(&[language.heads, scored]),
+    ]);
+    let chunk = product(&[context.min(options.chunk as u64), widths]);
+    let grid = u64::from(manifest.vision.image_size / manifest.vision.patch_size);
+    let tokens = product(&[grid, grid]).saturating_add(1);
+    let tile = sum(&[product(&[2, tokens, tower.intermediate]), product(&[tower.heads, tokens, tokens])]);
+    let logits = product(&[options.slots as u64, manifest.tokens.vocabulary as u64]);
+    Ok(product(&[size_of::<f32>() as u64, sum(&[chunk, tile, logits])]))
 }
 
 /// The sizes of the KV cache.
@@ -68,7 +104,7 @@ pub(super) fn kv_shape(package: &Package, options: &EngineOptions) -> Result<KvS
         layers: kv.layers,
         slots: options.slots,
         heads: kv.heads,
-        capacity: options.context(package)?,
+        capacity: options.context(package.manifest())?,
         head_dim: kv.head_dim,
     })
 }

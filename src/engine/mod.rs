@@ -13,6 +13,7 @@ mod queue;
 mod reply;
 mod session;
 mod slots;
+mod speculate;
 mod stream;
 mod worker;
 
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::constraint::Grammars;
 use crate::decoder::Decoder;
@@ -110,6 +112,16 @@ pub struct Counts {
     pub image_misses: u64,
     /// Bytes of image embeddings that are kept.
     pub image_bytes: usize,
+    /// Tokens that were guessed ahead.
+    pub drafted_tokens: u64,
+    /// Those of them that were right.
+    pub accepted_tokens: u64,
+    /// Answers' tokens that were run a second time, because a guess left the next one in doubt.
+    pub repeated_tokens: u64,
+    /// Time of the rounds of the loop that were one step and nothing else.
+    pub step_time: Duration,
+    /// How much of it ONNX Runtime took.
+    pub step_run_time: Duration,
 }
 
 impl Engine {
@@ -127,6 +139,7 @@ impl Engine {
             weights = memory.weights,
             slots = memory.slots,
             vision_cache = memory.vision_cache,
+            work = memory.work,
             "bytes of memory"
         );
         memory.check()?;
@@ -189,9 +202,6 @@ impl Engine {
     /// Those of [`submit`](Self::submit).
     pub fn submit_all(&self, request: &Request, options: &AskOptions) -> Result<Vec<Answering>> {
         options.check()?;
-        if let Some(length) = options.speculation {
-            return Err(Error::request("speculation", "none: it is not done yet", length));
-        }
         let shared = self.shared();
         let answers = options.answers.unwrap_or(1);
         self.0.queue.check_room(answers)?;
@@ -283,7 +293,7 @@ impl Shared {
         let graph = &manifest.graphs.vision.file;
         let files = manifest.files.iter().filter(|(name, _)| name.starts_with(graph.as_str()));
         let vision_digest = files.map(|(_, facts)| facts.sha256.as_str()).collect();
-        let context = options.context(&package)?;
+        let context = options.context(manifest)?;
         Ok(Self { tokenizer, grammars: Grammars::default(), context, geometry, vision_digest, package })
     }
 

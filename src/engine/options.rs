@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::onnx::{Device, GraphOptions};
-use crate::package::Package;
+use crate::package::Manifest;
 
 /// How an engine is set up.
 #[derive(Debug, Clone)]
@@ -76,8 +76,8 @@ impl EngineOptions {
     }
 
     /// Most tokens in a conversation.
-    pub(super) fn context(&self, package: &Package) -> Result<usize> {
-        let limit = package.manifest().max_positions;
+    pub(super) fn context(&self, manifest: &Manifest) -> Result<usize> {
+        let limit = manifest.max_positions;
         match self.context {
             Some(context) if context == 0 || context > limit => {
                 Err(Error::request("context", format!("1 to {limit} tokens, the model's limit"), context))

@@ -4,14 +4,13 @@ use crate::answer::{Splitter, Tags, strip};
 use crate::package::Prompt;
 use crate::request::{AskOptions, Event, Finish, Part, TokenLogprob, TokenLogprobs};
 use crate::sampler::Chosen;
-use crate::stop::StopStrings;
-use crate::tokenizer::{Decoder, Tokenizer};
+use crate::stop::Spoken;
+use crate::tokenizer::Tokenizer;
 
 /// Writes a reply while its tokens arrive.
 pub(super) struct Writer<'a> {
     tokenizer: &'a Tokenizer,
-    decoder: Decoder<'a>,
-    stops: StopStrings,
+    spoken: Spoken,
     splitter: Splitter,
     /// A splitter for the text as a whole.
     whole: Splitter,
@@ -52,8 +51,7 @@ impl<'a> Writer<'a> {
         };
         Self {
             tokenizer,
-            decoder: tokenizer.decoder(),
-            stops: StopStrings::new(&options.stop_strings),
+            spoken: Spoken::new(&options.stop_strings),
             splitter: splitter(),
             whole: splitter(),
             stop: &prompt.stop,
@@ -67,8 +65,7 @@ impl<'a> Writer<'a> {
     pub(super) fn push(&mut self, chosen: &Chosen, on_event: &mut dyn FnMut(Event<'_>)) {
         self.ids.push(chosen.id);
         self.keep_logprobs(chosen);
-        let text = self.decoder.push(chosen.id);
-        let text = self.stops.push(&text);
+        let text = self.spoken.push(self.tokenizer.bytes(chosen.id));
         self.say(&text, on_event);
     }
 
@@ -88,9 +85,7 @@ impl<'a> Writer<'a> {
 
     /// Ends the reply. Its text is what stands before the stop string, without white space around it.
     pub(super) fn finish(mut self, finish: Finish, on_event: &mut dyn FnMut(Event<'_>)) -> Written {
-        let rest = std::mem::replace(&mut self.decoder, self.tokenizer.decoder()).finish();
-        let mut rest = self.stops.push(&rest);
-        rest += &self.stops.finish();
+        let rest = self.spoken.finish();
         self.say(&rest, on_event);
         self.splitter.finish(|part, text| on_event(Event::Text { part, text }));
 
@@ -104,7 +99,7 @@ impl<'a> Writer<'a> {
             Finish::Length | Finish::Cancelled | Finish::TimedOut => parts.open,
         };
         let warnings = match (truncated, finish) {
-            (Some(Part::Thought), Finish::Stop) if self.stops.found().is_none() => {
+            (Some(Part::Thought), Finish::Stop) if !self.spoken.is_stopped() => {
                 vec!["the model ended its turn while still thinking".into()]
             }
             (Some(Part::Thought), _) => vec!["the reply ended while the model was still thinking".into()],

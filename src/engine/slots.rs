@@ -37,6 +37,17 @@ impl Held {
         self.shareable = self.shareable.min(tokens);
     }
 
+    /// Forgets all but the first tokens and tells the rest, which a reply wrote.
+    pub(super) fn take_back(&mut self, tokens: usize) -> Vec<u32> {
+        let text = |token: &Token| match token {
+            Token::Text(id) => Some(*id),
+            Token::Picture { .. } => None,
+        };
+        let rest = self.tokens[tokens..].iter().filter_map(text).collect();
+        self.truncate(tokens);
+        rest
+    }
+
     /// Takes in tokens that were prefilled.
     pub(super) fn extend(&mut self, prompt: &[Token]) {
         debug_assert_eq!(self.shareable, self.tokens.len());

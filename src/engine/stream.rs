@@ -1,5 +1,6 @@
 //! A request that has a slot.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use ndarray::{Array2, Array3};
@@ -8,16 +9,21 @@ use super::images::Embeddings;
 use super::job::{Job, Message, Outcome};
 use super::prepare::milliseconds;
 use super::slots::chunk_length;
-use crate::decoder::Chunk;
+use super::speculate::Speculation;
+use crate::decoder::{Chunk, Logits};
 use crate::error::{Error, Result};
 use crate::request::{Event, Finish, StopRule, Timings, Tracing};
-use crate::stop::StopStrings;
-use crate::tokenizer::{Characters, Tokenizer};
+use crate::stop::Spoken;
+use crate::tokenizer::Tokenizer;
 
 /// The state of one request between admission and its end.
 pub(super) struct Stream {
     pub(super) job: Job,
     pub(super) stage: Stage,
+    /// Tokens that were chosen and have not run; one as a rule.
+    pub(super) pending: VecDeque<u32>,
+    /// Guesses ahead, if they were asked for.
+    pub(super) speculation: Option<Speculation>,
     /// By tile, as far as they are needed and known.
     embeddings: Vec<Option<Embeddings>>,
     encoding_told: Option<usize>,
@@ -27,16 +33,11 @@ pub(super) struct Stream {
     decoding_since: Option<Instant>,
     made: usize,
     first_logits: Vec<f32>,
-    stops: Stops,
-    /// When its pictures or its prompt last had their turn, or when it came: who waits longest is next, so that those
-    /// who come later cannot hold it up for ever.
+    /// Tells when a stop string came.
+    spoken: Spoken,
+    /// When its pictures, its prompt or its guess last had their turn, or when it came: who waits longest is next, so that
+    /// those who come later cannot hold it up for ever.
     pub(super) served: u64,
-}
-
-/// Watches the text of a reply for stop strings.
-struct Stops {
-    characters: Characters,
-    strings: StopStrings,
 }
 
 /// How far a stream is.
@@ -44,8 +45,21 @@ struct Stops {
 pub(super) enum Stage {
     /// Its pictures or its prompt are being worked on.
     Preparing,
-    /// It takes part in steps, next with this token.
-    Decoding(u32),
+    /// It takes part in steps, next with the first of what is pending.
+    Decoding,
+    /// Steps go over what a guess wrote before the next token is chosen; see [`Speculation`].
+    Repeating,
+}
+
+/// What came of the logits that a stream was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// A token was chosen, and the reply goes on.
+    On,
+    /// A token was chosen, and the reply ends with it.
+    Last(Finish),
+    /// The logits do not tell which token it is, and nothing has changed.
+    Doubtful,
 }
 
 /// Sizes of the model that streams know.
@@ -59,20 +73,20 @@ pub(super) struct Sizes {
 
 impl Stream {
     pub(super) fn new(job: Job, turn: u64) -> Self {
-        let strings = StopStrings::new(&job.options.stop_strings);
-        let stops = Stops { characters: Characters::default(), strings };
         let timings = Timings { queue: milliseconds(job.submitted), ..job.question.timings };
         Self {
             embeddings: vec![None; job.question.tiles.len()],
+            speculation: job.options.speculation.map(|most| Speculation::new(most, &job.question.prompt.ids)),
+            spoken: Spoken::new(&job.options.stop_strings),
             job,
             stage: Stage::Preparing,
+            pending: VecDeque::new(),
             encoding_told: None,
             prefilled: 0,
             timings,
             decoding_since: None,
             made: 0,
             first_logits: Vec::new(),
-            stops,
             served: turn,
         }
     }
@@ -142,28 +156,55 @@ impl Stream {
         self.job.tell(Message::Progress(Event::Prefilling { done, total }));
     }
 
-    /// Chooses the next token from logits. Returns why the reply ends with it, if so.
+    /// What is likely to come after the pending token, if there is a guess.
+    pub(super) fn guess(&self) -> Option<Vec<u32>> {
+        let speculation = self.speculation.as_ref().filter(|_| self.stage == Stage::Decoding)?;
+        // The last token of a reply is never run.
+        let room = self.job.question.limit - self.made - 1;
+        let guess = self.job.guide.draft(&speculation.history, speculation.length.min(room));
+        (!guess.is_empty()).then_some(guess)
+    }
+
+    /// Has steps go over these tokens, which the slot has forgotten.
+    pub(super) fn repeat(&mut self, tokens: impl DoubleEndedIterator<Item = u32>) {
+        tokens.rev().for_each(|token| self.pending.push_front(token));
+        self.stage = Stage::Repeating;
+    }
+
+    /// Chooses the next token from logits, where they tell which it is.
     ///
     /// # Errors
     /// [`Error::Runtime`] for logits that are no numbers, [`Error::Request`] for a constraint that grew beyond its limits.
-    pub(super) fn choose(&mut self, tokenizer: &Tokenizer, logits: Vec<f32>) -> Result<Option<Finish>> {
-        let chosen = self.job.guide.choose(tokenizer, &logits)?;
+    pub(super) fn choose(&mut self, tokenizer: &Tokenizer, logits: &Logits) -> Result<Choice> {
+        let logits = logits.numbers()?;
+        let doubt = self.speculation.as_ref().and_then(Speculation::doubt);
+        let Some(chosen) = self.job.guide.choose(tokenizer, logits, doubt)? else {
+            return Ok(Choice::Doubtful);
+        };
         let id = chosen.id;
+        if let Some(speculation) = &mut self.speculation {
+            speculation.history.push(id);
+        }
         self.made += 1;
         if self.made == 1 {
             self.timings.first_token = milliseconds(self.job.submitted);
             self.decoding_since = Some(Instant::now());
             if self.job.options.tracing == Tracing::Tensors {
-                self.first_logits = logits;
+                self.first_logits = logits.to_vec();
             }
         }
         self.job.tell(Message::Token(chosen));
-        self.stage = Stage::Decoding(id);
+        self.stage = Stage::Decoding;
+        self.pending.push_back(id);
         let ended = id == tokenizer.eos() && self.job.options.stop == StopRule::EndOfTurn;
-        if ended || self.stops.find(tokenizer.bytes(id)) {
-            return Ok(Some(Finish::Stop));
+        self.spoken.push(tokenizer.bytes(id));
+        if ended || self.spoken.is_stopped() {
+            return Ok(Choice::Last(Finish::Stop));
         }
-        Ok((self.made == self.job.question.limit).then_some(Finish::Length))
+        match self.made == self.job.question.limit {
+            true => Ok(Choice::Last(Finish::Length)),
+            false => Ok(Choice::On),
+        }
     }
 
     /// Tells that the request is done.
@@ -178,6 +219,7 @@ impl Stream {
                 0 => 0,
                 _ => prompt - self.prefilled,
             },
+            speculated: self.speculation.as_ref().map(|speculation| speculation.counts).unwrap_or_default(),
             timings: self.timings,
             embeddings: self.traced_embeddings(sizes),
             first_logits: std::mem::take(&mut self.first_logits),
@@ -198,13 +240,5 @@ impl Stream {
         let values = self.embeddings.iter().flatten().flat_map(|tile| tile.iter().copied()).collect();
         let shape = (self.embeddings.len(), sizes.tokens_per_tile, sizes.hidden);
         Array3::from_shape_vec(shape, values).unwrap_or(none)
-    }
-}
-
-impl Stops {
-    /// Whether a stop string came with these bytes or before.
-    fn find(&mut self, bytes: &[u8]) -> bool {
-        self.strings.push(&self.characters.push(bytes));
-        self.strings.found().is_some()
     }
 }

@@ -9,10 +9,11 @@ use super::prepare::milliseconds;
 use super::queue::{Load, Queue};
 use super::session::Session;
 use super::slots::{Free, Held, Token, choose, gather, most_shared};
-use super::stream::{Sizes, Stage, Stream};
+use super::stream::{Choice, Sizes, Stage, Stream};
 use super::{Counts, Model, Shared};
-use crate::decoder::Next;
+use crate::decoder::{Logits, Next};
 use crate::error::{Error, Result};
+use crate::onnx::Ran;
 use crate::pixels;
 use crate::request::ConversationId;
 
@@ -30,28 +31,47 @@ pub(super) struct Worker<'a> {
 /// A place for one conversation.
 #[derive(Default)]
 pub(super) struct Slot {
-    held: Held,
+    pub(super) held: Held,
     /// The conversation that wrote last.
     conversation: Option<ConversationId>,
     /// When it was last used.
     used: u64,
-    stream: Option<Stream>,
+    pub(super) stream: Option<Stream>,
+}
+
+/// How things were when a round of the loop began.
+struct Round {
+    began: Instant,
+    before: Counts,
+    ran: Ran,
 }
 
 /// Logits for the stream in a slot, or why there are none.
-type Logits = (usize, Result<Vec<f32>>);
+pub(super) type Delivery = (usize, Result<Logits>);
 
 impl Worker<'_> {
     /// Works until the engine is closed and everything is answered.
     pub(super) fn run(mut self) {
         while let Some(commands) = self.queue.wait(self.load()) {
+            let round = Round { began: Instant::now(), before: self.counts, ran: self.model.decoder.ran() };
             commands.into_iter().for_each(|command| self.obey(command));
             self.dismiss();
             self.admit();
             // Before the step, which may move streams to other slots: a slot's number is good until then. The stream
             // takes part in the step at once.
             self.prepare_one_piece().into_iter().for_each(|logits| self.deliver(logits));
-            self.step_all().into_iter().for_each(|logits| self.deliver(logits));
+            let verified = self.verify_one_guess();
+            self.step_all_but(verified).into_iter().for_each(|logits| self.deliver(logits));
+            self.take_time(&round);
+        }
+    }
+
+    /// Takes the time of a round in which there was a step and nothing else.
+    fn take_time(&mut self, round: &Round) {
+        let stepped = self.counts.steps > round.before.steps && self.counts.turns == round.before.turns;
+        if stepped {
+            self.counts.step_time += round.began.elapsed();
+            self.counts.step_run_time += self.model.decoder.ran().time - round.ran.time;
         }
     }
 
@@ -101,7 +121,7 @@ impl Worker<'_> {
 
     /// Encodes one run of tiles, or prefills one chunk, of the stream whose turn it is. Returns the logits after the
     /// last chunk.
-    fn prepare_one_piece(&mut self) -> Option<Logits> {
+    fn prepare_one_piece(&mut self) -> Option<Delivery> {
         let preparing = self.slots.iter().enumerate().filter_map(|(place, slot)| {
             let stream = slot.stream.as_ref().filter(|stream| stream.stage == Stage::Preparing)?;
             Some((stream.served, place))
@@ -115,7 +135,7 @@ impl Worker<'_> {
         prepared.transpose().map(|logits| (place, logits))
     }
 
-    fn prepare(&mut self, place: usize, stream: &mut Stream) -> Result<Option<Vec<f32>>> {
+    fn prepare(&mut self, place: usize, stream: &mut Stream) -> Result<Option<Logits>> {
         self.take_over(place, &stream.job.question.tokens);
         let done = self.slots[place].held.tokens.len();
         if self.encode(done, stream)? {
@@ -181,9 +201,11 @@ impl Worker<'_> {
         Ok(!unknown.is_empty())
     }
 
-    /// One step of all streams that are past their prompt.
-    fn step_all(&mut self) -> Vec<Logits> {
-        let active: Vec<_> = (0..self.slots.len()).filter(|&slot| self.next(slot).is_some()).collect();
+    /// One step of all streams that are past their prompt, but for the one that had a guess verified. Returns the logits of
+    /// those that choose a token now.
+    fn step_all_but(&mut self, verified: Option<usize>) -> Vec<Delivery> {
+        let takes_part = |slot: &usize| Some(*slot) != verified && self.next(*slot).is_some();
+        let active: Vec<_> = (0..self.slots.len()).filter(takes_part).collect();
         if active.is_empty() {
             return Vec::new();
         }
@@ -192,7 +214,7 @@ impl Worker<'_> {
         let places = first..first + active.len();
         let next: Vec<_> = places.clone().filter_map(|slot| self.next(slot)).collect();
         self.counts.steps += 1;
-        let logits: Vec<Logits> = match self.model.decoder.step(first, &next) {
+        let mut logits: Vec<Delivery> = match self.model.decoder.step(first, &next) {
             Ok(logits) => places.zip(logits.into_iter().map(Ok)).collect(),
             // One of them is at fault: alone, the others go on.
             Err(error) => {
@@ -202,24 +224,22 @@ impl Worker<'_> {
             }
         };
         for (slot, _) in logits.iter().filter(|(_, logits)| logits.is_ok()) {
-            if let Some(next) = self.next(*slot) {
-                self.slots[*slot].held.tokens.push(Token::Text(next.id));
-            }
+            self.slots[*slot].hold_next();
         }
+        logits.retain(|(slot, logits)| logits.is_err() || self.next(*slot).is_none());
         logits
     }
 
-    fn step_alone(&mut self, slot: usize, next: Next) -> Result<Vec<f32>> {
+    fn step_alone(&mut self, slot: usize, next: Next) -> Result<Logits> {
         let logits = self.model.decoder.step(slot, &[next])?;
         logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row for each slot", "none"))
     }
 
-    fn next(&self, slot: usize) -> Option<Next> {
+    /// The token of the stream in a slot that runs next.
+    pub(super) fn next(&self, slot: usize) -> Option<Next> {
         let slot = &self.slots[slot];
-        match slot.stream.as_ref()?.stage {
-            Stage::Decoding(id) => Some(Next { id, position: slot.held.tokens.len() }),
-            Stage::Preparing => None,
-        }
+        let id = *slot.stream.as_ref()?.pending.front()?;
+        Some(Next { id, position: slot.held.tokens.len() })
     }
 
     fn exchange(&mut self, one: usize, other: usize) {
@@ -230,17 +250,18 @@ impl Worker<'_> {
 
     /// Has a stream choose its next token, and ends it where that was the last. Whatever goes wrong is this stream's
     /// alone.
-    fn deliver(&mut self, (slot, logits): Logits) {
+    pub(super) fn deliver(&mut self, (slot, logits): Delivery) {
         let Some(stream) = self.slots[slot].stream.as_mut() else { return };
         let tokenizer = &self.shared.tokenizer;
         let chosen = logits.and_then(|logits| {
-            catch_unwind(AssertUnwindSafe(|| stream.choose(tokenizer, logits))).unwrap_or_else(|_| {
+            catch_unwind(AssertUnwindSafe(|| stream.choose(tokenizer, &logits))).unwrap_or_else(|_| {
                 Err(Error::runtime("the choice of a token", "a token", "a panic").hint("report this"))
             })
         });
         let ended = match chosen {
-            Ok(None) => return,
-            Ok(Some(finish)) => Ok(finish),
+            Ok(Choice::On) => return,
+            Ok(Choice::Doubtful) => return self.repeat(slot),
+            Ok(Choice::Last(finish)) => Ok(finish),
             Err(error) => Err(error),
         };
         match (self.release(slot), ended) {
@@ -257,7 +278,7 @@ impl Worker<'_> {
         slot.stream.take()
     }
 
-    fn tick(&mut self) -> u64 {
+    pub(super) fn tick(&mut self) -> u64 {
         self.counts.turns += 1;
         self.counts.turns
     }
@@ -310,6 +331,14 @@ impl Worker<'_> {
         held.extend(&session.tokens);
         self.slots[slot] = Slot { held, conversation: Some(id), used, stream: None };
         Ok(id)
+    }
+}
+
+impl Slot {
+    /// Takes in the token of the stream that ran.
+    pub(super) fn hold_next(&mut self) {
+        let ran = self.stream.as_mut().and_then(|stream| stream.pending.pop_front());
+        self.held.tokens.extend(ran.map(Token::Text));
     }
 }
 

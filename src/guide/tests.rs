@@ -5,6 +5,7 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 use super::*;
 use crate::answer::Splitter;
 use crate::request::{Constraint, Sampling};
+use crate::tokenizer::Characters;
 
 /// Tokens that cross the borders of tags, and words.
 const WORDS: &[&str] = &[
@@ -78,11 +79,11 @@ impl Bench {
             true => Splitter::untagged(Tags::from(&self.prompt)),
             false => Splitter::new(Tags::from(&self.prompt)),
         };
-        let (mut ids, mut decoder, mut text) = (Vec::new(), self.tokenizer.decoder(), String::new());
+        let (mut ids, mut characters, mut text) = (Vec::new(), Characters::default(), String::new());
         while ids.len() < limit && ids.last() != Some(&self.tokenizer.eos()) {
-            let chosen = guide.choose(&self.tokenizer, &logits(&ids)).unwrap();
+            let chosen = guide.choose(&self.tokenizer, &logits(&ids), None).unwrap().unwrap();
             ids.push(chosen.id);
-            text += &decoder.push(chosen.id);
+            text += &characters.push(self.tokenizer.bytes(chosen.id));
         }
         splitter.push(&text, |_, _| ());
         let parts = splitter.finish(|_, _| ());
@@ -221,14 +222,37 @@ fn what_is_forced_is_drafted() {
     let mut guide = bench.guide(&Instruction::Reasoning, &options).unwrap();
     let mut history = Vec::new();
     for _ in 0..2 {
-        history.push(guide.choose(&bench.tokenizer, &bench.wants("a", 0)).unwrap().id);
+        history.push(guide.choose(&bench.tokenizer, &bench.wants("a", 0), None).unwrap().unwrap().id);
     }
     let guess = guide.draft(&history, 99);
     assert!(guess.len() > 2, "{guess:?}");
     for id in guess {
-        assert_eq!(guide.choose(&bench.tokenizer, &bench.wants("a", 0)).unwrap().id, id);
+        assert_eq!(guide.choose(&bench.tokenizer, &bench.wants("a", 0), None).unwrap().unwrap().id, id);
     }
     assert_eq!(guide.draft(&[1, 2, 3, 1, 2], 1), [3]);
+}
+
+#[test]
+fn what_is_in_doubt_changes_nothing() {
+    let bench = Bench::new();
+    let options = constrained(Constraint::Choice(vec!["Yes".into(), "No".into()]));
+    for (instruction, options) in
+        [(Instruction::Direct, &AskOptions::default()), (Instruction::Reasoning, &options)]
+    {
+        let [mut asked, mut plain] = [0, 1].map(|_| bench.guide(&instruction, options).unwrap());
+        for step in 0..30 {
+            let mut logits = bench.wants("<think>a</think>", step);
+            let end = bench.tokenizer.eos() as usize;
+            // The end of the turn, which opens an answer where there must be one, is close behind.
+            logits[end] = logits.iter().copied().fold(0.0, f32::max) - 0.25;
+            let wanted = plain.choose(&bench.tokenizer, &logits, None).unwrap().unwrap();
+            if wanted.margin <= 0.5 {
+                assert_eq!(asked.choose(&bench.tokenizer, &logits, Some(0.5)).unwrap(), None);
+            }
+            let doubt = (wanted.margin > 0.1).then_some(0.1);
+            assert_eq!(asked.choose(&bench.tokenizer, &logits, doubt).unwrap(), Some(wanted));
+        }
+    }
 }
 
 #[test]
@@ -357,8 +381,8 @@ proptest! {
             let Ok(mut guide) = bench.guide(&Instruction::Direct, &constrained(constraint)) else { continue };
             for _ in 0..12 {
                 let logits: Vec<f32> = (0..bench.tokenizer.size()).map(|_| random.next_u32() as f32).collect();
-                match guide.choose(&bench.tokenizer, &logits) {
-                    Ok(chosen) if chosen.id != bench.tokenizer.eos() => {}
+                match guide.choose(&bench.tokenizer, &logits, None) {
+                    Ok(Some(chosen)) if chosen.id != bench.tokenizer.eos() => {}
                     Ok(_) => break,
                     Err(error) => {
                         prop_assert!(!error.facts().got.contains("panic"), "{}", error);
@@ -377,7 +401,7 @@ proptest! {
         for _ in 0..20 {
             let logits: Vec<f32> = (0..bench.tokenizer.size()).map(|_| random.next_u32() as f32).collect();
             let largest = (0..logits.len()).rev().max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
-            prop_assert_eq!(guide.choose(&bench.tokenizer, &logits).unwrap().id as usize, largest);
+            prop_assert_eq!(guide.choose(&bench.tokenizer, &logits, None).unwrap().unwrap().id as usize, largest);
         }
     }
 }

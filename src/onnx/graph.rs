@@ -1,6 +1,7 @@
 //! One ONNX graph: opened, held against its contract, run.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use ndarray::{Array, Dimension as Rank};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
@@ -30,6 +31,14 @@ pub(crate) struct Graph {
     name: String,
     session: Session,
     binding: IoBinding,
+    ran: Ran,
+}
+
+/// What a graph has done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ran {
+    /// The time that ONNX Runtime took for it.
+    pub(crate) time: Duration,
 }
 
 impl Tensor {
@@ -50,10 +59,13 @@ impl Tensor {
         Ok(Self(tensor.into_dyn()))
     }
 
-    /// A copy of the values, row-major.
-    pub(crate) fn to_vec(&self) -> Result<Vec<f32>> {
-        let (_, values) = self.0.try_extract_tensor::<f32>().map_err(|error| failed("tensor", &error))?;
-        Ok(values.to_vec())
+    /// The values, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if they are not in host memory or of another type.
+    pub(crate) fn numbers(&self) -> Result<&[f32]> {
+        let (_, numbers) = self.0.try_extract_tensor::<f32>().map_err(|error| failed("tensor", &error))?;
+        Ok(numbers)
     }
 }
 
@@ -73,7 +85,7 @@ impl Graph {
         check(path, "input", session.inputs(), &contract.inputs)?;
         check(path, "output", session.outputs(), &contract.outputs)?;
         let binding = session.create_binding().map_err(|error| failed(&contract.file, &error))?;
-        Ok(Self { name: contract.file.clone(), session, binding })
+        Ok(Self { name: contract.file.clone(), session, binding, ran: Ran::default() })
     }
 
     /// Gives `input` this value in all runs from now on.
@@ -93,13 +105,20 @@ impl Graph {
         self.binding.bind_output_to_device(output, &host).map_err(|error| failed(&self.name, &error))
     }
 
+    /// What it has done so far.
+    pub(crate) fn ran(&self) -> Ran {
+        self.ran
+    }
+
     /// Runs the graph on what is bound and returns `output`, which lies in host memory.
     pub(crate) fn run(&mut self, output: &str) -> Result<Tensor> {
         // Each time: ONNX Runtime takes what the last run returned for the place of the next one's, and fails if the
         // shape is another.
         self.fetch_output(output)?;
-        let mut outputs =
-            self.session.run_binding(&self.binding).map_err(|error| failed(&self.name, &error))?;
+        let started = Instant::now();
+        let ran = self.session.run_binding(&self.binding);
+        self.ran.time += started.elapsed();
+        let mut outputs = ran.map_err(|error| failed(&self.name, &error))?;
         outputs.remove(output).map(Tensor).ok_or_else(|| {
             Error::runtime(
                 &self.name,

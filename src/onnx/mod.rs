@@ -9,7 +9,7 @@ mod graph;
 mod arena;
 
 pub(crate) use arena::{KvArena, KvShape};
-pub(crate) use graph::{Graph, GraphOptions, Tensor};
+pub(crate) use graph::{Graph, GraphOptions, Ran, Tensor};
 pub(crate) use provider::Device;
 pub(crate) use runtime::Runtime;
 pub use runtime::{RuntimeFacts, onnxruntime};

@@ -30,22 +30,38 @@ pub(super) fn all<'a>(logits: &'a [f32], mask: Option<&'a Mask>) -> Box<dyn Iter
     }
 }
 
-/// The id with the largest logit; the lowest id among equals.
-pub(super) fn largest(logits: &[f32], mask: Option<&Mask>) -> Option<u32> {
-    let mut best: Option<(f32, u32)> = None;
-    let mut offer = |id: u32, logit: f32| {
-        if best.is_none_or(|(largest, _)| logit > largest) {
-            best = Some((logit, id));
-        }
+/// The id with the largest logit, the lowest id among equals; and how far the next one is behind.
+pub(super) fn largest(logits: &[f32], mask: Option<&Mask>) -> Option<(u32, f32)> {
+    let Some(mask) = mask else {
+        let most = greatest(logits);
+        let place = logits.iter().position(|&logit| logit == most)?;
+        let next = greatest(&logits[..place]).max(greatest(&logits[place + 1..]));
+        return Some((place as u32, most - next));
     };
-    match mask {
-        None => (0..).zip(logits).for_each(|(id, &logit)| offer(id, logit)),
-        Some(mask) => {
-            let allowed = mask.ids().filter_map(|id| Some((id, *logits.get(id as usize)?)));
-            allowed.for_each(|(id, logit)| offer(id, logit));
+    let mut allowed = mask.ids().filter_map(|id| Some((id, *logits.get(id as usize)?)));
+    let mut best = allowed.next()?;
+    let mut next = f32::NEG_INFINITY;
+    for (id, logit) in allowed {
+        if logit > best.1 {
+            next = best.1;
+            best = (id, logit);
+        } else {
+            next = next.max(logit);
         }
     }
-    best.map(|(_, id)| id)
+    Some((best.0, best.1 - next))
+}
+
+/// The largest of finite numbers. Side by side: it is looked for in every logit of every step.
+fn greatest(logits: &[f32]) -> f32 {
+    let (blocks, rest) = logits.as_chunks::<16>();
+    let mut greatest = [f32::NEG_INFINITY; 16];
+    for block in blocks {
+        for (greatest, &logit) in greatest.iter_mut().zip(block) {
+            *greatest = if logit > *greatest { logit } else { *greatest };
+        }
+    }
+    greatest.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Draws a token; `uniform` is a number from 0 up to, not including, 1.

@@ -198,6 +198,24 @@ proptest! {
     }
 
     #[test]
+    fn the_margin_is_what_the_next_one_lacks(
+        logits in proptest::collection::vec(-9i8..9, 1..70),
+        chance in 0u64..,
+    ) {
+        let logits: Vec<f32> = logits.into_iter().map(f32::from).collect();
+        let allowed: Vec<u32> = (0..logits.len() as u32).filter(|id| chance >> (id % 64) & 1 == 1 || *id == 0).collect();
+        let everything: Vec<u32> = (0..logits.len() as u32).collect();
+        for (mask, ids) in [(None, &everything), (Some(mask_of(&allowed)), &allowed)] {
+            let mut sorted = ids.clone();
+            sorted.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));
+            let margin = sorted.get(1).map_or(f32::INFINITY, |next| {
+                logits[sorted[0] as usize] - logits[*next as usize]
+            });
+            prop_assert_eq!(candidates::largest(&logits, mask.as_ref()), Some((sorted[0], margin)));
+        }
+    }
+
+    #[test]
     fn logprobs_are_those_of_the_raw_logits(logits in any_logits(), count in 0usize..20) {
         let sampling = Sampling {
             repetition_penalty: 1.5,

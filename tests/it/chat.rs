@@ -49,7 +49,10 @@ fn studies_stay_where_they_were_brought_in() {
     let saved = transcript(&scratch);
     assert_eq!(saved["history"][0][0], "<image>\nWhat is shown?");
     assert_eq!(saved["history"][1][0], "<image>\nAnd in the second?");
-    assert_eq!(saved["studies"], json!([{"image": input("chest.png")}, {"volume": input("volume_f32.npy")}]));
+    assert_eq!(
+        saved["studies"],
+        json!([{"image": input("chest.png")}, {"volume": input("volume_f32.npy"), "slices": 2}])
+    );
 
     // The same turns, asked one by one.
     let options = ["--prompt", "direct", "--ignore-eos", "-q"];
@@ -72,6 +75,44 @@ fn studies_stay_where_they_were_brought_in() {
     third.arg(scratch.path("chat.json")).arg("--image").arg(input("chest.png"));
     let frames = reply(third.arg("--volume").arg(input("volume_f32.npy")))["frames"].clone();
     assert_eq!(frames.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_saved_conversation_is_loaded() {
+    let scratch = Scratch::new();
+    let begin = |last: &[String]| {
+        let volume = format!("/volume {} --slices 2", input("volume_f32.npy").display());
+        let clip = format!("/video {} --frames 3 --start 0.5", input("clip.mp4").display());
+        [&[volume, "What is shown?".into(), clip, "And here?".into()], last].concat()
+    };
+    let options = ["--prompt", "direct", "--system", "Be brief."];
+    let last = |output: &Output| stdout(output).lines().last().unwrap().to_owned();
+    let whole = chat(&options, &begin(&["Why?".into()]));
+    let saved = chat(&options, &begin(&[save(&scratch)]));
+    assert_eq!(stdout(&whole).lines().count(), stdout(&saved).lines().count() + 1);
+    let before = transcript(&scratch);
+    let load = format!("/load {}", scratch.path("chat.json").display());
+    // In another chat, in which something else was spoken of.
+    let other = ["What is CT?".into(), load, save(&scratch), "Why?".into()];
+    let output = chat(&["--prompt", "direct"], &other);
+    assert_eq!(last(&output), last(&whole));
+    assert_eq!(transcript(&scratch), before);
+
+    // What cannot be gone on from leaves the conversation as it is.
+    let mut lost = before.clone();
+    lost["studies"][0]["volume"] = "nowhere.npy".into();
+    let lost = scratch.file("lost.json", lost.to_string().as_bytes());
+    let fewer = json!({"history": before["history"], "studies": [before["studies"][0]], "system": null});
+    let fewer = scratch.file("fewer.json", fewer.to_string().as_bytes());
+    let odd = json!({"history": [], "studies": [{"image": "x", "model": "y"}]});
+    let odd = scratch.file("odd.json", odd.to_string().as_bytes());
+    let lines =
+        [&lost, &fewer, &odd, &scratch.path("none.json")].map(|file| format!("/load {}", file.display()));
+    let lines = [&["What is CT?".into()], &lines[..], &[save(&scratch)]].concat();
+    let said = stderr(&chat(&["--prompt", "direct"], &lines));
+    assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 4, "{said}");
+    assert!(said.contains("nowhere.npy") && said.contains("as many studies"), "{said}");
+    assert_eq!(transcript(&scratch)["history"].as_array().unwrap().len(), 1);
 }
 
 #[test]

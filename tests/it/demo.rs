@@ -66,3 +66,32 @@ fn a_further_question_is_answered_from_what_was_kept() {
     assert_eq!(reply.answer, "lower third");
     assert!(reply.usage.cached_tokens > 11 * 64, "{:?}", reply.usage);
 }
+
+#[test]
+fn the_ids_are_the_same_however_they_are_asked() {
+    let clip = StudyInput::Video(file("clip.mp4"), VideoSampling::default());
+    let asked = [
+        about(volume(), "What device is observed on the chest wall?"),
+        about(volume(), "In which third of the chest is the nodule?"),
+        about(clip, "From which side does the instrument enter?"),
+        about(StudyInput::Image(file("fundus.png")), "What does the retina show?"),
+        about(StudyInput::Image(file("chest.png")), "Is there a nodule, and on which side?"),
+    ];
+    let ids = |slots: usize, chunk: usize, speculation| {
+        let options = EngineOptions { slots, chunk, ..EngineOptions::default() };
+        let engine = Engine::open(&demo_model(), &options).unwrap();
+        let options = AskOptions { speculation, ..AskOptions::default() };
+        let round = || {
+            let all: Vec<_> = asked.iter().map(|request| engine.submit(request, &options).unwrap()).collect();
+            let ids = all.into_iter().map(|answering| answering.wait(&mut |_| {}).unwrap().completion_ids);
+            ids.collect::<Vec<_>>()
+        };
+        // The second time from what was kept.
+        [round(), round()].concat()
+    };
+    let alone = ids(1, 512, None);
+    assert_eq!(alone[..5], alone[5..]);
+    for (slots, chunk, speculation) in [(1, 64, None), (8, 512, None), (8, 64, None), (3, 64, Some(8))] {
+        assert_eq!(ids(slots, chunk, speculation), alone, "{slots} slots, chunk {chunk}, {speculation:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Many requests on one engine: fairness, reuse, sameness, failures.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use fleming::{
@@ -210,6 +211,40 @@ fn two_pictures_with_identical_tokens_never_share() {
     assert_eq!(again, white);
     assert!(cached > 256);
     assert_eq!(ids(&open(&options(1)), &about(vec![picture([0; 3])], "What is shown?")), black);
+}
+
+#[test]
+fn a_picture_is_encoded_once_whatever_stands_before_it() {
+    let engine = open(&options(1));
+    let request = about(vec![picture([9, 9, 9]), picture([80, 0, 9])], "What is shown?");
+    let counted = |request: &Request| {
+        let before = engine.counts().unwrap();
+        ids(&engine, request);
+        let counts = engine.counts().unwrap();
+        (counts.image_misses - before.image_misses, counts.image_hits - before.image_hits)
+    };
+    assert_eq!(counted(&request), (2, 0));
+    // What was read before is of no use: another text comes first.
+    assert_eq!(counted(&Request { system: Some("Be brief.".into()), ..request.clone() }), (0, 2));
+    assert!(engine.counts().unwrap().image_bytes > 0);
+}
+
+#[test]
+fn who_came_first_is_answered_first() {
+    let engine = open(&options(1));
+    let text = about(vec![], "What is CT?");
+    let asked: Vec<_> = (0..5).map(|_| engine.submit(&text, &tokens(300)).unwrap()).collect();
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for (number, answering) in asked.into_iter().enumerate().rev() {
+            let done = &done;
+            scope.spawn(move || {
+                answering.wait(&mut |_| {}).unwrap();
+                done.lock().unwrap().push(number);
+            });
+        }
+    });
+    assert_eq!(done.into_inner().unwrap(), [0, 1, 2, 3, 4]);
 }
 
 #[test]

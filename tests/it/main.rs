@@ -16,4 +16,5 @@ mod load;
 mod providers;
 mod readme;
 mod sampling;
+mod speculation;
 mod support;

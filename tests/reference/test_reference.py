@@ -41,8 +41,9 @@ def test_case(path: Path, tmp_path: Path) -> None:
         return
     if golden.get("error"):
         assert result.returncode == 2, result.stderr
-        assert result.stderr.startswith("error: ")
-        assert result.stderr.count("\n") == 1
+        memory, error = result.stderr.splitlines()
+        assert memory.startswith("memory: ")
+        assert error.startswith("error: ")
         assert result.stdout == ""
         return
     assert result.returncode == 0, result.stderr

@@ -52,14 +52,17 @@ def test_progress_and_the_streamed_reply() -> None:
     assert "looking" in shown
     assert "reading" in shown
     piped = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    assert plain(shown).strip() == piped.stdout.strip()
+    memory, reply = plain(shown).split("\n", 1)
+    assert memory.startswith("memory: ")
+    assert reply.strip() == piped.stdout.strip()
 
 
 def test_an_error_is_one_line() -> None:
     code, shown = on_terminal(command("--image", "nowhere.png", "-q", "What is shown?"))
     assert code == 2
-    assert shown.startswith("error: nowhere.png")
-    assert shown.count("\n") == 1
+    memory, error = shown.splitlines()
+    assert memory.startswith("memory: ")
+    assert error.startswith("error: nowhere.png")
 
 
 def test_interrupt_ends_the_reply_and_says_so() -> None:
