@@ -83,8 +83,8 @@ demo: setup
 lint: setup
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
-	$(VENV)/bin/ruff check export tests
-	$(VENV)/bin/ruff format --check export tests
+	$(VENV)/bin/ruff check benches export tests
+	$(VENV)/bin/ruff format --check benches export tests
 
 # Where FLEMING_REFERENCE names a folder of recorded cases, they are run too; see tests/reference/prepare.py.
 .PHONY: reference

@@ -206,9 +206,9 @@ impl Device {
                 format!("{error} ({})", runtime.folder().display()),
             )
         };
-        let built_in = (self.provider.built_in)().map_err(failed)?;
+        let built_in = self.provider.built_in().map_err(failed)?;
         if built_in {
-            let libraries: Vec<_> = self.provider.libraries.iter().copied().flatten().collect();
+            let libraries: Vec<_> = self.provider.libraries().collect();
             libraries::load(self.provider.name, &libraries, &libraries::folders(runtime.folder()))?;
         }
         (self.provider.register)(builder, self).map_err(|error| {
@@ -251,6 +251,16 @@ impl Provider {
             format!("a package for the {} provider, of target {}", self.name, self.targets.join(" or "));
         Err(Error::package("fleming.json: target", wanted, target)
             .hint(format!("export the checkpoint with --target {}", self.targets[0])))
+    }
+
+    /// Whether ONNX Runtime was built with it.
+    pub(super) fn built_in(&self) -> ort::Result<bool> {
+        (self.built_in)()
+    }
+
+    /// The libraries that it needs beside ONNX Runtime's own.
+    pub(super) fn libraries(&self) -> impl Iterator<Item = &'static Library> {
+        self.libraries.iter().copied().flatten()
     }
 
     /// Whether it computes elsewhere than on the CPU, on devices that have numbers.
