@@ -52,6 +52,10 @@ FORMS := $(PACKAGE)-cuda/fleming.json $(PACKAGE)-tensorrt/fleming.json
 $(FORMS): $(PACKAGE)-%/fleming.json: $(PACKAGE)/fleming.json
 	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-$* --target $* --precision f32 --force
 
+# in the type that a GPU keeps keys and values in
+$(PACKAGE)-f16/fleming.json: $(PACKAGE)/fleming.json
+	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-f16 --target cuda --precision f16 --force
+
 $(GENERATED)/inputs: $(VENV)/ready
 	$(PYTHON) -m fleming_export.synthetic inputs $@
 
@@ -79,8 +83,8 @@ demo: setup
 lint: setup
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
-	$(VENV)/bin/ruff check export tests
-	$(VENV)/bin/ruff format --check export tests
+	$(VENV)/bin/ruff check benches export tests
+	$(VENV)/bin/ruff format --check benches export tests
 
 # Where FLEMING_REFERENCE names a folder of recorded cases, they are run too; see tests/reference/prepare.py.
 .PHONY: reference
@@ -88,6 +92,6 @@ reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(GENERATED)/inputs reference
+test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference
 	cargo test --quiet
 	$(PYTHON) -m pytest -q export tests

@@ -6,25 +6,28 @@ use std::sync::Arc;
 use ndarray::{Array0, Array1, Array2, Axis};
 
 use crate::error::{Error, Result};
-use crate::onnx::{Graph, GraphOptions, KvArena, KvShape, Ran, Runtime, Tensor};
+use crate::onnx::{Graph, GraphOptions, KvArena, KvShape, Ran, Rows, Runtime, Tensor};
 use crate::package::Package;
+
+const LONGEST: &str = "total_sequence_length";
 
 /// The language model with its cache.
 pub(crate) struct Decoder {
     graph: Graph,
     arena: KvArena,
+    images: Rows,
     vocabulary: usize,
-    /// What stands in for the image embeddings where a run needs none: `[1, hidden]`.
-    no_image: Tensor,
+    /// Whether the form of this graph wants the length of the longest row, which the other finds out itself.
+    wants_longest: bool,
 }
 
 /// Tokens of one slot that run together.
 pub(crate) struct Chunk<'a> {
     pub(crate) ids: &'a [i64],
-    /// For each token its row of `embeddings`, or −1 for text.
+    /// For each token its row of the tiles' embeddings one after the other, or −1 for text.
     pub(crate) splice: Vec<i64>,
-    /// `[rows, hidden]`
-    pub(crate) embeddings: Option<Array2<f32>>,
+    /// The tiles of which a row is wanted, `[tokens per tile, hidden]` each.
+    pub(crate) tiles: Vec<Arc<Tensor>>,
 }
 
 /// The logits after one token, where the run left them: at the size of a vocabulary a copy would cost as much as the choice.
@@ -63,16 +66,18 @@ impl Decoder {
         let manifest = package.manifest();
         let contract = &manifest.graphs.decoder;
         let graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
-        let no_image = Tensor::new(Array2::<f32>::zeros((1, manifest.vision.hidden_size)))?;
-        let arena = KvArena::new(shape)?;
-        Ok(Self { graph, arena, vocabulary: manifest.tokens.vocabulary, no_image })
+        let arena = KvArena::new(shape, &graph.memory()?)?;
+        let vision = &manifest.vision;
+        let images = Rows::new(graph.memory()?, vision.tokens_per_tile, vision.hidden_size)?;
+        let wants_longest = contract.inputs.iter().any(|tensor| tensor.name == LONGEST);
+        Ok(Self { graph, arena, images, vocabulary: manifest.tokens.vocabulary, wants_longest })
     }
 
     /// Runs a chunk after the first `position` tokens of a slot. Returns the logits after its last token.
     pub(crate) fn prefill(&mut self, slot: usize, position: usize, chunk: Chunk<'_>) -> Result<Logits> {
-        match chunk.embeddings {
-            Some(rows) => self.graph.bind_input("image_embeds", &Tensor::new(rows)?)?,
-            None => self.graph.bind_input("image_embeds", &self.no_image)?,
+        match chunk.tiles.as_slice() {
+            [] => self.graph.bind_input("image_embeds", self.images.none())?,
+            tiles => self.graph.bind_input("image_embeds", &self.images.join(tiles)?)?,
         }
         let row = |values: &[i64]| Array1::from(values.to_vec()).insert_axis(Axis(0));
         let total = position + chunk.ids.len();
@@ -82,7 +87,7 @@ impl Decoder {
 
     /// Runs a guess of what comes after the first `position` tokens of a slot. Returns the logits after each of its tokens.
     pub(crate) fn verify(&mut self, slot: usize, position: usize, guess: &[u32]) -> Result<Vec<Logits>> {
-        self.graph.bind_input("image_embeds", &self.no_image)?;
+        self.graph.bind_input("image_embeds", self.images.none())?;
         let ids = Array1::from_iter(guess.iter().map(|&id| i64::from(id))).insert_axis(Axis(0)); // [1, tokens]
         let splice = Array2::from_elem(ids.dim(), -1);
         let each: Vec<_> = (0..guess.len() as i64).collect();
@@ -91,7 +96,7 @@ impl Decoder {
 
     /// Appends one token to each of the slots from `first` on. Returns the logits after them, slot by slot.
     pub(crate) fn step(&mut self, first: usize, next: &[Next]) -> Result<Vec<Logits>> {
-        self.graph.bind_input("image_embeds", &self.no_image)?;
+        self.graph.bind_input("image_embeds", self.images.none())?;
         let column = |value: &dyn Fn(&Next) -> i64| {
             Array1::from_iter(next.iter().map(value)).insert_axis(Axis(1)) // [slots, 1]
         };
@@ -127,7 +132,9 @@ impl Decoder {
         self.graph.bind_input("splice", &Tensor::new(splice)?)?;
         self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(last))?)?;
         self.graph.bind_input("logits_at", &Tensor::new(Array1::from(logits_at.to_vec()))?)?;
-        self.graph.bind_input("total_sequence_length", &Tensor::new(Array0::from_elem((), longest))?)?;
+        if self.wants_longest {
+            self.graph.bind_input(LONGEST, &Tensor::new(Array0::from_elem((), longest))?)?;
+        }
         let rows = totals.len() * logits_at.len();
         let run = Arc::new(self.graph.run("logits")?);
         let place = |row| row * self.vocabulary..(row + 1) * self.vocabulary;

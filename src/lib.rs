@@ -30,7 +30,7 @@ mod engine;
 pub use engine::{Answering, Counts, Engine, EngineOptions, MemoryNeeds};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
-pub use onnx::{RuntimeFacts, onnxruntime};
+pub use onnx::{LibraryFacts, ProviderFacts, RuntimeFacts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package};
 pub use request::*;
 

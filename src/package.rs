@@ -194,6 +194,15 @@ impl Manifest {
     pub fn tile_size(&self) -> u32 {
         self.vision.image_size
     }
+
+    /// Tokens that a slot must have room for, where the decoder has it fixed.
+    pub(crate) fn kv_capacity(&self) -> Option<usize> {
+        let cache = self.graphs.decoder.inputs.iter().find(|tensor| tensor.name == "past_key.0")?;
+        match cache.shape.as_slice() {
+            [_, _, Dimension::Fixed(capacity), _] => usize::try_from(*capacity).ok(),
+            _ => None,
+        }
+    }
 }
 
 impl Prompt {

@@ -203,7 +203,7 @@ impl Bench {
 
 const WORD: &str = " the";
 
-fn noise(size: u32, seed: u64) -> Result<StudyInput> {
+pub(super) fn noise(size: u32, seed: u64) -> Result<StudyInput> {
     // Knuth's linear congruential generator; its high bits are random enough for a picture.
     let mut state = seed;
     let samples = (0..size * size * 3).map(|_| {
@@ -225,7 +225,7 @@ fn package(engine: &Engine) -> Value {
     })
 }
 
-fn machine(options: &EngineOptions) -> Value {
+pub(super) fn machine(options: &EngineOptions) -> Value {
     let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = facts.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim()));
     json!({
@@ -236,7 +236,7 @@ fn machine(options: &EngineOptions) -> Value {
     })
 }
 
-fn onnxruntime() -> Value {
+pub(super) fn onnxruntime() -> Value {
     match fleming::onnxruntime() {
         Some(facts) => json!({"library": facts.library, "build": facts.build}),
         None => Value::Null,

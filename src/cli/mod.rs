@@ -7,7 +7,9 @@ mod bench;
 mod chat;
 mod conversation;
 mod display;
+mod doctor;
 mod eval;
+mod gpus;
 mod json;
 mod lines;
 mod measure;
@@ -47,6 +49,7 @@ enum Verb {
     Chat(chat::Chat),
     Batch(batch::Batch),
     Bench(bench::Bench),
+    Doctor(doctor::Doctor),
     Eval(eval::Eval),
 }
 
@@ -63,6 +66,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Chat(chat) => chat.run(),
         Verb::Batch(batch) => batch.run(),
         Verb::Bench(bench) => bench.run(),
+        Verb::Doctor(doctor) => doctor.run(),
         Verb::Eval(eval) => eval.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -109,14 +109,16 @@ impl GenerationArguments {
 impl RuntimeArguments {
     /// Loads the package that was named, or the demo model, for as many requests as are asked at once.
     pub(super) fn open(&self, at_once: usize) -> Result<Engine> {
-        let folder = match &self.model {
-            Some(folder) => folder.clone(),
-            None => demo_model()?,
-        };
+        let folder = self.folder()?;
         let options = self.options(at_once);
         // Before it is taken.
         eprintln!("memory: {}", MemoryNeeds::of(&Package::open(&folder)?, &options)?);
         Ok(Engine::open(&folder, &options)?)
+    }
+
+    /// The folder of the package that was named, or of the demo model.
+    pub(super) fn folder(&self) -> Result<PathBuf> {
+        self.model.clone().map_or_else(demo_model, Ok)
     }
 
     pub(super) fn options(&self, at_once: usize) -> EngineOptions {

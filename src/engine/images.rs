@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use crate::onnx::Tensor;
 use crate::pixels::Digest;
 
-/// The embeddings of one tile, `[tokens per tile, hidden]`.
-pub(super) type Embeddings = Arc<[f32]>;
+/// The embeddings of one tile, `[tokens per tile, hidden]`, in the memory that the graphs compute in.
+pub(super) type Embeddings = Arc<Tensor>;
 
 /// Embeddings by the digest of the pixels and of the vision graph, the least recently used dropped first. Those that a
 /// request still holds are found even where there is no room to keep them.
 pub(super) struct ImageCache {
     kept: HashMap<Digest, (Embeddings, u64)>,
-    held: HashMap<Digest, Weak<[f32]>>,
+    held: HashMap<Digest, Weak<Tensor>>,
     bytes: usize,
     most: usize,
     clock: u64,
@@ -45,7 +46,7 @@ impl ImageCache {
     pub(super) fn insert(&mut self, tile: Digest, embeddings: &Embeddings) {
         self.held.retain(|_, held| held.strong_count() > 0);
         self.held.insert(tile, Arc::downgrade(embeddings));
-        let size = size_of_val::<[f32]>(embeddings);
+        let size = embeddings.bytes();
         if size > self.most || self.kept.contains_key(&tile) {
             return;
         }
@@ -55,7 +56,7 @@ impl ImageCache {
                 break;
             };
             if let Some((dropped, _)) = self.kept.remove(&oldest) {
-                self.bytes -= size_of_val::<[f32]>(&dropped);
+                self.bytes -= dropped.bytes();
             }
         }
         self.clock += 1;
@@ -71,10 +72,14 @@ impl ImageCache {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array1;
+
     use super::*;
+    use crate::onnx::Runtime;
 
     fn tile(name: u8) -> (Digest, Embeddings) {
-        (Digest([name; 32]), Arc::from(vec![f32::from(name); 10]))
+        let _runtime = Runtime::load(None).unwrap();
+        (Digest([name; 32]), Arc::new(Tensor::new(Array1::from_elem(10, f32::from(name))).unwrap()))
     }
 
     #[test]
@@ -85,7 +90,7 @@ mod tests {
             assert!(cache.get(&digest).is_none());
             cache.insert(digest, &embeddings);
         }
-        assert_eq!(cache.get(&tile(1).0).unwrap()[0], 1.0);
+        assert_eq!(cache.get(&tile(1).0).unwrap().to_vec().unwrap(), [1.0; 10]);
         let (digest, embeddings) = tile(3);
         cache.insert(digest, &embeddings);
         assert_eq!(cache.bytes(), 80);

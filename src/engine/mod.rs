@@ -371,3 +371,6 @@ fn start(
         .spawn(work)
         .map_err(|error| Error::runtime("engine", "a thread", error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! A conversation's keys and values on disk: versioned, bound to the package, checked by digest.
 //!
-//! Little-endian: magic, version, digest of the package (64 hex digits), number of tokens, the tokens, number of values, the
+//! Little-endian: magic, version, digest of the package (64 hex digits), number of tokens, the tokens, bytes of values, the
 //! values, SHA-256 of all that.
 
 use std::fs;
@@ -13,14 +13,14 @@ use crate::error::{Error, Result};
 use crate::pixels::Digest;
 
 const MAGIC: &[u8; 8] = b"fleming\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HASH: usize = 32;
 
 /// What a slot holds of a conversation.
 pub(super) struct Session {
     pub(super) tokens: Vec<Token>,
     /// Keys and values, as the arena reads and writes them.
-    pub(super) values: Vec<f32>,
+    pub(super) values: Vec<u8>,
 }
 
 impl Session {
@@ -44,7 +44,7 @@ impl Session {
     }
 
     fn to_bytes(&self, package: &str) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(128 + 40 * self.tokens.len() + 4 * self.values.len());
+        let mut bytes = Vec::with_capacity(128 + 40 * self.tokens.len() + self.values.len());
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend(package.as_bytes());
@@ -63,7 +63,7 @@ impl Session {
             }
         }
         bytes.extend((self.values.len() as u64).to_le_bytes());
-        bytes.extend(self.values.iter().flat_map(|value| value.to_le_bytes()));
+        bytes.extend(&self.values);
         let hash = Sha256::digest(&bytes);
         bytes.extend(hash);
         bytes
@@ -93,13 +93,10 @@ impl Session {
         let count = rest.number().ok_or_else(broken)?;
         let tokens = (0..count).map(|_| rest.token()).collect::<Option<Vec<_>>>().ok_or_else(broken)?;
         let count = rest.number().ok_or_else(broken)?;
-        if Some(rest.0.len())
-            != count.checked_mul(4).and_then(|length| length.checked_add(HASH as u64)).map(|n| n as usize)
-        {
+        if Some(rest.0.len() as u64) != count.checked_add(HASH as u64) {
             return Err(broken());
         }
-        let (numbers, _) = rest.0[..rest.0.len() - HASH].as_chunks::<4>();
-        Ok(Self { tokens, values: numbers.iter().map(|number| f32::from_le_bytes(*number)).collect() })
+        Ok(Self { tokens, values: rest.0[..rest.0.len() - HASH].to_vec() })
     }
 }
 
@@ -136,9 +133,9 @@ mod tests {
     fn what_is_written_is_read_and_nothing_else() {
         let package = "0".repeat(64);
         let tokens = vec![Token::Text(7), Token::Picture { tile: Digest([3; 32]), row: 5 }];
-        let bytes = Session { tokens: tokens.clone(), values: vec![1.5, -2.0] }.to_bytes(&package);
+        let bytes = Session { tokens: tokens.clone(), values: vec![3, 0, 255] }.to_bytes(&package);
         let read = Session::from_bytes(&bytes, &package).ok().unwrap();
-        assert_eq!((read.tokens, read.values), (tokens, vec![1.5, -2.0]));
+        assert_eq!((read.tokens, read.values), (tokens, vec![3, 0, 255]));
         let refusal = |bytes: &[u8], package: &str| Session::from_bytes(bytes, package).err().unwrap().1;
         assert!(refusal(&bytes, &"1".repeat(64)).starts_with("one of 000"));
         for end in 0..bytes.len() {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 
 use super::images::Embeddings;
 use super::job::{Job, Message, Outcome};
@@ -131,24 +131,23 @@ impl Stream {
         let length = chunk_length(self.job.question.prompt.ids.len() - done, sizes.chunk);
         let rows = &self.job.question.prompt.rows[done..done + length];
         let mut splice = Vec::with_capacity(length);
-        let mut values = Vec::new();
+        let mut tiles = Vec::new();
+        let mut last = None;
         for &row in rows {
             if row < 0 {
                 splice.push(-1);
                 continue;
             }
             let (tile, row) = (row as usize / sizes.tokens_per_tile, row as usize % sizes.tokens_per_tile);
-            let embeddings = self.embeddings[tile].as_deref().ok_or_else(|| {
-                Error::runtime("image embeddings", format!("tile {tile} to be encoded"), "nothing yet")
-            })?;
-            splice.push((values.len() / sizes.hidden) as i64);
-            values.extend_from_slice(&embeddings[row * sizes.hidden..(row + 1) * sizes.hidden]);
+            if last != Some(tile) {
+                last = Some(tile);
+                tiles.push(self.embeddings[tile].clone().ok_or_else(|| {
+                    Error::runtime("image embeddings", format!("tile {tile} to be encoded"), "nothing yet")
+                })?);
+            }
+            splice.push(((tiles.len() - 1) * sizes.tokens_per_tile + row) as i64);
         }
-        let embeddings = (!values.is_empty())
-            .then(|| Array2::from_shape_vec((values.len() / sizes.hidden, sizes.hidden), values))
-            .transpose()
-            .map_err(|error| Error::runtime("image embeddings", "rows of the hidden size", error))?;
-        Ok(Chunk { ids: &self.job.question.prompt.ids[done..done + length], splice, embeddings })
+        Ok(Chunk { ids: &self.job.question.prompt.ids[done..done + length], splice, tiles })
     }
 
     pub(super) fn tell_prefilling(&self, done: usize) {
@@ -237,8 +236,8 @@ impl Stream {
         if self.job.options.tracing == Tracing::Off || self.embeddings.iter().any(Option::is_none) {
             return none;
         }
-        let values = self.embeddings.iter().flatten().flat_map(|tile| tile.iter().copied()).collect();
+        let values: Result<Vec<_>> = self.embeddings.iter().flatten().map(|tile| tile.to_vec()).collect();
         let shape = (self.embeddings.len(), sizes.tokens_per_tile, sizes.hidden);
-        Array3::from_shape_vec(shape, values).unwrap_or(none)
+        Array3::from_shape_vec(shape, values.unwrap_or_default().concat()).unwrap_or(none)
     }
 }

@@ -310,21 +310,21 @@ impl Worker<'_> {
         let tokens = self.slots[slot].held.shareable;
         Ok(Session {
             tokens: self.slots[slot].held.tokens[..tokens].to_vec(),
-            values: self.model.decoder.arena().read(slot, tokens),
+            values: self.model.decoder.arena().read(slot, tokens)?,
         })
     }
 
     fn restore(&mut self, session: Session) -> Result<ConversationId> {
         let arena = self.model.decoder.arena();
         let (tokens, capacity) = (session.tokens.len(), arena.shape().capacity);
-        if tokens > capacity || session.values.len() != arena.shape().numbers(tokens) {
+        if tokens > capacity || session.values.len() != arena.shape().bytes_of(tokens) {
             return Err(Error::request("session", format!("at most {capacity} tokens"), tokens)
                 .hint("open the engine with a longer context"));
         }
         let slot = self.choose_slot(&session.tokens).ok_or_else(|| {
             Error::busy("slots", "a free one for the session", "all in use").hint("try again later")
         })?;
-        self.model.decoder.arena().write(slot, tokens, &session.values);
+        self.model.decoder.arena().write(slot, tokens, &session.values)?;
         let id = ConversationId::next();
         let used = self.tick();
         let mut held = Held::default();

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use ort::memory::Allocator;
-use ort::value::Tensor as OrtTensor;
+use ort::value::TensorElementType;
 
-use super::graph::{Graph, Tensor};
-use super::raw;
+use super::graph::Graph;
+use super::memory::{Memory, Tensor};
+use super::raw::Block;
 use crate::error::{Error, Result};
 
 /// The sizes of a KV cache.
@@ -21,60 +22,132 @@ pub(crate) struct KvShape {
     /// Tokens that fit in a slot.
     pub(crate) capacity: usize,
     pub(crate) head_dim: usize,
+    pub(crate) numbers: KvNumbers,
+    pub(crate) attention: Attention,
+}
+
+/// What attention reads of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attention {
+    /// The tokens that are there.
+    Tokens,
+    /// All that there is room for, and weighs with zero what is not there: it must be numbers.
+    Capacity,
+}
+
+/// The type of keys and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KvNumbers {
+    Float32,
+    Float16,
+    Bfloat16,
 }
 
 /// A key and a value tensor for each layer, `[slots, heads, capacity, head_dim]`. Past and present are the same
 /// memory: a run appends to it and copies nothing. A run sees the slots it is about as a tensor of their own.
 pub(crate) struct KvArena {
     shape: KvShape,
-    tensors: Vec<(String, OrtTensor<f32>)>,
-    /// Views of neighbouring slots, by the first and the number of them; in the order of `tensors`.
+    blocks: Vec<(String, Block)>,
+    /// Views of neighbouring slots, by the first and the number of them; in the order of `blocks`.
     views: HashMap<(usize, usize), Vec<Tensor>>,
     bound: Range<usize>,
+    reach: Reach,
+    /// Why slots could not be moved: what they hold is not known since.
+    broken: Option<String>,
+}
+
+/// How the arena moves what slots hold.
+enum Reach {
+    /// As bytes of the host, as many as there are tokens.
+    Bytes,
+    /// As tensors that ONNX Runtime copies on the device, whole slots because every copy has its price. The block is
+    /// one slot of one tensor, for exchanges.
+    Tensors(Block),
+}
+
+impl KvNumbers {
+    /// The type of that name in `fleming.json`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [("float32", Self::Float32), ("float16", Self::Float16), ("bfloat16", Self::Bfloat16)]
+            .into_iter()
+            .find_map(|(known, numbers)| (known == name).then_some(numbers))
+    }
+
+    /// Bytes of one.
+    fn width(self) -> usize {
+        match self {
+            Self::Float32 => 4,
+            Self::Float16 | Self::Bfloat16 => 2,
+        }
+    }
+
+    fn element(self) -> TensorElementType {
+        match self {
+            Self::Float32 => TensorElementType::Float32,
+            Self::Float16 => TensorElementType::Float16,
+            Self::Bfloat16 => TensorElementType::Bfloat16,
+        }
+    }
 }
 
 impl KvShape {
     /// Memory for all layers and slots in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        2 * (self.layers * self.slots) as u64 * self.slot_elements() as u64 * size_of::<f32>() as u64
+        2 * (self.layers * self.slots) as u64 * (self.slot_numbers() * self.numbers.width()) as u64
     }
 
     /// Numbers in one slot of one tensor.
-    fn slot_elements(&self) -> usize {
+    fn slot_numbers(&self) -> usize {
         self.heads * self.capacity * self.head_dim
     }
 
-    /// Where the first `tokens` tokens of a slot are in each tensor, a range for each head.
+    /// Where the first `tokens` tokens of a slot are in the bytes of each tensor, a range for each head.
     fn spans(&self, slot: usize, tokens: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (start, stride) = (slot * self.slot_elements(), self.capacity * self.head_dim);
-        let length = tokens * self.head_dim;
-        (0..self.heads).map(move |head| start + head * stride..start + head * stride + length)
+        let token = self.head_dim * self.numbers.width();
+        let (start, stride) = (slot * self.heads * self.capacity * token, self.capacity * token);
+        (0..self.heads).map(move |head| start + head * stride..start + head * stride + tokens * token)
     }
 
-    /// Numbers that `tokens` tokens have in all layers.
-    pub(crate) fn numbers(&self, tokens: usize) -> usize {
-        2 * self.layers * self.heads * tokens * self.head_dim
+    /// Bytes that `tokens` tokens have in all layers.
+    pub(crate) fn bytes_of(&self, tokens: usize) -> usize {
+        2 * self.layers * self.heads * tokens * self.head_dim * self.numbers.width()
+    }
+
+    /// The sizes of a tensor for so many slots.
+    fn sizes(&self, slots: usize) -> [usize; 4] {
+        [slots, self.heads, self.capacity, self.head_dim]
     }
 }
 
 impl KvArena {
-    /// Allocates the cache.
+    /// Allocates the cache in the memory that the decoder computes in.
     ///
     /// # Errors
     /// [`Error::Runtime`] saying how much memory could not be had.
-    pub(crate) fn new(shape: KvShape) -> Result<Self> {
-        let sizes = [shape.slots, shape.heads, shape.capacity, shape.head_dim].map(|size| size as i64);
-        let mut tensors = Vec::with_capacity(2 * shape.layers);
+    pub(crate) fn new(shape: KvShape, memory: &Memory) -> Result<Self> {
+        let block = |slots: usize| {
+            Block::new(memory.allocator(), shape.numbers.element(), &shape.sizes(slots)).map_err(|error| {
+                Error::runtime("KV cache", format!("{} bytes of memory", shape.bytes()), error)
+                    .hint("ask for a smaller context or fewer slots")
+            })
+        };
+        let mut blocks = Vec::with_capacity(2 * shape.layers);
         for layer in 0..shape.layers {
             for kind in ["key", "value"] {
-                let tensor = OrtTensor::<f32>::new(&Allocator::default(), sizes).map_err(|error| {
-                    Error::runtime("KV cache", format!("{} bytes of memory", shape.bytes()), error)
-                        .hint("ask for a smaller context or fewer slots")
-                })?;
-                tensors.push((format!("{kind}.{layer}"), tensor));
+                blocks.push((format!("{kind}.{layer}"), block(shape.slots)?));
             }
         }
-        Ok(Self { shape, tensors, views: HashMap::new(), bound: 0..0 })
+        let reach = match memory {
+            Memory::Host(_) => Reach::Bytes,
+            Memory::Device(_) => Reach::Tensors(block(1)?),
+        };
+        let mut arena = Self { shape, blocks, views: HashMap::new(), bound: 0..0, reach, broken: None };
+        // on the host, ort has written zeros
+        if let (Attention::Capacity, Memory::Device(_)) = (shape.attention, memory) {
+            let zeros = vec![0; shape.bytes_of(shape.capacity)];
+            (0..shape.slots).try_for_each(|slot| arena.write(slot, shape.capacity, &zeros))?;
+        }
+        Ok(arena)
     }
 
     /// The sizes.
@@ -83,22 +156,31 @@ impl KvArena {
     }
 
     /// Has the next runs of `graph` read and write these slots, as a batch in their order.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a move of slots failed before.
     pub(crate) fn bind(&mut self, graph: &mut Graph, slots: Range<usize>) -> Result<()> {
+        if let Some(broken) = &self.broken {
+            return Err(
+                Error::runtime("KV cache", "slots that can be moved", broken).hint("open the engine again")
+            );
+        }
         if self.bound == slots {
             return Ok(());
         }
         self.bound = 0..0;
         let key = (slots.start, slots.len());
         if !self.views.contains_key(&key) {
-            let views = self
-                .tensors
-                .iter_mut()
-                .map(|(_, tensor)| view(tensor, &self.shape, &slots))
-                .collect::<Result<_>>()?;
+            let sizes = self.shape.sizes(slots.len());
+            let first = slots.start * self.shape.slot_numbers();
+            let views = self.blocks.iter_mut().map(|(_, block)| block.view(first, &sizes).map(Tensor));
+            let views = views
+                .collect::<ort::Result<_>>()
+                .map_err(|error| Error::runtime("KV cache", format!("a view of slots {slots:?}"), error))?;
             self.views.insert(key, views);
         }
         if let Some(views) = self.views.get_mut(&key) {
-            for ((name, _), view) in self.tensors.iter().zip(views) {
+            for ((name, _), view) in self.blocks.iter().zip(views) {
                 graph.bind_input(&format!("past_{name}"), view)?;
                 graph.bind_output(&format!("present_{name}"), view)?;
             }
@@ -107,58 +189,206 @@ impl KvArena {
         Ok(())
     }
 
-    /// Copies the first `tokens` tokens of a slot to another one.
+    /// Copies the first `tokens` tokens of a slot to another one. If that fails, so does every run from then on.
     pub(crate) fn copy(&mut self, from: usize, to: usize, tokens: usize) {
-        for (_, tensor) in &mut self.tensors {
-            let (_, numbers) = tensor.extract_tensor_mut();
-            for (from, to) in self.shape.spans(from, tokens).zip(self.shape.spans(to, tokens)) {
-                numbers.copy_within(from, to.start);
+        let outcome = self.each(|shape, block, reach| match reach {
+            Reach::Bytes => {
+                let bytes = block.bytes_mut()?;
+                for (from, to) in shape.spans(from, tokens).zip(shape.spans(to, tokens)) {
+                    bytes.copy_within(from, to.start);
+                }
+                Ok(())
             }
-        }
+            Reach::Tensors(_) => {
+                let sizes = shape.sizes(1);
+                let mut to = block.bits(to * shape.slot_numbers(), &sizes)?;
+                block.bits(from * shape.slot_numbers(), &sizes)?.copy_into(&mut to)
+            }
+        });
+        self.keep(outcome);
     }
 
-    /// Exchanges the first `tokens` tokens of two slots.
+    /// Exchanges the first `tokens` tokens of two slots. If that fails, so does every run from then on.
     pub(crate) fn exchange(&mut self, one: usize, other: usize, tokens: usize) {
         let (low, high) = (one.min(other), one.max(other));
-        for (_, tensor) in &mut self.tensors {
-            let (_, numbers) = tensor.extract_tensor_mut();
-            let (lower, upper) = numbers.split_at_mut(high * self.shape.slot_elements());
-            for (here, there) in self.shape.spans(low, tokens).zip(self.shape.spans(0, tokens)) {
-                lower[here].swap_with_slice(&mut upper[there]);
+        let outcome = self.each(|shape, block, reach| match reach {
+            Reach::Bytes => {
+                let start = high * shape.slot_numbers() * shape.numbers.width();
+                let (lower, upper) = block.bytes_mut()?.split_at_mut(start);
+                for (here, there) in shape.spans(low, tokens).zip(shape.spans(0, tokens)) {
+                    lower[here].swap_with_slice(&mut upper[there]);
+                }
+                Ok(())
             }
-        }
+            Reach::Tensors(spare) => {
+                let sizes = shape.sizes(1);
+                let mut low = block.bits(low * shape.slot_numbers(), &sizes)?;
+                let mut high = block.bits(high * shape.slot_numbers(), &sizes)?;
+                let mut spare = spare.bits(0, &sizes)?;
+                low.copy_into(&mut spare)?;
+                high.copy_into(&mut low)?;
+                spare.copy_into(&mut high)
+            }
+        });
+        self.keep(outcome);
     }
 
-    /// The first `tokens` tokens of a slot: tensor by tensor, head by head.
-    pub(crate) fn read(&self, slot: usize, tokens: usize) -> Vec<f32> {
-        let mut read = Vec::with_capacity(self.shape.numbers(tokens));
-        for (_, tensor) in &self.tensors {
-            let (_, numbers) = tensor.extract_tensor();
-            for span in self.shape.spans(slot, tokens) {
-                read.extend_from_slice(&numbers[span]);
+    /// The first `tokens` tokens of a slot: tensor by tensor, head by head, little-endian.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the device fails.
+    pub(crate) fn read(&mut self, slot: usize, tokens: usize) -> Result<Vec<u8>> {
+        let mut read = Vec::with_capacity(self.shape.bytes_of(tokens));
+        let outcome = self.each(|shape, block, reach| {
+            let mut gather = |bytes: &[u8], slot: usize| {
+                shape.spans(slot, tokens).for_each(|span| read.extend_from_slice(&bytes[span]));
+            };
+            match reach {
+                Reach::Bytes => gather(block.bytes()?, slot),
+                Reach::Tensors(_) => {
+                    let mut host = host_slot(shape)?;
+                    let sizes = shape.sizes(1);
+                    let view = block.bits(slot * shape.slot_numbers(), &sizes)?;
+                    view.copy_into(&mut host.bits(0, &sizes)?)?;
+                    gather(host.bytes()?, 0);
+                }
             }
-        }
-        read
+            Ok(())
+        });
+        outcome.map_err(|error| Error::runtime("KV cache", format!("slot {slot} to be read"), error))?;
+        Ok(read)
     }
 
     /// Puts into a slot what [`read`](Self::read) gave.
-    pub(crate) fn write(&mut self, slot: usize, tokens: usize, mut values: &[f32]) {
-        for (_, tensor) in &mut self.tensors {
-            let (_, numbers) = tensor.extract_tensor_mut();
-            for span in self.shape.spans(slot, tokens) {
-                let (head, rest) = values.split_at(span.len());
-                numbers[span].copy_from_slice(head);
-                values = rest;
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the device fails.
+    pub(crate) fn write(&mut self, slot: usize, tokens: usize, mut values: &[u8]) -> Result<()> {
+        let outcome = self.each(|shape, block, reach| {
+            let mut spread = |bytes: &mut [u8], slot: usize| {
+                for span in shape.spans(slot, tokens) {
+                    let (head, rest) = values.split_at(span.len());
+                    bytes[span].copy_from_slice(head);
+                    values = rest;
+                }
+            };
+            match reach {
+                Reach::Bytes => spread(block.bytes_mut()?, slot),
+                Reach::Tensors(_) => {
+                    let mut host = host_slot(shape)?;
+                    spread(host.bytes_mut()?, 0);
+                    let sizes = shape.sizes(1);
+                    let mut view = block.bits(slot * shape.slot_numbers(), &sizes)?;
+                    host.bits(0, &sizes)?.copy_into(&mut view)?;
+                }
             }
+            Ok(())
+        });
+        outcome.map_err(|error| Error::runtime("KV cache", format!("slot {slot} to be written"), error))
+    }
+
+    fn each(
+        &mut self,
+        mut act: impl FnMut(&KvShape, &mut Block, &mut Reach) -> ort::Result<()>,
+    ) -> ort::Result<()> {
+        self.blocks.iter_mut().try_for_each(|(_, block)| act(&self.shape, block, &mut self.reach))
+    }
+
+    fn keep(&mut self, outcome: ort::Result<()>) {
+        if let Err(error) = outcome {
+            tracing::error!(%error, "slots could not be moved");
+            self.broken = Some(error.to_string());
         }
     }
 }
 
-/// Neighbouring slots of a tensor as a tensor `[slots, heads, capacity, head_dim]` on the same memory.
-fn view(tensor: &mut OrtTensor<f32>, shape: &KvShape, slots: &Range<usize>) -> Result<Tensor> {
-    let elements = shape.slot_elements();
-    let elements = slots.start * elements..slots.end * elements;
-    let sizes = [slots.len(), shape.heads, shape.capacity, shape.head_dim].map(|size| size as i64);
-    let view = raw::view(tensor, elements, sizes);
-    view.map(Tensor).map_err(|error| Error::runtime("KV cache", format!("a view of slots {slots:?}"), error))
+/// One slot of one tensor in the host's memory, which ort fills with zeros.
+fn host_slot(shape: &KvShape) -> ort::Result<Block> {
+    Block::new(&Allocator::default(), shape.numbers.element(), &shape.sizes(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::Runtime;
+
+    /// An arena whose every byte in the first tokens of every slot is different, as far as bytes go.
+    fn filled(shape: KvShape, memory: &Memory) -> KvArena {
+        let mut arena = KvArena::new(shape, memory).unwrap();
+        for slot in 0..shape.slots {
+            let all: Vec<u8> =
+                (0..shape.bytes_of(shape.capacity)).map(|byte| (byte * 7 + slot * 31) as u8).collect();
+            arena.write(slot, shape.capacity, &all).unwrap();
+        }
+        arena
+    }
+
+    fn shape(numbers: KvNumbers) -> KvShape {
+        KvShape {
+            layers: 2,
+            slots: 4,
+            heads: 3,
+            capacity: 9,
+            head_dim: 4,
+            numbers,
+            attention: Attention::Tokens,
+        }
+    }
+
+    #[test]
+    fn a_device_moves_what_the_host_moves() {
+        let _runtime = Runtime::load(None).unwrap();
+        for numbers in ["float32", "float16", "bfloat16"].map(|name| KvNumbers::named(name).unwrap()) {
+            let shape = shape(numbers);
+            assert_eq!(shape.bytes(), (shape.slots * shape.bytes_of(shape.capacity)) as u64);
+            let mut host = filled(shape, &Memory::Host(Allocator::default()));
+            let mut device = filled(shape, &Memory::Device(Allocator::default()));
+            for arena in [&mut host, &mut device] {
+                arena.copy(1, 3, 5);
+                arena.exchange(2, 0, 4);
+                arena.exchange(0, 3, 5);
+                let saved = arena.read(3, 4).unwrap();
+                arena.write(1, 4, &saved).unwrap();
+                assert_eq!(arena.read(1, 4).unwrap(), saved);
+                assert!(arena.broken.is_none());
+            }
+            for slot in 0..shape.slots {
+                assert_eq!(
+                    host.read(slot, 4).unwrap(),
+                    device.read(slot, 4).unwrap(),
+                    "{numbers:?}, slot {slot}"
+                );
+            }
+            assert_ne!(host.read(0, 4).unwrap(), host.read(3, 4).unwrap());
+        }
+        assert_eq!(KvNumbers::named("float8"), None);
+    }
+
+    #[test]
+    fn what_attention_reads_is_numbers() {
+        let _runtime = Runtime::load(None).unwrap();
+        let shape = KvShape { attention: Attention::Capacity, ..shape(KvNumbers::Bfloat16) };
+        for memory in [Memory::Host(Allocator::default()), Memory::Device(Allocator::default())] {
+            let mut arena = KvArena::new(shape, &memory).unwrap();
+            for slot in 0..shape.slots {
+                assert!(arena.read(slot, shape.capacity).unwrap().iter().all(|byte| *byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn on_the_host_only_the_tokens_move() {
+        let _runtime = Runtime::load(None).unwrap();
+        let shape = shape(KvNumbers::Float16);
+        let mut arena = filled(shape, &Memory::Host(Allocator::default()));
+        let (all, one) = (shape.capacity, arena.read(1, shape.capacity).unwrap());
+        let three = arena.read(3, all).unwrap();
+        arena.copy(1, 3, 2);
+        let after = arena.read(3, all).unwrap();
+        let token = shape.head_dim * shape.numbers.width();
+        for (place, byte) in after.iter().enumerate() {
+            let wanted = if place / token % shape.capacity < 2 { &one } else { &three };
+            assert_eq!(*byte, wanted[place], "byte {place}");
+        }
+    }
 }

@@ -3,20 +3,17 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ndarray::{Array, Dimension as Rank};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, Session};
-use ort::value::{Outlet, PrimitiveTensorElementType, TensorElementType, ValueType};
+use ort::value::{DynTensorValueType, Outlet, TensorElementType, ValueType};
 
+use super::memory::{Memory, Tensor};
 use super::provider::Device;
 use super::runtime::Runtime;
 use super::{placement, raw};
 use crate::error::{Error, Result};
 use crate::package::{Dimension, GraphContract, TensorContract};
-
-/// A tensor that ONNX Runtime holds, on whatever device.
-pub(crate) struct Tensor(pub(super) ort::value::DynValue);
 
 /// How graphs are run.
 #[derive(Clone)]
@@ -29,6 +26,7 @@ pub(crate) struct GraphOptions {
 /// A loaded graph with its bound inputs and outputs.
 pub(crate) struct Graph {
     name: String,
+    device: Device,
     session: Session,
     binding: IoBinding,
     ran: Ran,
@@ -39,34 +37,6 @@ pub(crate) struct Graph {
 pub(crate) struct Ran {
     /// The time that ONNX Runtime took for it.
     pub(crate) time: Duration,
-}
-
-impl Tensor {
-    /// A tensor with the array's values, in row-major order.
-    pub(crate) fn new<T, D>(array: Array<T, D>) -> Result<Self>
-    where
-        T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
-        D: Rank + 'static,
-    {
-        let shape: Vec<i64> = array.shape().iter().map(|&size| size as i64).collect();
-        let values = if array.is_standard_layout() {
-            array.into_raw_vec_and_offset().0
-        } else {
-            array.iter().cloned().collect()
-        };
-        let tensor =
-            ort::value::Tensor::from_array((shape, values)).map_err(|error| failed("tensor", &error))?;
-        Ok(Self(tensor.into_dyn()))
-    }
-
-    /// The values, row-major.
-    ///
-    /// # Errors
-    /// [`Error::Runtime`] if they are not in host memory or of another type.
-    pub(crate) fn numbers(&self) -> Result<&[f32]> {
-        let (_, numbers) = self.0.try_extract_tensor::<f32>().map_err(|error| failed("tensor", &error))?;
-        Ok(numbers)
-    }
 }
 
 impl Graph {
@@ -85,7 +55,8 @@ impl Graph {
         check(path, "input", session.inputs(), &contract.inputs)?;
         check(path, "output", session.outputs(), &contract.outputs)?;
         let binding = session.create_binding().map_err(|error| failed(&contract.file, &error))?;
-        Ok(Self { name: contract.file.clone(), session, binding, ran: Ran::default() })
+        let (name, device) = (contract.file.clone(), options.device.clone());
+        Ok(Self { name, device, session, binding, ran: Ran::default() })
     }
 
     /// Gives `input` this value in all runs from now on.
@@ -98,11 +69,9 @@ impl Graph {
         self.binding.bind_output(output, &mut tensor.0).map_err(|error| failed(&self.name, &error))
     }
 
-    /// Has `output` allocated in host memory by the next run.
-    fn fetch_output(&mut self, output: &str) -> Result<()> {
-        let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
-            .map_err(|error| failed(&self.name, &error))?;
-        self.binding.bind_output_to_device(output, &host).map_err(|error| failed(&self.name, &error))
+    /// The memory that the graph computes in.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        self.device.memory(&self.session).map_err(|error| failed(&self.name, &error))
     }
 
     /// What it has done so far.
@@ -110,19 +79,35 @@ impl Graph {
         self.ran
     }
 
-    /// Runs the graph on what is bound and returns `output`, which lies in host memory.
+    /// Runs the graph on what is bound and returns `output`, in the host's memory.
     pub(crate) fn run(&mut self, output: &str) -> Result<Tensor> {
+        let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
+            .map_err(|error| failed(&self.name, &error))?;
+        self.run_into(output, &host)
+    }
+
+    /// Runs the graph on what is bound and returns `output`, in this memory.
+    pub(crate) fn run_on(&mut self, output: &str, memory: &Memory) -> Result<Tensor> {
+        match memory {
+            Memory::Host(_) => self.run(output),
+            Memory::Device(_) => self.run_into(output, memory.info()),
+        }
+    }
+
+    fn run_into(&mut self, output: &str, place: &MemoryInfo<'_>) -> Result<Tensor> {
+        let broken = |error: ort::Error| failed(&self.name, &error);
         // Each time: ONNX Runtime takes what the last run returned for the place of the next one's, and fails if the
         // shape is another.
-        self.fetch_output(output)?;
+        self.binding.bind_output_to_device(output, place).map_err(broken)?;
         let started = Instant::now();
         let ran = self.session.run_binding(&self.binding);
         self.ran.time += started.elapsed();
-        let mut outputs = ran.map_err(|error| failed(&self.name, &error))?;
-        outputs.remove(output).map(Tensor).ok_or_else(|| {
+        let mut outputs = ran.map_err(broken)?;
+        let made = outputs.remove(output).and_then(|value| value.downcast::<DynTensorValueType>().ok());
+        made.map(Tensor).ok_or_else(|| {
             Error::runtime(
                 &self.name,
-                format!("an output named {output}"),
+                format!("a tensor named {output}"),
                 "none: it was not bound for fetching",
             )
         })

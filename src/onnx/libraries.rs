@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// A shared library by its soname.
 pub(super) struct Library {
-    name: &'static str,
+    pub(super) name: &'static str,
     source: Source,
     need: Need,
 }
@@ -60,6 +60,13 @@ pub(super) const TENSORRT: &[Library] = &[
     library("libnvinfer_plugin.so.10", Source::Tensorrt, Need::Perhaps),
     library("libnvonnxparser.so.10", Source::Tensorrt, Need::Always),
 ];
+
+impl Library {
+    /// Whether the provider does not start without it.
+    pub(super) fn is_required(&self) -> bool {
+        self.need == Need::Always
+    }
+}
 
 impl Source {
     fn advice(self) -> &'static str {
@@ -138,6 +145,21 @@ fn load_one(name: &str, folders: &[PathBuf]) -> std::result::Result<(), Option<S
         // the loader's words for the library itself, and not for one that it needs
         let absent = reason.starts_with(&format!("{name}: cannot open shared object file"));
         (!absent).then_some(reason)
+    })
+}
+
+/// The file that is loaded for a library, if it can be.
+pub(super) fn loaded_from(library: &Library, folders: &[PathBuf]) -> Option<PathBuf> {
+    load_one(library.name, folders).ok()?;
+    let here = folders.iter().map(|folder| folder.join(library.name)).find(|path| path.is_file());
+    here.or_else(|| {
+        let mapped = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let paths =
+            mapped.lines().filter_map(|line| line.find('/').map(|start| PathBuf::from(&line[start..])));
+        let of_it = |path: &PathBuf| {
+            path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(library.name))
+        };
+        paths.into_iter().find(of_it)
     })
 }
 

@@ -2,14 +2,20 @@
 
 mod runtime;
 mod libraries;
-mod provider;
 mod raw;
+mod memory;
+mod provider;
+mod survey;
 mod placement;
 mod graph;
+mod rows;
 mod arena;
 
-pub(crate) use arena::{KvArena, KvShape};
-pub(crate) use graph::{Graph, GraphOptions, Ran, Tensor};
+pub(crate) use arena::{Attention, KvArena, KvNumbers, KvShape};
+pub(crate) use graph::{Graph, GraphOptions, Ran};
+pub(crate) use memory::{Memory, Tensor};
 pub(crate) use provider::Device;
+pub(crate) use rows::{Rows, split_tiles};
 pub(crate) use runtime::Runtime;
 pub use runtime::{RuntimeFacts, onnxruntime};
+pub use survey::{LibraryFacts, ProviderFacts, providers_for, survey};

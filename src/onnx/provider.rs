@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::libraries::{self, CUDA, Library, TENSORRT};
+use super::memory::Memory;
 use super::runtime::Runtime;
 use crate::error::{Error, Result};
 
@@ -26,6 +29,8 @@ pub(crate) struct Provider {
     libraries: &'static [&'static [Library]],
     /// Registers the provider with a session; fails where the provider is not to be had.
     register: fn(SessionBuilder, &Device) -> ort::Result<SessionBuilder>,
+    /// Where its graphs compute.
+    memory: fn(&Session, &Device) -> ort::Result<Memory>,
     /// ONNX Runtime's names of the providers that nodes must be on; none where there is no choice.
     pub(super) nodes_on: &'static [&'static str],
     /// Tiles that one run of the vision graph takes. One tile keeps all cores of a CPU busy, and a tile's result then
@@ -65,6 +70,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         built_in: ep::CPU::is_available,
         libraries: &[],
         register: cpu,
+        memory: of_the_host,
         nodes_on: &[],
         tiles_per_run: 1,
     },
@@ -92,6 +98,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         built_in: ep::CUDA::is_available,
         libraries: &[CUDA],
         register: cuda,
+        memory: of_a_gpu,
         nodes_on: &[ep::CUDA::NAME],
         tiles_per_run: 12,
     },
@@ -116,10 +123,27 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         built_in: ep::TensorRT::is_available,
         libraries: &[CUDA, TENSORRT],
         register: tensorrt,
+        memory: of_a_gpu,
         nodes_on: &[ep::TensorRT::NAME, ep::CUDA::NAME],
         tiles_per_run: 12,
     },
 ];
+
+/// A device for tests: it computes on the host, and reaches its memory only as a device's is reached.
+#[cfg(test)]
+static FAKE: Provider = Provider {
+    name: "fake",
+    targets: &["cuda"],
+    twins: Some("f32"),
+    options: &[],
+    defaults: &[],
+    built_in: ep::CPU::is_available,
+    libraries: &[],
+    register: cpu,
+    memory: |_, _| Ok(Memory::Device(Allocator::default())),
+    nodes_on: &[ep::CPU::NAME],
+    tiles_per_run: 2,
+};
 
 /// A provider as an engine was told to use it. Cheap to clone.
 #[derive(Clone)]
@@ -141,7 +165,10 @@ impl Device {
             Some((name, number)) => (name, Some(number)),
             None => (text, None),
         };
-        let provider = PROVIDERS.iter().find(|provider| provider.name == name).ok_or_else(|| {
+        let providers = PROVIDERS.iter();
+        #[cfg(test)]
+        let providers = providers.chain([&FAKE]);
+        let provider = providers.clone().find(|provider| provider.name == name).ok_or_else(|| {
             let known: Vec<_> = PROVIDERS.iter().map(|provider| provider.usage()).collect();
             Error::request("provider", format!("one of: {}", known.join(", ")), text)
         })?;
@@ -179,9 +206,9 @@ impl Device {
                 format!("{error} ({})", runtime.folder().display()),
             )
         };
-        let built_in = (self.provider.built_in)().map_err(failed)?;
+        let built_in = self.provider.built_in().map_err(failed)?;
         if built_in {
-            let libraries: Vec<_> = self.provider.libraries.iter().copied().flatten().collect();
+            let libraries: Vec<_> = self.provider.libraries().collect();
             libraries::load(self.provider.name, &libraries, &libraries::folders(runtime.folder()))?;
         }
         (self.provider.register)(builder, self).map_err(|error| {
@@ -193,6 +220,11 @@ impl Device {
                 }
             })
         })
+    }
+
+    /// The memory that a session of this device computes in.
+    pub(super) fn memory(&self, session: &Session) -> ort::Result<Memory> {
+        (self.provider.memory)(session, self)
     }
 
     fn setting(&self, key: &str) -> Option<&str> {
@@ -219,6 +251,16 @@ impl Provider {
             format!("a package for the {} provider, of target {}", self.name, self.targets.join(" or "));
         Err(Error::package("fleming.json: target", wanted, target)
             .hint(format!("export the checkpoint with --target {}", self.targets[0])))
+    }
+
+    /// Whether ONNX Runtime was built with it.
+    pub(super) fn built_in(&self) -> ort::Result<bool> {
+        (self.built_in)()
+    }
+
+    /// The libraries that it needs beside ONNX Runtime's own.
+    pub(super) fn libraries(&self) -> impl Iterator<Item = &'static Library> {
+        self.libraries.iter().copied().flatten()
     }
 
     /// Whether it computes elsewhere than on the CPU, on devices that have numbers.
@@ -318,6 +360,17 @@ fn tensorrt(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuil
     let provider = device.configure(ep::TensorRT::default());
     Ok(builder
         .with_execution_providers([provider.build().error_on_failure(), beside.build().error_on_failure()])?)
+}
+
+fn of_the_host(_: &Session, _: &Device) -> ort::Result<Memory> {
+    Ok(Memory::Host(Allocator::default()))
+}
+
+/// TensorRT's graphs are in CUDA's memory too.
+fn of_a_gpu(session: &Session, device: &Device) -> ort::Result<Memory> {
+    let kind = (AllocatorType::Device, MemoryType::Default);
+    let info = MemoryInfo::new(AllocationDevice::CUDA, device.number, kind.0, kind.1)?;
+    Allocator::new(session, info).map(Memory::Device)
 }
 
 #[cfg(test)]

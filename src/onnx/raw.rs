@@ -2,13 +2,13 @@
 //! graph is. The only place under `onnx/` with `unsafe`.
 
 use std::ffi::{CStr, c_char};
-use std::ops::Range;
 use std::ptr::{self, NonNull};
+use std::slice;
 
 use ort::AsPointer;
 use ort::memory::{Allocator, MemoryInfo};
 use ort::session::Session;
-use ort::value::{DynValue, Tensor as OrtTensor};
+use ort::value::{DynTensor, TensorElementType};
 
 /// A node of a graph and what runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,36 +19,108 @@ pub(super) struct Placed {
     pub(super) provider: String,
 }
 
-/// Neighbouring slots of a tensor as a tensor `[slots, heads, capacity, head_dim]` on the same memory.
-pub(super) fn view(
-    tensor: &mut OrtTensor<f32>,
-    elements: Range<usize>,
-    sizes: [i64; 4],
-) -> ort::Result<DynValue> {
-    let info: MemoryInfo<'static> = tensor.memory_info().to_owned();
-    let (_, numbers) = tensor.extract_tensor_mut();
-    let memory = &mut numbers[elements];
-    let mut value = ptr::null_mut();
-    // SAFETY: `memory` lies inside the tensor, whose memory never moves and lives as long as the arena. The views live in
-    // the arena and in the binding of the graph, which runs only through the decoder that owns both. Every number of the
-    // tensor is reached through one of them at a time: a run, or a copy between runs.
-    let status = unsafe {
-        (ort::api().CreateTensorWithDataAsOrtValue)(
-            info.ptr(),
-            memory.as_mut_ptr().cast(),
-            size_of_val(memory),
-            sizes.as_ptr(),
-            sizes.len(),
-            ort::sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
-            &raw mut value,
-        )
-    };
-    // SAFETY: the status is what the call above returned.
-    unsafe { ort::Error::result_from_status(status) }?;
-    let value = NonNull::new(value).ok_or_else(|| ort::Error::new("no tensor was made"))?;
-    // SAFETY: a value that was just made and has no other owner. Its memory is not the allocator's to free, and the
-    // value knows that.
-    Ok(unsafe { DynValue::from_ptr(value, Some(&Allocator::default())) })
+/// Memory for numbers of one type, of the host or of a device. It never moves.
+pub(super) struct Block {
+    tensor: DynTensor,
+    element: TensorElementType,
+    /// Bytes of a number.
+    width: usize,
+}
+
+impl Block {
+    /// Memory for a tensor of these sizes; what is in it is not known.
+    pub(super) fn new(
+        allocator: &Allocator,
+        element: TensorElementType,
+        sizes: &[usize],
+    ) -> ort::Result<Self> {
+        let sizes: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
+        Self::of(DynTensor::new(allocator, element, sizes)?)
+    }
+
+    /// The memory of a tensor.
+    pub(super) fn of(tensor: DynTensor) -> ort::Result<Self> {
+        let element = *tensor.data_type();
+        let width = element.byte_size(1).ok_or_else(|| ort::Error::new("numbers of no fixed size"))?;
+        Ok(Self { tensor, element, width })
+    }
+
+    /// All of it as a tensor.
+    pub(super) fn into_tensor(self) -> DynTensor {
+        self.tensor
+    }
+
+    /// The bytes, in the host's memory.
+    pub(super) fn bytes(&self) -> ort::Result<&[u8]> {
+        let length = self.length()?;
+        // SAFETY: the tensor has so many bytes in memory that the processor reaches, and they are borrowed as long as it is.
+        Ok(unsafe { slice::from_raw_parts(self.tensor.data_ptr().cast(), length) })
+    }
+
+    /// The bytes, in the host's memory, to be written.
+    pub(super) fn bytes_mut(&mut self) -> ort::Result<&mut [u8]> {
+        let length = self.length()?;
+        // SAFETY: as above, and nobody else writes: a run, which writes through views, and this are steps of one thread.
+        Ok(unsafe { slice::from_raw_parts_mut(self.tensor.data_ptr_mut().cast(), length) })
+    }
+
+    fn length(&self) -> ort::Result<usize> {
+        match (self.tensor.memory_info().is_cpu_accessible(), self.tensor.size()) {
+            (true, Some(length)) => Ok(length),
+            _ => Err(ort::Error::new("the memory of a device, which the processor does not reach")),
+        }
+    }
+
+    /// A tensor of these sizes on the memory that begins with number `first`. It must not be used when the block is gone.
+    ///
+    /// # Errors
+    /// If it would reach beyond the block.
+    pub(super) fn view(&mut self, first: usize, sizes: &[usize]) -> ort::Result<DynTensor> {
+        self.view_of(self.element, first, sizes)
+    }
+
+    /// The same as numbers of a type that can be copied everywhere: ONNX Runtime's copies know no bfloat16.
+    pub(super) fn bits(&mut self, first: usize, sizes: &[usize]) -> ort::Result<DynTensor> {
+        let element = if self.width == 2 { TensorElementType::Uint16 } else { self.element };
+        self.view_of(element, first, sizes)
+    }
+
+    /// `element` is of the same width as the block's.
+    fn view_of(
+        &mut self,
+        element: TensorElementType,
+        first: usize,
+        sizes: &[usize],
+    ) -> ort::Result<DynTensor> {
+        let bytes = sizes.iter().product::<usize>() * self.width;
+        let within = self.tensor.size().is_some_and(|length| first * self.width + bytes <= length);
+        if !within {
+            return Err(ort::Error::new(format!("{sizes:?} from {first} on reach beyond the memory")));
+        }
+        let sizes: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
+        let info: MemoryInfo<'static> = self.tensor.memory_info().to_owned();
+        let mut value = ptr::null_mut();
+        // SAFETY: the range lies inside the tensor, as was just checked, and the tensor's memory never moves. Views of a block
+        // live beside it or in the binding of the graph beside it, and go before it. Every number is reached through one of
+        // them at a time: a run, or a copy between runs.
+        let status = unsafe {
+            (ort::api().CreateTensorWithDataAsOrtValue)(
+                info.ptr(),
+                self.tensor.data_ptr_mut().cast::<u8>().add(first * self.width).cast(),
+                bytes,
+                sizes.as_ptr(),
+                sizes.len(),
+                element.into(),
+                &raw mut value,
+            )
+        };
+        // SAFETY: the status is what the call above returned.
+        unsafe { ort::Error::result_from_status(status) }?;
+        let value = NonNull::new(value).ok_or_else(|| ort::Error::new("no tensor was made"))?;
+        // SAFETY: a value that was just made and has no other owner. Its memory is not the allocator's to free, and the
+        // value knows that.
+        Ok(unsafe { DynTensor::from_ptr(value, Some(&Allocator::default())) })
+    }
 }
 
 /// Every node of a session that was asked to record it.

@@ -7,6 +7,7 @@ mod batch;
 mod bench;
 mod chat;
 mod demo;
+mod doctor;
 mod engine;
 mod eval;
 mod hostile;

@@ -1,0 +1,188 @@
+//! `fleming doctor`: what this machine has and lacks, and whether a package runs on it.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use fleming::{Instruction, MemoryNeeds, Package, ProviderFacts, Request, providers_for, survey};
+use serde_json::{Value, json};
+
+use super::bench::{machine, noise, onnxruntime};
+use super::emit;
+use super::gpus::{driver, gpus};
+use super::measure::{round, summary};
+use super::options::RuntimeArguments;
+
+/// Say what this machine has and lacks for each execution provider and whether a package runs on it.
+///
+/// The exit code is 0 if the package runs with the provider that is asked for: it is loaded, checked and asked about a noise
+/// picture. It is 1 otherwise, and the report says why.
+#[derive(Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    runtime: RuntimeArguments,
+    /// Do not load the package; the exit code then tells only whether the provider can be used
+    #[arg(long)]
+    no_self_test: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const NEW_TOKENS: usize = 8;
+
+impl Doctor {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let options = self.runtime.options(1);
+        let name = options.provider.split(':').next().unwrap_or_default().to_owned();
+        let mut report = json!({
+            "fleming": env!("CARGO_PKG_VERSION"),
+            "machine": machine(&options),
+            "driver": driver(),
+            "gpus": gpus(),
+        });
+        let mut problems = Vec::new();
+        match survey(options.library.as_deref()) {
+            Ok(providers) => {
+                report["onnxruntime"] = onnxruntime();
+                report["providers"] = providers.iter().map(provider).collect();
+                match providers.iter().find(|facts| facts.name == name) {
+                    Some(facts) => problems.extend(facts.problem.as_ref().map(ToString::to_string)),
+                    None => problems.push(format!("{name} is no provider")),
+                }
+            }
+            Err(error) => problems.push(error.to_string()),
+        }
+        match self.runtime.folder().and_then(|folder| Ok(Package::open(&folder)?)) {
+            Ok(package) => {
+                let memory = MemoryNeeds::of(&package, &options);
+                report["package"] = described(&package, memory.as_ref().ok());
+                let target = &package.manifest().target;
+                if !providers_for(package.manifest()).contains(&name.as_str()) {
+                    problems
+                        .push(format!("a package of target {target} does not run on the {name} provider"));
+                }
+                problems.extend(memory.err().map(|error| error.to_string()));
+            }
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+        if problems.is_empty() && !self.no_self_test {
+            match self.self_test() {
+                Ok(times) => report["self_test"] = times,
+                Err(error) => problems.push(format!("{error:#}")),
+            }
+        }
+        let healthy = problems.is_empty();
+        report["problems"] = problems.into();
+        report["ok"] = healthy.into();
+        emit(if self.json { format!("{report}\n") } else { text(&report) });
+        Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Loads the package and has it look at a noise picture, twice.
+    fn self_test(&self) -> Result<Value> {
+        let started = Instant::now();
+        let engine = self.runtime.open(1)?;
+        let load_ms = started.elapsed().as_secs_f64() * 1e3;
+        let ask = |seed: u64| {
+            let studies = vec![noise(engine.package().manifest().tile_size(), seed)?];
+            let question = "What is shown?".to_owned();
+            let request =
+                Request { studies, question, instruction: Instruction::Direct, ..Request::default() };
+            round(&engine, &[request], NEW_TOKENS)
+        };
+        // the first run also makes ready what later ones use
+        ask(1)?;
+        let mut times = summary(&[ask(2)?]);
+        times["load_ms"] = load_ms.into();
+        Ok(times)
+    }
+}
+
+fn provider(facts: &ProviderFacts) -> Value {
+    let libraries = facts.libraries.iter().map(|library| {
+        let path = library.path.as_ref().map(|path| path.display().to_string());
+        json!({"name": library.name, "path": path, "version": library.version})
+    });
+    json!({
+        "name": facts.name,
+        "built_in": facts.built_in,
+        "ready": facts.problem.is_none(),
+        "problem": facts.problem.as_ref().map(ToString::to_string),
+        "libraries": libraries.collect::<Vec<_>>(),
+    })
+}
+
+fn described(package: &Package, memory: Option<&MemoryNeeds>) -> Value {
+    let manifest = package.manifest();
+    json!({
+        "name": manifest.name,
+        "digest": package.digest(),
+        "target": manifest.target,
+        "precision": manifest.precision,
+        "runs_on": providers_for(manifest),
+        "memory_bytes": memory.map(MemoryNeeds::total),
+    })
+}
+
+fn text(report: &Value) -> String {
+    let mut lines = vec![machine_line(&report["machine"]), runtime_line(&report["onnxruntime"])];
+    lines.push(row("driver", report["driver"].as_str().unwrap_or("none of NVIDIA's")));
+    let gpus = report["gpus"].as_array().into_iter().flatten();
+    lines.extend(gpus.map(|gpu| {
+        let [memory, free] = ["memory_mib", "free_mib"].map(|field| gpu[field].to_string());
+        let (name, capability) = (plain(&gpu["name"]), plain(&gpu["compute_capability"]));
+        row(&format!("gpu {}", gpu["index"]), &format!("{name}, {capability}, {memory} MiB, {free} free"))
+    }));
+    for facts in report["providers"].as_array().into_iter().flatten() {
+        let state = facts["problem"].as_str().unwrap_or("ready");
+        lines.push(row(&plain(&facts["name"]), state));
+        let libraries = facts["libraries"].as_array().into_iter().flatten();
+        lines.extend(libraries.filter(|_| facts["built_in"] == true).map(|library| {
+            let version = library["version"].as_str().map(|version| format!(" ({version})"));
+            let place = library["path"].as_str().unwrap_or("missing");
+            row("", &format!("{} {place}{}", plain(&library["name"]), version.unwrap_or_default()))
+        }));
+    }
+    if let Value::Object(package) = &report["package"] {
+        let [name, precision, target] = ["name", "precision", "target"].map(|field| plain(&package[field]));
+        let runs = package["runs_on"].as_array().into_iter().flatten().map(plain).collect::<Vec<_>>();
+        let runs = if runs.is_empty() { "nothing".into() } else { runs.join(", ") };
+        lines.push(row("package", &format!("{name}, {precision} for {target}; runs on {runs}")));
+    }
+    if let Value::Object(times) = &report["self_test"] {
+        let median = |field: &str| times[field]["median"].as_f64().unwrap_or_default();
+        lines.push(row(
+            "self-test",
+            &format!(
+                "loaded in {:.0} ms; vision {:.1} ms a tile, prefill {:.0} tokens/s, decoding {:.1} tokens/s",
+                times["load_ms"].as_f64().unwrap_or_default(),
+                median("vision_ms_per_tile"),
+                median("prefill_tokens_per_s"),
+                median("decode_tokens_per_s"),
+            ),
+        ));
+    }
+    lines.extend(
+        report["problems"].as_array().into_iter().flatten().map(|problem| row("problem", &plain(problem))),
+    );
+    lines.push(row("verdict", if report["ok"] == true { "it runs" } else { "it does not run" }));
+    lines.join("\n") + "\n"
+}
+
+fn machine_line(machine: &Value) -> String {
+    row("machine", &format!("{}, {} cores", plain(&machine["cpu"]), machine["cores"]))
+}
+
+fn runtime_line(runtime: &Value) -> String {
+    row("ONNX Runtime", runtime["library"].as_str().unwrap_or("none"))
+}
+
+fn row(head: &str, text: &str) -> String {
+    format!("{head:<14}{text}")
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), String::from)
+}

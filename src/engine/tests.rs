@@ -1,0 +1,125 @@
+//! The engine on a device that only ONNX Runtime reaches: a fake one, whose memory is the host's.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::request::{Instruction, StopRule, StudyInput, Tracing};
+use crate::{Frame, Modality, Study};
+
+/// A package that `make test` exports.
+fn package(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
+    assert!(folder.exists(), "{} is missing: `make test` makes it", folder.display());
+    folder
+}
+
+fn engine(package: &Path, provider: &str, slots: usize) -> Engine {
+    let options = EngineOptions {
+        provider: provider.into(),
+        slots,
+        chunk: 64,
+        context: Some(1024),
+        ..EngineOptions::default()
+    };
+    Engine::open(package, &options).unwrap()
+}
+
+fn picture(shade: u8) -> StudyInput {
+    let frame = Frame::rgb(8, 8, [shade, 255 - shade, shade / 2].repeat(64)).unwrap();
+    let (modality, source) = (Modality::Image, "flat".to_owned());
+    StudyInput::Frames(Study { modality, source, frames: vec![frame], warnings: Vec::new() })
+}
+
+/// Requests with and without pictures, with common beginnings, of different lengths.
+fn requests() -> Vec<Request> {
+    let about = |shades: &[u8], question: &str| Request {
+        studies: shades.iter().map(|shade| picture(*shade)).collect(),
+        question: question.into(),
+        instruction: Instruction::Direct,
+        ..Request::default()
+    };
+    vec![
+        about(&[10, 90, 170], "What has changed?"),
+        about(&[], "Why?"),
+        about(&[10], "What is shown? Say it in a few words, from left to right."),
+        about(&[10, 90, 170], "What else is there?"),
+        about(&[200, 10], "Is it the same?"),
+    ]
+}
+
+fn tokens(most: usize) -> AskOptions {
+    let tracing = Tracing::Tensors;
+    AskOptions { max_new_tokens: Some(most), stop: StopRule::LengthOnly, tracing, ..AskOptions::default() }
+}
+
+/// All at once, with replies of different lengths, so that slots fall free and what they hold is moved.
+fn replies(engine: &Engine) -> Vec<Reply> {
+    let asked = requests().into_iter().enumerate();
+    let asked = asked.map(|(place, request)| engine.submit(&request, &tokens(3 + place * 5 % 11)).unwrap());
+    asked.collect::<Vec<_>>().into_iter().map(|answering| answering.wait(&mut |_| {}).unwrap()).collect()
+}
+
+fn ids(replies: &[Reply]) -> Vec<&[u32]> {
+    replies.iter().map(|reply| reply.completion_ids.as_slice()).collect()
+}
+
+/// Largest difference relative to the largest value.
+fn error(got: &[f32], wanted: &[f32]) -> f32 {
+    assert_eq!(got.len(), wanted.len());
+    let largest = wanted.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    got.iter().zip(wanted).fold(0.0_f32, |most, (got, wanted)| most.max((got - wanted).abs())) / largest
+}
+
+fn compare(got: &[Reply], wanted: &[Reply], tolerance: f32) {
+    for (got, wanted) in got.iter().zip(wanted) {
+        let [got, wanted] = [got, wanted].map(|reply| reply.trace.as_ref().unwrap());
+        let off = error(&got.first_logits, &wanted.first_logits);
+        assert!(off <= tolerance, "logits: {off}");
+        let [got, wanted] = [got, wanted].map(|trace| trace.image_embeds.as_slice().unwrap());
+        assert!(got.is_empty() || error(got, wanted) <= tolerance, "embeddings: {}", error(got, wanted));
+    }
+}
+
+#[test]
+fn a_device_answers_as_the_host_does_in_every_form() {
+    let host = replies(&engine(&package("synthetic"), "cpu", 3));
+    for form in ["synthetic", "synthetic-cuda", "synthetic-tensorrt"] {
+        for (provider, slots) in [("cpu", 3), ("fake", 3), ("fake", 1)] {
+            let engine = engine(&package(form), provider, slots);
+            for round in ["first", "with reuse"] {
+                let replies = replies(&engine);
+                compare(&replies, &host, 1e-4);
+                assert_eq!(ids(&replies), ids(&host), "{form} on {provider}, {slots} slots, {round}");
+            }
+            let counts = engine.counts().unwrap();
+            assert_eq!(counts.failed_steps, 0);
+            assert_eq!((counts.image_misses, counts.image_hits > 0), (4, true), "{counts:?}");
+        }
+    }
+}
+
+#[test]
+fn half_precision_is_near_single() {
+    let single = replies(&engine(&package("synthetic"), "cpu", 1));
+    let engine = engine(&package("synthetic-f16"), "fake", 3);
+    let half = replies(&engine);
+    compare(&half, &single, 0.02);
+    let kv = &engine.package().manifest().kv;
+    let numbers = 2 * kv.layers * kv.heads * kv.head_dim * 1024 * 3;
+    assert_eq!(engine.memory().slots, 2 * numbers as u64);
+}
+
+#[test]
+fn a_session_goes_to_disk_and_back_by_way_of_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("study");
+    let request = &requests()[0];
+    let first = engine(&package("synthetic-cuda"), "fake", 2);
+    let wanted = first.ask(request, &tokens(6), &mut |_| {}).unwrap();
+    first.save_session(wanted.conversation, &file).unwrap();
+    let second = engine(&package("synthetic-cuda"), "fake", 2);
+    second.load_session(&file).unwrap();
+    let got = second.ask(request, &tokens(6), &mut |_| {}).unwrap();
+    assert!(got.usage.cached_tokens > 64, "{:?}", got.usage);
+    assert_eq!(got.completion_ids, wanted.completion_ids);
+}

@@ -1,0 +1,97 @@
+//! The memory that graphs compute in: the host's, or a device's that only ONNX Runtime reaches.
+
+use ndarray::{Array, Dimension as Rank};
+use ort::memory::{Allocator, MemoryInfo};
+use ort::value::{DynTensor, PrimitiveTensorElementType};
+
+use super::raw::Block;
+use crate::error::{Error, Result};
+
+/// Where a graph computes.
+pub(crate) enum Memory {
+    /// It is reached as it is.
+    Host(Allocator),
+    /// What is there is copied by ONNX Runtime, and never by way of the host.
+    Device(Allocator),
+}
+
+/// A tensor that ONNX Runtime holds, in whatever memory.
+pub(crate) struct Tensor(pub(super) DynTensor);
+
+impl Memory {
+    /// Where to allocate.
+    pub(super) fn allocator(&self) -> &Allocator {
+        match self {
+            Self::Host(allocator) | Self::Device(allocator) => allocator,
+        }
+    }
+
+    /// Where the outputs of a run are to be.
+    pub(super) fn info(&self) -> &MemoryInfo<'_> {
+        self.allocator().memory_info()
+    }
+
+    /// The tensor in this memory: itself where that is the host's, else a copy.
+    pub(crate) fn take(&self, tensor: Tensor) -> Result<Tensor> {
+        match self {
+            Self::Host(_) => Ok(tensor),
+            Self::Device(_) => self.copy_of(&tensor),
+        }
+    }
+
+    /// A copy of the tensor in this memory.
+    pub(super) fn copy_of(&self, tensor: &Tensor) -> Result<Tensor> {
+        let block = Block::new(self.allocator(), *tensor.0.data_type(), &tensor.sizes());
+        let mut copy = block.map_err(|error| failed(&error))?.into_tensor();
+        tensor.0.copy_into(&mut copy).map_err(|error| failed(&error))?;
+        Ok(Tensor(copy))
+    }
+}
+
+impl Tensor {
+    /// A tensor with the array's values, in row-major order, in the host's memory.
+    pub(crate) fn new<T, D>(array: Array<T, D>) -> Result<Self>
+    where
+        T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
+        D: Rank + 'static,
+    {
+        let shape: Vec<i64> = array.shape().iter().map(|&size| size as i64).collect();
+        let values = if array.is_standard_layout() {
+            array.into_raw_vec_and_offset().0
+        } else {
+            array.iter().cloned().collect()
+        };
+        let tensor = ort::value::Tensor::from_array((shape, values)).map_err(|error| failed(&error))?;
+        Ok(Self(tensor.upcast()))
+    }
+
+    pub(super) fn sizes(&self) -> Vec<usize> {
+        self.0.shape().iter().map(|&size| size as usize).collect()
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.size().unwrap_or_default()
+    }
+
+    /// The values, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if they are not in the host's memory or of another type.
+    pub(crate) fn numbers(&self) -> Result<&[f32]> {
+        let (_, numbers) = self.0.try_extract_tensor::<f32>().map_err(|error| failed(&error))?;
+        Ok(numbers)
+    }
+
+    /// A copy of the values, row-major, from whatever memory.
+    pub(crate) fn to_vec(&self) -> Result<Vec<f32>> {
+        match self.0.memory_info().is_cpu_accessible() {
+            true => Ok(self.numbers()?.to_vec()),
+            false => Memory::Host(Allocator::default()).copy_of(self)?.to_vec(),
+        }
+    }
+}
+
+pub(super) fn failed(error: &ort::Error) -> Error {
+    Error::runtime("tensor", "one that can be made and copied", error)
+}

@@ -1,0 +1,134 @@
+//! What this machine has and lacks for each execution provider.
+
+use std::path::{Path, PathBuf};
+
+use ort::session::Session;
+
+use super::libraries::{self, Library};
+use super::provider::{Device, PROVIDERS, Provider};
+use super::runtime::Runtime;
+use crate::error::{Error, Facts, Result};
+use crate::package::Manifest;
+
+/// What this machine has and lacks for an execution provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderFacts {
+    /// Its name in options.
+    pub name: &'static str,
+    /// Whether ONNX Runtime was built with it.
+    pub built_in: bool,
+    /// The libraries that it needs beside ONNX Runtime.
+    pub libraries: Vec<LibraryFacts>,
+    /// Why it cannot be used; nothing if a graph ran on it.
+    pub problem: Option<Facts>,
+}
+
+/// A shared library that a provider needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LibraryFacts {
+    /// Its soname.
+    pub name: &'static str,
+    /// The file that is loaded for it; none if there is none.
+    pub path: Option<PathBuf>,
+    /// Its version, where the name of the file or of the package it came in tells.
+    pub version: Option<String>,
+}
+
+/// One `Identity` of one number, as small as a graph can be: `protoc --decode` shows it.
+const GRAPH: &[u8] =
+    b"\x08\x08:7\n\x10\n\x01x\x12\x01y\"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\
+    \x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x0d";
+
+/// Tries every execution provider, on its first device, with the ONNX Runtime at `library` or the one that is found.
+///
+/// ```no_run
+/// for provider in fleming::survey(None)? {
+///     println!("{}: {}", provider.name, if provider.problem.is_none() { "ready" } else { "not here" });
+/// }
+/// # Ok::<(), fleming::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Runtime`] if there is no ONNX Runtime.
+pub fn survey(library: Option<&Path>) -> Result<Vec<ProviderFacts>> {
+    let runtime = Runtime::load(library)?;
+    Ok(PROVIDERS.iter().map(|provider| facts(provider, &runtime)).collect())
+}
+
+/// The providers that run a package, by name.
+pub fn providers_for(manifest: &Manifest) -> Vec<&'static str> {
+    let accepts = |provider: &&Provider| provider.accept(&manifest.target, &manifest.precision).is_ok();
+    PROVIDERS.iter().filter(accepts).map(|provider| provider.name).collect()
+}
+
+fn facts(provider: &'static Provider, runtime: &Runtime) -> ProviderFacts {
+    let problem = try_out(provider, runtime).err().map(|error| error.facts().clone());
+    let folders = libraries::folders(runtime.folder());
+    ProviderFacts {
+        name: provider.name,
+        built_in: provider.built_in().unwrap_or_default(),
+        libraries: provider.libraries().filter_map(|library| library_facts(library, &folders)).collect(),
+        problem,
+    }
+}
+
+/// Opens the smallest graph on it.
+fn try_out(provider: &'static Provider, runtime: &Runtime) -> Result<()> {
+    let failed = |error| Error::runtime(format!("{} provider", provider.name), "a graph to run on it", error);
+    let builder = Session::builder(&runtime.environment).map_err(failed)?;
+    let mut builder = Device::parse(provider.name, &[])?.register(runtime, builder)?;
+    builder.commit_from_memory(GRAPH).map(drop).map_err(failed)
+}
+
+fn library_facts(library: &Library, folders: &[PathBuf]) -> Option<LibraryFacts> {
+    let path = libraries::loaded_from(library, folders);
+    if path.is_none() && !library.is_required() {
+        return None;
+    }
+    let version = path.as_deref().and_then(version);
+    Some(LibraryFacts { name: library.name, path, version })
+}
+
+/// `10.15.1` of `libnvinfer.so.10.15.1`, whatever link leads there; else that of the wheel the file came in.
+fn version(path: &Path) -> Option<String> {
+    let file = path.canonicalize().ok()?;
+    let name = file.file_name()?.to_str()?;
+    let suffix = name.split_once(".so.").map(|(_, suffix)| suffix.to_owned());
+    suffix.filter(|suffix| suffix.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_always_there_and_what_is_not_is_told() {
+        let found = survey(None).unwrap();
+        assert_eq!(
+            found.iter().map(|provider| provider.name).collect::<Vec<_>>(),
+            ["cpu", "cuda", "tensorrt"]
+        );
+        assert_eq!(found[0].problem, None);
+        assert!(found[0].built_in && found[0].libraries.is_empty());
+        for provider in &found[1..] {
+            // a machine with a GPU passes too
+            assert!(provider.built_in || provider.problem.is_some(), "{provider:?}");
+            assert!(provider.libraries.iter().any(|library| library.name == "libcublasLt.so.13"));
+        }
+    }
+
+    #[test]
+    fn versions_are_read_from_file_names() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("libnvinfer.so.10.15.1"), "").unwrap();
+        let link = folder.path().join("libnvinfer.so.10");
+        std::os::unix::fs::symlink("libnvinfer.so.10.15.1", &link).unwrap();
+        assert_eq!(version(&link).as_deref(), Some("10.15.1"));
+        fs::write(folder.path().join("libcudart.so.13"), "").unwrap();
+        assert_eq!(version(&folder.path().join("libcudart.so.13")), None);
+    }
+}
