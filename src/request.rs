@@ -202,8 +202,8 @@ pub struct AskOptions {
     pub max_thinking_tokens: Option<usize>,
     /// Report the log-probability of each token, and of this many of the likeliest in its place.
     pub logprobs: Option<usize>,
-    /// Most tokens to guess ahead from what was written before, and to verify in one run. It is for replies that repeat
-    /// the prompt or themselves, and changes only how long they take: see the README's "Guessing ahead".
+    /// Most tokens to guess ahead, 1 to 32, from what was written before, and to verify in one run: for replies that repeat
+    /// the prompt or themselves. A greedy reply of an f32 package is the same with it.
     pub speculation: Option<usize>,
     /// How many answers to make from one prefill; one if absent. The n-th is sampled with the seed plus n.
     pub answers: Option<usize>,

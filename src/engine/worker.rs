@@ -64,6 +64,7 @@ impl Worker<'_> {
             self.step_all_but(verified).into_iter().for_each(|logits| self.deliver(logits));
             self.take_time(&round);
         }
+        tracing::debug!(counts = ?self.counts, "closed");
     }
 
     /// Takes the time of a round in which there was a step and nothing else.

@@ -17,7 +17,9 @@ fn streams_are_measured_stage_by_stage() {
         "--prompt-tokens",
         "90",
         "--new-tokens",
-        "5",
+        "9",
+        "--speculation",
+        "3",
     ]);
     let report = reply(&mut command);
     for (row, streams) in report["streams"].as_array().unwrap().iter().zip([1, 3]) {
@@ -38,6 +40,14 @@ fn streams_are_measured_stage_by_stage() {
         assert!((80.0..=100.0).contains(&text), "{text}");
     }
     assert_eq!(report["streams"].as_array().unwrap().len(), 2);
+    for row in report["streams"].as_array().unwrap() {
+        let overhead = row["overhead"].as_f64().unwrap();
+        assert!(0.0 < overhead && overhead < 1.0, "{overhead}");
+        let (speculation, gain) = (&row["speculation"], &row["speculation"]["gain"]);
+        assert_eq!((&speculation["length"], &gain["same_replies"]), (&3.into(), &true.into()));
+        assert!(gain["decode_ratio"]["median"].as_f64() > Some(0.0));
+        assert!(gain["accepted_tokens"].as_u64() <= gain["drafted_tokens"].as_u64());
+    }
     assert!(report["peak_memory_bytes"].as_u64() >= report["loaded_memory_bytes"].as_u64());
     assert!(report["onnxruntime"]["library"].as_str().unwrap().contains("onnxruntime"));
     assert_eq!((&report["slots"], &report["chunk"]), (&3.into(), &512.into()));
@@ -60,6 +70,7 @@ fn questions_are_asked_in_turn_about_the_same_study() {
         assert!(number("prompt_tokens") > 512);
         assert_eq!(number("prefill_tokens") + number("cached_tokens"), number("prompt_tokens"));
         assert_eq!(number("new_tokens"), 3);
+        assert!(row["speculation"].is_null());
         // Two slices of 256 tokens are read once; the questions after the first pay for their own words.
         let own = number("prefill_tokens");
         assert!(if place == 0 { own > 512 } else { own < 40 }, "question {place}: {own} tokens");
@@ -70,10 +81,17 @@ fn questions_are_asked_in_turn_about_the_same_study() {
 #[test]
 fn the_table_has_a_line_for_every_stage() {
     let mut command = fleming("bench");
-    let output = command.args(["--tiles", "0", "--repeat", "1", "--new-tokens", "2"]).output().unwrap();
+    command.args(["--tiles", "0", "--repeat", "1", "--new-tokens", "4", "--speculation", "2"]);
+    let output = command.output().unwrap();
     let table = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    for stage in ["prefill, tokens/s", "decoding, tokens/s in all", "time to first token"] {
+    for stage in [
+        "prefill, tokens/s",
+        "decoding, tokens/s in all",
+        "time to first token",
+        "% of a step",
+        "guessing 2 ahead",
+    ] {
         assert!(table.contains(stage), "{table}");
     }
     assert!(!table.contains("vision"), "nothing was looked at: {table}");
@@ -81,9 +99,9 @@ fn the_table_has_a_line_for_every_stage() {
 
 #[test]
 fn what_cannot_be_measured_is_refused() {
-    for options in [["--new-tokens", "1"], ["--repeat", "0"], ["--streams", "1,0"]] {
+    for options in [["--new-tokens", "1"], ["--repeat", "0"], ["--streams", "1,0"], ["--speculation", "0"]] {
         let message = refusal(fleming("bench").args(options), 2);
-        assert!(message.contains(options[0]), "{message}");
+        assert!(message.contains(options[0].trim_start_matches('-')), "{message}");
     }
     let both = fleming("bench").args(["--tiles", "2", "--image", "x.png"]).output().unwrap();
     assert_eq!(both.status.code(), Some(2));

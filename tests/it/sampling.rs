@@ -61,6 +61,21 @@ fn logprobs_are_one_a_token() {
 }
 
 #[test]
+fn guesses_ahead_are_counted_and_change_nothing() {
+    let usage = |reply: &Value| {
+        ["drafted_tokens", "accepted_tokens"].map(|field| reply["usage"][field].as_u64().unwrap())
+    };
+    let (plain, guessed) = (
+        reply(long(90, &CT).arg("--ignore-eos")),
+        reply(long(90, &CT).args(["--ignore-eos", "--speculation", "6"])),
+    );
+    assert_eq!(guessed["completion_ids"], plain["completion_ids"]);
+    let [drafted, accepted] = usage(&guessed);
+    assert!(drafted >= accepted && drafted > 0, "{}", guessed["usage"]);
+    assert_eq!(usage(&plain), [0, 0]);
+}
+
+#[test]
 fn a_stop_string_cuts_the_reply() {
     let whole = reply(long(40, &CT).arg("--ignore-eos"));
     let text = whole["text"].as_str().unwrap();
@@ -158,6 +173,7 @@ fn what_cannot_be_met_is_refused_by_name() {
         (&["--logit-bias", "x"], "--logit-bias"),
         (&["--logit-bias", "999999=1"], "logit-bias"),
         (&["--logprobs", "21"], "logprobs"),
+        (&["--speculation", "33"], "speculation"),
         (&["--stop", ""], "stop"),
         (&["--stop", "x", "--ignore-eos"], "ignore-eos"),
         (&["--choice", "x", "--ignore-eos"], "ignore-eos"),
