@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::{Instruction, MemoryNeeds, Package, ProviderFacts, Request, providers_for, survey};
+use fleming::{
+    AskOptions, Instruction, MemoryNeeds, Package, ProviderFacts, Request, StopRule, providers_for, survey,
+};
 use serde_json::{Value, json};
 
 use super::bench::{machine, noise, onnxruntime};
@@ -85,16 +87,21 @@ impl Doctor {
         let started = Instant::now();
         let engine = self.runtime.open(1)?;
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
+        let options = AskOptions {
+            max_new_tokens: Some(NEW_TOKENS),
+            stop: StopRule::LengthOnly,
+            ..AskOptions::default()
+        };
         let ask = |seed: u64| {
             let studies = vec![noise(engine.package().manifest().tile_size(), seed)?];
             let question = "What is shown?".to_owned();
             let request =
                 Request { studies, question, instruction: Instruction::Direct, ..Request::default() };
-            round(&engine, &[request], NEW_TOKENS)
+            round(&engine, &[request], &options)
         };
         // the first run also makes ready what later ones use
         ask(1)?;
-        let mut times = summary(&[ask(2)?]);
+        let mut times = summary(&[&ask(2)?]);
         times["load_ms"] = load_ms.into();
         Ok(times)
     }
