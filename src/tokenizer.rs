@@ -64,29 +64,6 @@ impl Tokenizer {
     pub(crate) fn is_added(&self, id: u32) -> bool {
         self.added.contains(&id)
     }
-
-    /// A decoder for one reply.
-    pub(crate) fn decoder(&self) -> Decoder<'_> {
-        Decoder { tokenizer: self, characters: Characters::default() }
-    }
-}
-
-/// Turns ids into text one at a time.
-pub(crate) struct Decoder<'a> {
-    tokenizer: &'a Tokenizer,
-    characters: Characters,
-}
-
-impl Decoder<'_> {
-    /// The text that became complete with this id; often empty.
-    pub(crate) fn push(&mut self, id: u32) -> String {
-        self.characters.push(self.tokenizer.bytes(id))
-    }
-
-    /// What is still held back at the end of the reply.
-    pub(crate) fn finish(self) -> String {
-        self.characters.finish()
-    }
 }
 
 /// Turns bytes into text. They may end inside a character: what is incomplete is held back until the rest arrives, or
@@ -252,9 +229,10 @@ mod tests {
             added: HashSet::new(),
             eos: 0,
         };
-        let mut decoder = tokenizer.decoder();
-        let mut whole: String = (0..text.len() as u32 - 1).map(|id| decoder.push(id)).collect();
-        whole += &decoder.finish();
+        let mut characters = Characters::default();
+        let mut whole: String =
+            (0..text.len() as u32 - 1).map(|id| characters.push(tokenizer.bytes(id))).collect();
+        whole += &characters.finish();
         assert_eq!(whole, "añ€😀 \u{fffd}");
     }
 }

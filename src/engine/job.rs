@@ -7,9 +7,11 @@ use std::time::Instant;
 use ndarray::Array3;
 
 use super::prepare::{Question, milliseconds};
+use super::images::Embeddings;
 use super::session::Session;
 use crate::error::Result;
 use crate::guide::Guide;
+use crate::pixels::{Digest, Tile};
 use crate::request::{AskOptions, Cancel, ConversationId, Event, Finish, Timings};
 use crate::sampler::Chosen;
 
@@ -51,6 +53,8 @@ pub(super) enum Command {
     Save(ConversationId, Sender<Result<Session>>),
     /// Puts a conversation into a slot that is free.
     Load(Session, Sender<Result<ConversationId>>),
+    /// Encodes a tile.
+    Embed(Tile, Digest, Sender<Result<Embeddings>>),
     /// Tells what was counted.
     Count(Sender<super::Counts>),
 }

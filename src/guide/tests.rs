@@ -5,6 +5,7 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 use super::*;
 use crate::answer::Splitter;
 use crate::request::{Constraint, Sampling};
+use crate::tokenizer::Characters;
 
 /// Tokens that cross the borders of tags, and words.
 const WORDS: &[&str] = &[
@@ -78,11 +79,11 @@ impl Bench {
             true => Splitter::untagged(Tags::from(&self.prompt)),
             false => Splitter::new(Tags::from(&self.prompt)),
         };
-        let (mut ids, mut decoder, mut text) = (Vec::new(), self.tokenizer.decoder(), String::new());
+        let (mut ids, mut characters, mut text) = (Vec::new(), Characters::default(), String::new());
         while ids.len() < limit && ids.last() != Some(&self.tokenizer.eos()) {
             let chosen = guide.choose(&self.tokenizer, &logits(&ids)).unwrap();
             ids.push(chosen.id);
-            text += &decoder.push(chosen.id);
+            text += &characters.push(self.tokenizer.bytes(chosen.id));
         }
         splitter.push(&text, |_, _| ());
         let parts = splitter.finish(|_, _| ());

@@ -5,10 +5,12 @@
 mod ask;
 mod batch;
 mod bench;
+mod capi;
 mod chat;
 mod demo;
 mod engine;
 mod eval;
+mod header;
 mod hostile;
 mod house;
 mod library;
