@@ -11,7 +11,7 @@ use super::status::{Failure, Outcome};
 /// # Safety
 /// `#[repr(C)]`, without padding, begins with a `usize`, and valid with every byte 0.
 pub(super) unsafe trait Growing: Copy {
-    /// Its size in the first version.
+    /// Its size in the first version: a struct that has grown since names it.
     const FIRST: usize = size_of::<Self>();
     /// Its name in the header.
     const NAME: &'static str;

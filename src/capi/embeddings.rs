@@ -38,7 +38,13 @@ pub unsafe extern "C" fn fleming_embeddings_read(
     guard(|| unsafe {
         let (embeddings, facts) = (held("embeddings", embeddings)?, Facts::at(facts)?);
         let [tiles, tokens, hidden] = embeddings.shape;
-        facts.write(&EmbeddingsFacts { values: embeddings.values.as_ptr(), tiles, tokens, hidden, ..zeroed() });
+        facts.write(&EmbeddingsFacts {
+            values: embeddings.values.as_ptr(),
+            tiles,
+            tokens,
+            hidden,
+            ..zeroed()
+        });
         Ok(Status::Ok)
     })
 }

@@ -121,9 +121,9 @@ pub(super) fn given(number: usize) -> Option<usize> {
 /// What a number of an enum of the header stands for.
 pub(super) fn one_of<T: Copy>(name: &str, all: &[(i32, T)], number: i32) -> Outcome<T> {
     let found = all.iter().find(|(known, _)| *known == number);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        Failure::argument(name, "a number that the header names", &number.to_string())
-    })
+    found
+        .map(|(_, value)| *value)
+        .ok_or_else(|| Failure::argument(name, "a number that the header names", &number.to_string()))
 }
 
 fn zero(name: &str, reserved: i32) -> Outcome<()> {

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::arguments::{Out, description, growing, held, options, optional_text, path, taken, text, values};
+use super::arguments::{Out, description, growing, held, optional_text, options, path, taken, text, values};
 use super::options::{AskSetup, given, one_of};
 use super::status::{Failure, Outcome, Status, guard, guard_free};
 use crate::{
@@ -253,7 +253,9 @@ impl StudySetup {
         let refuse = |name: &str, wanted: &str| Err(Failure::argument(name, wanted, "something else"));
         match modality(kind)? {
             Modality::Image | Modality::Video if of_volumes => refuse("slices", "a volume"),
-            Modality::Image | Modality::Volume if of_videos => refuse("frames, seconds, start, end", "a video"),
+            Modality::Image | Modality::Volume if of_videos => {
+                refuse("frames, seconds, start, end", "a video")
+            }
             Modality::Image => Ok(StudyInput::Image(source)),
             Modality::Volume => Ok(StudyInput::Volume(source, samples(self.slices))),
             Modality::Video if counts.iter().filter(|given| **given).count() > 1 => {

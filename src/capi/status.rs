@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_char};
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
 use crate::{Error, ErrorCode};
@@ -52,6 +52,9 @@ pub(super) struct Failure {
     hint: String,
 }
 
+/// What is told of a panic.
+pub(super) type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
 pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 
 impl Failure {
@@ -95,11 +98,21 @@ pub(super) fn guard(body: impl FnOnce() -> Outcome<Status>) -> Status {
     match caught(body) {
         Ok(Ok(status)) => status,
         Ok(Err(failure)) => keep(&failure),
-        Err(_) => keep(&Failure {
+        Err(payload) => keep(&Failure {
             status: Status::Panic,
-            message: PANIC.with_borrow_mut(std::mem::take),
+            message: words(&*payload),
             hint: "this is a defect of the library: report it; the engine stays usable".into(),
         }),
+    }
+}
+
+/// What a panic said; from the hook, which knows the place, or where the host has put another in its place, from itself.
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    match PANIC.with_borrow_mut(std::mem::take) {
+        told if told.is_empty() => format!("a panic: {text}"),
+        told => told,
     }
 }
 
@@ -110,7 +123,9 @@ pub(super) fn guard_free(body: impl FnOnce()) {
 }
 
 fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    quieten();
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| panic::set_hook(quiet(panic::take_hook())));
+    PANIC.with_borrow_mut(String::clear);
     CALLS.set(CALLS.get() + 1);
     // What a panic may have left half done are locks, which are taken over, and values of this call, which are dropped.
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
@@ -132,21 +147,17 @@ pub(super) fn outside<T>(callback: impl FnOnce() -> T) -> T {
 
 /// A panic in a call becomes a status and is not printed. The hook is put in once and hands on every other panic to the
 /// one that was there: were it exchanged around each call, threads would take one another's away.
-fn quieten() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| match CALLS.try_with(Cell::get) {
-            Ok(1..) => {
-                let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
-                let words = panic.payload_as_str().unwrap_or("no message");
-                let text = format!("a panic at {}: {words}", place.as_deref().unwrap_or("an unknown place"));
-                // Where the thread is ending there is no place left for it.
-                let _ = PANIC.try_with(|last| last.replace(text));
-            }
-            _ => before(panic),
-        }));
-    });
+pub(super) fn quiet(before: Hook) -> Hook {
+    Box::new(move |panic| match CALLS.try_with(Cell::get) {
+        Ok(1..) => {
+            let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
+            let words = panic.payload_as_str().unwrap_or("no message");
+            let text = format!("a panic at {}: {words}", place.as_deref().unwrap_or("an unknown place"));
+            // Where the thread is ending there is no place left for it.
+            let _ = PANIC.try_with(|last| last.replace(text));
+        }
+        _ => before(panic),
+    })
 }
 
 fn keep(failure: &Failure) -> Status {

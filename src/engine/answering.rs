@@ -52,12 +52,7 @@ pub(super) struct Asked {
 }
 
 impl Answering {
-    pub(super) fn new(
-        engine: &Engine,
-        asked: Asked,
-        messages: Receiver<Message>,
-        abandoned: Cancel,
-    ) -> Self {
+    pub(super) fn new(engine: &Engine, asked: Asked, messages: Receiver<Message>, abandoned: Cancel) -> Self {
         let prompt = &engine.package().manifest().prompt;
         let writer = Some(Writer::new(prompt, &asked.options, asked.tagging));
         Self { engine: engine.clone(), messages, abandoned, asked, writer, unheard: false }
@@ -91,11 +86,7 @@ impl Answering {
     ///
     /// # Errors
     /// [`Error::Runtime`] if a graph fails, [`Error::Request`] if the reply or an error was given before.
-    pub fn poll(
-        &mut self,
-        patience: Duration,
-        on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Option<Reply>> {
+    pub fn poll(&mut self, patience: Duration, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Reply>> {
         let until = Instant::now().checked_add(patience);
         loop {
             if self.writer.is_none() {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use ndarray::Array3;
 
-use super::prepare::{Question, milliseconds};
 use super::images::Embeddings;
+use super::prepare::{Question, milliseconds};
 use super::session::Session;
 use crate::error::Result;
 use crate::guide::Guide;

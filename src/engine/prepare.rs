@@ -106,10 +106,8 @@ pub(super) fn prepare(
     let vision = &shared.package.manifest().vision;
     let tiling = tiling(vision.tiling, options.max_tiles)?;
     let started = Instant::now();
-    let studies = studies
-        .iter()
-        .map(|study| input::read(study, options.preprocessing))
-        .collect::<Result<Vec<_>>>()?;
+    let studies =
+        studies.iter().map(|study| input::read(study, options.preprocessing)).collect::<Result<Vec<_>>>()?;
     timings.read = milliseconds(started);
 
     let started = Instant::now();

@@ -197,7 +197,10 @@ impl Worker<'_> {
             return Ok(embeddings);
         }
         let encoded = self.encode_tiles(&[(tile, digest)])?;
-        encoded.into_iter().next().ok_or_else(|| Error::runtime("image_embeds", "a row for each tile", "none"))
+        encoded
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::runtime("image_embeds", "a row for each tile", "none"))
     }
 
     /// One step of all streams that are past their prompt.

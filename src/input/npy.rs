@@ -36,7 +36,11 @@ pub(super) fn read(source: &Source, sampling: VolumeSampling, preprocessing: Pre
 }
 
 /// The chosen slices of a volume in memory.
-pub(super) fn raw(volume: &RawVolume, sampling: VolumeSampling, preprocessing: Preprocessing) -> Result<Study> {
+pub(super) fn raw(
+    volume: &RawVolume,
+    sampling: VolumeSampling,
+    preprocessing: Preprocessing,
+) -> Result<Study> {
     volume.check()?;
     let [_, height, width] = volume.shape;
     let size = height * width;
@@ -77,8 +81,7 @@ impl Grid<'_> {
             if scaled.wraps && wrapped.last() != Some(&index) {
                 wrapped.push(index);
             }
-            let provenance =
-                Provenance::Volume { index, window: scaled.window, spacing_mm: self.spacing_mm };
+            let provenance = Provenance::Volume { index, window: scaled.window, spacing_mm: self.spacing_mm };
             frames.push(Frame::new(width as u32, height as u32, PixelMode::Grey, scaled.grey, provenance)?);
         }
         let study = Study { modality: Modality::Volume, source: self.name.to_owned(), frames, warnings };
@@ -238,7 +241,8 @@ mod tests {
         for (raw, read) in study.frames.iter().zip(&array.frames) {
             assert_eq!(raw.samples(), read.samples());
         }
-        let place = Provenance::Volume { index: 0, window: [-1000.0, 3000.0], spacing_mm: Some([5.0, 0.5, 0.5]) };
+        let place =
+            Provenance::Volume { index: 0, window: [-1000.0, 3000.0], spacing_mm: Some([5.0, 0.5, 0.5]) };
         assert_eq!(study.frames[0].provenance(), &place);
     }
 

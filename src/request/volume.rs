@@ -88,7 +88,11 @@ impl RawVolume {
         }
         let wrong = |distance: &f64| !(distance.is_finite() && *distance > 0.0);
         if let Some(spacing) = self.spacing_mm.filter(|spacing| spacing.iter().any(wrong)) {
-            return Err(Error::input(format!("{name}: spacing"), "millimetres above 0", format!("{spacing:?}")));
+            return Err(Error::input(
+                format!("{name}: spacing"),
+                "millimetres above 0",
+                format!("{spacing:?}"),
+            ));
         }
         match self.window {
             Some(window) if !window.center.is_finite() || wrong(&window.width) => Err(Error::input(

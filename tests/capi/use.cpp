@@ -33,7 +33,9 @@ static void without_exceptions(const std::string &package) {
     auto reply = engine->try_ask(fleming::request("Why?").image("nowhere.png"));
     CHECK(!reply && reply.error().status == FLEMING_STATUS_INPUT);
     // What was put together wrongly is told when it is asked.
-    auto refused = engine->try_ask(fleming::request("Why?").volume("file", {0, 0, 3}));
+    fleming::study_options three;
+    three.frames = 3;
+    auto refused = engine->try_ask(fleming::request("Why?").volume("file", three));
     CHECK(!refused && refused.error().status == FLEMING_STATUS_ARGUMENT);
     fleming::ask_options options;
     options.max_new_tokens = 2;

@@ -85,6 +85,16 @@ fn the_programs_of_the_headers_answer_like_the_command_line() {
 }
 
 #[test]
+fn the_readmes_cpp_is_cpp() {
+    let readme = fs::read_to_string(root("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```cpp\n").unwrap();
+    let (code, _) = rest.split_once("```").unwrap();
+    let scratch = Scratch::new();
+    let text = format!("#include <fleming.hpp>\n#include <iostream>\nint main() {{\n{code}}}\n");
+    build(CPP, &scratch.file("readme.cpp", text.as_bytes()), &scratch.path("readme"));
+}
+
+#[test]
 fn a_program_that_fails_says_why() {
     let scratch = Scratch::new();
     let source = scratch.file("program.c", program_of("fleming.h").as_bytes());
@@ -92,7 +102,11 @@ fn a_program_that_fails_says_why() {
     let mut command = Command::new(program);
     let output = command.arg(demo_model()).args(["nowhere.png", "Why?"]).current_dir(ROOT).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).starts_with("error 1: nowhere.png: wanted a readable file"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("error 1: nowhere.png: wanted a readable file"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -164,7 +178,8 @@ fn the_binary_interface_is_kept() {
     let header = fs::read_to_string(root("include/fleming.h")).unwrap();
     let scratch = Scratch::new();
     scratch.file("layouts.inc", layouts(&header).as_bytes());
-    let compiler = [C, &["-I", scratch.path("").to_str().unwrap()]].concat();
+    let folder = scratch.path("").display().to_string();
+    let compiler = [C, &["-I", &folder]].concat();
     let program = build(&compiler, &root("tests/capi/layouts.c"), &scratch.path("layouts"));
     let sizes = run(&mut Command::new(program));
     assert!(!sizes.contains("GAP"), "a struct with a gap cannot grow into it: {sizes}");
@@ -207,7 +222,9 @@ fn layouts(header: &str) -> String {
             let field = field.split('[').next().unwrap_or_default();
             let field = field.rsplit([' ', '*']).next().unwrap_or_default();
             lines.push(format!("FIELD({name}, {field});"));
-        } else if let Some((name, _)) = line.split_once(" = ").filter(|(name, _)| name.starts_with("FLEMING_")) {
+        } else if let Some((name, _)) =
+            line.split_once(" = ").filter(|(name, _)| name.starts_with("FLEMING_"))
+        {
             lines.push(format!("NUMBER({name});"));
         }
     }

@@ -6,7 +6,16 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The order in which a reader meets them.
 const FILES: [&str; 10] = [
-    "status", "log", "options", "request", "reply", "pending", "embeddings", "engine", "arguments", "version",
+    "status",
+    "log",
+    "options",
+    "request",
+    "reply",
+    "pending",
+    "embeddings",
+    "engine",
+    "arguments",
+    "version",
 ];
 
 fn read(path: &str) -> String {

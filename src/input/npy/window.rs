@@ -224,10 +224,7 @@ fn integer<T: Integer>(values: &[T], mode: Preprocessing) -> Scaled {
                 .map(|&value| low_byte(T::wrapping(value, min).into() as f64 / range * 255.0))
                 .collect()
         }
-        _ => values
-            .iter()
-            .map(|&value| grey((value.into() - min.into()) as f64, range as f64))
-            .collect(),
+        _ => values.iter().map(|&value| grey((value.into() - min.into()) as f64, range as f64)).collect(),
     };
     Scaled { grey, window: [min.into() as f64, max.into() as f64], wraps }
 }
@@ -238,11 +235,7 @@ fn grey(above: f64, range: f64) -> u8 {
 }
 
 /// Scales a slice of 16 bits by its own range, or so that the window's values become 0..255.
-pub(super) fn scale16<T: Integer>(
-    values: &[T],
-    window: Option<Window>,
-    mode: Preprocessing,
-) -> Scaled {
+pub(super) fn scale16<T: Integer>(values: &[T], window: Option<Window>, mode: Preprocessing) -> Scaled {
     let Some(Window { center, width }) = window else { return integer(values, mode) };
     let [low, high] = [center - width / 2.0, center + width / 2.0];
     let value = |value: T| value.into() as f64;
