@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 FLEMING := target/release/fleming
-SYSTEM_PACKAGES := cmake ffmpeg gcc g++ libavfilter-dev libavformat-dev libclang-dev libswscale-dev nasm pkg-config python3-venv
+SYSTEM_PACKAGES := cmake ffmpeg gcc g++ libavfilter-dev libavformat-dev libclang-dev libswscale-dev nasm pkg-config python3-venv valgrind
 GENERATED := examples/generated
 PACKAGE := models/synthetic
 
@@ -14,6 +14,8 @@ help:
 	@echo 'make demo   set up what is missing and answer questions about an image, a video and a volume'
 	@echo 'make test   set up what is missing and run all tests and checks'
 	@echo 'make lint   only the checks: rustfmt, clippy, ruff'
+	@echo 'make header writes include/fleming.h and the list of what programs depend on, after a change to src/capi'
+	@echo 'make sanitize the C programs under AddressSanitizer, ThreadSanitizer and valgrind'
 	@echo 'make setup  only the set-up: system packages, Python environment'
 
 # ── set-up
@@ -95,3 +97,16 @@ reference: $(VENV)/ready
 test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference
 	cargo test --quiet
 	$(PYTHON) -m pytest -q export tests
+
+# ── the C library
+
+.PHONY: header
+header: setup
+	FLEMING_WRITE_HEADER=1 cargo test --quiet --test it header::
+	FLEMING_WRITE_HEADER=1 cargo test --quiet --test it capi::the_binary_interface_is_kept
+
+# Minutes: valgrind is slow. tests/capi/sanitize.sh says what each part shows.
+.PHONY: sanitize
+sanitize: setup $(PACKAGE)/fleming.json $(GENERATED)/inputs
+	cargo build
+	tests/capi/sanitize.sh

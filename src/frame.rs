@@ -1,5 +1,7 @@
 //! Pictures in memory: a [`Frame`] is one of them, a [`Study`] is what one file held.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 
 /// How the samples of a [`Frame`] are to be read. The names are Pillow's, because the reference resizes a
@@ -63,8 +65,10 @@ pub enum Provenance {
     Volume {
         /// Index along the first axis.
         index: usize,
-        /// Lowest and highest value of the slice.
+        /// Lowest and highest value of the slice, or of the window that was asked for.
         window: [f64; 2],
+        /// Distances of neighbouring slices, rows and columns in millimetres, where known.
+        spacing_mm: Option<[f64; 3]>,
     },
 }
 
@@ -74,7 +78,8 @@ pub struct Frame {
     width: u32,
     height: u32,
     mode: PixelMode,
-    samples: Vec<u8>,
+    /// Shared, so that a frame is cheap to clone.
+    samples: Arc<Vec<u8>>,
     provenance: Provenance,
 }
 
@@ -99,7 +104,7 @@ impl Frame {
                 format!("{} bytes", samples.len()),
             ));
         }
-        Ok(Self { width, height, mode, samples, provenance })
+        Ok(Self { width, height, mode, samples: Arc::new(samples), provenance })
     }
 
     /// An RGB frame of a single image, the usual case for a caller that brings its own pixels.
@@ -114,6 +119,11 @@ impl Frame {
     /// [`Error::Input`] if a side is zero or `samples` is not `width × height × 3` bytes long.
     pub fn rgb(width: u32, height: u32, samples: Vec<u8>) -> Result<Self> {
         Self::new(width, height, PixelMode::Rgb, samples, Provenance::Image)
+    }
+
+    /// The same frame with its place in a study: a camera's frame with its time.
+    pub fn at(self, provenance: Provenance) -> Self {
+        Self { provenance, ..self }
     }
 
     /// Pixels in a row.

@@ -26,8 +26,11 @@ mod answer;
 mod guide;
 // ── the whole
 mod engine;
+// ── surfaces
+#[cfg(feature = "capi")]
+mod capi;
 
-pub use engine::{Answering, Counts, Engine, EngineOptions, MemoryNeeds};
+pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{LibraryFacts, ProviderFacts, RuntimeFacts, onnxruntime, providers_for, survey};

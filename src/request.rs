@@ -1,6 +1,7 @@
 //! What is asked and what comes back.
 
 mod sampling;
+mod volume;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use ndarray::{Array3, Array4};
 use crate::frame::{Provenance, Study};
 
 pub use sampling::{Constraint, Sampling, TokenLogprob, TokenLogprobs};
+pub use volume::{RawVolume, Voxels, Window};
 
 /// Where the bytes of a study are.
 #[derive(Debug, Clone)]
@@ -106,6 +108,8 @@ pub enum StudyInput {
     Video(Source, VideoSampling),
     /// A volume file.
     Volume(Source, VolumeSampling),
+    /// A volume that the caller already has.
+    Raw(RawVolume, VolumeSampling),
     /// Frames that the caller already has.
     Frames(Study),
 }

@@ -130,7 +130,7 @@ fn frame(frame: &FrameUsed) -> Value {
             object["frame_index"] = index.into();
             object["time"] = seconds.into();
         }
-        Provenance::Volume { index, window } => {
+        Provenance::Volume { index, window, .. } => {
             object["slice_index"] = index.into();
             object["window"] = json!(window);
         }

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn labels_number_studies_of_a_kind_and_name_no_file() {
         let video = |index| Provenance::Video { index, seconds: index as f64 / 8.0 };
-        let volume = |index| Provenance::Volume { index, window: [0.0, 1.0] };
+        let volume = |index| Provenance::Volume { index, window: [0.0, 1.0], spacing_mm: None };
         let frames = [
             frame(0, Provenance::Image, 1),
             frame(1, volume(0), 1),

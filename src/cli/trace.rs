@@ -78,7 +78,7 @@ fn of_videos(report: &Report<'_>, value: impl Fn(usize, f64) -> Value) -> Vec<Va
 
 fn of_volumes(report: &Report<'_>, value: impl Fn(usize, [f64; 2]) -> Value) -> Vec<Value> {
     let slices = report.reply.frames.iter().filter_map(|frame| match frame.provenance {
-        Provenance::Volume { index, window } => Some(value(index, window)),
+        Provenance::Volume { index, window, .. } => Some(value(index, window)),
         _ => None,
     });
     slices.collect()

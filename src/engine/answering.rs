@@ -1,7 +1,8 @@
 //! An answer that is on its way.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::job::{Message, Outcome};
@@ -27,10 +28,14 @@ use crate::request::{AskOptions, Cancel, ConversationId, Event, Finish, FrameUse
 /// ```
 #[must_use = "an answer that nobody waits for is cancelled"]
 pub struct Answering {
-    pub(super) engine: Engine,
-    pub(super) messages: Receiver<Message>,
-    pub(super) abandoned: Cancel,
-    pub(super) asked: Asked,
+    engine: Engine,
+    messages: Receiver<Message>,
+    abandoned: Cancel,
+    asked: Asked,
+    /// Until the reply is complete.
+    writer: Option<Writer>,
+    /// Whether a token came that nobody heard of, because the answer had been stopped.
+    unheard: bool,
 }
 
 /// What the reply says of the request.
@@ -47,6 +52,12 @@ pub(super) struct Asked {
 }
 
 impl Answering {
+    pub(super) fn new(engine: &Engine, asked: Asked, messages: Receiver<Message>, abandoned: Cancel) -> Self {
+        let prompt = &engine.package().manifest().prompt;
+        let writer = Some(Writer::new(prompt, &asked.options, asked.tagging));
+        Self { engine: engine.clone(), messages, abandoned, asked, writer, unheard: false }
+    }
+
     /// Names the conversation; see [`Engine::save_session`].
     pub fn conversation(&self) -> ConversationId {
         self.asked.conversation
@@ -63,29 +74,65 @@ impl Answering {
     /// # Errors
     /// [`Error::Runtime`] if a graph fails.
     pub fn wait(mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Reply> {
-        let engine = self.engine.clone();
-        let shared = engine.shared();
-        let pieces = &shared.package.manifest().prompt;
-        let mut writer = Writer::new(pieces, &shared.tokenizer, &self.asked.options, self.asked.tagging);
-        let mut unheard = false;
-        let outcome = loop {
-            let message = self.messages.recv().map_err(|_| {
-                Error::runtime("engine", "a running loop", "one that broke down")
-                    .hint("open the engine again")
-            })?;
-            // Who stopped the answer hears no more of it, even if the loop was faster.
-            let stopped = self.asked.options.cancel.is_cancelled();
-            match message {
-                Message::Done(outcome) => break outcome?,
-                Message::Token(_) if stopped => unheard = true,
-                _ if stopped => {}
-                Message::Progress(event) => on_event(event),
-                Message::Token(chosen) => writer.push(&chosen, on_event),
+        loop {
+            if let Some(reply) = self.poll(Duration::MAX, on_event)? {
+                return Ok(reply);
             }
-        };
-        let finish = if unheard { Finish::Cancelled } else { outcome.finish };
-        let written = writer.finish(finish, on_event);
-        Ok(self.reply(finish, written, outcome))
+        }
+    }
+
+    /// Waits for the answer no longer than `patience`, which may be zero; nothing if it is not complete by then.
+    /// `on_event` hears, in this thread, of what happened since the last call.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a graph fails, [`Error::Request`] if the reply or an error was given before.
+    pub fn poll(&mut self, patience: Duration, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Reply>> {
+        let until = Instant::now().checked_add(patience);
+        loop {
+            if self.writer.is_none() {
+                return Err(Error::request("answer", "one that was not given yet", "one that was"));
+            }
+            let message = match until {
+                Some(until) => self.messages.recv_timeout(until.saturating_duration_since(Instant::now())),
+                None => self.messages.recv().map_err(RecvTimeoutError::from),
+            };
+            match message {
+                Ok(message) => {
+                    if let Some(reply) = self.hear(message, on_event)? {
+                        return Ok(Some(reply));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::runtime("engine", "a running loop", "one that broke down")
+                        .hint("open the engine again"));
+                }
+            }
+        }
+    }
+
+    /// Takes in what the loop tells; the reply, if that was the last of it.
+    fn hear(&mut self, message: Message, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Reply>> {
+        // Who stopped the answer hears no more of it, even if the loop was faster.
+        let stopped = self.asked.options.cancel.is_cancelled();
+        match message {
+            Message::Done(outcome) => {
+                let writer = self.writer.take();
+                let outcome = outcome?;
+                let finish = if self.unheard { Finish::Cancelled } else { outcome.finish };
+                let written = writer.map(|writer| writer.finish(finish, on_event));
+                return Ok(written.map(|written| self.reply(finish, written, outcome)));
+            }
+            Message::Token(_) if stopped => self.unheard = true,
+            _ if stopped => {}
+            Message::Progress(event) => on_event(event),
+            Message::Token(chosen) => {
+                if let Some(writer) = &mut self.writer {
+                    writer.push(&self.engine.0.shared.tokenizer, &chosen, on_event);
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn reply(&mut self, finish: Finish, written: Written, outcome: Outcome) -> Reply {

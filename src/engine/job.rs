@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use ndarray::Array3;
 
+use super::images::Embeddings;
 use super::prepare::{Question, milliseconds};
 use super::session::Session;
 use super::speculate::Speculated;
 use crate::error::Result;
 use crate::guide::Guide;
+use crate::pixels::{Digest, Tile};
 use crate::request::{AskOptions, Cancel, ConversationId, Event, Finish, Timings};
 use crate::sampler::Chosen;
 
@@ -53,6 +55,8 @@ pub(super) enum Command {
     Save(ConversationId, Sender<Result<Session>>),
     /// Puts a conversation into a slot that is free.
     Load(Session, Sender<Result<ConversationId>>),
+    /// Encodes a tile.
+    Embed(Tile, Digest, Sender<Result<Embeddings>>),
     /// Tells what was counted.
     Count(Sender<super::Counts>),
 }

@@ -4,6 +4,7 @@
 //! steps; the caller's thread turns tokens into text.
 
 mod answering;
+mod embed;
 mod images;
 mod job;
 mod memory;
@@ -22,6 +23,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use tracing::dispatcher;
+use tracing::subscriber::NoSubscriber;
 
 use crate::constraint::Grammars;
 use crate::decoder::Decoder;
@@ -43,6 +47,7 @@ use stream::Sizes;
 use worker::{Slot, Worker};
 
 pub use answering::Answering;
+pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;
 pub use options::EngineOptions;
 
@@ -225,7 +230,7 @@ impl Engine {
                 messages,
                 options,
             });
-            all.push(Answering { engine: self.clone(), messages: receiver, abandoned, asked });
+            all.push(Answering::new(self, asked, receiver, abandoned));
         }
         self.0.queue.push(jobs)?;
         Ok(all)
@@ -366,9 +371,15 @@ fn start(
         };
         worker.run();
     };
+    // What the loop logs goes where the thread that opens the engine logs, if it has a place of its own for it.
+    let log = dispatcher::get_default(Clone::clone);
+    let logged = move || match log.is::<NoSubscriber>() {
+        true => work(),
+        false => dispatcher::with_default(&log, work),
+    };
     thread::Builder::new()
         .name("fleming-engine".into())
-        .spawn(work)
+        .spawn(logged)
         .map_err(|error| Error::runtime("engine", "a thread", error))
 }
 

@@ -12,7 +12,7 @@ use crate::input;
 use crate::package::TilingLimits;
 use crate::pixels::{self, Digest, Tile, Tiling};
 use crate::prompt::{self, Spliced};
-use crate::request::{AskOptions, ConversationId, FrameUsed, Request, Timings, Tracing};
+use crate::request::{AskOptions, ConversationId, FrameUsed, Request, StudyInput, Timings, Tracing};
 
 /// A request, ready for the graphs. All answers to it share it.
 pub(super) struct Question {
@@ -40,7 +40,7 @@ impl Question {
         let submitted = Instant::now();
         let manifest = shared.package.manifest();
         let mut timings = Timings::default();
-        let prepared = prepare(shared, request, options, &mut timings)?;
+        let prepared = prepare(shared, &request.studies, options, &mut timings)?;
         let tagged =
             prompt::write(&manifest.prompt, request, &prepared.frames_per_study, options.preprocessing)?;
         let prompt = prompt::splice(
@@ -84,33 +84,30 @@ impl Question {
 }
 
 /// The studies of a request, ready for the vision tower.
-struct Prepared {
+pub(super) struct Prepared {
     /// All frames of all studies in order.
-    tiles: Vec<Tile>,
+    pub(super) tiles: Vec<Tile>,
     /// Of each tile, for this vision graph.
-    digests: Vec<Digest>,
-    frames: Vec<FrameUsed>,
+    pub(super) digests: Vec<Digest>,
+    pub(super) frames: Vec<FrameUsed>,
     frames_per_study: Vec<usize>,
     /// Positions that each frame takes in the prompt.
     tokens_per_frame: Vec<usize>,
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads the studies, picks their frames and brings them to the size that the vision graph takes.
-fn prepare(
+pub(super) fn prepare(
     shared: &Shared,
-    request: &Request,
+    studies: &[StudyInput],
     options: &AskOptions,
     timings: &mut Timings,
 ) -> Result<Prepared> {
     let vision = &shared.package.manifest().vision;
     let tiling = tiling(vision.tiling, options.max_tiles)?;
     let started = Instant::now();
-    let studies = request
-        .studies
-        .iter()
-        .map(|study| input::read(study, options.preprocessing))
-        .collect::<Result<Vec<_>>>()?;
+    let studies =
+        studies.iter().map(|study| input::read(study, options.preprocessing)).collect::<Result<Vec<_>>>()?;
     timings.read = milliseconds(started);
 
     let started = Instant::now();

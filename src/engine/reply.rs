@@ -8,13 +8,12 @@ use crate::stop::Spoken;
 use crate::tokenizer::Tokenizer;
 
 /// Writes a reply while its tokens arrive.
-pub(super) struct Writer<'a> {
-    tokenizer: &'a Tokenizer,
+pub(super) struct Writer {
     spoken: Spoken,
     splitter: Splitter,
     /// A splitter for the text as a whole.
     whole: Splitter,
-    stop: &'a str,
+    stop: String,
     ids: Vec<u32>,
     text: String,
     logprobs: Option<Vec<TokenLogprobs>>,
@@ -38,23 +37,17 @@ pub(super) struct Written {
     pub(super) logprobs: Option<Vec<TokenLogprobs>>,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn new(
-        prompt: &'a Prompt,
-        tokenizer: &'a Tokenizer,
-        options: &AskOptions,
-        tagging: Tagging,
-    ) -> Self {
+impl Writer {
+    pub(super) fn new(prompt: &Prompt, options: &AskOptions, tagging: Tagging) -> Self {
         let splitter = || match tagging {
             Tagging::Tagged => Splitter::new(Tags::from(prompt)),
             Tagging::Untagged => Splitter::untagged(Tags::from(prompt)),
         };
         Self {
-            tokenizer,
             spoken: Spoken::new(&options.stop_strings),
             splitter: splitter(),
             whole: splitter(),
-            stop: &prompt.stop,
+            stop: prompt.stop.clone(),
             ids: Vec::new(),
             text: String::new(),
             logprobs: options.logprobs.map(|_| Vec::new()),
@@ -62,16 +55,20 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes the next token and tells what text became complete with it.
-    pub(super) fn push(&mut self, chosen: &Chosen, on_event: &mut dyn FnMut(Event<'_>)) {
+    pub(super) fn push(
+        &mut self,
+        tokenizer: &Tokenizer,
+        chosen: &Chosen,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) {
         self.ids.push(chosen.id);
-        self.keep_logprobs(chosen);
-        let text = self.spoken.push(self.tokenizer.bytes(chosen.id));
+        self.keep_logprobs(tokenizer, chosen);
+        let text = self.spoken.push(tokenizer.bytes(chosen.id));
         self.say(&text, on_event);
     }
 
-    fn keep_logprobs(&mut self, chosen: &Chosen) {
-        let known =
-            |id: u32, logprob: f32| TokenLogprob { id, bytes: self.tokenizer.bytes(id).to_vec(), logprob };
+    fn keep_logprobs(&mut self, tokenizer: &Tokenizer, chosen: &Chosen) {
+        let known = |id: u32, logprob: f32| TokenLogprob { id, bytes: tokenizer.bytes(id).to_vec(), logprob };
         if let (Some(all), Some(logprob)) = (&mut self.logprobs, chosen.logprob) {
             let top = chosen.top.iter().map(|&(id, logprob)| known(id, logprob)).collect();
             all.push(TokenLogprobs { chosen: known(chosen.id, logprob), top });
@@ -89,7 +86,7 @@ impl<'a> Writer<'a> {
         self.say(&rest, on_event);
         self.splitter.finish(|part, text| on_event(Event::Text { part, text }));
 
-        let before_stop = self.text.split(self.stop).next().unwrap_or_default();
+        let before_stop = self.text.split(&self.stop).next().unwrap_or_default();
         let text = strip(before_stop).to_owned();
         self.whole.push(&text, |_, _| ());
         let parts = self.whole.finish(|_, _| ());

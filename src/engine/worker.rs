@@ -1,9 +1,10 @@
 //! The one loop: admit → prepare one piece, deliver → one step of all slots, deliver.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::images::ImageCache;
+use super::images::{Embeddings, ImageCache};
 use super::job::{Command, Job, Message};
 use super::prepare::milliseconds;
 use super::queue::{Load, Queue};
@@ -14,7 +15,7 @@ use super::{Counts, Model, Shared};
 use crate::decoder::{Logits, Next};
 use crate::error::{Error, Result};
 use crate::onnx::Ran;
-use crate::pixels;
+use crate::pixels::{self, Digest, Tile};
 use crate::request::ConversationId;
 
 /// The loop's state. One thread owns it and the graphs.
@@ -190,16 +191,37 @@ impl Worker<'_> {
             }
         }
         if !unknown.is_empty() {
-            let tiles: Vec<_> = unknown.iter().map(|&tile| &stream.job.question.tiles[tile]).collect();
-            let encoded = self.model.vision.encode(pixels::normalize(&tiles, &self.shared.geometry))?;
-            for (tile, embeddings) in unknown.iter().zip(encoded) {
-                self.images.insert(stream.job.question.digests[*tile], &embeddings);
+            let question = Arc::clone(&stream.job.question);
+            let tiles: Vec<_> =
+                unknown.iter().map(|&tile| (&question.tiles[tile], question.digests[tile])).collect();
+            for (tile, embeddings) in unknown.iter().zip(self.encode_tiles(&tiles)?) {
                 stream.take_embeddings(*tile, embeddings);
             }
         }
         stream.tell_encoding(stream.missing_tiles(done, self.sizes).len());
         stream.timings.vision += milliseconds(started);
         Ok(!unknown.is_empty())
+    }
+
+    /// The embeddings of tiles, in one run.
+    fn encode_tiles(&mut self, tiles: &[(&Tile, Digest)]) -> Result<Vec<Embeddings>> {
+        let pixels: Vec<_> = tiles.iter().map(|(tile, _)| *tile).collect();
+        let encoded = self.model.vision.encode(pixels::normalize(&pixels, &self.shared.geometry))?;
+        for ((_, digest), embeddings) in tiles.iter().zip(&encoded) {
+            self.images.insert(*digest, embeddings);
+        }
+        Ok(encoded)
+    }
+
+    fn embed(&mut self, tile: &Tile, digest: Digest) -> Result<Embeddings> {
+        if let Some(embeddings) = self.images.get(&digest) {
+            return Ok(embeddings);
+        }
+        let encoded = self.encode_tiles(&[(tile, digest)])?;
+        encoded
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::runtime("image_embeds", "a row for each tile", "none"))
     }
 
     /// One step of all streams that are past their prompt, but for the one that had a guess verified. Returns the logits of
@@ -288,6 +310,7 @@ impl Worker<'_> {
         match command {
             Command::Save(id, reply) => drop(reply.send(self.save(id))),
             Command::Load(session, reply) => drop(reply.send(self.restore(session))),
+            Command::Embed(tile, digest, reply) => drop(reply.send(self.embed(&tile, digest))),
             Command::Count(reply) => {
                 let counts = Counts {
                     waiting: self.queue.len(),

@@ -55,6 +55,7 @@ pub(crate) fn read(input: &StudyInput, preprocessing: Preprocessing) -> Result<S
             expect(source, Modality::Volume)?;
             npy::read(source, *sampling, preprocessing)
         }
+        StudyInput::Raw(volume, sampling) => npy::raw(volume, *sampling, preprocessing),
         StudyInput::Frames(study) if study.frames.is_empty() => {
             Err(Error::input(&study.source, "at least one frame", "none"))
         }

@@ -10,8 +10,8 @@ use ndarray_npy::npy::header::{Header, ReadHeaderError};
 use super::{Content, HEAD, open, unreadable};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
-use crate::request::{Preprocessing, Source, VolumeSampling};
-use window::{ByteOrder, Number};
+use crate::request::{Preprocessing, RawVolume, Source, VolumeSampling, Voxels};
+use window::{ByteOrder, Number, Scaled, scale16};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 const SHAPES: &str = "an array of shape (depth, height, width) or (1, depth, height, width)";
@@ -26,23 +26,79 @@ pub(super) fn read(source: &Source, sampling: VolumeSampling, preprocessing: Pre
     let name = source.name();
     let mut file = array(source)?;
     let volume = Volume::read_header(source, &mut file)?;
-    let chosen = slices(&name, volume.shape[0], sampling.slices)?;
-    let mut warnings = volume.warnings(chosen.len());
-    let mut frames = Vec::with_capacity(chosen.len());
-    let mut wrapped = Vec::new();
-    for index in chosen {
+    let grid = Grid { name: &name, shape: volume.shape, spacing_mm: None };
+    let (mut study, wrapped) = grid.look(sampling, |index| {
         let bytes = volume.read_slice(&mut file, index).map_err(|error| unreadable(source, &error))?;
-        let slice = format!("{name}: slice {index}");
-        let scaled = volume.number.scale(&slice, &bytes, volume.order, preprocessing)?;
-        if scaled.wraps && wrapped.last() != Some(&index) {
-            wrapped.push(index);
+        volume.number.scale(&format!("{name}: slice {index}"), &bytes, volume.order, preprocessing)
+    })?;
+    study.warnings.extend(volume.number.warning(&wrapped, preprocessing));
+    Ok(study)
+}
+
+/// The chosen slices of a volume in memory.
+pub(super) fn raw(
+    volume: &RawVolume,
+    sampling: VolumeSampling,
+    preprocessing: Preprocessing,
+) -> Result<Study> {
+    volume.check()?;
+    let [_, height, width] = volume.shape;
+    let size = height * width;
+    let grid = Grid { name: &volume.source, shape: volume.shape, spacing_mm: volume.spacing_mm };
+    let (mut study, wrapped) = grid.look(sampling, |index| {
+        let slice = index * size..(index + 1) * size;
+        Ok(match &volume.voxels {
+            Voxels::I16(values) => scale16(&values[slice], volume.window, preprocessing),
+            Voxels::U16(values) => scale16(&values[slice], volume.window, preprocessing),
+        })
+    })?;
+    study.warnings.extend(Number::I16.warning(&wrapped, preprocessing));
+    Ok(study)
+}
+
+/// What there is to choose slices from.
+struct Grid<'a> {
+    name: &'a str,
+    /// Depth, height, width.
+    shape: [usize; 3],
+    spacing_mm: Option<[f64; 3]>,
+}
+
+impl Grid<'_> {
+    /// The chosen slices as `scale` brings them to 8 bits, and the indices of those whose range was wider than their type.
+    fn look(
+        &self,
+        sampling: VolumeSampling,
+        mut scale: impl FnMut(usize) -> Result<Scaled>,
+    ) -> Result<(Study, Vec<usize>)> {
+        let [depth, height, width] = self.shape;
+        let chosen = slices(self.name, depth, sampling.slices)?;
+        let warnings = self.warnings(chosen.len());
+        let mut frames = Vec::with_capacity(chosen.len());
+        let mut wrapped = Vec::new();
+        for index in chosen {
+            let scaled = scale(index)?;
+            if scaled.wraps && wrapped.last() != Some(&index) {
+                wrapped.push(index);
+            }
+            let provenance = Provenance::Volume { index, window: scaled.window, spacing_mm: self.spacing_mm };
+            frames.push(Frame::new(width as u32, height as u32, PixelMode::Grey, scaled.grey, provenance)?);
         }
-        let [_, height, width] = volume.shape;
-        let provenance = Provenance::Volume { index, window: scaled.window };
-        frames.push(Frame::new(width as u32, height as u32, PixelMode::Grey, scaled.grey, provenance)?);
+        let study = Study { modality: Modality::Volume, source: self.name.to_owned(), frames, warnings };
+        Ok((study, wrapped))
     }
-    warnings.extend(volume.number.warning(&wrapped, preprocessing));
-    Ok(Study { modality: Modality::Volume, source: name, frames, warnings })
+
+    fn warnings(&self, slices: usize) -> Vec<String> {
+        let [depth, height, width] = self.shape;
+        let mut warnings = Vec::new();
+        if slices > depth {
+            warnings.push(format!("{slices} slices were asked of a volume of {depth}: some are seen twice"));
+        }
+        if height != width {
+            warnings.push(format!("slices of {width}×{height} pixels are stretched to a square"));
+        }
+        warnings
+    }
 }
 
 /// The bytes of the array, unpacked if need be.
@@ -127,18 +183,6 @@ impl Volume {
         }
         Ok(slice)
     }
-
-    fn warnings(&self, slices: usize) -> Vec<String> {
-        let [depth, height, width] = self.shape;
-        let mut warnings = Vec::new();
-        if slices > depth {
-            warnings.push(format!("{slices} slices were asked of a volume of {depth}: some are seen twice"));
-        }
-        if height != width {
-            warnings.push(format!("slices of {width}×{height} pixels are stretched to a square"));
-        }
-        warnings
-    }
 }
 
 /// `count` indices from the first to the last of `depth` slices, as `numpy.linspace(0, depth - 1, count, dtype=int)`.
@@ -158,6 +202,7 @@ fn slices(name: &str, depth: usize, count: usize) -> Result<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Window;
 
     #[test]
     fn slices_are_numpys() {
@@ -172,6 +217,73 @@ mod tests {
         }
         assert!(slices("", 3, 0).is_err());
     }
+
+    fn raw_study(voxels: Voxels, window: Option<Window>) -> Study {
+        let volume = RawVolume {
+            source: "ct".into(),
+            shape: [2, 1, 4],
+            voxels,
+            spacing_mm: Some([5.0, 0.5, 0.5]),
+            window,
+        };
+        raw(&volume, VolumeSampling { slices: 2 }, Preprocessing::Clinical).unwrap()
+    }
+
+    #[test]
+    fn raw_slices_are_those_of_an_array() {
+        let values = [-1000, -600, 0, 3000, -32768, 0, 1, 32767];
+        let bytes: Vec<u8> = values.iter().flat_map(|value: &i16| value.to_le_bytes()).collect();
+        let header = "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 1, 4), }\n";
+        let source = Source::Bytes { name: "ct".into(), bytes: npy(header, &bytes).into() };
+        let array = read(&source, VolumeSampling { slices: 2 }, Preprocessing::Clinical).unwrap();
+        let study = raw_study(Voxels::I16(values.into()), None);
+        assert_eq!(study.warnings, array.warnings);
+        for (raw, read) in study.frames.iter().zip(&array.frames) {
+            assert_eq!(raw.samples(), read.samples());
+        }
+        let place =
+            Provenance::Volume { index: 0, window: [-1000.0, 3000.0], spacing_mm: Some([5.0, 0.5, 0.5]) };
+        assert_eq!(study.frames[0].provenance(), &place);
+    }
+
+    #[test]
+    fn a_window_cuts_off_what_is_beyond_it() {
+        let window = Some(Window { center: 40.0, width: 400.0 });
+        let study = raw_study(Voxels::I16([-1000, -160, 40, 240, -32768, 32767, -159, 239].into()), window);
+        assert_eq!(study.frames[0].samples(), [0, 0, 127, 255]);
+        assert_eq!(study.frames[1].samples(), [0, 255, 0, 254]);
+        let study = raw_study(Voxels::U16([0, 65535, 40, 240, 1, 2, 3, 4].into()), window);
+        assert_eq!(study.frames[0].samples(), [102, 255, 127, 255]);
+    }
+
+    #[test]
+    fn a_raw_volume_that_contradicts_itself_is_refused() {
+        let sound = RawVolume {
+            source: "ct".into(),
+            shape: [1, 2, 2],
+            voxels: Voxels::U16([1, 2, 3, 4].into()),
+            spacing_mm: None,
+            window: None,
+        };
+        let table: [(&str, fn(&mut RawVolume)); 8] = [
+            ("ct", |v| v.shape = [2, 2, 2]),
+            ("ct", |v| v.shape = [0, 2, 2]),
+            ("ct", |v| v.shape = [usize::MAX, 2, 2]),
+            ("ct: spacing", |v| v.spacing_mm = Some([1.0, 0.0, 1.0])),
+            ("ct: spacing", |v| v.spacing_mm = Some([1.0, f64::NAN, 1.0])),
+            ("ct: window", |v| v.window = Some(Window { center: 0.0, width: 0.0 })),
+            ("ct: window", |v| v.window = Some(Window { center: f64::INFINITY, width: 1.0 })),
+            ("ct: window", |v| v.window = Some(Window { center: 0.0, width: f64::NAN })),
+        ];
+        for (thing, spoil) in table {
+            let mut volume = sound.clone();
+            raw(&volume, VolumeSampling::default(), Preprocessing::Clinical).unwrap();
+            spoil(&mut volume);
+            let error = raw(&volume, VolumeSampling::default(), Preprocessing::Clinical).unwrap_err();
+            assert_eq!(error.facts().thing, thing, "{error}");
+        }
+    }
+
     fn npy(header: &str, data: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend([1, 0]);

@@ -5,11 +5,13 @@
 mod ask;
 mod batch;
 mod bench;
+mod capi;
 mod chat;
 mod demo;
 mod doctor;
 mod engine;
 mod eval;
+mod header;
 mod hostile;
 mod house;
 mod library;

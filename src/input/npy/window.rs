@@ -7,7 +7,7 @@
 use half::f16;
 
 use crate::error::{Error, Result};
-use crate::request::Preprocessing;
+use crate::request::{Preprocessing, Window};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ByteOrder {
@@ -192,7 +192,7 @@ fn float<T: Float>(slice: &str, values: &[T], mode: Preprocessing) -> Result<Sca
 }
 
 /// What the integer types share.
-trait Integer: Copy + Ord + Into<i128> {
+pub(super) trait Integer: Copy + Ord + Into<i128> {
     /// `a - b`, wrapping around in the type.
     fn wrapping(a: Self, b: Self) -> Self;
 }
@@ -224,12 +224,23 @@ fn integer<T: Integer>(values: &[T], mode: Preprocessing) -> Scaled {
                 .map(|&value| low_byte(T::wrapping(value, min).into() as f64 / range * 255.0))
                 .collect()
         }
-        _ => values
-            .iter()
-            .map(|&value| ((value.into() - min.into()) as f64 / range as f64 * 255.0) as u8)
-            .collect(),
+        _ => values.iter().map(|&value| grey((value.into() - min.into()) as f64, range as f64)).collect(),
     };
     Scaled { grey, window: [min.into() as f64, max.into() as f64], wraps }
+}
+
+/// From a value above the lowest to 0..255, in double precision; what is beyond becomes 0 or 255.
+fn grey(above: f64, range: f64) -> u8 {
+    (above / range * 255.0) as u8
+}
+
+/// Scales a slice of 16 bits by its own range, or so that the window's values become 0..255.
+pub(super) fn scale16<T: Integer>(values: &[T], window: Option<Window>, mode: Preprocessing) -> Scaled {
+    let Some(Window { center, width }) = window else { return integer(values, mode) };
+    let [low, high] = [center - width / 2.0, center + width / 2.0];
+    let value = |value: T| value.into() as f64;
+    let grey = values.iter().map(|&voxel| grey(value(voxel) - low, width)).collect();
+    Scaled { grey, window: [low, high], wraps: false }
 }
 
 /// What NumPy's cast from double to uint8 gives on x86-64 outside 0..255, where C leaves it undefined: the low byte of

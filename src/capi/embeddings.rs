@@ -1,0 +1,64 @@
+//! Pictures as the decoder sees them.
+
+use super::arguments::{Facts, growing, held, taken, zeroed};
+use super::status::{Status, guard, guard_free};
+use crate::ImageEmbeddings;
+
+/// Image embeddings. They do not change: any thread may read them.
+pub struct Embeddings {
+    shape: [usize; 3],
+    values: Vec<f32>,
+}
+
+/// What embeddings hold: values[tile][token][number], without gaps. The values stand until the embeddings are freed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EmbeddingsFacts {
+    /// sizeof(fleming_embeddings_facts)
+    pub struct_size: usize,
+    /// tiles × tokens × hidden numbers.
+    pub values: *const f32,
+    /// Tiles of all frames, in the order of the studies.
+    pub tiles: usize,
+    /// Tokens of a tile.
+    pub tokens: usize,
+    /// Numbers of a token.
+    pub hidden: usize,
+}
+
+growing!(EmbeddingsFacts as "fleming_embeddings_facts");
+
+/// Tells what embeddings hold.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_embeddings_read(
+    embeddings: *const Embeddings,
+    facts: *mut EmbeddingsFacts,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (embeddings, facts) = (held("embeddings", embeddings)?, Facts::at(facts)?);
+        let [tiles, tokens, hidden] = embeddings.shape;
+        facts.write(&EmbeddingsFacts {
+            values: embeddings.values.as_ptr(),
+            tiles,
+            tokens,
+            hidden,
+            ..zeroed()
+        });
+        Ok(Status::Ok)
+    })
+}
+
+/// Frees embeddings; NULL is nothing to free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_embeddings_free(embeddings: *mut Embeddings) {
+    // SAFETY: the pointer is as the header asks.
+    guard_free(|| drop(unsafe { taken(embeddings) }));
+}
+
+impl Embeddings {
+    pub(super) fn new(embeddings: ImageEmbeddings) -> Self {
+        let (tiles, tokens, hidden) = embeddings.values.dim();
+        Self { shape: [tiles, tokens, hidden], values: embeddings.values.into_iter().collect() }
+    }
+}

@@ -1,0 +1,257 @@
+//! A loaded model.
+
+use std::ffi::{CString, c_char};
+use std::sync::Arc;
+
+use tracing::Dispatch;
+
+use super::arguments::{Facts, Out, growing, held, options, path, taken, zeroed};
+use super::embeddings::Embeddings;
+use super::log::{dispatch, logged};
+use super::options::{AskSetup, EngineSetup};
+use super::pending::Pending;
+use super::reply::{Listener, Reply};
+use super::request::Question;
+use super::status::{Status, c_text, guard, guard_free};
+use crate::{Cancel, Engine, Package, onnxruntime};
+
+/// A loaded model. It may be used from any number of threads at once. Freed while calls are under way or pending answers are
+/// there, it is unloaded when the last of them is done.
+pub struct Model {
+    pub(super) engine: Engine,
+    pub(super) log: Option<Dispatch>,
+    /// Of the package: name, digest, precision, target; of ONNX Runtime: file and build.
+    words: [CString; 6],
+}
+
+/// Memory in bytes that an engine takes and keeps. A run needs some more while it lasts.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// sizeof(fleming_memory)
+    pub struct_size: usize,
+    /// The weights of both graphs.
+    pub weights: u64,
+    /// Keys and values of all slots.
+    pub slots: u64,
+    /// The most that kept image embeddings take.
+    pub image_cache: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// What was loaded. The texts stand until the engine is freed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EngineFacts {
+    /// sizeof(fleming_engine_facts)
+    pub struct_size: usize,
+    /// Name of the package.
+    pub package: *const c_char,
+    /// SHA-256 of the package, which names what answered: to be kept with the answers.
+    pub digest: *const c_char,
+    /// Precision of the weights: "f32", "int8", "int4".
+    pub precision: *const c_char,
+    /// What the package was exported for: "cpu".
+    pub target: *const c_char,
+    /// File name of the ONNX Runtime library, and what that says about its build.
+    pub onnxruntime: *const c_char,
+    pub onnxruntime_build: *const c_char,
+    /// Side of the square that every frame or tile is brought to, in pixels.
+    pub tile_size: usize,
+    /// Bytes of memory that the engine takes and keeps.
+    pub memory: u64,
+}
+
+growing!(Memory as "fleming_memory", EngineFacts as "fleming_engine_facts");
+
+/// Tells how much memory an engine on the package in this folder will take with these options. Nothing is loaded.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_package_memory(
+    package: *const c_char,
+    options: *const EngineSetup,
+    memory: *mut Memory,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (folder, setup) = (path("package", package)?, self::options(options)?.read()?);
+        let facts = Facts::at(memory)?;
+        let needs = crate::MemoryNeeds::of(&Package::open(&folder)?, &setup)?;
+        facts.write(&Memory {
+            weights: needs.weights,
+            slots: needs.slots,
+            image_cache: needs.vision_cache,
+            total: needs.total(),
+            ..zeroed()
+        });
+        Ok(Status::Ok)
+    })
+}
+
+/// Loads the package in this folder; options may be NULL. All memory for conversations is taken here. What the machine has no
+/// room for is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_open(
+    package: *const c_char,
+    options: *const EngineSetup,
+    engine: *mut *mut Model,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (folder, setup) = (path("package", package)?, self::options(options)?);
+        let out = Out::at("engine", engine)?;
+        let log = dispatch(setup.log, setup.log_user_data, setup.log_level)?;
+        let options = setup.read()?;
+        let engine = logged(log.as_ref(), || Engine::open(&folder, &options))?;
+        out.give(Arc::new(Model::new(engine, log)));
+        Ok(Status::Ok)
+    })
+}
+
+/// Tells what was loaded.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_read(engine: *const Model, facts: *mut EngineFacts) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (model, facts) = (held("engine", engine)?, Facts::at(facts)?);
+        facts.write(&model.facts());
+        Ok(Status::Ok)
+    })
+}
+
+/// Answers a request and returns when the answer is complete. The callback of the options hears of it meanwhile, in this
+/// thread; an answer that it cancels is FLEMING_STATUS_OK, as far as it got. Options may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_ask(
+    engine: *const Model,
+    request: *const Question,
+    options: *const AskSetup,
+    reply: *mut *mut Reply,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let model = held("engine", engine)?;
+        let (request, setup) = (held("request", request)?, self::options(options)?);
+        let out = Out::at("reply", reply)?;
+        let cancel = Cancel::default();
+        let (request, options) = (request.with(&setup)?, setup.read(&cancel)?);
+        let listener = Listener::of(&setup);
+        let tell = &mut |event: crate::Event<'_>| listener.tell(event, &cancel);
+        let reply = logged(model.log.as_ref(), || model.engine.ask(&request, &options, tell))?;
+        out.give(Arc::new(Reply::new(reply)));
+        Ok(Status::Ok)
+    })
+}
+
+/// Reads the studies of a request, hands it in and returns; the answer is made meanwhile. The callback of the options is called
+/// from fleming_pending_wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_submit(
+    engine: *const Model,
+    request: *const Question,
+    options: *const AskSetup,
+    pending: *mut *mut Pending,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let model = held("engine", engine)?;
+        let (request, setup) = (held("request", request)?, self::options(options)?);
+        let out = Out::at("pending", pending)?;
+        let cancel = Cancel::default();
+        let (request, options) = (request.with(&setup)?, setup.read(&cancel)?);
+        let answering = logged(model.log.as_ref(), || model.engine.submit(&request, &options))?;
+        out.give(Arc::new(Pending::new(answering, cancel, Listener::of(&setup), model.log.clone())));
+        Ok(Status::Ok)
+    })
+}
+
+/// Makes the image embeddings of a request's studies, without a question: its text is not looked at. Of the options
+/// preprocessing and max_tiles matter; they may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_embed(
+    engine: *const Model,
+    request: *const Question,
+    options: *const AskSetup,
+    embeddings: *mut *mut Embeddings,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let model = held("engine", engine)?;
+        let (request, setup) = (held("request", request)?, self::options(options)?);
+        let out = Out::at("embeddings", embeddings)?;
+        let (request, options) = (request.with(&setup)?, setup.read(&Cancel::default())?);
+        let made = logged(model.log.as_ref(), || model.engine.embed(&request.studies, &options))?;
+        out.give(Arc::new(Embeddings::new(made)));
+        Ok(Status::Ok)
+    })
+}
+
+/// Writes what the conversation of a reply left in memory to a file, as long as no other request took its slot. The file is as
+/// confidential as the study.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_save_session(
+    engine: *const Model,
+    reply: *const Reply,
+    file: *const c_char,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (model, reply, file) = (held("engine", engine)?, held("reply", reply)?, path("file", file)?);
+        logged(model.log.as_ref(), || model.engine.save_session(reply.conversation, &file))?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Reads a saved conversation into a free slot: a request that begins like it (the same studies, the same turns) runs only what
+/// is new.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_load_session(engine: *const Model, file: *const c_char) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (model, file) = (held("engine", engine)?, path("file", file)?);
+        logged(model.log.as_ref(), || model.engine.load_session(&file))?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Frees an engine; NULL is nothing to free. It does not wait: see fleming_engine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_engine_free(engine: *mut Model) {
+    // SAFETY: the pointer is as the header asks.
+    guard_free(|| drop(unsafe { taken(engine) }));
+}
+
+impl Model {
+    fn new(engine: Engine, log: Option<Dispatch>) -> Self {
+        let manifest = engine.package().manifest();
+        let (library, build) = match onnxruntime() {
+            Some(facts) => (facts.library, facts.build),
+            None => Default::default(),
+        };
+        let words = [
+            &manifest.name,
+            engine.package().digest(),
+            &manifest.precision,
+            &manifest.target,
+            &library,
+            &build,
+        ];
+        Self { words: words.map(c_text), engine, log }
+    }
+
+    fn facts(&self) -> EngineFacts {
+        let [package, digest, precision, target, onnxruntime, onnxruntime_build] =
+            self.words.each_ref().map(|word| word.as_ptr());
+        EngineFacts {
+            package,
+            digest,
+            precision,
+            target,
+            onnxruntime,
+            onnxruntime_build,
+            tile_size: self.engine.package().manifest().tile_size() as usize,
+            memory: self.engine.memory().total(),
+            ..zeroed()
+        }
+    }
+}

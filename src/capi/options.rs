@@ -1,0 +1,246 @@
+//! How an engine is set up and how a question is answered, as structs that grow.
+
+use std::ffi::{c_char, c_void};
+use std::time::Duration;
+
+use super::arguments::{growing, optional_path, optional_text, texts};
+use super::log::LogCallback;
+use super::reply::EventCallback;
+use super::status::{Failure, Outcome};
+use crate::{AskOptions, Cancel, Constraint, EngineOptions, Instruction, Preprocessing, Request, Sampling};
+
+/// How an engine is set up. 0 and NULL are the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EngineSetup {
+    /// sizeof(fleming_engine_options)
+    pub struct_size: usize,
+    /// The ONNX Runtime library; searched for by default, as the README says.
+    pub onnxruntime: *const c_char,
+    /// The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1". "cpu" by default.
+    pub provider: *const c_char,
+    /// Threads inside an operator; ONNX Runtime's choice by default.
+    pub threads: usize,
+    /// Answers at a time, and conversations kept in memory; 1 by default.
+    pub slots: usize,
+    /// Most tokens in a conversation, prompt and reply together; the model's limit by default.
+    pub context: usize,
+    /// Requests that may wait for a slot; 64 by default. More are FLEMING_STATUS_BUSY.
+    pub queue: usize,
+    /// Prompt tokens that run together; 512 by default.
+    pub chunk: usize,
+    /// Most bytes of image embeddings that are kept; 256 MiB by default. 1 keeps none.
+    pub image_cache: u64,
+    /// Hears the log; nothing is logged by default. It and log_user_data must be good until the engine is freed, and
+    /// everything that was begun with it.
+    pub log: LogCallback,
+    /// Handed to the callback.
+    pub log_user_data: *mut c_void,
+    /// Most that is logged, a fleming_log_level; warnings by default.
+    pub log_level: i32,
+    /// 0
+    pub reserved: i32,
+}
+
+/// How a question is answered. 0 and NULL are the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct AskSetup {
+    /// sizeof(fleming_ask_options)
+    pub struct_size: usize,
+    /// Hears of the answer while it is made.
+    pub on_event: EventCallback,
+    /// Handed to the callback.
+    pub user_data: *mut c_void,
+    /// The system message; the package's by default.
+    pub system: *const c_char,
+    /// What stands before the question. By default the package's text, which asks for a thought and an answer; "" is
+    /// nothing: the question as it is.
+    pub instruction: *const c_char,
+    /// Holds the answer to one of these texts. Of choices, json_schema, regex and grammar at most one may be given.
+    pub choices: *const *const c_char,
+    /// How many choices there are.
+    pub choice_count: usize,
+    /// Holds the answer to JSON that is valid under this schema.
+    pub json_schema: *const c_char,
+    /// Holds the answer to a match of this regular expression.
+    pub regex: *const c_char,
+    /// Holds the answer to a text of this Lark grammar.
+    pub grammar: *const c_char,
+    /// Texts that end the reply where they first stand in it.
+    pub stops: *const *const c_char,
+    /// How many stops there are.
+    pub stop_count: usize,
+    /// Most tokens to generate; the package's number by default.
+    pub max_new_tokens: usize,
+    /// Most tokens of thought; then the answer begins. No limit by default.
+    pub max_thinking_tokens: usize,
+    /// Most tiles that an image is cut into; 1 by default.
+    pub max_tiles: usize,
+    /// Most milliseconds from the call to the end of the answer, which is then as far as it got. No limit by default.
+    pub timeout_ms: u64,
+    /// Where the random numbers start; the same seed gives the same reply.
+    pub seed: u64,
+    /// With a temperature, draws from this many of the likeliest tokens; from all by default.
+    pub top_k: usize,
+    /// 0 takes the likeliest token; above, tokens are drawn.
+    pub temperature: f32,
+    /// With a temperature, draws from the fewest tokens that together have this probability; from all by default.
+    pub top_p: f32,
+    /// With a temperature, draws from tokens with at least this share of the likeliest one's probability.
+    pub min_p: f32,
+    /// Above 1, makes tokens of prompt and reply less likely; 1 by default.
+    pub repetition_penalty: f32,
+    /// Taken from a token's logit for each time that it stands in the reply.
+    pub frequency_penalty: f32,
+    /// Taken from a token's logit if it stands in the reply.
+    pub presence_penalty: f32,
+    /// A fleming_preprocessing; FLEMING_PREPROCESSING_CLINICAL by default.
+    pub preprocessing: i32,
+    /// 0
+    pub reserved: i32,
+}
+
+/// How faithfully the authors' script is followed where it is plainly broken; the README lists where that is.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreprocessingKind {
+    /// Its defects are mended, with a warning.
+    Clinical = 0,
+    /// Bit for bit.
+    Reference = 1,
+}
+
+growing!(EngineSetup as "fleming_engine_options", AskSetup as "fleming_ask_options");
+
+/// 0 is absent.
+pub(super) fn given(number: usize) -> Option<usize> {
+    (number != 0).then_some(number)
+}
+
+/// What a number of an enum of the header stands for.
+pub(super) fn one_of<T: Copy>(name: &str, all: &[(i32, T)], number: i32) -> Outcome<T> {
+    let found = all.iter().find(|(known, _)| *known == number);
+    found
+        .map(|(_, value)| *value)
+        .ok_or_else(|| Failure::argument(name, "a number that the header names", &number.to_string()))
+}
+
+fn zero(name: &str, reserved: i32) -> Outcome<()> {
+    match reserved {
+        0 => Ok(()),
+        other => Err(Failure::argument(name, "0", &other.to_string())),
+    }
+}
+
+impl EngineSetup {
+    /// # Safety
+    /// The pointers are as the header asks.
+    pub(super) unsafe fn read(&self) -> Outcome<EngineOptions> {
+        zero("reserved", self.reserved)?;
+        let standard = EngineOptions::default();
+        let cache = usize::try_from(self.image_cache).unwrap_or(usize::MAX);
+        // SAFETY: the caller's.
+        let (library, provider) = unsafe {
+            (optional_path("onnxruntime", self.onnxruntime)?, optional_text("provider", self.provider)?)
+        };
+        Ok(EngineOptions {
+            library,
+            provider: provider.unwrap_or(standard.provider),
+            provider_options: standard.provider_options,
+            threads: given(self.threads),
+            context: given(self.context),
+            slots: given(self.slots).unwrap_or(standard.slots),
+            queue: given(self.queue).unwrap_or(standard.queue),
+            chunk: given(self.chunk).unwrap_or(standard.chunk),
+            vision_cache: given(cache).unwrap_or(standard.vision_cache),
+        })
+    }
+}
+
+impl AskSetup {
+    /// What is asked of the answer; the switch stops it.
+    ///
+    /// # Safety
+    /// The pointers are as the header asks.
+    pub(super) unsafe fn read(&self, cancel: &Cancel) -> Outcome<AskOptions> {
+        zero("reserved", self.reserved)?;
+        let kinds = [
+            (PreprocessingKind::Clinical as i32, Preprocessing::Clinical),
+            (PreprocessingKind::Reference as i32, Preprocessing::Reference),
+        ];
+        let preprocessing = one_of("fleming_preprocessing", &kinds, self.preprocessing)?;
+        Ok(AskOptions {
+            max_new_tokens: given(self.max_new_tokens),
+            max_thinking_tokens: given(self.max_thinking_tokens),
+            max_tiles: given(self.max_tiles),
+            // SAFETY: the caller's.
+            stop_strings: unsafe { texts("stops", self.stops, self.stop_count) }?,
+            // SAFETY: the caller's.
+            constraint: unsafe { self.constraint() }?,
+            sampling: self.sampling(),
+            preprocessing,
+            cancel: cancel.clone(),
+            timeout: (self.timeout_ms != 0).then(|| Duration::from_millis(self.timeout_ms)),
+            ..AskOptions::default()
+        })
+    }
+
+    /// The request with what these options say of it.
+    ///
+    /// # Safety
+    /// The pointers are as the header asks.
+    pub(super) unsafe fn complete(&self, request: &Request) -> Outcome<Request> {
+        // SAFETY: the caller's.
+        let (system, instruction) = unsafe {
+            (optional_text("system", self.system)?, optional_text("instruction", self.instruction)?)
+        };
+        let instruction = match instruction {
+            None => Instruction::Reasoning,
+            Some(text) if text.is_empty() => Instruction::Direct,
+            Some(text) => Instruction::Custom(text),
+        };
+        Ok(Request { system, instruction, ..request.clone() })
+    }
+
+    fn sampling(&self) -> Sampling {
+        let or_one = |number: f32| if number == 0.0 { 1.0 } else { number };
+        Sampling {
+            repetition_penalty: or_one(self.repetition_penalty),
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            temperature: self.temperature,
+            min_p: self.min_p,
+            top_k: given(self.top_k),
+            top_p: or_one(self.top_p),
+            seed: self.seed,
+            ..Sampling::default()
+        }
+    }
+
+    unsafe fn constraint(&self) -> Outcome<Option<Constraint>> {
+        // SAFETY: the caller's.
+        let (choices, schema, regex, grammar) = unsafe {
+            (
+                texts("choices", self.choices, self.choice_count)?,
+                optional_text("json_schema", self.json_schema)?,
+                optional_text("regex", self.regex)?,
+                optional_text("grammar", self.grammar)?,
+            )
+        };
+        let choices = (!choices.is_empty()).then_some(Constraint::Choice(choices));
+        let all = [
+            choices,
+            schema.map(Constraint::JsonSchema),
+            regex.map(Constraint::Regex),
+            grammar.map(Constraint::Lark),
+        ];
+        let mut given = all.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (_, Some(_)) => {
+                Err(Failure::argument("constraint", "one of choices, json_schema, regex, grammar", "several"))
+            }
+            (constraint, None) => Ok(constraint),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! An answer that was handed in.
+
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+use tracing::Dispatch;
+
+use super::arguments::{Out, held, taken};
+use super::log::logged;
+use super::reply::{Listener, Reply};
+use super::status::{Failure, Outcome, Status, guard, guard_free};
+use crate::{Answering, Cancel};
+
+/// An answer that is being made. Any thread may wait for it, one at a time, and any thread may cancel it meanwhile.
+pub struct Pending {
+    state: Mutex<(Answering, Listener)>,
+    cancel: Cancel,
+    log: Option<Dispatch>,
+}
+
+/// Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
+/// callback that was given to fleming_engine_submit hears, in this thread, of what happened since the last call.
+/// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is given once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_pending_wait(
+    pending: *const Pending,
+    timeout_ms: i64,
+    reply: *mut *mut Reply,
+) -> Status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| {
+        let (pending, out) = unsafe { (held("pending", pending)?, Out::at("reply", reply)?) };
+        match logged(pending.log.as_ref(), || pending.wait(timeout_ms))? {
+            None => Ok(Status::Pending),
+            Some(reply) => {
+                out.give(Arc::new(Reply::new(reply)));
+                Ok(Status::Ok)
+            }
+        }
+    })
+}
+
+/// Ends an answer at its next step, from any thread; fleming_pending_wait then gives what there is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_pending_cancel(pending: *const Pending) -> Status {
+    // SAFETY: the pointer is as the header asks.
+    guard(|| {
+        unsafe { held("pending", pending) }?.cancel.cancel();
+        Ok(Status::Ok)
+    })
+}
+
+/// Cancels an answer that is not complete, and frees it; NULL is nothing to free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_pending_free(pending: *mut Pending) {
+    guard_free(|| {
+        // SAFETY: the pointer is as the header asks.
+        if let Some(pending) = unsafe { taken(pending) } {
+            pending.cancel.cancel();
+        }
+    });
+}
+
+impl Pending {
+    pub(super) fn new(
+        answering: Answering,
+        cancel: Cancel,
+        listener: Listener,
+        log: Option<Dispatch>,
+    ) -> Self {
+        Self { state: Mutex::new((answering, listener)), cancel, log }
+    }
+
+    fn wait(&self, timeout_ms: i64) -> Outcome<Option<crate::Reply>> {
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            // The callback panicked: the answer itself is sound.
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::argument("pending", "one that nobody waits for", "one in use"));
+            }
+        };
+        let (answering, listener) = &mut *state;
+        let patience = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
+        Ok(answering.poll(patience, &mut |event| listener.tell(event, &self.cancel))?)
+    }
+}

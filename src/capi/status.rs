@@ -1,0 +1,179 @@
+//! What a call came to, and in words.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CString, c_char};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::Once;
+
+use crate::{Error, ErrorCode};
+
+/// What a call came to. The numbers stay what they are; new ones may be added.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Done; results are written.
+    Ok = 0,
+    /// An image, video, volume or file that cannot be read as asked.
+    Input = 1,
+    /// A request that cannot be carried out: options that contradict, a prompt that does not fit.
+    Request = 2,
+    /// A package that is incomplete, altered or not what this version reads.
+    Package = 3,
+    /// ONNX Runtime, an execution provider or a graph that does not load or run.
+    Runtime = 4,
+    /// More requests are waiting than the engine was set up to hold: try again later.
+    Busy = 5,
+    /// An argument breaks the rules at the top: NULL where it is forbidden, no UTF-8, a wrong struct_size.
+    Argument = 100,
+    /// A defect of this library. The engine stays usable; please report the message.
+    Panic = 101,
+    /// Not complete yet: no failure.
+    Pending = 102,
+}
+
+impl From<ErrorCode> for Status {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::Input => Status::Input,
+            ErrorCode::Request => Status::Request,
+            ErrorCode::Package => Status::Package,
+            ErrorCode::Runtime => Status::Runtime,
+            ErrorCode::Busy => Status::Busy,
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: Status,
+    message: String,
+    hint: String,
+}
+
+/// What is told of a panic.
+pub(super) type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+pub(super) type Outcome<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// An argument that breaks the rules of the header.
+    pub(super) fn argument(name: &str, wanted: &str, got: &str) -> Self {
+        Self {
+            status: Status::Argument,
+            message: format!("{name}: wanted {wanted}, got {got}"),
+            hint: "the top of fleming.h has the rules for arguments".into(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let facts = error.facts();
+        Self {
+            status: error.code().into(),
+            message: format!("{}: wanted {}, got {}", facts.thing, facts.wanted, facts.got),
+            hint: facts.hint.clone(),
+        }
+    }
+}
+
+/// A text for C, which cannot hold a NUL: U+FFFD stands in its place.
+pub(super) fn c_text(text: &str) -> CString {
+    CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
+}
+
+thread_local! {
+    /// Message and hint of the last failure.
+    static LAST: RefCell<(CString, CString)> = RefCell::default();
+    /// How many calls into the library this thread is in, a callback's own code not counted.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+    /// What the last panic within a call said.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs the body of a function: its failure is kept for this thread, and a panic is a failure.
+pub(super) fn guard(body: impl FnOnce() -> Outcome<Status>) -> Status {
+    match caught(body) {
+        Ok(Ok(status)) => status,
+        Ok(Err(failure)) => keep(&failure),
+        Err(payload) => keep(&Failure {
+            status: Status::Panic,
+            message: words(&*payload),
+            hint: "this is a defect of the library: report it; the engine stays usable".into(),
+        }),
+    }
+}
+
+/// What a panic said; from the hook, which knows the place, or where the host has put another in its place, from itself.
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    match PANIC.with_borrow_mut(std::mem::take) {
+        told if told.is_empty() => format!("a panic: {text}"),
+        told => told,
+    }
+}
+
+/// Runs the body of a function that has no status: to free what is broken is to free it.
+pub(super) fn guard_free(body: impl FnOnce()) {
+    // There is nobody to tell.
+    let _ = caught(body);
+}
+
+fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| panic::set_hook(quiet(panic::take_hook())));
+    PANIC.with_borrow_mut(String::clear);
+    CALLS.set(CALLS.get() + 1);
+    // What a panic may have left half done are locks, which are taken over, and values of this call, which are dropped.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+    CALLS.set(CALLS.get() - 1);
+    outcome
+}
+
+/// Runs the host's code within a call: what it does is not ours to keep quiet about.
+pub(super) fn outside<T>(callback: impl FnOnce() -> T) -> T {
+    struct Back(usize);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            CALLS.set(self.0);
+        }
+    }
+    let _back = Back(CALLS.replace(0));
+    callback()
+}
+
+/// A panic in a call becomes a status and is not printed. The hook is put in once and hands on every other panic to the
+/// one that was there: were it exchanged around each call, threads would take one another's away.
+pub(super) fn quiet(before: Hook) -> Hook {
+    Box::new(move |panic| match CALLS.try_with(Cell::get) {
+        Ok(1..) => {
+            let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
+            let words = panic.payload_as_str().unwrap_or("no message");
+            let text = format!("a panic at {}: {words}", place.as_deref().unwrap_or("an unknown place"));
+            // Where the thread is ending there is no place left for it.
+            let _ = PANIC.try_with(|last| last.replace(text));
+        }
+        _ => before(panic),
+    })
+}
+
+fn keep(failure: &Failure) -> Status {
+    LAST.with_borrow_mut(|last| *last = (c_text(&failure.message), c_text(&failure.hint)));
+    failure.status
+}
+
+/// What went wrong in the last call of this thread that failed, in one sentence; empty if none did. It stands until the
+/// next call of this thread that fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn fleming_last_error_message() -> *const c_char {
+    LAST.with_borrow(|(message, _)| message.as_ptr())
+}
+
+/// What to do about it; may be empty. It stands as long as the message.
+#[unsafe(no_mangle)]
+pub extern "C" fn fleming_last_error_hint() -> *const c_char {
+    LAST.with_borrow(|(_, hint)| hint.as_ptr())
+}

@@ -1,0 +1,50 @@
+//! Pictures to embeddings, without a question.
+
+use ndarray::Array3;
+
+use super::Engine;
+use super::job::Command;
+use super::prepare;
+use crate::error::{Error, Result};
+use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};
+
+/// What the vision tower makes of studies: what the decoder gets to see of them.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ImageEmbeddings {
+    /// `[tiles, tokens per tile, hidden]`; the tiles of the first frame come first.
+    pub values: Array3<f32>,
+    /// The frames, in order, each with its number of tiles.
+    pub frames: Vec<FrameUsed>,
+    /// What the caller should know about the inputs, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// The image embeddings of studies alone. Of the options only `preprocessing`, `max_tiles` and `cancel` matter. Answers
+    /// under way go on: a tile at a time is encoded between their steps, and what is in memory already is not encoded again.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for studies that cannot be read, [`Error::Request`] if there are none, for options that cannot be
+    /// met and if it was cancelled, [`Error::Runtime`] if the graph fails.
+    pub fn embed(&self, studies: &[StudyInput], options: &AskOptions) -> Result<ImageEmbeddings> {
+        if studies.is_empty() {
+            return Err(Error::request("studies", "at least one to embed", "none"));
+        }
+        let shared = self.shared();
+        let prepared = prepare::prepare(shared, studies, options, &mut Timings::default())?;
+        let vision = &shared.package.manifest().vision;
+        let shape = (prepared.tiles.len(), vision.tokens_per_tile, vision.hidden_size);
+        let mut values = Vec::with_capacity(shape.0 * shape.1 * shape.2);
+        for (tile, digest) in prepared.tiles.into_iter().zip(prepared.digests) {
+            if options.cancel.is_cancelled() {
+                return Err(Error::request("embeddings", "all tiles encoded", "a cancelled request"));
+            }
+            let embeddings = self.command(|reply| Command::Embed(tile, digest, reply))??;
+            values.extend(embeddings.to_vec()?);
+        }
+        let values = Array3::from_shape_vec(shape, values)
+            .map_err(|error| Error::runtime("image embeddings", "rows of the hidden size", error))?;
+        Ok(ImageEmbeddings { values, frames: prepared.frames, warnings: prepared.warnings })
+    }
+}

@@ -1,0 +1,233 @@
+//! The C library through its front door: programs in C, C++ and Python against the header alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::{Scratch, demo_model, example, input, package, stderr};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const C: &[&str] = &["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+const CPP: &[&str] = &["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+
+fn root(path: &str) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+/// The library that cargo built beside this test.
+fn library() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let library = test.parent().unwrap().join("libfleming.so");
+    assert!(library.exists(), "{} is missing", library.display());
+    library
+}
+
+/// Compiles a program against the header and links it with the library.
+fn build(compiler: &[&str], source: &Path, program: &Path) -> PathBuf {
+    let folder = library().parent().unwrap().to_owned();
+    let mut command = Command::new(compiler[0]);
+    command.args(&compiler[1..]).arg("-g").arg("-I").arg(root("include")).arg(source).arg("-o").arg(program);
+    command.arg("-L").arg(&folder).arg("-lfleming").arg("-lpthread");
+    command.arg(format!("-Wl,-rpath,{}", folder.display()));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+    program.to_owned()
+}
+
+/// Runs a program that must succeed and say nothing on stderr; returns what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.current_dir(ROOT).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {:?} {}", output.status, stderr(&output));
+    assert_eq!(stderr(&output), "", "{command:?}");
+    stdout(&output)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The program at the top of a header, its `//` taken off.
+fn program_of(header: &str) -> String {
+    let text = fs::read_to_string(root("include").join(header)).unwrap();
+    let lines = text.lines().skip_while(|line| !line.starts_with("//     #include"));
+    let lines = lines.take_while(|line| line.starts_with("//     ") || *line == "//");
+    let program: Vec<_> = lines.map(|line| line.strip_prefix("//     ").unwrap_or("")).collect();
+    assert!(program.len() > 15, "{program:#?}");
+    program.join("\n") + "\n"
+}
+
+const QUESTION: &str = "Is there a nodule, and on which side?";
+
+/// What the command line answers.
+fn answer() -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.arg("ask").arg("--model").arg(demo_model()).arg("--image").arg(example("chest.png"));
+    let output = command.args(["-q", QUESTION]).current_dir(ROOT).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output).trim().to_owned()
+}
+
+#[test]
+fn the_programs_of_the_headers_answer_like_the_command_line() {
+    let scratch = Scratch::new();
+    let c = scratch.file("program.c", program_of("fleming.h").as_bytes());
+    let cpp_from_c = scratch.file("from_c.cpp", program_of("fleming.h").as_bytes());
+    let cpp = scratch.file("program.cpp", program_of("fleming.hpp").as_bytes());
+    let answer = answer();
+    for (compiler, source, program) in [(C, c, "c"), (CPP, cpp_from_c, "from_c"), (CPP, cpp, "cpp")] {
+        let program = build(compiler, &source, &scratch.path(program));
+        let mut command = Command::new(program);
+        let said = run(command.arg(demo_model()).arg(example("chest.png")).arg(QUESTION));
+        let (streamed, rest) = said.trim_end().rsplit_once('\n').unwrap();
+        assert_eq!(streamed.trim(), answer);
+        assert!(rest.contains(" tokens"), "{rest}");
+    }
+}
+
+#[test]
+fn the_readmes_cpp_is_cpp() {
+    let readme = fs::read_to_string(root("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```cpp\n").unwrap();
+    let (code, _) = rest.split_once("```").unwrap();
+    let scratch = Scratch::new();
+    let text = format!("#include <fleming.hpp>\n#include <iostream>\nint main() {{\n{code}}}\n");
+    build(CPP, &scratch.file("readme.cpp", text.as_bytes()), &scratch.path("readme"));
+}
+
+#[test]
+fn a_program_that_fails_says_why() {
+    let scratch = Scratch::new();
+    let source = scratch.file("program.c", program_of("fleming.h").as_bytes());
+    let program = build(C, &source, &scratch.path("program"));
+    let mut command = Command::new(program);
+    let output = command.arg(demo_model()).args(["nowhere.png", "Why?"]).current_dir(ROOT).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("error 1: nowhere.png: wanted a readable file"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn all_of_the_interface_works() {
+    let scratch = Scratch::new();
+    let program = build(C, &root("tests/capi/use.c"), &scratch.path("use"));
+    let mut command = Command::new(program);
+    command.arg(demo_model()).arg(example("chest.png")).arg(example("volume.npz")).arg(example("clip.mp4"));
+    assert_eq!(run(command.arg(scratch.path("session"))).trim(), answer());
+}
+
+#[test]
+fn all_of_the_wrapper_works() {
+    let scratch = Scratch::new();
+    let source = root("tests/capi/use.cpp");
+    let arguments = [demo_model(), example("chest.png"), example("clip.mp4")];
+    let program = build(CPP, &source, &scratch.path("use"));
+    assert_eq!(run(Command::new(program).args(&arguments)).trim(), answer());
+    let plain = [CPP, &["-fno-exceptions"]].concat();
+    let program = build(&plain, &source, &scratch.path("plain"));
+    assert_eq!(run(Command::new(program).args(&arguments)), "");
+}
+
+#[test]
+fn misuse_is_a_status() {
+    let scratch = Scratch::new();
+    let program = build(C, &root("tests/capi/misuse.c"), &scratch.path("misuse"));
+    let said = run(Command::new(program).arg(package()).arg(input("chest.png")));
+    assert_eq!(said.trim(), "nothing came of it");
+}
+
+/// `make sanitize` asks more, under the sanitizers.
+#[test]
+fn threads_share_an_engine() {
+    let scratch = Scratch::new();
+    let threads = [C, &["-D_POSIX_C_SOURCE=200809L"]].concat();
+    let program = build(&threads, &root("tests/capi/threads.c"), &scratch.path("threads"));
+    let said = run(Command::new(program).arg(package()).arg(input("chest.png")).args(["6", "12"]));
+    assert!(said.contains("answered"), "{said}");
+}
+
+#[test]
+fn the_examples_run() {
+    let scratch = Scratch::new();
+    let (model, chest) = (demo_model(), example("chest.png"));
+    let ask = build(C, &root("examples/c/ask.c"), &scratch.path("ask"));
+    let mut command = Command::new(ask);
+    command.arg(&model).arg(&chest).arg(example("clip.mp4")).arg(example("volume.npz")).arg("What is shown?");
+    let said = run(&mut command);
+    assert!(said.contains("[answer] ") && said.contains("volume.npz, slice 31, values"), "{said}");
+
+    let camera = build(C, &root("examples/c/camera.c"), &scratch.path("camera"));
+    let said = run(Command::new(camera).arg(&model).arg("24"));
+    assert!(said.contains("4 frames: ") && !said.contains("\n0 answers"), "{said}");
+
+    let several = build(CPP, &root("examples/cpp/ask.cpp"), &scratch.path("several"));
+    let said = run(Command::new(several).arg(&model).arg(&chest).args([QUESTION, "Which organ is shown?"]));
+    assert!(said.contains(&answer()) && said.contains("prompt tokens were in memory"), "{said}");
+
+    let mut python = Command::new(root(".venv/bin/python"));
+    python.arg(root("examples/python/ask.py")).arg(library()).arg(&model).arg(&chest).arg(QUESTION);
+    let said = run(&mut python);
+    assert_eq!(said.lines().next(), Some(answer().as_str()));
+}
+
+/// What a compiled program depends on: `tests/capi/abi.txt` may grow, and nothing in it may change.
+#[test]
+fn the_binary_interface_is_kept() {
+    let header = fs::read_to_string(root("include/fleming.h")).unwrap();
+    let scratch = Scratch::new();
+    scratch.file("layouts.inc", layouts(&header).as_bytes());
+    let folder = scratch.path("").display().to_string();
+    let compiler = [C, &["-I", &folder]].concat();
+    let program = build(&compiler, &root("tests/capi/layouts.c"), &scratch.path("layouts"));
+    let sizes = run(&mut Command::new(program));
+    assert!(!sizes.contains("GAP"), "a struct with a gap cannot grow into it: {sizes}");
+    let found = sizes + &symbols().join("\n") + "\n";
+    let path = root("tests/capi/abi.txt");
+    if std::env::var_os("FLEMING_WRITE_HEADER").is_some() {
+        fs::write(&path, &found).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == found, "the interface is not what {} says; it is\n{found}", path.display());
+}
+
+/// The functions that the library exports under its name.
+fn symbols() -> Vec<String> {
+    let mut nm = Command::new("nm");
+    let output = nm.args(["-D", "--defined-only"]).arg(library()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let names = stdout(&output);
+    let mut names: Vec<_> = names.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    names.retain(|name| name.starts_with("fleming_"));
+    names.sort_unstable();
+    let header = fs::read_to_string(root("include/fleming.h")).unwrap();
+    for name in &names {
+        assert!(header.contains(&format!("{name}(")), "{name} is not in the header");
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// The header's structs and numbers as a program that prints them.
+fn layouts(header: &str) -> String {
+    let mut lines = Vec::new();
+    let mut inside: Option<&str> = None;
+    for line in header.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        if let Some(name) = line.strip_prefix("typedef struct ").and_then(|line| line.strip_suffix(" {")) {
+            inside = Some(name);
+            lines.push(format!("STRUCT({name});"));
+        } else if line.starts_with('}') {
+            lines.extend(inside.take().map(|name| format!("LAST({name});")));
+        } else if let (Some(name), Some(field)) = (inside, line.strip_suffix(';')) {
+            let field = field.split('[').next().unwrap_or_default();
+            let field = field.rsplit([' ', '*']).next().unwrap_or_default();
+            lines.push(format!("FIELD({name}, {field});"));
+        } else if let Some((name, _)) =
+            line.split_once(" = ").filter(|(name, _)| name.starts_with("FLEMING_"))
+        {
+            lines.push(format!("NUMBER({name});"));
+        }
+    }
+    assert!(lines.len() > 100, "{lines:#?}");
+    lines.join("\n")
+}
