@@ -1,3 +1,4 @@
+// What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
     { sizeof(fleming_engine_options), NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0 }
 #define FLEMING_ASK_OPTIONS_INIT \
@@ -15,3 +16,5 @@
 #define FLEMING_FRAME_FACTS_INIT \
     { sizeof(fleming_frame_facts), NULL, 0, 0, 0, 0, 0, 0, { 0, 0, 0 }, 0, 0 }
 #define FLEMING_EMBEDDINGS_FACTS_INIT { sizeof(fleming_embeddings_facts), NULL, 0, 0, 0 }
+
+#endif

@@ -100,7 +100,7 @@ static void an_image(fleming_engine *engine, const char *image, char *answer) {
         fleming_request_free(request);
         OK(fleming_request_new("Sure?", &request));
         OK(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, NULL));
-        OK(fleming_request_turn(request, "Is there a nodule, and on which side?", answer));
+        OK(fleming_request_turn(request, "<image>\nIs there a nodule, and on which side?", answer));
         options.on_event = NULL;
         options.choices = choices;
         options.choice_count = 2;
