@@ -365,6 +365,9 @@ typedef struct fleming_reply_facts {
     size_t cached_tokens;
     // Tokens generated.
     size_t completion_tokens;
+    // Tokens that were guessed ahead, and those of them that were right.
+    size_t drafted_tokens;
+    size_t accepted_tokens;
     // Frames that the model saw: see fleming_reply_frame.
     size_t frame_count;
     // Milliseconds: reading the inputs, preparing their pixels, waiting for a slot, the vision tower, the prompt, from the
@@ -429,6 +432,9 @@ typedef struct fleming_engine_options {
     const char *onnxruntime;
     // The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1". "cpu" by default.
     const char *provider;
+    // Options of that provider, as "name=value" with ONNX Runtime's names; provider_option_count texts.
+    const char *const *provider_options;
+    size_t provider_option_count;
     // Threads inside an operator; ONNX Runtime's choice by default.
     size_t threads;
     // Answers at a time, and conversations kept in memory; 1 by default.
@@ -452,7 +458,7 @@ typedef struct fleming_engine_options {
     int32_t reserved;
 } fleming_engine_options;
 
-// Memory in bytes that an engine takes and keeps. A run needs some more while it lasts.
+// Memory in bytes that an engine takes.
 typedef struct fleming_memory {
     // sizeof(fleming_memory)
     size_t struct_size;
@@ -462,6 +468,8 @@ typedef struct fleming_memory {
     uint64_t slots;
     // The most that kept image embeddings take.
     uint64_t image_cache;
+    // The most that runs work with while they last, and ONNX Runtime itself.
+    uint64_t work;
     // All of it.
     uint64_t total;
 } fleming_memory;
@@ -483,7 +491,7 @@ typedef struct fleming_engine_facts {
     const char *onnxruntime_build;
     // Side of the square that every frame or tile is brought to, in pixels.
     size_t tile_size;
-    // Bytes of memory that the engine takes and keeps.
+    // Bytes of memory that the engine takes.
     uint64_t memory;
 } fleming_engine_facts;
 
@@ -541,6 +549,8 @@ typedef struct fleming_ask_options {
     size_t max_thinking_tokens;
     // Most tiles that an image is cut into; 1 by default.
     size_t max_tiles;
+    // Tokens guessed ahead and verified in one run, 1 to 32; none by default. For replies that repeat the prompt or themselves.
+    size_t speculation;
     // Most milliseconds from the call to the end of the answer, which is then as far as it got. No limit by default.
     uint64_t timeout_ms;
     // Where the random numbers start; the same seed gives the same reply.
@@ -698,19 +708,19 @@ const char *fleming_build(void);
 
 // What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
-    { sizeof(fleming_engine_options), NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0 }
+    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0 }
 #define FLEMING_ASK_OPTIONS_INIT \
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define FLEMING_STUDY_OPTIONS_INIT { sizeof(fleming_study_options), NULL, 0, 0, 0, 0, 0, 0 }
 #define FLEMING_FRAMES_INIT { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0 }
 #define FLEMING_VOLUME_INIT \
     { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0 }
-#define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0 }
+#define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0, 0 }
 #define FLEMING_ENGINE_FACTS_INIT \
     { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0 }
 #define FLEMING_REPLY_FACTS_INIT \
-    { sizeof(fleming_reply_facts), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(fleming_reply_facts), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define FLEMING_FRAME_FACTS_INIT \
     { sizeof(fleming_frame_facts), NULL, 0, 0, 0, 0, 0, 0, { 0, 0, 0 }, 0, 0 }
 #define FLEMING_EMBEDDINGS_FACTS_INIT { sizeof(fleming_embeddings_facts), NULL, 0, 0, 0 }
