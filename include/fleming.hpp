@@ -132,6 +132,7 @@ inline std::string_view build() { return fleming_build(); }
 struct engine_options {
     std::string onnxruntime;
     std::string provider;
+    std::vector<std::string> provider_options; // "name=value"
     std::size_t threads = 0, slots = 0, context = 0, queue = 0, chunk = 0;
     std::uint64_t image_cache = 0;
     // Hears the log, from any thread; it must not throw.
@@ -143,10 +144,13 @@ private:
     friend result<fleming_memory> try_memory(const std::string &, const engine_options &);
     using log_function = std::function<void(fleming_log_level, std::string_view)>;
 
-    fleming_engine_options c(log_function *function) const {
+    // The pointers must live as long as what is returned.
+    fleming_engine_options c(const std::vector<const char *> &settings, log_function *function) const {
         fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
         options.onnxruntime = detail::text_or_null(onnxruntime);
         options.provider = detail::text_or_null(provider);
+        options.provider_options = settings.data();
+        options.provider_option_count = settings.size();
         options.threads = threads;
         options.slots = slots;
         options.context = context;
@@ -167,7 +171,8 @@ private:
 // The memory that an engine will take; nothing is loaded.
 inline result<fleming_memory> try_memory(const std::string &package, const engine_options &options = {}) {
     fleming_memory memory = FLEMING_MEMORY_INIT;
-    const auto c = options.c(nullptr);
+    const auto settings = detail::pointers(options.provider_options);
+    const auto c = options.c(settings, nullptr);
     const auto status = fleming_package_memory(package.c_str(), &c, &memory);
     if (status != FLEMING_STATUS_OK) return detail::last(status);
     return memory;
@@ -292,7 +297,7 @@ struct ask_options {
     std::vector<std::string> choices;
     std::string json_schema, regex, grammar;
     std::vector<std::string> stops;
-    std::size_t max_new_tokens = 0, max_thinking_tokens = 0, max_tiles = 0, top_k = 0;
+    std::size_t max_new_tokens = 0, max_thinking_tokens = 0, max_tiles = 0, speculation = 0, top_k = 0;
     std::chrono::milliseconds timeout{0};
     std::uint64_t seed = 0;
     float temperature = 0, top_p = 0, min_p = 0;
@@ -377,6 +382,7 @@ struct asking {
         c.max_new_tokens = own.max_new_tokens;
         c.max_thinking_tokens = own.max_thinking_tokens;
         c.max_tiles = own.max_tiles;
+        c.speculation = own.speculation;
         c.timeout_ms = own.timeout.count() < 0 ? 1 : static_cast<std::uint64_t>(own.timeout.count());
         c.seed = own.seed;
         c.top_k = own.top_k;
@@ -475,7 +481,8 @@ class engine {
 public:
     static result<engine> try_open(const std::string &package, const engine_options &options = {}) {
         auto log = options.log ? std::make_shared<detail::log_function>(options.log) : nullptr;
-        const auto c = options.c(log.get());
+        const auto settings = detail::pointers(options.provider_options);
+        const auto c = options.c(settings, log.get());
         fleming_engine *made = nullptr;
         const auto status = fleming_engine_open(package.c_str(), &c, &made);
         if (status != FLEMING_STATUS_OK) return detail::last(status);

@@ -24,7 +24,7 @@ pub struct Model {
     words: [CString; 6],
 }
 
-/// Memory in bytes that an engine takes and keeps. A run needs some more while it lasts.
+/// Memory in bytes that an engine takes.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Memory {
@@ -36,6 +36,8 @@ pub struct Memory {
     pub slots: u64,
     /// The most that kept image embeddings take.
     pub image_cache: u64,
+    /// The most that runs work with while they last, and ONNX Runtime itself.
+    pub work: u64,
     /// All of it.
     pub total: u64,
 }
@@ -59,7 +61,7 @@ pub struct EngineFacts {
     pub onnxruntime_build: *const c_char,
     /// Side of the square that every frame or tile is brought to, in pixels.
     pub tile_size: usize,
-    /// Bytes of memory that the engine takes and keeps.
+    /// Bytes of memory that the engine takes.
     pub memory: u64,
 }
 
@@ -81,6 +83,7 @@ pub unsafe extern "C" fn fleming_package_memory(
             weights: needs.weights,
             slots: needs.slots,
             image_cache: needs.vision_cache,
+            work: needs.work,
             total: needs.total(),
             ..zeroed()
         });

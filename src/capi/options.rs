@@ -19,6 +19,9 @@ pub struct EngineSetup {
     pub onnxruntime: *const c_char,
     /// The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1". "cpu" by default.
     pub provider: *const c_char,
+    /// Options of that provider, as "name=value" with ONNX Runtime's names; provider_option_count texts.
+    pub provider_options: *const *const c_char,
+    pub provider_option_count: usize,
     /// Threads inside an operator; ONNX Runtime's choice by default.
     pub threads: usize,
     /// Answers at a time, and conversations kept in memory; 1 by default.
@@ -77,6 +80,8 @@ pub struct AskSetup {
     pub max_thinking_tokens: usize,
     /// Most tiles that an image is cut into; 1 by default.
     pub max_tiles: usize,
+    /// Tokens guessed ahead and verified in one run, 1 to 32; none by default. For replies that repeat the prompt or themselves.
+    pub speculation: usize,
     /// Most milliseconds from the call to the end of the answer, which is then as far as it got. No limit by default.
     pub timeout_ms: u64,
     /// Where the random numbers start; the same seed gives the same reply.
@@ -126,6 +131,17 @@ pub(super) fn one_of<T: Copy>(name: &str, all: &[(i32, T)], number: i32) -> Outc
         .ok_or_else(|| Failure::argument(name, "a number that the header names", &number.to_string()))
 }
 
+/// Texts of the form `name=value`.
+fn pairs(settings: &[String]) -> Outcome<Vec<(String, String)>> {
+    let pair = |setting: &String| {
+        let (name, value) = setting
+            .split_once('=')
+            .ok_or_else(|| Failure::argument("provider_options", "name=value", setting))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    settings.iter().map(pair).collect()
+}
+
 fn zero(name: &str, reserved: i32) -> Outcome<()> {
     match reserved {
         0 => Ok(()),
@@ -141,13 +157,17 @@ impl EngineSetup {
         let standard = EngineOptions::default();
         let cache = usize::try_from(self.image_cache).unwrap_or(usize::MAX);
         // SAFETY: the caller's.
-        let (library, provider) = unsafe {
-            (optional_path("onnxruntime", self.onnxruntime)?, optional_text("provider", self.provider)?)
+        let (library, provider, settings) = unsafe {
+            (
+                optional_path("onnxruntime", self.onnxruntime)?,
+                optional_text("provider", self.provider)?,
+                texts("provider_options", self.provider_options, self.provider_option_count)?,
+            )
         };
         Ok(EngineOptions {
             library,
             provider: provider.unwrap_or(standard.provider),
-            provider_options: standard.provider_options,
+            provider_options: pairs(&settings)?,
             threads: given(self.threads),
             context: given(self.context),
             slots: given(self.slots).unwrap_or(standard.slots),
@@ -174,6 +194,7 @@ impl AskSetup {
             max_new_tokens: given(self.max_new_tokens),
             max_thinking_tokens: given(self.max_thinking_tokens),
             max_tiles: given(self.max_tiles),
+            speculation: given(self.speculation),
             // SAFETY: the caller's.
             stop_strings: unsafe { texts("stops", self.stops, self.stop_count) }?,
             // SAFETY: the caller's.

@@ -63,3 +63,6 @@
 // - Numbers of enums stay what they are; new ones may be added. In structs they are int32_t.
 // - An engine may be used from many threads at once; a request may be added to and asked from any thread; replies and
 //   embeddings do not change; for a pending answer see there. Do not unload the library while a call is under way.
+
+#ifndef FLEMING_H
+#define FLEMING_H

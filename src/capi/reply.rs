@@ -6,7 +6,7 @@ use super::arguments::{Facts, growing, held, taken, zeroed};
 use super::options::AskSetup;
 use super::request::ModalityKind;
 use super::status::{Failure, Status, c_text, guard, guard_free, outside};
-use crate::{Cancel, ConversationId, Finish, FrameUsed, Part, Provenance, Usage};
+use crate::{Cancel, ConversationId, Finish, FrameUsed, Part, Provenance};
 
 /// An answer and how it came about. It does not change: any thread may read it.
 pub struct Reply {
@@ -107,6 +107,9 @@ pub struct ReplyFacts {
     pub cached_tokens: usize,
     /// Tokens generated.
     pub completion_tokens: usize,
+    /// Tokens that were guessed ahead, and those of them that were right.
+    pub drafted_tokens: usize,
+    pub accepted_tokens: usize,
     /// Frames that the model saw: see fleming_reply_frame.
     pub frame_count: usize,
     /// Milliseconds: reading the inputs, preparing their pixels, waiting for a slot, the vision tower, the prompt, from the
@@ -199,15 +202,17 @@ unsafe impl Sync for Reply {}
 
 impl Reply {
     pub(super) fn new(reply: crate::Reply) -> Self {
-        let Usage { prompt_tokens, image_tokens, cached_tokens, completion_tokens, .. } = reply.usage;
+        let usage = reply.usage;
         let timings = reply.timings;
         let facts = ReplyFacts {
             finish: finish(reply.finish) as i32,
             truncated: part(reply.truncated) as i32,
-            prompt_tokens,
-            image_tokens,
-            cached_tokens,
-            completion_tokens,
+            prompt_tokens: usage.prompt_tokens,
+            image_tokens: usage.image_tokens,
+            cached_tokens: usage.cached_tokens,
+            completion_tokens: usage.completion_tokens,
+            drafted_tokens: usage.drafted_tokens,
+            accepted_tokens: usage.accepted_tokens,
             frame_count: reply.frames.len(),
             read_ms: timings.read,
             preprocess_ms: timings.preprocess,

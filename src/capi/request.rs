@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// A question about any number of studies. The word <image> in the question or in a turn places the next study; with no such
-/// word anywhere, all studies come before the question. It may be asked any number of times, of any engine.
+/// word anywhere, all studies come before the question (with earlier turns and an instruction of "" the word is needed). It may
+/// be asked any number of times, of any engine.
 pub struct Question(Mutex<Request>);
 
 /// What kind of thing a study is.

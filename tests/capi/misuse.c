@@ -98,6 +98,7 @@ static void sizes_are_checked(const char *package, fleming_engine *engine, flemi
         fleming_ask_options known;
         size_t unknown;
     } later;
+    const char *settings[] = {"use_arena"};
     fleming_engine *none = NULL;
     fleming_reply *reply = NULL;
     fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
@@ -111,6 +112,14 @@ static void sizes_are_checked(const char *package, fleming_engine *engine, flemi
     SAYS("fleming_engine_options.struct_size");
     options.struct_size = sizeof options - 1;
     REFUSED(fleming_engine_open(package, &options, &none));
+    options.struct_size = sizeof options;
+    options.provider = "abacus";
+    CHECK(fleming_engine_open(package, &options, &none) == FLEMING_STATUS_REQUEST);
+    options.provider = NULL;
+    options.provider_options = settings;
+    options.provider_option_count = 1;
+    REFUSED(fleming_engine_open(package, &options, &none));
+    SAYS("name=value");
     options.struct_size = (size_t)-1;
     REFUSED(fleming_engine_open(package, &options, &none));
     ask.struct_size = 8;

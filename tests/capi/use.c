@@ -100,7 +100,7 @@ static void an_image(fleming_engine *engine, const char *image, char *answer) {
         fleming_request_free(request);
         OK(fleming_request_new("Sure?", &request));
         OK(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, NULL));
-        OK(fleming_request_turn(request, "Is there a nodule, and on which side?", answer));
+        OK(fleming_request_turn(request, "<image>\nIs there a nodule, and on which side?", answer));
         options.on_event = NULL;
         options.choices = choices;
         options.choice_count = 2;
@@ -135,6 +135,7 @@ static void pending_answers(fleming_engine *engine, const char *image, const cha
     options.user_data = &heard;
     OK(fleming_request_new("Is there a nodule, and on which side?", &request));
     OK(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, NULL));
+    options.speculation = 4;
     OK(fleming_engine_submit(engine, request, &options, &pending[0]));
     OK(fleming_engine_submit(engine, request, NULL, &pending[1]));
     fleming_request_free(request);
@@ -253,7 +254,7 @@ int main(int argc, char **argv) {
     options.log_level = FLEMING_LOG_LEVEL_INFO;
     OK(fleming_package_memory(argv[1], &options, &memory));
     CHECK(memory.weights > 0 && memory.slots > 0);
-    CHECK(memory.total == memory.weights + memory.slots + memory.image_cache);
+    CHECK(memory.total == memory.weights + memory.slots + memory.image_cache + memory.work);
     OK(fleming_engine_open(argv[1], &options, &engine));
     CHECK(logged > 0);
     OK(fleming_engine_read(engine, &facts));
