@@ -53,6 +53,12 @@ impl Speculation {
         self.written_from.map(|_| DOUBT)
     }
 
+    /// Whether the last guess was right enough to be worth a run of its own, where the token could be had in a step with
+    /// others.
+    fn does_well(&self) -> bool {
+        self.length >= self.most.min(FIRST)
+    }
+
     fn learn(&mut self, drafted: usize, accepted: usize) {
         self.length = match accepted == drafted {
             true => (2 * drafted).min(self.most),
@@ -63,10 +69,12 @@ impl Speculation {
 
 impl Worker<'_> {
     /// Verifies the guess of the stream whose turn it is. Returns its slot, if there is one: no more than one guess lies
-    /// between two steps of the others.
+    /// between two steps of the others, and beside others only who guesses well does it at all.
     pub(super) fn verify_one_guess(&mut self) -> Option<usize> {
+        let alone = self.slots.iter().filter(|slot| slot.stream.is_some()).count() == 1;
         let guesses = self.slots.iter().enumerate().filter_map(|(place, slot)| {
             let stream = slot.stream.as_ref()?;
+            stream.speculation.as_ref().filter(|speculation| alone || speculation.does_well())?;
             Some((stream.served, place, stream.guess()?))
         });
         let (_, place, guess) = guesses.min()?;
