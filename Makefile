@@ -108,7 +108,7 @@ reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference
+test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference $(VENV)/packaging
 	cargo test --quiet
 	$(PYTHON) -m pytest -q export tests
 
@@ -150,7 +150,7 @@ dist-test:
 
 # For distributions: library, headers, pkg-config and CMake files below PREFIX, with the system's FFmpeg.
 .PHONY: install-c
-install-c: setup
+install-c: .make/system
 	cargo cinstall --version >/dev/null 2>&1 || cargo install --locked $(CARGO_C)
 	cargo cinstall --profile dist --locked --prefix $(PREFIX) $(if $(DESTDIR),--destdir $(DESTDIR)) \
 	  --no-default-features --features constrained,jpeg-turbo,video

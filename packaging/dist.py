@@ -43,7 +43,7 @@ def main() -> None:
     folder = out / f"fleming-{own['version']}-{platform.machine()}-linux"
     shutil.rmtree(folder, ignore_errors=True)
     lay_out(folder, own, private)
-    parts = [*notices.crates(known), *others(folder / "share/doc/fleming")]
+    parts = [*notices.crates(known), *others(known, folder / "share/doc/fleming")]
     (folder / "share/doc/fleming/THIRD-PARTY.txt").write_text(notices.third_party(parts))
     (folder / "share/doc/fleming/fleming.cdx.json").write_text(notices.bill_of_materials(own, parts, epoch()))
 
@@ -152,7 +152,9 @@ def close_archive(archive: Path, to: Path, symbols: list[str]) -> None:
     keep.write_text("".join(f"{symbol}\n" for symbol in symbols))
     roots = [f"--undefined={symbol}" for symbol in symbols]
     run("ld", "-r", "--gc-sections", *roots, "-o", str(whole), str(archive))
-    run("objcopy", "--strip-debug", f"--keep-global-symbols={keep}", str(whole))
+    # With Rust's standard library comes the compiler's intermediate code, which other compilers stumble over.
+    useless = ("--strip-debug", "--remove-section=.llvmbc", "--remove-section=.llvmcmd")
+    run("objcopy", *useless, f"--keep-global-symbols={keep}", str(whole))
     to.unlink(missing_ok=True)
     run("ar", "rcsD", str(to), str(whole))
 
@@ -180,7 +182,7 @@ def ffmpeg_archives() -> list[Path]:
     return sorted(file for file in (FFMPEG / "source").iterdir() if file.is_file())
 
 
-def others(documents: Path) -> Iterator[Part]:
+def others(known: dict, documents: Path) -> Iterator[Part]:
     """What is inside or beside the library and is no crate; longer notices go to files of their own."""
     source = next(path for path in (FFMPEG / "source").iterdir() if path.is_dir())
     description = next(archive for archive in ffmpeg_archives() if archive.suffix == ".dsc")
@@ -194,7 +196,7 @@ def others(documents: Path) -> Iterator[Part]:
     terms = [made, (source / "COPYING.LGPLv2.1").read_text(), (source / "LICENSE.md").read_text()]
     yield Part("ffmpeg", version, "LGPL-2.1-or-later", "deb", "https://ffmpeg.org", terms)
 
-    jpeg = vendored("turbojpeg-sys") / "libjpeg-turbo"
+    jpeg = vendored(known, "turbojpeg-sys") / "libjpeg-turbo"
     release = re.search(r"^set\(VERSION (\S+)\)", (jpeg / "CMakeLists.txt").read_text(), re.MULTILINE)[1]
     terms = [(jpeg / name).read_text() for name in ("LICENSE.md", "README.ijg")]
     licence = "IJG AND BSD-3-Clause AND Zlib"
@@ -216,10 +218,10 @@ def others(documents: Path) -> Iterator[Part]:
     yield Part("onnxruntime", version, "MIT", "pypi", "https://onnxruntime.ai", terms)
 
 
-def vendored(crate: str) -> Path:
+def vendored(known: dict, crate: str) -> Path:
     """The folder of a crate's source."""
-    packages = json.loads(run("cargo", "metadata", "--locked", "--format-version=1"))["packages"]
-    return Path(next(package["manifest_path"] for package in packages if package["name"] == crate)).parent
+    manifests = [package["manifest_path"] for package in known["packages"] if package["name"] == crate]
+    return Path(manifests[0]).parent
 
 
 def epoch() -> int:
