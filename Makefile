@@ -124,6 +124,7 @@ header: setup
 sanitize: setup $(PACKAGE)/fleming.json $(GENERATED)/inputs
 	cargo build
 	tests/capi/sanitize.sh
+
 # ── shipping
 
 # FFmpeg as a part of the library: its source comes from the machine's package sources.
@@ -143,7 +144,7 @@ $(VENV)/packaging: $(VENV)/ready packaging/requirements.txt
 dist: $(VENV)/packaging target/ffmpeg/ready
 	$(PYTHON) packaging/dist.py
 
-# As root: unpacks the tarball in bare systems made with debootstrap, asks the demo model, builds and runs C programs.
+# As root: the tarball in a bare system made with debootstrap, where the demo model and C programs answer.
 .PHONY: dist-test
 dist-test:
 	tests/dist/run dist/fleming-*-linux.tar.gz
@@ -152,5 +153,5 @@ dist-test:
 .PHONY: install-c
 install-c: .make/system
 	cargo cinstall --version >/dev/null 2>&1 || cargo install --locked $(CARGO_C)
-	cargo cinstall --profile dist --locked --prefix $(PREFIX) $(if $(DESTDIR),--destdir $(DESTDIR)) \
+	cargo cinstall --profile dist --locked --target-dir target/cargo-c --prefix $(PREFIX) $(if $(DESTDIR),--destdir $(DESTDIR)) \
 	  --no-default-features --features constrained,jpeg-turbo,video

@@ -114,8 +114,8 @@ def lay_out(folder: Path, own: dict, private: str) -> None:
     runtime = onnxruntime("capi/libonnxruntime.so.*")
     shutil.copy2(runtime, lib)
     (lib / "libonnxruntime.so").symlink_to(runtime.name)
-    for header in Path("include").glob("fleming.h*"):
-        shutil.copy2(header, folder / "include")
+    for header in ("fleming.h", "fleming.hpp"):
+        shutil.copy2(Path("include", header), folder / "include")
     for file in (HERE / "cmake").iterdir():
         shutil.copy2(file, folder / "share/cmake/fleming")
     description = own["metadata"]["capi"]["pkg_config"]["description"]

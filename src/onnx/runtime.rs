@@ -93,7 +93,9 @@ fn find(option: Option<&Path>) -> Result<Runtime> {
         }
     }
     if tried.is_empty() {
-        tried.push("no library beside this one or the executable, in a virtual environment or on the system".into());
+        tried.push(
+            "no library beside this one or the executable, in a virtual environment or on the system".into(),
+        );
     }
     Err(Error::runtime("libonnxruntime", "version 1.31 or newer", tried.join("; ")).hint(format!(
         "`pip install onnxruntime` in the active virtual environment, or set {VARIABLE} to the library's path"
