@@ -6,6 +6,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 FLEMING := target/release/fleming
 SYSTEM_PACKAGES := cmake ffmpeg gcc g++ libavfilter-dev libavformat-dev libclang-dev libswscale-dev nasm pkg-config python3-venv valgrind
+DIST_PACKAGES := dpkg-dev zlib1g-dev
+CARGO_C := cargo-c@0.10.24+cargo-0.98.0
+PREFIX := /usr/local
 GENERATED := examples/generated
 PACKAGE := models/synthetic
 
@@ -16,21 +19,26 @@ help:
 	@echo 'make lint   only the checks: rustfmt, clippy, ruff'
 	@echo 'make header writes include/fleming.h and the list of what programs depend on, after a change to src/capi'
 	@echo 'make sanitize the C programs under AddressSanitizer, ThreadSanitizer and valgrind'
+	@echo 'make dist   build dist/fleming-VERSION-ARCH-linux.tar.gz: program, C library, ONNX Runtime, licences'
 	@echo 'make setup  only the set-up: system packages, Python environment'
 
 # ── set-up
+
+define install_packages
+@missing=$$(for package in $(1); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
+if [ -n "$$missing" ]; then \
+  echo "installing: "$$missing; \
+  sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
+  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+fi
+endef
 
 .PHONY: setup
 setup: .make/system $(VENV)/ready
 
 .make/system: Makefile
 	@mkdir -p .make
-	@missing=$$(for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
-	if [ -n "$$missing" ]; then \
-	  echo "installing: "$$missing; \
-	  sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
-	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
-	fi
+	$(call install_packages,$(SYSTEM_PACKAGES))
 	@touch $@
 
 $(VENV)/ready: .make/system export/pyproject.toml
@@ -81,12 +89,18 @@ demo: setup
 
 # ── tests
 
+# Next to the default: nothing, the library alone without FFmpeg, the program without anything optional.
+FEATURE_SETS := '' capi,constrained,jpeg-turbo cli
+
 .PHONY: lint
 lint: setup
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
-	$(VENV)/bin/ruff check benches export tests
-	$(VENV)/bin/ruff format --check benches export tests
+	set -e; for features in $(FEATURE_SETS); do \
+	  cargo clippy --quiet --no-default-features --features "$$features" -- -D warnings; \
+	done
+	$(VENV)/bin/ruff check benches export packaging tests
+	$(VENV)/bin/ruff format --check benches export packaging tests
 
 # Where FLEMING_REFERENCE names a folder of recorded cases, they are run too; see tests/reference/prepare.py.
 .PHONY: reference
@@ -94,7 +108,7 @@ reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference
+test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference $(VENV)/packaging
 	cargo test --quiet
 	$(PYTHON) -m pytest -q export tests
 
@@ -110,3 +124,34 @@ header: setup
 sanitize: setup $(PACKAGE)/fleming.json $(GENERATED)/inputs
 	cargo build
 	tests/capi/sanitize.sh
+
+# ── shipping
+
+# FFmpeg as a part of the library: its source comes from the machine's package sources.
+target/ffmpeg/ready: packaging/ffmpeg.sh .make/dist
+	packaging/ffmpeg.sh $(@D)
+	@touch $@
+
+.make/dist: .make/system
+	$(call install_packages,$(DIST_PACKAGES))
+	@touch $@
+
+$(VENV)/packaging: $(VENV)/ready packaging/requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r packaging/requirements.txt
+	@touch $@
+
+.PHONY: dist
+dist: $(VENV)/packaging target/ffmpeg/ready
+	$(PYTHON) packaging/dist.py
+
+# As root: the tarball in a bare system made with debootstrap, where the demo model and C programs answer.
+.PHONY: dist-test
+dist-test:
+	tests/dist/run dist/fleming-*-linux.tar.gz
+
+# For distributions: library, headers, pkg-config and CMake files below PREFIX, with the system's FFmpeg.
+.PHONY: install-c
+install-c: .make/system
+	cargo cinstall --version >/dev/null 2>&1 || cargo install --locked $(CARGO_C)
+	cargo cinstall --profile dist --locked --target-dir target/cargo-c --prefix $(PREFIX) $(if $(DESTDIR),--destdir $(DESTDIR)) \
+	  --no-default-features --features constrained,jpeg-turbo,video

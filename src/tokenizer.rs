@@ -14,6 +14,7 @@ pub(crate) struct Tokenizer {
     /// The bytes each id stands for, by id; ids that leave no text behind have none.
     bytes: Vec<Vec<u8>>,
     /// The ids that stand beside the vocabulary that text is cut into.
+    #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     added: HashSet<u32>,
     eos: u32,
 }
@@ -51,6 +52,7 @@ impl Tokenizer {
     }
 
     /// How many ids there are.
+    #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
@@ -61,6 +63,7 @@ impl Tokenizer {
     }
 
     /// Whether an id stands for a word of its own that no text is cut into: a tag, a marker, an image token.
+    #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     pub(crate) fn is_added(&self, id: u32) -> bool {
         self.added.contains(&id)
     }

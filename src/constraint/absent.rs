@@ -8,7 +8,7 @@ use crate::tokenizer::Tokenizer;
 
 /// Compiles no constraint.
 #[derive(Default)]
-pub(crate) struct Grammars;
+pub(crate) struct Grammars(());
 
 /// What cannot exist without grammars.
 pub(crate) enum Matcher {}

@@ -1,6 +1,7 @@
 //! Finding and loading libonnxruntime, once for the whole process.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -43,9 +44,9 @@ const SYSTEM_FOLDERS: [&str; 5] =
     ["/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
 impl Runtime {
-    /// The library at `option`, or at `ORT_DYLIB_PATH`, or the first usable one beside the executable, in the
-    /// active or the project's virtual environment, or on the system. A place that was named explicitly is the
-    /// only one tried. Once loaded, the same library serves the whole process.
+    /// The library at `option`, or at `ORT_DYLIB_PATH`, or the first usable one beside this library or the
+    /// executable, in the active or the project's virtual environment, or on the system. A place that was named
+    /// explicitly is the only one tried. Once loaded, the same library serves the whole process.
     ///
     /// # Errors
     /// [`Error::Runtime`] saying which places were tried and why each was no good.
@@ -92,7 +93,9 @@ fn find(option: Option<&Path>) -> Result<Runtime> {
         }
     }
     if tried.is_empty() {
-        tried.push("no library beside the executable, in a virtual environment or on the system".into());
+        tried.push(
+            "no library beside this one or the executable, in a virtual environment or on the system".into(),
+        );
     }
     Err(Error::runtime("libonnxruntime", "version 1.31 or newer", tried.join("; ")).hint(format!(
         "`pip install onnxruntime` in the active virtual environment, or set {VARIABLE} to the library's path"
@@ -116,7 +119,11 @@ fn places() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let executable = env::current_exe().ok();
     let beside = executable.as_deref().and_then(Path::parent);
-    found.extend(beside.into_iter().flat_map(in_folder));
+    // What is shipped: libfleming.so with libonnxruntime.so beside it, and bin/fleming with both in lib/.
+    let shipped = own_file().and_then(|file| file.parent().map(Path::to_path_buf));
+    let installed = beside.and_then(Path::parent).map(|prefix| prefix.join("lib"));
+    let near = [shipped.as_deref(), beside, installed.as_deref()];
+    found.extend(near.into_iter().flatten().flat_map(in_folder));
     found.extend(env::var_os("VIRTUAL_ENV").iter().flat_map(|root| in_virtual_environment(Path::new(root))));
     let working = env::current_dir().ok();
     for start in [working.as_deref(), beside].into_iter().flatten() {
@@ -127,6 +134,19 @@ fn places() -> Vec<PathBuf> {
     );
     found.extend(SYSTEM_FOLDERS.iter().flat_map(|folder| in_folder(Path::new(folder))));
     found
+}
+
+/// The file that this code was loaded from: the executable, or libfleming.so in a process of its own name.
+fn own_file() -> Option<PathBuf> {
+    let here = own_file as fn() -> Option<PathBuf> as usize;
+    // Lines of `from-to permissions offset device inode   path`, addresses in hexadecimal.
+    let maps = fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let mut fields = line.splitn(6, ' ');
+        let (from, to) = fields.next()?.split_once('-')?;
+        let range = usize::from_str_radix(from, 16).ok()?..usize::from_str_radix(to, 16).ok()?;
+        range.contains(&here).then(|| fields.nth(4).map(|path| PathBuf::from(path.trim_start())))?
+    })
 }
 
 fn in_folder(folder: &Path) -> Vec<PathBuf> {
@@ -148,5 +168,15 @@ fn is_library(path: &Path) -> bool {
 }
 
 pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_code_is_in_the_file_that_runs() {
+        assert_eq!(own_file(), env::current_exe().ok());
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) struct Mask(Vec<u32>);
 
 impl Mask {
     /// From words of 32 ids each, lowest id in the lowest bit.
+    #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     pub(crate) fn from_words(words: Vec<u32>) -> Self {
         Self(words)
     }
