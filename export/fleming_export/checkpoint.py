@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .contract import MANIFEST_FILE
 from .errors import ExportError
 
 SINGLE = "model.safetensors"
@@ -86,6 +87,9 @@ def sha256_of(path: Path, progress: Callable[[int], object] = lambda _: None) ->
 class Checkpoint:
     """A local checkpoint folder."""
 
+    #: what a package says of the checkpoint, where that is known without reading it
+    source: dict | None = None
+
     def __init__(self, folder: Path, name: str, given: str) -> None:
         self.folder = folder
         self.name = name
@@ -154,8 +158,12 @@ def _to_float32(raw: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def open_checkpoint(given: str) -> Checkpoint:
-    """A local folder, or else a hub id that is downloaded into the hub's own cache."""
+    """A local folder (an f32 package among them), or else a hub id, downloaded into the hub's own cache."""
     folder = Path(given)
+    if (folder / MANIFEST_FILE).is_file():
+        from .packaged import PackagedCheckpoint  # which builds graphs, and they read checkpoints
+
+        return PackagedCheckpoint(folder)
     if folder.is_dir():
         name = folder.resolve().name
         return Checkpoint(folder, name, name)

@@ -177,6 +177,8 @@ def _decoder_profile(name: str, sizes: tuple, language: LanguageConfig, capacity
 
 def source_json(checkpoint: Checkpoint, config: dict, progress) -> dict:
     """Where the package comes from: every file that was read, by digest."""
+    if checkpoint.source:
+        return checkpoint.source
     files = {path.name: sha256_of(path, progress) for path in checkpoint.source_files()}
     architecture = config["architectures"][0]
     return {"checkpoint": checkpoint.given, "architecture": architecture, "files": files, "config": config}
