@@ -68,7 +68,7 @@ def export(
         "source": None,  # filled while writing, as are the files
         "target": made.target,
         "precision": made.precision,
-        "quantization": made.as_json(),
+        "quantization": graphs["decoder"].recipe.as_json(),
         "files": {},
         "graphs": {name: graph.spec.as_json() for name, graph in graphs.items()},
         **model_json(config, normalization, made),

@@ -16,6 +16,8 @@ TARGETS = {
 }
 PRECISIONS = ("f32", "bf16", "f16", "int8", "int4")
 ACTIVATIONS = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
+PARTS = ("language", "sensitive", "head", "embedding", "vision")
+SENSITIVE = ("self_attn.qkv_proj", "mlp.down_proj")
 #: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for.
 CAPACITY = 8192
 
@@ -31,6 +33,10 @@ class Recipe:
     head: Blockwise | None = None
     embedding: Blockwise | None = None
     vision: Blockwise | None = None
+    #: how those products of the language model are stored that cost most when they are coarse
+    sensitive: Blockwise | None = None
+    #: layers of the language model, which says where those are; known when the graph is built
+    layers: int = 0
     #: accuracy_level of MatMulNBits: 4 rounds activations to 8 bits for the product, 0 does not
     level: int = 0
     #: whether columns are brought to like size first; see ``equalize``
@@ -51,13 +57,22 @@ class Recipe:
         """How the weight of the layer ``name`` is stored."""
         if name == "language_model.lm_head":
             return self.head
+        if self.sensitive and name in self.sensitive_names():
+            return self.sensitive
         return self.language if name.startswith("language_model.") else self.vision
+
+    def sensitive_names(self) -> list[str]:
+        """The products that are stored as ``sensitive`` says: in half of the layers those whose error
+        passes most directly into the residual stream, as llama.cpp's mixtures have them."""
+        first, last = self.layers // 8, 7 * self.layers // 8
+        chosen = [n for n in range(self.layers) if n < first or n >= last or (n - first) % 3 == 2]
+        return [f"language_model.model.layers.{n}.{product}" for n in chosen for product in SENSITIVE]
 
     def as_json(self) -> dict | None:
         """The ``quantization`` of ``fleming.json``."""
         if not self.quantized:
             return None
-        parts = {part: getattr(self, part) for part in ("language", "head", "embedding", "vision")}
+        parts = {part: getattr(self, part) for part in PARTS if part != "sensitive" or self.sensitive}
         schemes = {name: scheme.as_json() if scheme else None for name, scheme in parts.items()}
         return {**schemes, "accuracy_level": self.level}
 

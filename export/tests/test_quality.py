@@ -8,13 +8,17 @@ import shutil
 import numpy as np
 import pytest
 from conftest import edit_json
+from PIL import Image
 
 from fleming_export import ExportError, export, make_recipe
 from fleming_export.__main__ import main
 from fleming_export.config import read_config
-from fleming_export.memory import needed, weight_bytes
-from fleming_export.quality import BARS, Tally, compare, verify
+from fleming_export.memory import data_bytes, needed, packing_bytes
+from fleming_export.parity.runtime import PackageRunner
+from fleming_export.quality import BARS, STEPS, Tally, compare, verify
+from fleming_export.quality.sequences import Writer
 from fleming_export.recipe import TARGETS
+from fleming_export.synthetic.inputs import chest
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +27,15 @@ def eight(tiny, tmp_path_factory):
     return export(str(tiny.checkpoint), out, recipe=make_recipe("cpu", "int8"))
 
 
+def questions(package, count: int = 2) -> list:
+    manifest = json.loads((package / "fleming.json").read_text())
+    return list(Writer(package, manifest).questions(count))
+
+
 def test_tally():
-    tally = Tally(cosines=[1.0])
-    tally.add(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 2.0]), 1)
-    tally.add(np.array([0.0, 0.0]), np.array([np.log(3.0), 0.0]), 1)
+    tally = Tally()
+    tally.add(np.array([[0.0, 1.0, 2.0]]), np.array([[0.0, 1.0, 2.0]]), np.array([1]))
+    tally.add(np.array([[0.0, 0.0]]), np.array([[np.log(3.0), 0.0]]), np.array([1]))
     report = tally.report()
     assert (report["positions"], report["top1_agreement"]) == (2, 1.0)
     divergence = (
@@ -37,11 +46,13 @@ def test_tally():
 
 
 def test_the_f32_package_is_itself(tiny):
-    report = compare(tiny.package, tiny.package, asked=2)
+    report = compare(tiny.package, tiny.package, questions(tiny.package))
     assert report["top1_agreement"] == 1
     assert abs(report["kl_divergence"]["mean"]) < 1e-12
     assert report["perplexity_ratio"] == pytest.approx(1)
-    assert report["positions"] > 64
+    text, reply = report["parts"]["text"], report["parts"]["reply"]
+    assert report["positions"] == text["positions"] + reply["positions"] > 64
+    assert min(text["positions"], reply["positions"]) > 2
 
 
 def test_verify_records_the_report_and_fails_below_the_bar(tiny, eight, monkeypatch, capsys):
@@ -57,13 +68,56 @@ def test_verify_records_the_report_and_fails_below_the_bar(tiny, eight, monkeypa
     assert not verify(str(tiny.checkpoint), eight, tiny.package)
 
 
+def test_logits_of_a_whole_sequence_are_those_of_its_steps(tiny):
+    runner = PackageRunner(tiny.package, 512)
+    (asked,) = questions(tiny.package, 1)
+    rows = np.zeros((1, runner.manifest["vision"]["hidden_size"]), np.float32)
+    every = runner.every(asked.ids, asked.splice, rows, 3)
+    assert len(every) == len(asked.ids) - 3
+    got = runner.prefill_ids(asked.ids[:4], asked.splice[:4], rows)
+    for step, wanted in enumerate(every):
+        got = runner.step(int(asked.ids[3 + step])) if step else got
+        assert np.abs(got - wanted).max() < 1e-4
+
+
+def test_cases_of_a_file(tiny, eight, tmp_path, capsys):
+    """As ``fleming eval`` reads it; what is about a volume or a clip is left out."""
+    Image.fromarray(chest(90, 70)).save(tmp_path / "chest.png")
+    lines = [
+        {"kind": "image", "images": ["chest.png"], "question": "Is there a nodule?", "answer": "no"},
+        {
+            "question": "And now?",
+            "history": [["<image>\nWhat is shown?", "A chest."]],
+            "images": ["chest.png"],
+        },
+        {"question": "How large?", "volume": "volume.npy"},
+    ]
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text("\n".join(map(json.dumps, lines)))
+    manifest = json.loads((tiny.package / "fleming.json").read_text())
+    first, second = Writer(tiny.package, manifest).cases(cases)
+    tile = manifest["vision"]["tokens_per_tile"]
+    for sequence in (first, second):
+        assert (sequence.splice >= 0).sum() == tile
+        assert sequence.pixels.shape == (1, 3, 448, 448)
+    assert len(second.ids) - second.text > len(first.ids) - first.text  # the reply in the history is text
+    before = (eight / "fleming.json").read_bytes()
+    verify(str(tiny.checkpoint), eight, tiny.package, cases)
+    assert 2 <= json.loads(capsys.readouterr().out)["parts"]["reply"]["positions"] <= 2 * STEPS
+    (eight / "fleming.json").write_bytes(before)
+    cases.write_text("no json")
+    with pytest.raises(ExportError, match="line 1"):
+        verify(str(tiny.checkpoint), eight, tiny.package, cases)
+
+
 def test_a_damaged_package_shows(tiny, eight, tmp_path):
     damaged = shutil.copytree(eight, tmp_path / "damaged")
     path = damaged / "decoder.onnx.data"
     values = np.fromfile(path, np.uint8)
     values[::97] ^= 0x20
     values.tofile(path)
-    whole, broken = (compare(package, tiny.package, asked=2) for package in (eight, damaged))
+    asked = questions(tiny.package)
+    whole, broken = (compare(package, tiny.package, asked) for package in (eight, damaged))
     assert not broken["kl_divergence"]["mean"] < 2 * whole["kl_divergence"]["mean"]
 
 
@@ -92,6 +146,14 @@ def test_command_line(plain, tmp_path, capsys):
     assert "--verify" in capsys.readouterr().err
 
 
+def test_what_a_block_takes_besides_its_file():
+    """Levels of 4 bits by 32 are 20.5 bytes with scale and zero point, and 28.5 in memory."""
+    scheme = {"bits": 4, "block": 32, "zero_points": True}
+    quantization = {"language": scheme, "vision": {"bits": 8, "block": 64, "zero_points": False}}
+    assert packing_bytes("cpu", quantization, {"decoder": 20500, "vision": 6800}) == 8 * 1000 + 4 * 100
+    assert packing_bytes("cuda", quantization, {"decoder": 20500, "vision": 6800}) == 0
+
+
 def test_the_formula_knows_the_size_of_the_files(exported, tmp_path):
     config = read_config(exported.manifest["source"]["config"])
     for target, precisions in TARGETS.items():
@@ -99,7 +161,10 @@ def test_the_formula_knows_the_size_of_the_files(exported, tmp_path):
             recipe = make_recipe(target, precision)
             out = export(str(exported.checkpoint), tmp_path / "package", recipe=recipe, force=True)
             manifest = json.loads((out / "fleming.json").read_text())
-            assert needed(manifest, 100)["weights"] == weight_bytes(config, recipe)
+            packing = needed(manifest, 100)["packing"]
+            assert (packing > 0) == (target == "cpu" and precision != "f32")
+            assert packing < needed(manifest, 100)["weights"] / 2
+            assert needed(manifest, 100)["weights"] == sum(data_bytes(config, recipe).values())
             layers, kv = config.language.layers, config.language.kv_heads * config.language.head_dim
             size = 4 if precision == "f32" or target == "cpu" else 2
             assert needed(manifest, 100)["kv"] == 2 * layers * kv * size * 100

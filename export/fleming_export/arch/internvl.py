@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import onnx_ir as ir
 
 from ..config import ModelConfig
@@ -44,6 +46,7 @@ def _pixel_shuffle(g: GraphBuilder, x: ir.Value, config: ModelConfig) -> ir.Valu
 
 def decoder_graph(config: ModelConfig, recipe: Recipe) -> GraphBuilder:
     """input_ids, image_embeds, splice and the KV buffers -> logits [B, V] and the KV buffers."""
-    g = GraphBuilder(decoder_contract(config, recipe), recipe)
+    fitted = replace(recipe, layers=config.language.layers)
+    g = GraphBuilder(decoder_contract(config, recipe), fitted)
     g.output("logits", language_model(g, config.language))
     return g
