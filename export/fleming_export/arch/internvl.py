@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import onnx_ir as ir
 
 from ..config import ModelConfig
@@ -46,7 +44,6 @@ def _pixel_shuffle(g: GraphBuilder, x: ir.Value, config: ModelConfig) -> ir.Valu
 
 def decoder_graph(config: ModelConfig, recipe: Recipe) -> GraphBuilder:
     """input_ids, image_embeds, splice and the KV buffers -> logits [B, V] and the KV buffers."""
-    fitted = replace(recipe, layers=config.language.layers)
-    g = GraphBuilder(decoder_contract(config, recipe), fitted)
+    g = GraphBuilder(decoder_contract(config, recipe), recipe)
     g.output("logits", language_model(g, config.language))
     return g
