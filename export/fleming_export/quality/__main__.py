@@ -29,6 +29,11 @@ def _run(options: argparse.Namespace) -> int:
 
         print_peak(options.package, options.context)
         return 0
+    if options.what == "llama":
+        from .llama import print_table as print_llama
+
+        print_llama(options.checkpoints, options.positions)
+        return 0
     if options.what == "kernels":
         from .kernels import measure, print_table
 
@@ -58,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--threads", type=int, default=2)
     memory = kinds.add_parser("memory", help="gigabytes by size, precision and context")
     memory.add_argument("sizes", nargs="+", choices=SIZES)
+    llama = kinds.add_parser(
+        "llama", help="KL divergence beside llama.cpp's quantisation of the same weights"
+    )
+    llama.add_argument("checkpoints", nargs="+")
+    llama.add_argument("--positions", type=int, default=256, help="of a sequence")
     quality = kinds.add_parser("schemes", help="quality of the schemes on checkpoints")
     quality.add_argument("checkpoints", nargs="+")
     return parser
