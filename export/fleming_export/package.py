@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from .checkpoint import Checkpoint, free_bytes, sha256_of
+from .checkpoint import Checkpoint, free_bytes, read_json, sha256_of
 from .config import LanguageConfig, ModelConfig, Normalization
 from .contract import MANIFEST_FILE
 from .errors import ExportError
@@ -187,6 +187,11 @@ def source_json(checkpoint: Checkpoint, config: dict, progress) -> dict:
 def file_json(path: Path) -> dict:
     """Length and digest of a small file."""
     return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def read_manifest(package: Path) -> dict:
+    """``fleming.json`` of a package."""
+    return read_json(package / MANIFEST_FILE)
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .config import Packing
 from .errors import ExportError
 from .quantize import Blockwise
 
@@ -17,7 +18,8 @@ TARGETS = {
 PRECISIONS = ("f32", "bf16", "f16", "int8", "int4")
 ACTIVATIONS = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
 PARTS = ("language", "sensitive", "head", "embedding", "vision")
-SENSITIVE = ("self_attn.qkv_proj", "mlp.down_proj")
+#: Queries, keys and values: of a layer's parts these cost most in 4 bits, as measured, and they are small.
+SENSITIVE = ("self_attn.qkv_proj",)
 #: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for.
 CAPACITY = 8192
 
@@ -33,14 +35,16 @@ class Recipe:
     head: Blockwise | None = None
     embedding: Blockwise | None = None
     vision: Blockwise | None = None
-    #: how those products of the language model are stored that cost most when they are coarse
+    #: the language model's products that cost most when they are coarse, if not like the others
     sensitive: Blockwise | None = None
-    #: layers of the language model, which says where those are; known when the graph is built
-    layers: int = 0
     #: accuracy_level of MatMulNBits: 4 rounds activations to 8 bits for the product, 0 does not
     level: int = 0
     #: whether columns are brought to like size first; see ``equalize``
     equalize: bool = True
+    #: the block size that was asked for, if any
+    asked_block: int | None = None
+    #: whether groups of query heads are filled up; see ``padding``
+    pad_groups: bool = False
     #: positions that the KV buffers hold, where the form wants that fixed
     capacity: int | None = None
 
@@ -57,16 +61,9 @@ class Recipe:
         """How the weight of the layer ``name`` is stored."""
         if name == "language_model.lm_head":
             return self.head
-        if self.sensitive and name in self.sensitive_names():
+        if self.sensitive and name.endswith(SENSITIVE):
             return self.sensitive
         return self.language if name.startswith("language_model.") else self.vision
-
-    def sensitive_names(self) -> list[str]:
-        """The products that are stored as ``sensitive`` says: in half of the layers those whose error
-        passes most directly into the residual stream, as llama.cpp's mixtures have them."""
-        first, last = self.layers // 8, 7 * self.layers // 8
-        chosen = [n for n in range(self.layers) if n < first or n >= last or (n - first) % 3 == 2]
-        return [f"language_model.model.layers.{n}.{product}" for n in chosen for product in SENSITIVE]
 
     def as_json(self) -> dict | None:
         """The ``quantization`` of ``fleming.json``."""
@@ -91,6 +88,22 @@ class Choices:
     activation: str | None = None
     block: int | None = None
     capacity: int | None = None
+    pad_groups: bool = False
+
+
+def fit(recipe: Recipe, packing: Packing | None) -> Recipe:
+    """The recipe for a checkpoint with packed weights, which go into a quantised package as they are."""
+    if packing is None or not recipe.quantized:
+        return recipe
+    if f"int{packing.bits}" != recipe.precision:
+        hint = "an f32 package is made of the values that they stand for"
+        raise ExportError(
+            "precision", f"int{packing.bits}, as the weights are packed", recipe.precision, hint
+        )
+    if recipe.asked_block not in (None, packing.group):
+        raise ExportError("block size", f"{packing.group}, as the weights are packed", recipe.asked_block)
+    kept = Blockwise(packing.bits, packing.group, not packing.symmetric, scale_type=recipe.activation)
+    return replace(recipe, language=kept, sensitive=None)
 
 
 def make_recipe(target: str, precision: str | None, choices: Choices | None = None) -> Recipe:
@@ -105,11 +118,13 @@ def make_recipe(target: str, precision: str | None, choices: Choices | None = No
         raise ExportError("capacity", "at least 1", choices.capacity)
     if choices.capacity is not None and target != "tensorrt":
         raise ExportError("capacity", "the target tensorrt", target, "elsewhere it is free")
+    if choices.pad_groups and target != "cuda":
+        raise ExportError("--pad-groups", "the target cuda", target, "other kernels take any group")
     if choices.block is not None and precision not in ("int8", "int4"):
         raise ExportError("block size", "precision int8 or int4", precision)
     if choices.activation is not None and (target != "cuda" or precision not in ("int8", "int4")):
         raise ExportError("activations", "a quantised package for cuda", f"{target} {precision}")
-    made = Recipe(target, precision)
+    made = Recipe(target, precision, asked_block=choices.block, pad_groups=choices.pad_groups)
     if target == "cpu":
         made = _cpu(made, choices)
     elif precision in ("int8", "int4"):
@@ -126,8 +141,10 @@ def _cpu(made: Recipe, choices: Choices) -> Recipe:
     if made.precision == "f32":
         return made
     eight = Blockwise(8, choices.block or 64)
-    language = eight if made.precision == "int8" else Blockwise(4, choices.block or 32, zero_points=True)
-    return replace(made, language=language, head=eight, embedding=eight, vision=eight, level=4)
+    made = replace(made, language=eight, head=eight, embedding=eight, vision=eight, level=4)
+    if made.precision == "int8":
+        return made
+    return replace(made, language=Blockwise(4, choices.block or 32, zero_points=True), sensitive=eight)
 
 
 def _cuda(made: Recipe, choices: Choices) -> Recipe:
@@ -137,4 +154,5 @@ def _cuda(made: Recipe, choices: Choices) -> Recipe:
     language = Blockwise(bits, choices.block or 32, scale_type=activation)
     # the vision tower stays as it is: it is small, and on a GPU bound by arithmetic and not by memory
     head = replace(language, bits=8)
-    return replace(made, activation=activation, language=language, head=head, embedding=head)
+    made = replace(made, activation=activation, language=language, head=head, embedding=head)
+    return replace(made, sensitive=head) if bits == 4 else made
