@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -16,6 +17,7 @@ from fleming_export.config import read_config
 from fleming_export.memory import data_bytes, needed, packing_bytes
 from fleming_export.parity.runtime import PackageRunner
 from fleming_export.quality import BARS, STEPS, Tally, compare, verify
+from fleming_export.quality.__main__ import main as quality_main
 from fleming_export.quality.sequences import Writer
 from fleming_export.recipe import TARGETS
 from fleming_export.synthetic.inputs import chest
@@ -60,7 +62,7 @@ def test_verify_records_the_report_and_fails_below_the_bar(tiny, eight, monkeypa
     passed = verify(str(tiny.checkpoint), eight)
     report = json.loads((eight / "fleming.json").read_text())["quality"]
     assert json.loads(capsys.readouterr().out) == report
-    assert report["passed"] == passed == (report["top1_agreement"] >= BARS["int8"])
+    assert report["passed"] == passed == (report["parts"]["reply"]["top1_agreement"] >= BARS["int8"])
     assert report["embedding_cosine"]["min"] > 0.995
     assert 0 < report["kl_divergence"]["mean"] < 0.05
     assert not [path for path in eight.parent.iterdir() if "reference" in path.name]
@@ -144,6 +146,14 @@ def test_command_line(plain, tmp_path, capsys):
     assert main(["inspect", str(tmp_path)]) == 1
     assert main([str(plain), out, "--target", "cuda", "--verify", "--force"]) == 1
     assert "--verify" in capsys.readouterr().err
+
+
+def test_the_measured_peak_is_near_the_formula(eight, capsys):
+    assert quality_main(["peak", str(eight), "--context", "256"]) == 0
+    formula, measured = (
+        float(part.split()[0]) for part in re.findall(r"[\d.]+ GB", capsys.readouterr().out)[::1]
+    )
+    assert 0.05 < measured < 1.5 * formula < 1
 
 
 def test_what_a_block_takes_besides_its_file():
