@@ -4,14 +4,14 @@
     packing    ONNX Runtime rearranges products in blocks into memory of its own while their scales stay
                mapped: on the CPU 4 bytes for each block of 8-bit levels, 8 for each of 4-bit levels
     KV         2 * layers * KV heads * head width * bytes of a value * context
-    work       in float32: 512 new positions (the two widest rows of the MLP, the residual stream thrice, queries
-               and what attention makes of them, and on the CPU its scores, for which ONNX Runtime takes room for
-               the whole context), one tile in the vision tower (its widest rows twice, and the scores of its
-               attention), and the logits
+    work       in float32: 512 new positions (the two widest rows of the MLP, the residual stream thrice,
+               queries and what attention makes of them, and on the CPU its scores, for which ONNX Runtime
+               takes room for the whole context), one tile in the vision tower (its widest rows twice, and
+               the scores of its attention), and the logits
     base       ONNX Runtime, the graphs, the tokenizer: 150 MB
 
-The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``. The measured peak of a
-run and this figure are compared in the README.
+The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``. The measured
+peak of a run and this figure are compared in the README; ``quality peak PACKAGE`` measures one.
 """
 
 from __future__ import annotations

@@ -150,9 +150,8 @@ def test_command_line(plain, tmp_path, capsys):
 
 def test_the_measured_peak_is_near_the_formula(eight, capsys):
     assert quality_main(["peak", str(eight), "--context", "256"]) == 0
-    formula, measured = (
-        float(part.split()[0]) for part in re.findall(r"[\d.]+ GB", capsys.readouterr().out)[::1]
-    )
+    shown = re.findall(r"([\d.]+) GB", capsys.readouterr().out)
+    formula, measured = map(float, shown)
     assert 0.05 < measured < 1.5 * formula < 1
 
 

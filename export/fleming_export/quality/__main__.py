@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.what == "schemes":
         from .schemes import print_table as print_schemes
 
-        print_schemes(options.checkpoints)
+        print_schemes(options.checkpoints, options.rows)
         return 0
     return 0 if verify(options.checkpoint, Path(options.package), options.reference, options.cases) else 1
 
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     llama.add_argument("--positions", type=int, default=256, help="of a sequence")
     quality = kinds.add_parser("schemes", help="quality of the schemes on checkpoints")
     quality.add_argument("checkpoints", nargs="+")
+    quality.add_argument("--rows", default="", help="only schemes with this in their name")
     return parser
 
 
