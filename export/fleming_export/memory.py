@@ -52,20 +52,29 @@ def work_bytes(config: ModelConfig, target: str, context: int) -> int:
     return 4 * (min(CHUNK, context) * widths + seen + language.vocabulary)
 
 
-def packing_bytes(target: str, quantization: dict | None, data: dict[str, int]) -> int:
-    """What the products in blocks take besides, by the ``quantization`` of ``fleming.json`` and the bytes of
-    both graphs' data: as if all of a graph were stored as its products are, which is a little too much."""
+def packing_bytes(config: ModelConfig, target: str, quantization: dict | None) -> int:
+    """What the products in blocks take besides, by the ``quantization`` of ``fleming.json``."""
     if target != "cpu" or not quantization:
         return 0
-    schemes = {"vision": quantization["vision"], "decoder": quantization["language"]}
-    total = 0
-    for graph, scheme in schemes.items():
-        if scheme:
-            bits, block = scheme["bits"], scheme["block"]
-            # twice the bytes of a block in the file, as a zero point may be half a byte
-            stored = 2 * (block * bits // 8 + SCALE_BYTES) + scheme["zero_points"] * bits // 4
-            total += 2 * data[graph] * PACKING[bits] // stored
-    return total
+    language, vision = config.language, config.vision
+    hidden, width, inner = language.hidden, vision.hidden, language.intermediate
+    heads = language.heads + 2 * language.kv_heads
+    layer = [(hidden, language.attention_width), (inner, hidden), (inner, hidden), (hidden, inner)]
+    tile = [(3 * width, width), (width, width), (vision.intermediate, width), (width, vision.intermediate)]
+    # part -> (outputs, inputs) of its products
+    products = {
+        "sensitive": language.layers * [(heads * language.head_dim, hidden)],
+        "language": language.layers * layer,
+        "head": [(language.vocabulary, hidden)],
+        "vision": vision.layers * tile + [(hidden, config.shuffle**2 * width), (hidden, hidden)],
+    }
+    schemes = {"sensitive": quantization["language"], **quantization}
+    return sum(
+        outputs * -(-inputs // schemes[part]["block"]) * PACKING[schemes[part]["bits"]]
+        for part, shapes in products.items()
+        for outputs, inputs in shapes
+        if schemes[part]
+    )
 
 
 def needed(manifest: dict, context: int) -> dict[str, int]:
@@ -74,7 +83,7 @@ def needed(manifest: dict, context: int) -> dict[str, int]:
     data = {name: files[f"{name}.onnx.data"]["bytes"] for name in ("vision", "decoder")}
     return {
         "weights": sum(data.values()),
-        "packing": packing_bytes(manifest["target"], manifest["quantization"], data),
+        "packing": packing_bytes(config, manifest["target"], manifest["quantization"]),
         "kv": kv_bytes(manifest["kv"], context),
         "work": work_bytes(config, manifest["target"], context),
         "base": BASE,
@@ -99,7 +108,7 @@ def print_table(sizes: list[str]) -> None:
             }
             data = data_bytes(config, recipe)
             weights = sum(data.values())
-            rest = weights + packing_bytes(target, recipe.as_json(), data) + BASE
+            rest = weights + packing_bytes(config, target, recipe.as_json()) + BASE
             needs = (rest + kv_bytes(kv, n) + work_bytes(config, target, n) for n in CONTEXTS)
             cells = [weights / 1e9, *(size / 1e9 for size in needs)]
             print(f"| {size} | {target} {precision} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")

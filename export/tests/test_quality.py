@@ -7,6 +7,7 @@ import re
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 from conftest import edit_json
 from PIL import Image
@@ -155,12 +156,23 @@ def test_the_measured_peak_is_near_the_formula(eight, capsys):
     assert 0.05 < measured < 1.5 * formula < 1
 
 
-def test_what_a_block_takes_besides_its_file():
-    """Levels of 4 bits by 32 are 20.5 bytes with scale and zero point, and 28.5 in memory."""
-    scheme = {"bits": 4, "block": 32, "zero_points": True}
-    quantization = {"language": scheme, "vision": {"bits": 8, "block": 64, "zero_points": False}}
-    assert packing_bytes("cpu", quantization, {"decoder": 20500, "vision": 6800}) == 8 * 1000 + 4 * 100
-    assert packing_bytes("cuda", quantization, {"decoder": 20500, "vision": 6800}) == 0
+def test_packing_counts_the_blocks_of_all_products(exported, tmp_path):
+    """8 bytes a block of 4 bits, 4 a block of 8 bits, of all products of both graphs."""
+    for precision in ("int8", "int4"):
+        recipe = make_recipe("cpu", precision)
+        package = export(str(exported.checkpoint), tmp_path / precision, recipe=recipe)
+        manifest = json.loads((package / "fleming.json").read_text())
+        wanted = 0
+        for graph in ("vision.onnx", "decoder.onnx"):
+            for node in onnx.load(package / graph, load_external_data=False).graph.node:
+                if node.op_type == "MatMulNBits":
+                    facts = {attribute.name: attribute.i for attribute in node.attribute}
+                    blocks = facts["N"] * -(-facts["K"] // facts["block_size"])
+                    wanted += blocks * {4: 8, 8: 4}[facts["bits"]]
+        assert needed(manifest, 100)["packing"] == pytest.approx(
+            wanted, rel=0.25
+        )  # tiny widths fill no block
+    assert packing_bytes(read_config(manifest["source"]["config"]), "cuda", manifest["quantization"]) == 0
 
 
 def test_the_formula_knows_the_size_of_the_files(exported, tmp_path):
