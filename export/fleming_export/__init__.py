@@ -33,9 +33,10 @@ from .package import (
     versions,
 )
 from .package import write_manifest as _write_manifest
-from .recipe import PRECISIONS, TARGETS, Choices, Recipe, make_recipe
+from .padding import PaddedCheckpoint, padded_config, padding_json
+from .recipe import PRECISIONS, TARGETS, Choices, Recipe, fit, make_recipe
 from .tokenizer import Tokenizer, encode_json, read_tokenizer
-from .weights import check_claims, write_parameters
+from .weights import Readable, check_claims, write_parameters
 
 __version__ = "0.1.0"
 __all__ = ["PRECISIONS", "TARGETS", "Choices", "ExportError", "export", "make_recipe"]
@@ -49,18 +50,24 @@ def export(
     force: bool = False,
 ) -> Path:
     """Exports a checkpoint (a folder or a hub id) to the package ``out``; an error says why not."""
-    made = recipe or Recipe()
     check_target(out, force=force)
     source = open_checkpoint(checkpoint)
     content = source.json("config.json")
     config = read_config(content)
+    made = fit(recipe or Recipe(), config.packing)
     normalization = read_preprocessor(source.json("preprocessor_config.json"), config.vision.image_size)
     tokenizer = read_tokenizer(source)
     if tokenizer.size > config.language.vocabulary:
         wanted = f"at least {tokenizer.size}, the size of the tokenizer"
         raise ExportError("config.json.llm_config.vocab_size", wanted, config.language.vocabulary)
+    read, padding = source, {}
+    if made.pad_groups:
+        padded = padded_config(config)
+        read = PaddedCheckpoint(source, config.language, padded.language)
+        padding = {"padding": padding_json(config, padded)}
+        config = padded
     graphs = {"vision": vision_graph(config, made), "decoder": decoder_graph(config, made)}
-    check_claims(source, list(graphs.values()), config)
+    check_claims(read, list(graphs.values()), config)
     manifest = {
         "schema": SCHEMA,
         "name": source.name,
@@ -74,21 +81,21 @@ def export(
         **model_json(config, normalization, made),
         "tokens": tokenizer.ids_json(config.language.vocabulary),
         **({"profiles": profiles_json(config, made)} if made.capacity else {}),
+        **padding,
         "parity": None,
         "quality": None,
     }
     with staged(out, force=force) as folder:
         check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))
-        read = source
         if made.quantized:
-            read = EqualizedCheckpoint(source, links(config) if made.equalize else [])
+            read = EqualizedCheckpoint(read, links(config) if made.equalize else [])
         _write(folder, (source, content, read), list(graphs.values()), tokenizer, manifest)
     return out
 
 
 def _write(
     folder: Path,
-    source: tuple[Checkpoint, dict, Checkpoint | EqualizedCheckpoint],
+    source: tuple[Checkpoint, dict, Readable],
     graphs: Sequence[GraphBuilder],
     tokenizer: Tokenizer,
     manifest: dict,

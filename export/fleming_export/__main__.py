@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     activations = {"f16": "float16", "bf16": "bfloat16", None: None}[options.activations]
-    choices = Choices(activations, options.block, options.capacity)
+    choices = Choices(activations, options.block, options.capacity, options.pad_groups)
     return make_recipe(options.target, options.precision, choices)
 
 
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--activations", choices=["bf16", "f16"], help="of an int8 or int4 package for cuda")
     add("--block", type=int, choices=[16, 32, 64, 128, 256], help="values that share a scale")
     add("--capacity", type=int, help="positions of the KV buffers (tensorrt)")
+    add("--pad-groups", action="store_true", help="fill up groups of query heads for the fast kernel (cuda)")
     add("--verify", action="store_true", help="compare with the model and record it in fleming.json")
     add("--force", action="store_true", help="replace an existing package")
     add("--version", action="version", version=__version__)

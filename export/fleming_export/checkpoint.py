@@ -13,10 +13,16 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .contract import MANIFEST_FILE
 from .errors import ExportError
+
+if TYPE_CHECKING:
+    from .equalize import Link
+    from .quantize import Encoded
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -25,6 +31,9 @@ BLOCK_VALUES = 1 << 24
 #: The header of a 78B checkpoint is about 0.2 MB; anything near this is not a header.
 HEADER_LIMIT = 100_000_000
 ITEM_BYTES = {"BF16": 2, "F16": 2, "F32": 4}
+INTEGERS = {"I32": 4}
+#: The tensors of a layer that AWQ or GPTQ has packed.
+PACKED_PARTS = ("qweight", "qzeros", "scales", "g_idx")
 #: What a package is made from, beside the weights.
 SMALL_FILES = {
     "config.json",
@@ -56,7 +65,7 @@ class StoredTensor:
 
     @property
     def bytes(self) -> int:
-        return self.values * ITEM_BYTES[self.dtype]
+        return self.values * {**ITEM_BYTES, **INTEGERS}[self.dtype]
 
 
 def read_json(path: Path) -> dict:
@@ -85,6 +94,9 @@ def sha256_of(path: Path, progress: Callable[[int], object] = lambda _: None) ->
 
 class Checkpoint:
     """A local checkpoint folder."""
+
+    #: what a package says of the checkpoint, where that is known without reading it
+    source: dict | None = None
 
     def __init__(self, folder: Path, name: str, given: str) -> None:
         self.folder = folder
@@ -122,6 +134,13 @@ class Checkpoint:
                     raise ExportError(name, "finite values", "NaN or infinity", "the checkpoint is damaged")
                 yield block
 
+    def ready(self, name: str) -> Iterator[Encoded] | None:
+        """A weight's levels, if the checkpoint has them and not its values."""
+
+    def equalizable(self, link: Link) -> bool:
+        """Whether the weights of a link may take factors."""
+        return True
+
     def source_files(self) -> list[Path]:
         """Every file the package is made from, shards last."""
         small = [
@@ -154,11 +173,15 @@ def _to_float32(raw: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def open_checkpoint(given: str) -> Checkpoint:
-    """A local folder, or else a hub id that is downloaded into the hub's own cache."""
+    """A local folder (an f32 package among them), or else a hub id, downloaded into the hub's own cache."""
     folder = Path(given)
+    if (folder / MANIFEST_FILE).is_file():
+        from .packaged import PackagedCheckpoint  # which builds graphs, and they read checkpoints
+
+        return PackagedCheckpoint(folder)
     if folder.is_dir():
         name = folder.resolve().name
-        return Checkpoint(folder, name, name)
+        return _opened(folder, name, name)
     looks_local = given.startswith((".", "/", "~")) or given.count("/") != 1
     if looks_local or folder.exists():
         raise ExportError(given, "a checkpoint folder, or a hub id like owner/name", "no such folder")
@@ -171,7 +194,18 @@ def open_checkpoint(given: str) -> Checkpoint:
         local = snapshot_download(given, allow_patterns=["*.json", "*.txt", "*.safetensors"])
     except Exception as error:  # the hub client has dozens of error types: a reader needs its one line
         raise ExportError(given, "a checkpoint on the hub", f"{type(error).__name__}: {error}") from None
-    return Checkpoint(Path(local), given.rsplit("/", 1)[-1], given)
+    return _opened(Path(local), given.rsplit("/", 1)[-1], given)
+
+
+def _opened(folder: Path, name: str, given: str) -> Checkpoint:
+    """By what config.json says of quantised weights; where it is missing, that is told later."""
+    content = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    sections = content, content.get("llm_config")
+    if any(isinstance(part, dict) and part.get("quantization_config") for part in sections):
+        from .prequantized import PrequantizedCheckpoint
+
+        return PrequantizedCheckpoint(folder, name, given)
+    return Checkpoint(folder, name, given)
 
 
 def _shards(folder: Path) -> list[str]:
@@ -259,10 +293,10 @@ def _entry(path: Path, name: str, entry: object) -> StoredTensor:
         well_formed = False
     if not well_formed:
         raise ExportError(f"{name} in {path.name}", "dtype, shape and data_offsets", entry)
-    if dtype not in ITEM_BYTES:
-        packed = "packed AWQ or GPTQ weights are not read: give the checkpoint they were made from"
-        hint = packed if name.rsplit(".", 1)[-1] in ("qweight", "qzeros", "g_idx") else ""
-        raise ExportError(f"{name} in {path.name}", f"dtype {' or '.join(ITEM_BYTES)}", dtype, hint)
+    packed = name.rpartition(".")[2] in PACKED_PARTS
+    known = INTEGERS if packed and not name.endswith(".scales") else ITEM_BYTES
+    if dtype not in known:
+        raise ExportError(f"{name} in {path.name}", f"dtype {' or '.join(known)}", dtype)
     return StoredTensor(name, dtype, shape, path, 0)
 
 

@@ -58,6 +58,17 @@ class LanguageConfig:
 
 
 @dataclass(frozen=True)
+class Packing:
+    """How AWQ or GPTQ packed the weights of the language model's layers."""
+
+    method: str  # "awq" or "gptq"
+    bits: int
+    group: int  # inputs that share a scale
+    symmetric: bool
+    zero_shift: int  # what is added to the zeros that are stored
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The whole model."""
 
@@ -68,6 +79,7 @@ class ModelConfig:
     min_tiles: int
     max_tiles: int
     thumbnail: bool
+    packing: Packing | None = None
 
     @property
     def tokens_per_tile(self) -> int:
@@ -150,7 +162,6 @@ def read_config(content: dict) -> ModelConfig:
     top.one_of("template", "internvl2_5")
     top.optional("use_backbone_lora", 0)
     top.optional("use_llm_lora", 0)
-    top.optional("quantization_config", None)
     top.optional("pad2square", False)
     top.optional("image_fold", None)
     vision = _vision(top.section("vision_config"))
@@ -164,9 +175,30 @@ def read_config(content: dict) -> ModelConfig:
     tiles = top.positive("min_dynamic_patch"), top.positive("max_dynamic_patch")
     if tiles[0] > tiles[1]:
         raise top.error("max_dynamic_patch", f"at least min_dynamic_patch {tiles[0]}", tiles[1])
-    return ModelConfig(
-        vision, language, _shuffle(top, vision), system or None, tiles[0], tiles[1], top.flag("use_thumbnail")
-    )
+    shuffle, thumbnail = _shuffle(top, vision), top.flag("use_thumbnail")
+    packing = _packing(top)
+    return ModelConfig(vision, language, shuffle, system or None, *tiles, thumbnail, packing)
+
+
+def _packing(top: Section) -> Packing | None:
+    """quantization_config, of the whole or of the language model."""
+    found = [s for s in (top, top.section("llm_config")) if s.content.get("quantization_config") is not None]
+    if not found:
+        return None
+    section = found[0].section("quantization_config")
+    if len(found) == 2 and found[1].content["quantization_config"] != section.content:
+        raise section.error("", "the same as llm_config.quantization_config", "another")
+    method = str(section.one_of("quant_method", "awq", "gptq"))
+    group = int(section.one_of("group_size", 32, 64, 128))
+    if method == "awq":
+        section.one_of("bits", 4)
+        version = section.content.get("version", "gemm")
+        if str(version).lower() != "gemm":
+            raise section.error("version", "'gemm'", version)
+        return Packing(method, 4, group, not section.flag("zero_point"), 0)
+    bits = int(section.one_of("bits", 4, 8))
+    kind = section.optional("checkpoint_format", "gptq", "gptq_v2")
+    return Packing(method, bits, group, section.flag("sym"), int(kind == "gptq"))
 
 
 def _shuffle(top: Section, vision: VisionConfig) -> int:
@@ -214,7 +246,6 @@ def _language(section: Section) -> LanguageConfig:
     section.optional("use_sliding_window", False)
     section.optional("attention_bias", True)  # Qwen2 has q, k and v biases and no key to say so
     section.optional("partial_rotary_factor", 1.0, 1)
-    section.optional("quantization_config", None)
     layer_types = section.content.get("layer_types") or []
     if not isinstance(layer_types, list) or any(kind != "full_attention" for kind in layer_types):
         raise section.error("layer_types", "only 'full_attention'", layer_types)

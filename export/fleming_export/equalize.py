@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checkpoint import Checkpoint
 from .config import ModelConfig
+from .quantize import Encoded
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
+    from .padding import PaddedCheckpoint
 
 EMBEDDING = "language_model.model.embed_tokens"
 #: Factors stay within 2 to this power either way.
@@ -92,9 +97,10 @@ def _language_links(config: ModelConfig) -> Iterator[Link]:
 class EqualizedCheckpoint:
     """A checkpoint whose tensors are read with the factors applied; they are found when first needed."""
 
-    def __init__(self, checkpoint: Checkpoint, found: Sequence[Link]) -> None:
+    def __init__(self, checkpoint: Checkpoint | PaddedCheckpoint, found: Sequence[Link]) -> None:
         self._checkpoint = checkpoint
         self.tensors = checkpoint.tensors
+        found = [link for link in found if checkpoint.equalizable(link)]
         self._readers = {name: link for link in found for name in link.readers}
         self._makers = {part.name: (part, link) for link in found for part in link.makers}
         self._factors: dict[Link, np.ndarray] = {}
@@ -118,6 +124,10 @@ class EqualizedCheckpoint:
                 values = values * rows[start : start + len(values), None]
             start += len(values)
             yield values.reshape(-1)
+
+    def ready(self, name: str) -> Iterator[Encoded] | None:
+        """As of a checkpoint: such weights take no factors."""
+        return self._checkpoint.ready(name)
 
     def inverse(self, name: str) -> np.ndarray:
         """What a row of this reader is to be multiplied by to be as in the checkpoint."""

@@ -1,15 +1,17 @@
 """How much memory a package needs, by formula: weights, keys and values, and what a run works with.
 
     weights    size of both data files
+    packing    ONNX Runtime rearranges products in blocks into memory of its own while their scales stay
+               mapped: on the CPU 4 bytes for each block of 8-bit levels, 8 for each of 4-bit levels
     KV         2 * layers * KV heads * head width * bytes of a value * context
     work       in float32: 512 new positions (the two widest rows of the MLP, the residual stream thrice,
                queries and what attention makes of them, and on the CPU its scores, for which ONNX Runtime
-               takes room for the whole context), one tile in the vision tower (its widest rows twice, and the
-               scores of its attention), and the logits
+               takes room for the whole context), one tile in the vision tower (its widest rows twice, and
+               the scores of its attention), and the logits
     base       ONNX Runtime, the graphs, the tokenizer: 150 MB
 
-The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``. Measured peaks
-and this figure are compared in the README.
+The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``. The measured
+peak of a run and this figure are compared in the README; ``quality peak PACKAGE`` measures one.
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ from .recipe import TARGETS, Recipe, make_recipe
 
 BASE = 150_000_000
 CHUNK = 512
+#: what ONNX Runtime's CPU kernels add for each block of levels, by their bits
+PACKING = {4: 8, 8: 4}
+SCALE_BYTES = 4
 VALUE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 CONTEXTS = (4096, 8192, 32768)
 ROWS = [(target, precision) for target in ("cpu", "cuda") for precision in TARGETS[target]]
 
 
-def weight_bytes(config: ModelConfig, recipe: Recipe) -> int:
-    """Size of the data files of a package, without making one."""
-    return sum(build(config, recipe).data_bytes() for build in (vision_graph, decoder_graph))
+def data_bytes(config: ModelConfig, recipe: Recipe) -> dict[str, int]:
+    """Sizes of the data files of a package, without making one."""
+    graphs = {"vision": vision_graph, "decoder": decoder_graph}
+    return {name: build(config, recipe).data_bytes() for name, build in graphs.items()}
 
 
 def kv_bytes(kv: dict, context: int) -> int:
@@ -46,12 +52,38 @@ def work_bytes(config: ModelConfig, target: str, context: int) -> int:
     return 4 * (min(CHUNK, context) * widths + seen + language.vocabulary)
 
 
+def packing_bytes(config: ModelConfig, target: str, quantization: dict | None) -> int:
+    """What the products in blocks take besides, by the ``quantization`` of ``fleming.json``."""
+    if target != "cpu" or not quantization:
+        return 0
+    language, vision = config.language, config.vision
+    hidden, width, inner = language.hidden, vision.hidden, language.intermediate
+    heads = language.heads + 2 * language.kv_heads
+    layer = [(hidden, language.attention_width), (inner, hidden), (inner, hidden), (hidden, inner)]
+    tile = [(3 * width, width), (width, width), (vision.intermediate, width), (width, vision.intermediate)]
+    # part -> (outputs, inputs) of its products
+    products = {
+        "sensitive": language.layers * [(heads * language.head_dim, hidden)],
+        "language": language.layers * layer,
+        "head": [(language.vocabulary, hidden)],
+        "vision": vision.layers * tile + [(hidden, config.shuffle**2 * width), (hidden, hidden)],
+    }
+    schemes = {"sensitive": quantization["language"], **quantization}
+    return sum(
+        outputs * -(-inputs // schemes[part]["block"]) * PACKING[schemes[part]["bits"]]
+        for part, shapes in products.items()
+        for outputs, inputs in shapes
+        if schemes[part]
+    )
+
+
 def needed(manifest: dict, context: int) -> dict[str, int]:
     """The parts of the formula for a package, in bytes."""
-    config = read_config(manifest["source"]["config"])
-    files = manifest["files"]
+    config, files = read_config(manifest["source"]["config"]), manifest["files"]
+    data = {name: files[f"{name}.onnx.data"]["bytes"] for name in ("vision", "decoder")}
     return {
-        "weights": sum(facts["bytes"] for name, facts in files.items() if name.endswith(".data")),
+        "weights": sum(data.values()),
+        "packing": packing_bytes(config, manifest["target"], manifest["quantization"]),
         "kv": kv_bytes(manifest["kv"], context),
         "work": work_bytes(config, manifest["target"], context),
         "base": BASE,
@@ -74,7 +106,9 @@ def print_table(sizes: list[str]) -> None:
                 "head_dim": config.language.head_dim,
                 "dtype": recipe.activation,
             }
-            weights = weight_bytes(config, recipe)
-            needs = (weights + kv_bytes(kv, n) + work_bytes(config, target, n) + BASE for n in CONTEXTS)
+            data = data_bytes(config, recipe)
+            weights = sum(data.values())
+            rest = weights + packing_bytes(config, target, recipe.as_json()) + BASE
+            needs = (rest + kv_bytes(kv, n) + work_bytes(config, target, n) for n in CONTEXTS)
             cells = [weights / 1e9, *(size / 1e9 for size in needs)]
             print(f"| {size} | {target} {precision} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from .checkpoint import Checkpoint, free_bytes, sha256_of
+from .checkpoint import Checkpoint, free_bytes, read_json, sha256_of
 from .config import LanguageConfig, ModelConfig, Normalization
 from .contract import MANIFEST_FILE
 from .errors import ExportError
@@ -24,6 +24,8 @@ SCHEMA = 2
 #: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once.
 MOST_TILES, CHUNK, MOST_SLOTS = 12, 512, 8
 LIBRARIES = ("numpy", "onnx", "onnx-ir")
+#: Between a package's name and a number while it is being replaced.
+OLD = ".partial-old-"
 #: Room for graphs, tokenizer and manifest beside the weights.
 SPARE_BYTES = 64 << 20
 
@@ -50,10 +52,14 @@ def staged(out: Path, *, force: bool) -> Iterator[Path]:
 
 
 def _sweep(out: Path) -> None:
-    """Removes the folders that killed exports to ``out`` left behind; those of living ones are locked."""
+    """Removes the folders that killed exports to ``out`` left behind; those of living ones are locked. A
+    package that was just being replaced goes back to its place."""
+    replaced = sorted(out.parent.glob(f"{glob.escape(out.name)}{OLD}*"))
+    if len(replaced) == 1 and not out.exists():
+        replaced[0].rename(out)
     for aside in out.parent.glob(f"{glob.escape(out.name)}.partial-*"):
         # an old package that was being replaced may be the only whole one
-        if ".partial-old-" in aside.name or aside.is_symlink() or not aside.is_dir():
+        if OLD in aside.name or aside.is_symlink() or not aside.is_dir():
             continue
         holder = os.open(aside, os.O_RDONLY)
         try:
@@ -83,10 +89,19 @@ def _replace(out: Path, aside: Path) -> None:
     if not out.exists():
         aside.rename(out)
         return
-    old = out.with_name(f"{out.name}.partial-old-{secrets.token_hex(4)}")
+    old = out.with_name(f"{out.name}{OLD}{secrets.token_hex(4)}")
     out.rename(old)
     aside.rename(out)
+    _keep_strangers(old, out)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _keep_strangers(old: Path, out: Path) -> None:
+    """Moves what was beside the old package's files, a README perhaps, to the new one's."""
+    listed = read_json(old / MANIFEST_FILE)["files"] if (old / MANIFEST_FILE).is_file() else {}
+    for path in old.iterdir():
+        if path.name not in (MANIFEST_FILE, *listed) and not (out / path.name).exists():
+            path.rename(out / path.name)
 
 
 def check_space(folder: Path, needed: int) -> None:
@@ -177,6 +192,8 @@ def _decoder_profile(name: str, sizes: tuple, language: LanguageConfig, capacity
 
 def source_json(checkpoint: Checkpoint, config: dict, progress) -> dict:
     """Where the package comes from: every file that was read, by digest."""
+    if checkpoint.source:
+        return checkpoint.source
     files = {path.name: sha256_of(path, progress) for path in checkpoint.source_files()}
     architecture = config["architectures"][0]
     return {"checkpoint": checkpoint.given, "architecture": architecture, "files": files, "config": config}
@@ -185,6 +202,11 @@ def source_json(checkpoint: Checkpoint, config: dict, progress) -> dict:
 def file_json(path: Path) -> dict:
     """Length and digest of a small file."""
     return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def read_manifest(package: Path) -> dict:
+    """``fleming.json`` of a package."""
+    return read_json(package / MANIFEST_FILE)
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:

@@ -61,7 +61,7 @@ class Encoded:
     zeros: np.ndarray
 
     def packed_zeros(self, scheme: Blockwise) -> np.ndarray:
-        return _pack(self.zeros, scheme.bits)
+        return pack(self.zeros, scheme.bits)
 
     def decoded(self, scheme: Blockwise, inputs: int) -> np.ndarray:
         """The values that the levels stand for, [rows, inputs]."""
@@ -91,7 +91,7 @@ def encode(rows: np.ndarray, scheme: Blockwise) -> Encoded:
         scales, zeros = _asymmetric(w, scheme) if scheme.zero_points else _symmetric(w, scheme)
         scales = round_to(scales, scheme.scale_type)
         levels = _levels(w, _inverse(scales), zeros - scheme.middle, scheme.middle) + scheme.middle
-        encoded.packed[part] = _pack(levels.astype(np.uint8), scheme.bits)
+        encoded.packed[part] = pack(levels.astype(np.uint8), scheme.bits)
         encoded.scales[part], encoded.zeros[part] = scales, zeros
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -178,7 +178,7 @@ def _inverse(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(inverse), inverse, np.float32(0))
 
 
-def _pack(levels: np.ndarray, bits: int) -> np.ndarray:
+def pack(levels: np.ndarray, bits: int) -> np.ndarray:
     """[.., n] levels -> bytes; of two 4-bit levels the first takes the lower half."""
     if bits == 8:
         return levels

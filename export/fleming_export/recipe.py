@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .config import Packing
 from .errors import ExportError
 from .quantize import Blockwise
 
@@ -16,6 +17,9 @@ TARGETS = {
 }
 PRECISIONS = ("f32", "bf16", "f16", "int8", "int4")
 ACTIVATIONS = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
+PARTS = ("language", "sensitive", "head", "embedding", "vision")
+#: Queries, keys and values: of a layer's parts these cost most in 4 bits, as measured, and they are small.
+SENSITIVE = ("self_attn.qkv_proj",)
 #: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for.
 CAPACITY = 8192
 
@@ -31,10 +35,16 @@ class Recipe:
     head: Blockwise | None = None
     embedding: Blockwise | None = None
     vision: Blockwise | None = None
+    #: the language model's products that cost most when they are coarse, if not like the others
+    sensitive: Blockwise | None = None
     #: accuracy_level of MatMulNBits: 4 rounds activations to 8 bits for the product, 0 does not
     level: int = 0
     #: whether columns are brought to like size first; see ``equalize``
     equalize: bool = True
+    #: the block size that was asked for, if any
+    asked_block: int | None = None
+    #: whether groups of query heads are filled up; see ``padding``
+    pad_groups: bool = False
     #: positions that the KV buffers hold, where the form wants that fixed
     capacity: int | None = None
 
@@ -51,13 +61,15 @@ class Recipe:
         """How the weight of the layer ``name`` is stored."""
         if name == "language_model.lm_head":
             return self.head
+        if self.sensitive and name.endswith(SENSITIVE):
+            return self.sensitive
         return self.language if name.startswith("language_model.") else self.vision
 
     def as_json(self) -> dict | None:
         """The ``quantization`` of ``fleming.json``."""
         if not self.quantized:
             return None
-        parts = {part: getattr(self, part) for part in ("language", "head", "embedding", "vision")}
+        parts = {part: getattr(self, part) for part in PARTS if part != "sensitive" or self.sensitive}
         schemes = {name: scheme.as_json() if scheme else None for name, scheme in parts.items()}
         return {**schemes, "accuracy_level": self.level}
 
@@ -76,6 +88,22 @@ class Choices:
     activation: str | None = None
     block: int | None = None
     capacity: int | None = None
+    pad_groups: bool = False
+
+
+def fit(recipe: Recipe, packing: Packing | None) -> Recipe:
+    """The recipe for a checkpoint with packed weights, which go into a quantised package as they are."""
+    if packing is None or not recipe.quantized:
+        return recipe
+    if f"int{packing.bits}" != recipe.precision:
+        hint = "an f32 package is made of the values that they stand for"
+        raise ExportError(
+            "precision", f"int{packing.bits}, as the weights are packed", recipe.precision, hint
+        )
+    if recipe.asked_block not in (None, packing.group):
+        raise ExportError("block size", f"{packing.group}, as the weights are packed", recipe.asked_block)
+    kept = Blockwise(packing.bits, packing.group, not packing.symmetric, scale_type=recipe.activation)
+    return replace(recipe, language=kept, sensitive=None)
 
 
 def make_recipe(target: str, precision: str | None, choices: Choices | None = None) -> Recipe:
@@ -90,11 +118,13 @@ def make_recipe(target: str, precision: str | None, choices: Choices | None = No
         raise ExportError("capacity", "at least 1", choices.capacity)
     if choices.capacity is not None and target != "tensorrt":
         raise ExportError("capacity", "the target tensorrt", target, "elsewhere it is free")
+    if choices.pad_groups and target != "cuda":
+        raise ExportError("--pad-groups", "the target cuda", target, "other kernels take any group")
     if choices.block is not None and precision not in ("int8", "int4"):
         raise ExportError("block size", "precision int8 or int4", precision)
     if choices.activation is not None and (target != "cuda" or precision not in ("int8", "int4")):
         raise ExportError("activations", "a quantised package for cuda", f"{target} {precision}")
-    made = Recipe(target, precision)
+    made = Recipe(target, precision, asked_block=choices.block, pad_groups=choices.pad_groups)
     if target == "cpu":
         made = _cpu(made, choices)
     elif precision in ("int8", "int4"):
@@ -111,8 +141,10 @@ def _cpu(made: Recipe, choices: Choices) -> Recipe:
     if made.precision == "f32":
         return made
     eight = Blockwise(8, choices.block or 64)
-    language = eight if made.precision == "int8" else Blockwise(4, choices.block or 32, zero_points=True)
-    return replace(made, language=language, head=eight, embedding=eight, vision=eight, level=4)
+    made = replace(made, language=eight, head=eight, embedding=eight, vision=eight, level=4)
+    if made.precision == "int8":
+        return made
+    return replace(made, language=Blockwise(4, choices.block or 32, zero_points=True), sensitive=eight)
 
 
 def _cuda(made: Recipe, choices: Choices) -> Recipe:
@@ -122,4 +154,5 @@ def _cuda(made: Recipe, choices: Choices) -> Recipe:
     language = Blockwise(bits, choices.block or 32, scale_type=activation)
     # the vision tower stays as it is: it is small, and on a GPU bound by arithmetic and not by memory
     head = replace(language, bits=8)
-    return replace(made, activation=activation, language=language, head=head, embedding=head)
+    made = replace(made, activation=activation, language=language, head=head, embedding=head)
+    return replace(made, sensitive=head) if bits == 4 else made

@@ -12,14 +12,20 @@ from .checkpoint import Checkpoint
 from .config import ModelConfig
 from .equalize import EqualizedCheckpoint
 from .errors import ExportError
-from .nn import ALIGNMENT, GraphBuilder, Parameter
-from .quantize import bfloat16_bits, encode
+from .nn import ALIGNMENT, GraphBuilder, Parameter, Source
+from .padding import PaddedCheckpoint
+from .quantize import Blockwise, Encoded, bfloat16_bits, encode
+
+#: What tensors are read from, as they are or changed on the way.
+Readable = Checkpoint | PaddedCheckpoint | EqualizedCheckpoint
 
 EMBEDDING = "language_model.model.embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
 
 
-def check_claims(checkpoint: Checkpoint, graphs: Sequence[GraphBuilder], config: ModelConfig) -> None:
+def check_claims(
+    checkpoint: Checkpoint | PaddedCheckpoint, graphs: Sequence[GraphBuilder], config: ModelConfig
+) -> None:
     """Compares what the graphs need with what the checkpoint has, before anything is written."""
     claimed: set[str] = set()
     adapter = next((name for name in checkpoint.tensors if ".lora_" in name), None)
@@ -52,7 +58,7 @@ def check_claims(checkpoint: Checkpoint, graphs: Sequence[GraphBuilder], config:
         raise ExportError(unclaimed[0] + more, "a place in a graph", "none", hint)
 
 
-def _check_tied(checkpoint: Checkpoint) -> None:
+def _check_tied(checkpoint: Checkpoint | PaddedCheckpoint) -> None:
     """A tied checkpoint may store the head as well, if it is the embedding."""
     shapes = [checkpoint.tensors[name].shape for name in (EMBEDDING, HEAD)]
     if shapes[0] == shapes[1]:
@@ -64,7 +70,7 @@ def _check_tied(checkpoint: Checkpoint) -> None:
 
 def write_parameters(
     graph: GraphBuilder,
-    checkpoint: Checkpoint | EqualizedCheckpoint,
+    checkpoint: Readable,
     path: Path,
     progress: Callable[[int], object],
 ) -> tuple[int, str]:
@@ -110,7 +116,7 @@ def _append(file, digest, block: memoryview | bytes) -> None:
 
 
 def _values(
-    parameter: Parameter, checkpoint: Checkpoint | EqualizedCheckpoint, beside: dict[str, np.ndarray]
+    parameter: Parameter, checkpoint: Readable, beside: dict[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
     """The parameter a block at a time. What belongs to packed levels is kept in ``beside`` until its turn."""
     if parameter.computed:
@@ -129,15 +135,19 @@ def _values(
 
 
 def _levels(
-    parameter: Parameter, checkpoint: Checkpoint | EqualizedCheckpoint, beside: dict[str, np.ndarray]
+    parameter: Parameter, checkpoint: Readable, beside: dict[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
     scales, zeros = [], []
     for source in parameter.sources:
-        for block in checkpoint.blocks(source.name):
-            encoded = encode(block.reshape(-1, source.shape[1]), parameter.scheme)
+        for encoded in checkpoint.ready(source.name) or _encoded(source, checkpoint, parameter.scheme):
             scales.append(encoded.scales)
             zeros.append(encoded.packed_zeros(parameter.scheme))
             yield encoded.packed
     beside[f"{parameter.name}.scales"] = np.concatenate(scales)
     if parameter.scheme.zero_points:
         beside[f"{parameter.name}.zero_points"] = np.concatenate(zeros)
+
+
+def _encoded(source: Source, checkpoint: Readable, scheme: Blockwise) -> Iterator[Encoded]:
+    for block in checkpoint.blocks(source.name):
+        yield encode(block.reshape(-1, source.shape[1]), scheme)

@@ -25,8 +25,11 @@ def load(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
             if name == "__metadata__":
                 continue
             start, stop = (8 + length + offset for offset in entry["data_offsets"])
-            bits = np.frombuffer(raw[start:stop], "<u2").astype(np.uint32) << 16
-            tensors[name] = bits.view(np.float32).astype(np.float64).reshape(entry["shape"])
+            if entry["dtype"] == "F32":
+                values = np.frombuffer(raw[start:stop], "<f4")
+            else:
+                values = (np.frombuffer(raw[start:stop], "<u2").astype(np.uint32) << 16).view(np.float32)
+            tensors[name] = values.astype(np.float64).reshape(entry["shape"])
     return json.loads((folder / "config.json").read_text()), tensors
 
 

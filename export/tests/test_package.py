@@ -20,6 +20,25 @@ from fleming_export.package import staged
 KEYS = """schema name exporter source target precision quantization files graphs vision normalization
 tokens prompt generation kv max_positions parity quality""".split()
 
+LISTED = "vision.onnx vision.onnx.data decoder.onnx decoder.onnx.data tokenizer.json".split()
+#: a program that exports argv 1 to argv 2 and kills itself at the nth call of what argv 3 names
+KILLED = """
+import importlib, os, signal, sys
+from pathlib import Path
+import fleming_export
+module, name = sys.argv[3].rsplit(":", 1)
+module, left = importlib.import_module(module), [int(sys.argv[4])]
+whole = getattr(module, name)
+def until(*arguments):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return whole(*arguments)
+setattr(module, name, until)
+recipe = fleming_export.make_recipe("cpu", "int4")
+fleming_export.export(sys.argv[1], Path(sys.argv[2]), recipe=recipe, force=True)
+"""
+
 
 def test_fields(exported):
     manifest = exported.manifest
@@ -90,9 +109,10 @@ def test_existing_target(plain, tmp_path):
     out = export(str(plain), tmp_path / "package")
     with pytest.raises(ExportError, match="--force"):
         export(str(plain), out)
-    (out / "stale").write_text("")
-    export(str(plain), out, force=True)
-    assert not (out / "stale").exists()
+    (out / "README.md").write_text("kept")
+    export(str(plain), out, force=True, recipe=make_recipe("tensorrt", "f16"))
+    assert (out / "README.md").read_text() == "kept"
+    assert {path.name for path in out.iterdir()} == {*LISTED, "fleming.json", "README.md"}
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
 
 
@@ -142,14 +162,50 @@ def test_a_killed_export_has_no_manifest(plain, tmp_path, monkeypatch):
     assert not (aside / "fleming.json").exists()
 
 
+def kill(plain, out, where: str, call: int) -> None:
+    command = [sys.executable, "-c", KILLED, str(plain), str(out), where, str(call)]
+    assert subprocess.run(command, check=False).returncode == -9
+
+
+@pytest.mark.parametrize(
+    ("where", "call"),
+    [
+        ("fleming_export.weights:_append", 2),
+        ("fleming_export.weights:_append", 150),
+        ("fleming_export:_write_manifest", 1),
+        ("fleming_export.package:_keep_strangers", 1),
+    ],
+)
+def test_after_a_kill_the_same_export_comes_out(plain, tmp_path, where, call):
+    """Real kills: while weights are written, before the manifest, and before the old package is gone."""
+    recipe, out = make_recipe("cpu", "int4"), tmp_path / "package"
+    whole = export(str(plain), tmp_path / "whole", recipe=recipe)
+    before = export(str(plain), out)
+    (out / "README.md").write_text("kept")
+    f32 = (before / "fleming.json").read_bytes()
+    kill(plain, out, where, call)
+    assert len(list(tmp_path.iterdir())) == 3
+    if "package:" not in where:  # nothing happened to the old package
+        assert (out / "fleming.json").read_bytes() == f32
+    export(str(plain), out, recipe=recipe, force=True)
+    for path in whole.iterdir():
+        assert (out / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_kill_between_the_renames_loses_nothing(plain, tmp_path):
+    """The old package is aside and the new one not yet there: the next export puts it back first."""
+    out = export(str(plain), tmp_path / "package")
+    (out / "README.md").write_text("kept")
+    out.rename(tmp_path / "package.partial-old-01234567")
+    export(str(plain), out, force=True)
+    assert (out / "README.md").read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
 def test_the_next_export_sweeps_up_after_a_killed_one(plain, tmp_path):
-    """A real kill in the middle of writing; a living export's folder and a stranger's stay."""
-    program = "import os, signal, sys, fleming_export\nfrom pathlib import Path\n"
-    program += "fleming_export.write_parameters = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-    program += "fleming_export.export(sys.argv[1], Path(sys.argv[2]))"
+    """A living export's folder and a stranger's stay."""
     out = tmp_path / "package"
-    done = subprocess.run([sys.executable, "-c", program, str(plain), str(out)], check=False)
-    assert done.returncode == -9
+    kill(plain, out, "fleming_export:write_parameters", 1)
     assert len(list(tmp_path.iterdir())) == 1
     (tmp_path / "package.partial").mkdir()
     with staged(out, force=False) as living:

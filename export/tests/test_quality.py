@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 from conftest import edit_json
+from PIL import Image
 
 from fleming_export import ExportError, export, make_recipe
 from fleming_export.__main__ import main
 from fleming_export.config import read_config
-from fleming_export.memory import needed, weight_bytes
-from fleming_export.quality import BARS, Tally, compare, verify
+from fleming_export.memory import data_bytes, needed, packing_bytes
+from fleming_export.parity.runtime import PackageRunner
+from fleming_export.quality import BARS, STEPS, Tally, compare, verify
+from fleming_export.quality.__main__ import main as quality_main
+from fleming_export.quality.sequences import Writer
 from fleming_export.recipe import TARGETS
+from fleming_export.synthetic.inputs import chest
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +30,15 @@ def eight(tiny, tmp_path_factory):
     return export(str(tiny.checkpoint), out, recipe=make_recipe("cpu", "int8"))
 
 
+def questions(package, count: int = 2) -> list:
+    manifest = json.loads((package / "fleming.json").read_text())
+    return list(Writer(package, manifest).questions(count))
+
+
 def test_tally():
-    tally = Tally(cosines=[1.0])
-    tally.add(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 2.0]), 1)
-    tally.add(np.array([0.0, 0.0]), np.array([np.log(3.0), 0.0]), 1)
+    tally = Tally()
+    tally.add(np.array([[0.0, 1.0, 2.0]]), np.array([[0.0, 1.0, 2.0]]), np.array([1]))
+    tally.add(np.array([[0.0, 0.0]]), np.array([[np.log(3.0), 0.0]]), np.array([1]))
     report = tally.report()
     assert (report["positions"], report["top1_agreement"]) == (2, 1.0)
     divergence = (
@@ -37,11 +49,13 @@ def test_tally():
 
 
 def test_the_f32_package_is_itself(tiny):
-    report = compare(tiny.package, tiny.package, asked=2)
+    report = compare(tiny.package, tiny.package, questions(tiny.package))
     assert report["top1_agreement"] == 1
     assert abs(report["kl_divergence"]["mean"]) < 1e-12
     assert report["perplexity_ratio"] == pytest.approx(1)
-    assert report["positions"] > 64
+    text, reply = report["parts"]["text"], report["parts"]["reply"]
+    assert report["positions"] == text["positions"] + reply["positions"] > 64
+    assert min(text["positions"], reply["positions"]) > 2
 
 
 def test_verify_records_the_report_and_fails_below_the_bar(tiny, eight, monkeypatch, capsys):
@@ -49,12 +63,54 @@ def test_verify_records_the_report_and_fails_below_the_bar(tiny, eight, monkeypa
     passed = verify(str(tiny.checkpoint), eight)
     report = json.loads((eight / "fleming.json").read_text())["quality"]
     assert json.loads(capsys.readouterr().out) == report
-    assert report["passed"] == passed == (report["top1_agreement"] >= BARS["int8"])
+    assert report["passed"] == passed == (report["parts"]["reply"]["top1_agreement"] >= BARS["int8"])
     assert report["embedding_cosine"]["min"] > 0.995
     assert 0 < report["kl_divergence"]["mean"] < 0.05
     assert not [path for path in eight.parent.iterdir() if "reference" in path.name]
     monkeypatch.setitem(BARS, "int8", 1.01)
     assert not verify(str(tiny.checkpoint), eight, tiny.package)
+
+
+def test_logits_of_a_whole_sequence_are_those_of_its_steps(tiny):
+    runner = PackageRunner(tiny.package, 512)
+    (asked,) = questions(tiny.package, 1)
+    rows = np.zeros((1, runner.manifest["vision"]["hidden_size"]), np.float32)
+    every = runner.every(asked.ids, asked.splice, rows, 3)
+    assert len(every) == len(asked.ids) - 3
+    got = runner.prefill_ids(asked.ids[:4], asked.splice[:4], rows)
+    for step, wanted in enumerate(every):
+        got = runner.step(int(asked.ids[3 + step])) if step else got
+        assert np.abs(got - wanted).max() < 1e-4
+
+
+def test_cases_of_a_file(tiny, eight, tmp_path, capsys):
+    """As ``fleming eval`` reads it; what is about a volume or a clip is left out."""
+    Image.fromarray(chest(90, 70)).save(tmp_path / "chest.png")
+    lines = [
+        {"kind": "image", "images": ["chest.png"], "question": "Is there a nodule?", "answer": "no"},
+        {
+            "question": "And now?",
+            "history": [["<image>\nWhat is shown?", "A chest."]],
+            "images": ["chest.png"],
+        },
+        {"question": "How large?", "volume": "volume.npy"},
+    ]
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text("\n".join(map(json.dumps, lines)))
+    manifest = json.loads((tiny.package / "fleming.json").read_text())
+    first, second = Writer(tiny.package, manifest).cases(cases)
+    tile = manifest["vision"]["tokens_per_tile"]
+    for sequence in (first, second):
+        assert (sequence.splice >= 0).sum() == tile
+        assert sequence.pixels.shape == (1, 3, 448, 448)
+    assert len(second.ids) - second.text > len(first.ids) - first.text  # the reply in the history is text
+    before = (eight / "fleming.json").read_bytes()
+    verify(str(tiny.checkpoint), eight, tiny.package, cases)
+    assert 2 <= json.loads(capsys.readouterr().out)["parts"]["reply"]["positions"] <= 2 * STEPS
+    (eight / "fleming.json").write_bytes(before)
+    cases.write_text("no json")
+    with pytest.raises(ExportError, match="line 1"):
+        verify(str(tiny.checkpoint), eight, tiny.package, cases)
 
 
 def test_a_damaged_package_shows(tiny, eight, tmp_path):
@@ -63,7 +119,8 @@ def test_a_damaged_package_shows(tiny, eight, tmp_path):
     values = np.fromfile(path, np.uint8)
     values[::97] ^= 0x20
     values.tofile(path)
-    whole, broken = (compare(package, tiny.package, asked=2) for package in (eight, damaged))
+    asked = questions(tiny.package)
+    whole, broken = (compare(package, tiny.package, asked) for package in (eight, damaged))
     assert not broken["kl_divergence"]["mean"] < 2 * whole["kl_divergence"]["mean"]
 
 
@@ -92,6 +149,32 @@ def test_command_line(plain, tmp_path, capsys):
     assert "--verify" in capsys.readouterr().err
 
 
+def test_the_measured_peak_is_near_the_formula(eight, capsys):
+    assert quality_main(["peak", str(eight), "--context", "256"]) == 0
+    shown = re.findall(r"([\d.]+) GB", capsys.readouterr().out)
+    formula, measured = map(float, shown)
+    assert 0.05 < measured < 1.5 * formula < 1
+
+
+def test_packing_counts_the_blocks_of_all_products(exported, tmp_path):
+    """8 bytes a block of 4 bits, 4 a block of 8 bits, of all products of both graphs."""
+    for precision in ("int8", "int4"):
+        recipe = make_recipe("cpu", precision)
+        package = export(str(exported.checkpoint), tmp_path / precision, recipe=recipe)
+        manifest = json.loads((package / "fleming.json").read_text())
+        wanted = 0
+        for graph in ("vision.onnx", "decoder.onnx"):
+            for node in onnx.load(package / graph, load_external_data=False).graph.node:
+                if node.op_type == "MatMulNBits":
+                    facts = {attribute.name: attribute.i for attribute in node.attribute}
+                    blocks = facts["N"] * -(-facts["K"] // facts["block_size"])
+                    wanted += blocks * {4: 8, 8: 4}[facts["bits"]]
+        assert needed(manifest, 100)["packing"] == pytest.approx(
+            wanted, rel=0.25
+        )  # tiny widths fill no block
+    assert packing_bytes(read_config(manifest["source"]["config"]), "cuda", manifest["quantization"]) == 0
+
+
 def test_the_formula_knows_the_size_of_the_files(exported, tmp_path):
     config = read_config(exported.manifest["source"]["config"])
     for target, precisions in TARGETS.items():
@@ -99,7 +182,10 @@ def test_the_formula_knows_the_size_of_the_files(exported, tmp_path):
             recipe = make_recipe(target, precision)
             out = export(str(exported.checkpoint), tmp_path / "package", recipe=recipe, force=True)
             manifest = json.loads((out / "fleming.json").read_text())
-            assert needed(manifest, 100)["weights"] == weight_bytes(config, recipe)
+            packing = needed(manifest, 100)["packing"]
+            assert (packing > 0) == (target == "cpu" and precision != "f32")
+            assert packing < needed(manifest, 100)["weights"] / 2
+            assert needed(manifest, 100)["weights"] == sum(data_bytes(config, recipe).values())
             layers, kv = config.language.layers, config.language.kv_heads * config.language.head_dim
             size = 4 if precision == "f32" or target == "cpu" else 2
             assert needed(manifest, 100)["kv"] == 2 * layers * kv * size * 100

@@ -107,7 +107,8 @@ def test_planted_outliers_keep_the_function(tmp_path):
         model = NumpyModel(folder)
         logits.append(model.logits([3, 1, 4, 1, 5]))
         largest.append(np.abs(model.w["language_model.model.layers.1.mlp.up_proj.weight"]).max())
-    assert np.abs(logits[0] - logits[1]).max() < 1e-9 * np.abs(logits[0]).max()
+    # to the rounding of the checkpoint's bfloat16: the factors are no powers of two
+    assert np.linalg.norm(logits[0] - logits[1]) < 0.03 * np.linalg.norm(logits[0])
     assert largest[1] > 30 * largest[0]
 
 

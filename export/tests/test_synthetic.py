@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from fleming_export import export
 from fleming_export.quantize import bfloat16_bits
 from fleming_export.synthetic.__main__ import main
 from fleming_export.synthetic.checkpoint import Options, write_checkpoint
@@ -35,6 +36,15 @@ def test_shards_are_within_the_limit(tmp_path):
     shards = sorted((tmp_path / "out").glob("*.safetensors"))
     assert set(index["weight_map"].values()) == {path.name for path in shards}
     assert all(path.stat().st_size < 310_000 for path in shards)
+
+
+def test_more_rows_than_ids(tmp_path, capsys):
+    arguments = ["tiny", str(tmp_path / "out"), "--patch-size", "28", "--vocabulary"]
+    assert main([*arguments, "10"]) == 1
+    assert "vocabulary" in capsys.readouterr().err
+    assert main([*arguments, "4000"]) == 0
+    content = json.loads((export(str(tmp_path / "out"), tmp_path / "package") / "fleming.json").read_text())
+    assert content["tokens"]["vocabulary"] == 4000
 
 
 def test_failure_leaves_nothing(tmp_path, capsys):

@@ -17,7 +17,9 @@ from test_graphs import CAPACITY, Runtime, operators, random_ids
 
 from fleming_export import ExportError, export, make_recipe
 from fleming_export.recipe import Choices
-from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.checkpoint import Options, dump, plan, write_checkpoint, write_weights
+from fleming_export.synthetic.sizes import PREPROCESSOR, config_json
+from fleming_export.synthetic.tokenizer import write_tokenizer
 
 HALF = [(target, precision) for target in ("cuda", "tensorrt") for precision in ("bf16", "f16")] + [
     ("cuda", "int8"),
@@ -174,7 +176,7 @@ def test_cuda_int4_is_what_the_prebuilt_kernels_take(checkpoint, tmp_path):
     for node in nodes:
         attributes = {attribute.name: attribute.i for attribute in node.attribute}
         assert attributes["block_size"] == 32
-        assert attributes["bits"] == (8 if node.name == "language_model.lm_head" else 4)
+        assert attributes["bits"] == (8 if node.name.endswith(("lm_head", "qkv_proj")) else 4)
         assert len(node.input) <= 3 or not node.input[3]  # no zero points
     kinds = {t.name: t.data_type for t in read(out / "decoder.onnx").graph.initializer}
     assert kinds[nodes[0].input[2]] == onnx.TensorProto.FLOAT16
@@ -192,3 +194,49 @@ def test_cuda_int4_is_what_the_prebuilt_kernels_take(checkpoint, tmp_path):
 def test_choices_that_mean_nothing_are_errors(target, choices):
     with pytest.raises(ExportError):
         make_recipe(target, None, choices)
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory):
+    """A checkpoint with seven query heads to a KV head, as the 8B has."""
+    folder = tmp_path_factory.mktemp("seven") / "checkpoint"
+    folder.mkdir()
+    config = config_json("tiny", write_tokenizer(folder, "small"))
+    config["vision_config"]["patch_size"] = 28
+    config["llm_config"] |= {"hidden_size": 112, "num_attention_heads": 14, "num_key_value_heads": 2}
+    config["hidden_size"] = 112
+    dump(folder / "config.json", config)
+    dump(folder / "preprocessor_config.json", PREPROCESSOR)
+    write_weights(folder, plan(config), 5, Options(seed=6))
+    return folder
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16", "int4"])
+def test_padded_groups(seven, tmp_path, precision):
+    recipe = make_recipe("cuda", precision, Choices(pad_groups=True))
+    out = export(str(seven), tmp_path / "package", recipe=recipe)
+    manifest = json.loads((out / "fleming.json").read_text())
+    assert manifest["padding"] == {"query_heads": {"checkpoint": 14, "package": 16}}
+    assert manifest["kv"]["heads"] == 2
+    nodes = read(out / "decoder.onnx").graph.node
+    for node in nodes:
+        if node.op_type == "GroupQueryAttention":
+            counts = {attribute.name: attribute.i for attribute in node.attribute}
+            assert (counts["num_heads"], counts["kv_num_heads"]) == (16, 2)
+    if precision != "f32":
+        onnx.checker.check_model(str(out / "decoder.onnx"), full_check=True)
+        return
+    model, runtime = NumpyModel(seven), Runtime(out)
+    ids = random_ids(model, 12, 1)
+    wanted = model.logits(ids.tolist())
+    runtime.step(slice(0, 1), ids[None, :7], [0])
+    for position in range(7, 12):
+        got = runtime.step(slice(0, 1), ids[None, position : position + 1], [position])[0]
+        assert np.abs(got - wanted[position]).max() < 1e-4
+
+
+def test_groups_that_need_no_padding(checkpoint, seven, tmp_path):
+    with pytest.raises(ExportError, match="--pad-groups"):
+        export(str(checkpoint), tmp_path / "a", recipe=make_recipe("cuda", "f32", Choices(pad_groups=True)))
+    with pytest.raises(ExportError, match="--pad-groups"):
+        make_recipe("cpu", "f32", Choices(pad_groups=True))

@@ -1,14 +1,16 @@
-"""How much a package differs from the f32 package of the same checkpoint, on the same prompts.
+"""How much a package differs from the f32 package of the same checkpoint, on the same sequences.
 
-Image embeddings by their cosine; then the f32 model's own replies, token by token: at every position of the
-prompt's text and of the reply the two distributions are compared. ONNX Runtime runs both; torch is not
-needed. (That the f32 package is the model is what the parity check shows.)
+Image embeddings by their cosine; then the prompt's text and the f32 model's own reply, token by token: at
+every position the two distributions are compared, those of the text and those of the reply apart. The bar is
+on the reply: what a model was never taught to predict, as the text of a question may be, is near ties. ONNX
+Runtime runs both; torch is not needed. (That the f32 package is the model is what the parity check shows.)
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,43 +20,43 @@ from ..contract import MANIFEST_FILE
 from ..errors import ExportError
 from ..package import versions, write_manifest
 from ..recipe import Recipe, check_runs_here, make_recipe
-from ..synthetic.inputs import chest
+from .sequences import Sequence, Writer
 
-#: Share of positions at which the most likely token must be the same, by precision.
+#: Share of a reply's positions at which the most likely token must be the same, by precision.
 BARS = {"int8": 0.995, "int4": 0.97}
+#: Most tokens of a reply.
 STEPS = 64
-QUESTIONS = [
-    ("List three causes of chest pain.", 0),
-    ("Is there a nodule in the right lung?", 1),
-    ("What differs between the two images?", 2),
-    ("Please describe the picture. What organ is shown, and is anything abnormal?", 1),
-]
+CAPACITY = 4096
 
 
 @dataclass
 class Tally:
-    """What is counted over all positions."""
+    """What is counted over positions."""
 
-    positions: int = 0
-    equal: int = 0
+    equal: list[bool] = field(default_factory=list)
     divergence: list[float] = field(default_factory=list)
     surprise: list[tuple[float, float]] = field(default_factory=list)
-    cosines: list[float] = field(default_factory=list)
 
-    def add(self, wanted: np.ndarray, got: np.ndarray, following: int) -> None:
-        """Logits [V] of the reference and of the package, and the token that follows in the text."""
-        p, q = _log_softmax(wanted), _log_softmax(got)
-        self.positions += 1
-        self.equal += int(p.argmax() == q.argmax())
-        self.divergence.append(float((np.exp(p) * (p - q)).sum()))
-        self.surprise.append((float(-p[following]), float(-q[following])))
+    def add(self, wanted: np.ndarray, got: np.ndarray, following: np.ndarray) -> None:
+        """Logits [N, V] of the reference and of the package, and the tokens [N] that follow in the text."""
+        for one, other, token in zip(wanted, got, following, strict=True):
+            p, q = _log_softmax(one), _log_softmax(other)
+            self.equal.append(bool(p.argmax() == q.argmax()))
+            self.divergence.append(float((np.exp(p) * (p - q)).sum()))
+            self.surprise.append((float(-p[token]), float(-q[token])))
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.equal + other.equal, self.divergence + other.divergence, self.surprise + other.surprise
+        )
 
     def report(self) -> dict:
+        if not self.equal:
+            return {"positions": 0}
         surprise = np.array(self.surprise).mean(0)
         return {
-            "embedding_cosine": {"min": min(self.cosines), "mean": float(np.mean(self.cosines))},
-            "positions": self.positions,
-            "top1_agreement": self.equal / self.positions,
+            "positions": len(self.equal),
+            "top1_agreement": float(np.mean(self.equal)),
             "kl_divergence": {
                 "mean": float(np.mean(self.divergence)),
                 "p99": float(np.quantile(self.divergence, 0.99)),
@@ -69,34 +71,37 @@ def require(recipe: Recipe | None = None) -> None:
     check_runs_here(recipe)
     try:
         import onnxruntime
-        import tokenizers  # noqa: F401
+        import PIL
+        import tokenizers
     except ImportError as error:
         hint = "pip install 'fleming-export[verify]'"
         raise ExportError(error.name, "the library, for --verify", "not installed", hint) from None
-    assert onnxruntime
+    assert onnxruntime and PIL and tokenizers
 
 
-def verify(checkpoint: str, package: Path, reference: Path | None = None) -> bool:
+def verify(checkpoint: str, package: Path, reference: Path | None = None, cases: Path | None = None) -> bool:
     """Compares, records the report in ``fleming.json``, prints it, and says whether the bar was met.
 
-    Without a reference the f32 package is made for the time of the comparison, beside ``package``.
+    Without a reference the f32 package is made for the time of the comparison, beside ``package``; without
+    ``cases`` (a file as ``fleming eval`` reads it) the questions written here are asked.
     """
     from .. import export
 
     if reference is not None:
-        return _verify(package, reference)
+        return _verify(package, reference, cases)
     with tempfile.TemporaryDirectory(prefix=f"{package.name}.reference-", dir=package.parent) as folder:
         twin = Path(folder) / "f32"
         export(checkpoint, twin, recipe=make_recipe("cpu", "f32"))
-        return _verify(package, twin)
+        return _verify(package, twin, cases)
 
 
-def _verify(package: Path, reference: Path) -> bool:
+def _verify(package: Path, reference: Path, cases: Path | None) -> bool:
     manifest = json.loads((package / MANIFEST_FILE).read_text(encoding="utf-8"))
-    report = compare(package, reference)
+    writer = Writer(reference, json.loads((reference / MANIFEST_FILE).read_text(encoding="utf-8")))
+    report = compare(package, reference, writer.cases(cases) if cases else writer.questions())
     bar = BARS.get(manifest["precision"])
-    report["bar"] = {"top1_agreement": bar}
-    report["passed"] = bar is None or report["top1_agreement"] >= bar
+    report["bar"] = {"part": "reply", "top1_agreement": bar}
+    report["passed"] = bar is None or report["parts"]["reply"]["top1_agreement"] >= bar
     report["reference"] = {"precision": "f32", **versions(("onnxruntime", "numpy"))}
     manifest["quality"] = report
     write_manifest(package, manifest)
@@ -104,65 +109,63 @@ def _verify(package: Path, reference: Path) -> bool:
     return report["passed"]
 
 
-def compare(package: Path, reference: Path, asked: int = len(QUESTIONS)) -> dict:
-    """The report on a package against the f32 package, by the first ``asked`` questions."""
+def compare(package: Path, reference: Path, sequences: Iterable[Sequence] | None = None) -> dict:
+    """The report on a package against the f32 package, on the questions written here if nothing else is said.
+
+    Of the f32 package's own manifest the texts are written: the two have the same tokenizer.
+    """
     from ..parity.runtime import PackageRunner
 
     require()
-    tally = Tally()
-    capacity = 4096
-    sides = [PackageRunner(folder, capacity) for folder in (reference, package)]
+    sides = [PackageRunner(folder, CAPACITY) for folder in (reference, package)]
     manifests = [side.manifest["source"]["files"] for side in sides]
     if manifests[0] != manifests[1]:
         raise ExportError(str(reference), "the f32 package of the same checkpoint", "another checkpoint's")
-    for question, pictures in QUESTIONS[:asked]:
-        ids, splice = _prompt(reference, sides[0].manifest, question, pictures)
-        rows = [_embed(side, pictures) for side in sides]
-        if pictures:
-            tally.cosines += _cosines(*rows)
-        _teach(tally, sides, rows, (ids, splice))
-    return tally.report()
+    parts, cosines = {"text": Tally(), "reply": Tally()}, []
+    asked = Writer(reference, sides[0].manifest).questions() if sequences is None else sequences
+    stop = sides[0].manifest["tokens"]["eos"]
+    for sequence in asked:
+        rows = [_embed(side, sequence) for side in sides]
+        cosines += _cosines(*rows) if len(sequence.pixels) else []
+        reply = _reply(sides[0], sequence, rows[0], stop)
+        _teach(parts, sides, rows, (sequence, reply))
+    if not parts["text"].equal:
+        raise ExportError("cases", "at least one about pictures or about nothing", "none")
+    report = (parts["text"] + parts["reply"]).report()
+    if cosines:
+        report["embedding_cosine"] = {"min": min(cosines), "mean": float(np.mean(cosines))}
+    return {**report, "parts": {name: tally.report() for name, tally in parts.items()}}
 
 
-def _teach(tally: Tally, sides, rows, prompt: tuple[np.ndarray, np.ndarray]) -> None:
-    """Both read the prompt's text position by position, and then what the reference says next."""
-    ids, splice = prompt
-    text = int(np.flatnonzero(splice >= 0).max()) + 1 if (splice >= 0).any() else 1
-    logits = [
-        side.prefill_ids(ids[:text], splice[:text], part) for side, part in zip(sides, rows, strict=True)
-    ]
-    for step in range(len(ids) - text + STEPS):
-        position = text + step
-        following = int(ids[position] if position < len(ids) else logits[0].argmax())
-        tally.add(*logits, following)
-        logits = [side.step(following) for side in sides]
+def _reply(side, sequence: Sequence, rows: np.ndarray, stop: int) -> np.ndarray:
+    """What the reference says next, up to and with its end token."""
+    tokens = [int(side.prefill_ids(sequence.ids, sequence.splice, rows).argmax())]
+    while tokens[-1] != stop and len(tokens) < STEPS:
+        tokens.append(int(side.step(tokens[-1]).argmax()))
+    return np.array(tokens)
 
 
-def _prompt(package: Path, manifest: dict, question: str, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and splice map of a question in the words of the package."""
-    from tokenizers import Tokenizer
+def _teach(parts: dict[str, Tally], sides, rows, read: tuple[Sequence, np.ndarray]) -> None:
+    """Both read prompt and reply, and are compared at every position but the pictures' and what is before."""
+    sequence, reply = read
+    ids = np.concatenate([sequence.ids, reply])
+    splice = np.concatenate([sequence.splice, np.full(len(reply), -1)])
+    first, text = sequence.text, len(sequence.ids) - sequence.text
+    # the last token of the reply is read by nobody
+    wanted, got = (
+        side.every(ids[:-1], splice[:-1], part, first - 1) for side, part in zip(sides, rows, strict=True)
+    )
+    following = ids[first:]
+    for name, part in (("text", slice(0, text)), ("reply", slice(text, None))):
+        parts[name].add(wanted[part], got[part], following[part])
 
-    pieces = manifest["prompt"]
-    image = pieces["image_start"] + pieces["image_context"] * manifest["vision"]["tokens_per_tile"]
-    text = pieces["system_start"] + pieces["system"] + pieces["turn_end"] + pieces["user_start"]
-    text += (image + pieces["image_end"] + "\n") * pictures + question
-    text += pieces["turn_end"] + pieces["assistant_start"]
-    tokenizer = Tokenizer.from_file(str(package / "tokenizer.json"))
-    ids = np.array(tokenizer.encode(text, add_special_tokens=False).ids)
-    is_image = ids == manifest["tokens"]["image_context"]
-    return ids, np.where(is_image, np.cumsum(is_image) - 1, -1)
 
-
-def _embed(side, pictures: int) -> np.ndarray:
-    """Rows of the pictures that are asked about, [rows, H]."""
+def _embed(side, sequence: Sequence) -> np.ndarray:
+    """Rows of the pictures that are asked about, [rows, H]; one of zeros if there is none."""
     hidden = side.manifest["vision"]["hidden_size"]
-    if not pictures:
+    if not len(sequence.pixels):
         return np.zeros((1, hidden), np.float32)
-    size, constants = side.manifest["vision"]["image_size"], side.manifest["normalization"]
-    drawn = [chest(size, size), np.ascontiguousarray(chest(size, size)[:, ::-1] // 2)][:pictures]
-    pixels = np.stack(drawn).astype(np.float32) * np.float32(constants["rescale"])
-    pixels = (pixels - np.float32(constants["mean"])) / np.float32(constants["std"])
-    return side.embed(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).reshape(-1, hidden)
+    return side.embed(sequence.pixels).reshape(-1, hidden)
 
 
 def _cosines(wanted: np.ndarray, got: np.ndarray) -> list[float]:

@@ -12,7 +12,7 @@ from . import require, verify
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``verify`` compares a package, ``kernels`` and ``schemes`` make the tables of the README."""
+    """``verify`` compares a package, the others make the figures of the README."""
     options = _parser().parse_args(arguments)
     return reported("fleming_export.quality", lambda: _run(options))
 
@@ -24,6 +24,16 @@ def _run(options: argparse.Namespace) -> int:
         print_memory(options.sizes)
         return 0
     require()
+    if options.what == "peak":
+        from .peak import print_peak
+
+        print_peak(options.package, options.context)
+        return 0
+    if options.what == "llama":
+        from .llama import print_table as print_llama
+
+        print_llama(options.checkpoints, options.positions)
+        return 0
     if options.what == "kernels":
         from .kernels import measure, print_table
 
@@ -32,9 +42,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.what == "schemes":
         from .schemes import print_table as print_schemes
 
-        print_schemes(options.checkpoints)
+        print_schemes(options.checkpoints, options.rows)
         return 0
-    return 0 if verify(options.checkpoint, Path(options.package), options.reference) else 1
+    return 0 if verify(options.checkpoint, Path(options.package), options.reference, options.cases) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,13 +54,23 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument("checkpoint", help="what the package was made of")
     compared.add_argument("package")
     compared.add_argument("--reference", type=Path, help="an f32 package that there is already")
+    compared.add_argument("--cases", type=Path, help="a file as fleming eval reads it; else own questions")
+    peak = kinds.add_parser("peak", help="memory of a package by the formula, and measured")
+    peak.add_argument("package", type=Path)
+    peak.add_argument("--context", type=int, default=8192)
     speed = kinds.add_parser("kernels", help="speed of the forms of a product on this machine")
     speed.add_argument("--rounds", type=int, default=7)
     speed.add_argument("--threads", type=int, default=2)
     memory = kinds.add_parser("memory", help="gigabytes by size, precision and context")
     memory.add_argument("sizes", nargs="+", choices=SIZES)
+    llama = kinds.add_parser(
+        "llama", help="KL divergence beside llama.cpp's quantisation of the same weights"
+    )
+    llama.add_argument("checkpoints", nargs="+")
+    llama.add_argument("--positions", type=int, default=256, help="of a sequence")
     quality = kinds.add_parser("schemes", help="quality of the schemes on checkpoints")
     quality.add_argument("checkpoints", nargs="+")
+    quality.add_argument("--rows", default="", help="only schemes with this in their name")
     return parser
 
 

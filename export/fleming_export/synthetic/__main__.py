@@ -37,6 +37,7 @@ def _options(options: argparse.Namespace) -> Options:
     return Options(
         seed=options.seed,
         tokenizer=options.tokenizer,
+        vocabulary=options.vocabulary,
         tied=options.tied,
         patch_size=options.patch_size,
         vision_layers=options.vision_layers,
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("out", help="the folder to make")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--tokenizer", default=defaults.tokenizer, help="small, or a folder with vocab.json")
+    parser.add_argument("--vocabulary", type=int, help="rows of the embedding, if more than the tokenizer's")
     parser.add_argument("--tied", action="store_true", help="share the embedding with the head")
     parser.add_argument(
         "--patch-size", type=int, default=defaults.patch_size, help="28 makes 64 tokens of a tile"

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..config import read_config
+from ..errors import ExportError
 from ..package import check_space, staged
 from ..quantize import bfloat16_bits
 from .outliers import Outliers, plant
@@ -39,6 +40,7 @@ class Options:
 
     seed: int = 0
     tokenizer: str = "small"  # or a folder with vocab.json and merges.txt
+    vocabulary: int | None = None  # rows of the embedding, if more than the tokenizer has ids
     tied: bool = False
     patch_size: int = 14
     vision_layers: int | None = None
@@ -52,7 +54,9 @@ def write_checkpoint(size: str, out: Path, options: Options) -> None:
     """Makes the folder ``out`` of config, tokenizer and weights; an interruption leaves nothing."""
     with staged(out, force=False) as folder:
         vocabulary = write_tokenizer(folder, options.tokenizer)
-        config = config_json(size, vocabulary)
+        if options.vocabulary is not None and options.vocabulary < vocabulary:
+            raise ExportError("vocabulary", f"at least the tokenizer's {vocabulary}", options.vocabulary)
+        config = config_json(size, options.vocabulary or vocabulary)
         config["tie_word_embeddings"] = config["llm_config"]["tie_word_embeddings"] = options.tied
         config["vision_config"]["patch_size"] = options.patch_size
         if options.vision_layers:

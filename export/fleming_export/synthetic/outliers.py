@@ -1,28 +1,45 @@
 """Outlier channels, which trained models have and random weights have not.
 
-``outliers`` are planted where the factor can be taken back exactly: a norm's weight, a row of the values or
-of the up-projection is 64 or 128 times larger, and the columns that read it smaller by the same. In float32
-the function is the same; the inputs of the products are not.
+``outliers`` are channels that are 50 to 200 times larger before a layer and weigh as much less in it: of each
+norm, of the values, of the projector, and of the input of the down-projection. In exact arithmetic the
+function is the same, in a checkpoint it is to the rounding of bfloat16; the inputs of the products are not.
 
 ``stream_outliers`` are channels of the residual stream itself: the embedding's columns and the rows of all
 that writes into the stream are larger, the norms' weights smaller. They dominate the norms, as the massive
 activations of trained models do, and so the function is another one.
+
+Where they go is written out here, by the names in a checkpoint, and the factors are no powers of two: what
+undoes them (``equalize``) shares nothing with this.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..config import ModelConfig
-from ..equalize import EMBEDDING, Link, links
 
 if TYPE_CHECKING:
     from .checkpoint import Drawn, Options
 
-FACTORS = (64.0, 128.0)
+SMALLEST, LARGEST = 50.0, 200.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """``count`` channels: rows from ``first`` on of ``grow`` (name -> rows in all) make them, and the columns
+    of ``shrink`` read them, each of ``heads`` groups of equal length ``repeat`` times over."""
+
+    grow: dict[str, int]
+    shrink: tuple[str, ...]
+    count: int
+    first: int = 0
+    heads: int = 1
+    repeat: int = 1
 
 
 class Outliers:
@@ -51,30 +68,63 @@ class Outliers:
 def plant(config: ModelConfig, options: Options) -> Outliers:
     """Chooses the channels, as a function of the seed."""
     planted = Outliers()
-    heights = _heights(config)
-    for link in links(config):
-        if link.makers and options.outliers:
-            count = (link.makers[0].stop or heights(link.makers[0].name)) - link.makers[0].start
-            factors = _factors(f"{options.seed} {link.readers[0]}", count, options.outliers)
-            _plant_link(planted, link, factors, heights)
+    if options.outliers:
+        for place in [*_vision_places(config), *_language_places(config)]:
+            what = f"{options.seed} {place.shrink[0]}"
+            _plant_place(planted, place, _factors(what, place.count, options.outliers))
     if options.stream_outliers:
         _plant_stream(planted, config, options)
     return planted
 
 
-def _plant_link(planted: Outliers, link: Link, factors: np.ndarray, heights) -> None:
-    for part in link.makers:
-        rows = np.ones(heights(part.name), np.float32)
-        rows[part.start : part.stop] = factors
-        planted.rows(part.name, rows)
-    read = np.repeat(factors.reshape(-1, link.head), link.repeat, axis=0).reshape(-1)
-    for name in link.readers:
+def _vision_places(config: ModelConfig) -> Iterator[Place]:
+    vision = config.vision
+    width = vision.hidden
+    biased = vision.norm == "layer_norm"
+    for layer in range(vision.layers):
+        at = f"vision_model.encoder.layers.{layer}."
+        for norm, reader in (("norm1", "attn.qkv"), ("norm2", "mlp.fc1")):
+            makers = {f"{at}{norm}.weight": width} | ({f"{at}{norm}.bias": width} if biased else {})
+            yield Place(makers, (f"{at}{reader}.weight",), width)
+        makers = {f"{at}attn.qkv.weight": 3 * width}
+        makers |= {f"{at}attn.qkv.bias": 3 * width} if vision.qkv_bias else {}
+        yield Place(makers, (f"{at}attn.proj.weight",), width, first=2 * width)
+    wide = config.shuffle**2 * width
+    yield Place({"mlp1.0.weight": wide, "mlp1.0.bias": wide}, ("mlp1.1.weight",), wide)
+
+
+def _language_places(config: ModelConfig) -> Iterator[Place]:
+    language = config.language
+    hidden, kv = language.hidden, language.kv_heads * language.head_dim
+    for layer in range(language.layers):
+        at = f"language_model.model.layers.{layer}."
+        attention = tuple(f"{at}self_attn.{part}_proj.weight" for part in "qkv")
+        yield Place({f"{at}input_layernorm.weight": hidden}, attention, hidden)
+        gates = f"{at}mlp.gate_proj.weight", f"{at}mlp.up_proj.weight"
+        yield Place({f"{at}post_attention_layernorm.weight": hidden}, gates, hidden)
+        values = {f"{at}self_attn.v_proj.{kind}": kv for kind in ("weight", "bias")}
+        groups = {"heads": language.kv_heads, "repeat": language.heads // language.kv_heads}
+        yield Place(values, (f"{at}self_attn.o_proj.weight",), kv, **groups)
+        up = {f"{at}mlp.up_proj.weight": language.intermediate}
+        yield Place(up, (f"{at}mlp.down_proj.weight",), language.intermediate)
+    if not language.tied:
+        yield Place({"language_model.model.norm.weight": hidden}, ("language_model.lm_head.weight",), hidden)
+
+
+def _plant_place(planted: Outliers, place: Place, factors: np.ndarray) -> None:
+    for name, height in place.grow.items():
+        rows = np.ones(height, np.float32)
+        rows[place.first : place.first + place.count] = factors
+        planted.rows(name, rows)
+    groups = np.split(factors, place.heads)
+    read = np.concatenate([np.tile(group, place.repeat) for group in groups])
+    for name in place.shrink:
         planted.columns(name, 1 / read)
 
 
 def _plant_stream(planted: Outliers, config: ModelConfig, options: Options) -> None:
     factors = _factors(f"{options.seed} stream", config.language.hidden, options.stream_outliers)
-    planted.columns(f"{EMBEDDING}.weight", factors)
+    planted.columns("language_model.model.embed_tokens.weight", factors)
     for name in ("mlp1.3.weight", "mlp1.3.bias"):
         planted.rows(name, factors)
     norms = ["language_model.model.norm.weight"]
@@ -88,27 +138,10 @@ def _plant_stream(planted: Outliers, config: ModelConfig, options: Options) -> N
 
 
 def _factors(what: str, count: int, chosen: int) -> np.ndarray:
+    """``count`` factors, 1 but for those that are chosen, evenly drawn on a logarithmic scale."""
     seed = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], "little")
     generator = np.random.default_rng(seed)
     factors = np.ones(count, np.float32)
     places = generator.choice(count, min(chosen, count), replace=False)
-    factors[places] = generator.choice(FACTORS, len(places))
+    factors[places] = np.exp(generator.uniform(np.log(SMALLEST), np.log(LARGEST), len(places)))
     return factors
-
-
-def _heights(config: ModelConfig):
-    """Rows of a tensor that makes something, by its name."""
-    vision, language = config.vision, config.language
-
-    def height(name: str) -> int:
-        if ".attn.qkv." in name:
-            return 3 * vision.hidden
-        if name.startswith("mlp1.0."):
-            return config.shuffle**2 * vision.hidden
-        if name.startswith("vision_model."):
-            return vision.hidden
-        if ".v_proj." in name:
-            return language.kv_heads * language.head_dim
-        return language.intermediate if ".up_proj." in name else language.hidden
-
-    return height

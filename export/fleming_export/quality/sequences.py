@@ -1,0 +1,99 @@
+"""What both packages read: questions written here, or the cases of a file, as ids, splice map and pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ExportError
+from ..synthetic.inputs import chest
+
+QUESTIONS = [
+    ("List three causes of chest pain.", 0),
+    ("Is there a nodule in the right lung?", 1),
+    ("What differs between the two images?", 2),
+    ("Please describe the picture. What organ is shown, and is anything abnormal?", 1),
+]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A prompt: ids [N], splice [N], and the pixels [pictures, 3, S, S] that its rows come from."""
+
+    kind: str
+    ids: np.ndarray
+    splice: np.ndarray
+    pixels: np.ndarray
+
+    @property
+    def text(self) -> int:
+        """Where the text after the last picture begins; 1 without pictures."""
+        places = np.flatnonzero(self.splice >= 0)
+        return int(places.max()) + 1 if len(places) else 1
+
+
+class Writer:
+    """Writes sequences in the words of a package."""
+
+    def __init__(self, package: Path, manifest: dict) -> None:
+        from tokenizers import Tokenizer
+
+        self._manifest = manifest
+        self._tokenizer = Tokenizer.from_file(str(package / "tokenizer.json"))
+
+    def questions(self, count: int | None = None) -> Iterator[Sequence]:
+        """The questions written here, about drawn pictures."""
+        size = self._manifest["vision"]["image_size"]
+        drawn = [chest(size, size), np.ascontiguousarray(chest(size, size)[:, ::-1] // 2)]
+        tag = self._manifest["prompt"]["placeholder"] + "\n"
+        for question, pictures in QUESTIONS[:count]:
+            yield self._sequence("questions", [(tag * pictures + question, "")], drawn[:pictures])
+
+    def cases(self, path: Path) -> Iterator[Sequence]:
+        """Cases about pictures or about nothing in a file that ``fleming eval`` reads, asked as it does."""
+        from PIL import Image
+
+        pieces = self._manifest["prompt"]
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                case = json.loads(line)
+                if case.get("volume") or case.get("video"):
+                    continue
+                files, history = case.get("images") or [], case.get("history") or []
+                kind, question = case.get("kind") or "cases", case["question"]
+            except (ValueError, KeyError, AttributeError) as error:
+                wanted = "an object with question, and images and history if any"
+                raise ExportError(f"{path.name}, line {number}", wanted, repr(error)) from None
+            pictures = [np.asarray(Image.open(path.parent / name).convert("RGB")) for name in files]
+            tags = "" if history else (pieces["placeholder"] + "\n") * len(files)
+            asked = f"{pieces['instructions']['reasoning']}\n{tags}{question}"
+            yield self._sequence(kind, [*history, (asked, "")], pictures)
+
+    def _sequence(self, kind: str, turns: list, pictures: list[np.ndarray]) -> Sequence:
+        pieces = self._manifest["prompt"]
+        text = pieces["system_start"] + pieces["system"] + pieces["turn_end"]
+        for question, reply in turns:
+            text += pieces["user_start"] + question + pieces["turn_end"] + pieces["assistant_start"]
+            text += reply + pieces["turn_end"] if reply else ""
+        context = pieces["image_context"] * self._manifest["vision"]["tokens_per_tile"]
+        text = text.replace(pieces["placeholder"], pieces["image_start"] + context + pieces["image_end"])
+        ids = np.array(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        is_image = ids == self._manifest["tokens"]["image_context"]
+        splice = np.where(is_image, np.cumsum(is_image) - 1, -1)
+        return Sequence(kind, ids, splice, self._pixels(pictures))
+
+    def _pixels(self, pictures: list[np.ndarray]) -> np.ndarray:
+        """[height, width, 3] uint8 each -> [pictures, 3, S, S] normalised."""
+        from PIL import Image
+
+        size, constants = self._manifest["vision"]["image_size"], self._manifest["normalization"]
+        resized = [np.asarray(Image.fromarray(p).resize((size, size), Image.BICUBIC)) for p in pictures]
+        if not resized:
+            return np.zeros((0, 3, size, size), np.float32)
+        pixels = np.stack(resized).astype(np.float32) * np.float32(constants["rescale"])
+        pixels = (pixels - np.float32(constants["mean"])) / np.float32(constants["std"])
+        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
