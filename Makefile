@@ -99,8 +99,8 @@ lint: setup
 	set -e; for features in $(FEATURE_SETS); do \
 	  cargo clippy --quiet --no-default-features --features "$$features" -- -D warnings; \
 	done
-	$(VENV)/bin/ruff check benches export packaging tests
-	$(VENV)/bin/ruff format --check benches export packaging tests
+	$(VENV)/bin/ruff check benches examples export packaging tests
+	$(VENV)/bin/ruff format --check benches examples export packaging tests
 
 # Where FLEMING_REFERENCE names a folder of recorded cases, they are run too; see tests/reference/prepare.py.
 .PHONY: reference

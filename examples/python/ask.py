@@ -101,8 +101,8 @@ class Fleming:
     def __exit__(self, *_):
         self.library.fleming_engine_free(self.engine)
 
-    def ask(self, question: str, image: str, on_text) -> ReplyFacts:
-        """Calls on_text(kind, text) while the answer is made; returns what the reply holds, copied."""
+    def ask(self, question: str, image: str, on_text) -> dict:
+        """Calls on_text(kind, text) while the answer is made; returns what the reply holds."""
 
         @OnEvent
         def on_event(_, event):
@@ -118,16 +118,17 @@ class Fleming:
             self._call("fleming_request_file", request, c.c_int32(IMAGE), image.encode(), None)
             self._call("fleming_engine_ask", self.engine, request, c.byref(options), c.byref(reply))
             self._call("fleming_reply_read", reply, c.byref(facts))
-            # The texts are the reply's, which goes: take Python's copies of them along.
-            facts.texts = {name: getattr(facts, name) for name in ("answer", "thought", "text", "warnings")}
-            return facts
+            # The texts are the reply's, which goes: what leaves here are Python's copies.
+            return {name: getattr(facts, name) for name, _ in ReplyFacts._fields_}
         finally:
             self.library.fleming_reply_free(reply)
             self.library.fleming_request_free(request)
 
     def _call(self, name: str, *arguments) -> None:
         if getattr(self.library, name)(*arguments) != 0:
-            message, hint = (getattr(self.library, f"fleming_last_error_{word}")() for word in ("message", "hint"))
+            message, hint = (
+                getattr(self.library, f"fleming_last_error_{word}")() for word in ("message", "hint")
+            )
             raise RuntimeError(f"{message.decode()} ({hint.decode()})")
 
 
@@ -139,7 +140,7 @@ def main() -> None:
         facts = model.ask(
             question, image, lambda kind, text: kind == ANSWER and print(text, end="", flush=True)
         )
-    print(f"\n{facts.completion_tokens} tokens, the first after {facts.first_token_ms:.0f} ms")
+    print(f"\n{facts['completion_tokens']} tokens, the first after {facts['first_token_ms']:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ pub(super) fn one_of<T: Copy>(name: &str, all: &[(i32, T)], number: i32) -> Outc
 
 /// Texts of the form `name=value`.
 fn pairs(settings: &[String]) -> Outcome<Vec<(String, String)>> {
-    let pair = |setting: &String| {
+    let pair = |setting: &String| -> Outcome<_> {
         let (name, value) = setting
             .split_once('=')
             .ok_or_else(|| Failure::argument("provider_options", "name=value", setting))?;

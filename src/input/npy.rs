@@ -218,6 +218,8 @@ mod tests {
         assert!(slices("", 3, 0).is_err());
     }
 
+    type Row<'a> = (&'a str, fn(&mut RawVolume));
+
     fn raw_study(voxels: Voxels, window: Option<Window>) -> Study {
         let volume = RawVolume {
             source: "ct".into(),
@@ -265,7 +267,7 @@ mod tests {
             spacing_mm: None,
             window: None,
         };
-        let table: [(&str, fn(&mut RawVolume)); 8] = [
+        let table: [Row; 8] = [
             ("ct", |v| v.shape = [2, 2, 2]),
             ("ct", |v| v.shape = [0, 2, 2]),
             ("ct", |v| v.shape = [usize::MAX, 2, 2]),
