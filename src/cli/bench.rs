@@ -64,10 +64,10 @@ impl Bench {
                 return Err(unusable(option, &format!("at least {least}"), &number));
             }
         }
+        self.options(1, self.speculation).check()?;
         if cfg!(debug_assertions) {
             eprintln!("warning: this build is not optimised: measure with cargo build --release");
         }
-        self.options(1, self.speculation).check()?;
         let questions = self.questions.as_deref().map(fs::read_to_string).transpose().with_context(|| {
             self.questions.iter().map(|path| path.display().to_string()).collect::<String>()
         })?;
