@@ -63,7 +63,7 @@ def test_both_targets_link_wherever_the_library_is(tmp_path: Path, libdir: str) 
     ],
 )
 def test_a_version_that_was_built_against_is_found(
-    tmp_path: Path, version: str, wanted: str, found: bool
+    tmp_path: Path, version: str, wanted: str, *, found: bool
 ) -> None:
     prefix = installed(tmp_path / "prefix", version, "lib")
     configured = configure(prefix, tmp_path, wanted)
