@@ -46,6 +46,8 @@ pub struct Manifest {
     pub(crate) generation: Generation,
     pub(crate) kv: Kv,
     pub(crate) source: Source,
+    /// Nothing where the weights are not in blocks.
+    pub(crate) quantization: Option<Quantization>,
     /// Most tokens in a conversation.
     pub max_positions: usize,
 }
@@ -158,6 +160,13 @@ pub(crate) struct Kv {
     pub heads: usize,
     pub head_dim: usize,
     pub dtype: String,
+}
+
+/// How weights are stored in blocks.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Quantization {
+    /// What ONNX Runtime takes for them beside the files.
+    pub packing_bytes: u64,
 }
 
 /// The checkpoint that was exported.

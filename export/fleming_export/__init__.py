@@ -20,6 +20,7 @@ from .config import read_config, read_preprocessor
 from .contract import TOKENIZER_FILE
 from .equalize import EqualizedCheckpoint, links
 from .errors import ExportError
+from .memory import quantization_json
 from .nn import GraphBuilder
 from .package import (
     SCHEMA,
@@ -75,7 +76,7 @@ def export(
         "source": None,  # filled while writing, as are the files
         "target": made.target,
         "precision": made.precision,
-        "quantization": made.as_json(),
+        "quantization": quantization_json(config, made),
         "files": {},
         "graphs": {name: graph.spec.as_json() for name, graph in graphs.items()},
         **model_json(config, normalization, made),

@@ -10,8 +10,9 @@
                the scores of its attention), and the logits
     base       ONNX Runtime, the graphs, the tokenizer: 150 MB
 
-The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``. The measured
-peak of a run and this figure are compared in the README; ``quality peak PACKAGE`` measures one.
+The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``; it finds
+``packing`` in ``fleming.json``. The measured peak of a run and this figure are compared in the README;
+``quality peak PACKAGE`` measures one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ BASE = 150_000_000
 CHUNK = 512
 #: what ONNX Runtime's CPU kernels add for each block of levels, by their bits
 PACKING = {4: 8, 8: 4}
-SCALE_BYTES = 4
 VALUE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 CONTEXTS = (4096, 8192, 32768)
 ROWS = [(target, precision) for target in ("cpu", "cuda") for precision in TARGETS[target]]
@@ -52,9 +52,16 @@ def work_bytes(config: ModelConfig, target: str, context: int) -> int:
     return 4 * (min(CHUNK, context) * widths + seen + language.vocabulary)
 
 
-def packing_bytes(config: ModelConfig, target: str, quantization: dict | None) -> int:
-    """What the products in blocks take besides, by the ``quantization`` of ``fleming.json``."""
-    if target != "cpu" or not quantization:
+def quantization_json(config: ModelConfig, recipe: Recipe) -> dict | None:
+    """The ``quantization`` of ``fleming.json``."""
+    if not recipe.quantized:
+        return None
+    return {**recipe.as_json(), "packing_bytes": packing_bytes(config, recipe)}
+
+
+def packing_bytes(config: ModelConfig, recipe: Recipe) -> int:
+    """What the products in blocks take besides their files."""
+    if recipe.target != "cpu":
         return 0
     language, vision = config.language, config.vision
     hidden, width, inner = language.hidden, vision.hidden, language.intermediate
@@ -68,9 +75,10 @@ def packing_bytes(config: ModelConfig, target: str, quantization: dict | None) -
         "head": [(language.vocabulary, hidden)],
         "vision": vision.layers * tile + [(hidden, config.shuffle**2 * width), (hidden, hidden)],
     }
-    schemes = {"sensitive": quantization["language"], **quantization}
+    schemes = {part: getattr(recipe, part) for part in products}
+    schemes["sensitive"] = recipe.sensitive or recipe.language
     return sum(
-        outputs * -(-inputs // schemes[part]["block"]) * PACKING[schemes[part]["bits"]]
+        outputs * schemes[part].blocks(inputs) * PACKING[schemes[part].bits]
         for part, shapes in products.items()
         for outputs, inputs in shapes
         if schemes[part]
@@ -83,7 +91,7 @@ def needed(manifest: dict, context: int) -> dict[str, int]:
     data = {name: files[f"{name}.onnx.data"]["bytes"] for name in ("vision", "decoder")}
     return {
         "weights": sum(data.values()),
-        "packing": packing_bytes(config, manifest["target"], manifest["quantization"]),
+        "packing": (manifest["quantization"] or {"packing_bytes": 0})["packing_bytes"],
         "kv": kv_bytes(manifest["kv"], context),
         "work": work_bytes(config, manifest["target"], context),
         "base": BASE,
@@ -108,7 +116,7 @@ def print_table(sizes: list[str]) -> None:
             }
             data = data_bytes(config, recipe)
             weights = sum(data.values())
-            rest = weights + packing_bytes(config, target, recipe.as_json()) + BASE
+            rest = weights + packing_bytes(config, recipe) + BASE
             needs = (rest + kv_bytes(kv, n) + work_bytes(config, target, n) for n in CONTEXTS)
             cells = [weights / 1e9, *(size / 1e9 for size in needs)]
             print(f"| {size} | {target} {precision} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")

@@ -65,10 +65,8 @@ class Recipe:
             return self.sensitive
         return self.language if name.startswith("language_model.") else self.vision
 
-    def as_json(self) -> dict | None:
-        """The ``quantization`` of ``fleming.json``."""
-        if not self.quantized:
-            return None
+    def as_json(self) -> dict:
+        """How each part is stored, as ``fleming.json`` has it under ``quantization``."""
         parts = {part: getattr(self, part) for part in PARTS if part != "sensitive" or self.sensitive}
         schemes = {name: scheme.as_json() if scheme else None for name, scheme in parts.items()}
         return {**schemes, "accuracy_level": self.level}

@@ -172,7 +172,8 @@ def test_packing_counts_the_blocks_of_all_products(exported, tmp_path):
         assert needed(manifest, 100)["packing"] == pytest.approx(
             wanted, rel=0.25
         )  # tiny widths fill no block
-    assert packing_bytes(read_config(manifest["source"]["config"]), "cuda", manifest["quantization"]) == 0
+    config = read_config(manifest["source"]["config"])
+    assert packing_bytes(config, make_recipe("cuda", "int4")) == 0
 
 
 def test_the_formula_knows_the_size_of_the_files(exported, tmp_path):

@@ -12,7 +12,7 @@ use crate::package::{Configuration, Manifest, Package};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryNeeds {
-    /// The weights of both graphs.
+    /// The weights of both graphs, and what ONNX Runtime adds to those in blocks while it rearranges them.
     pub weights: u64,
     /// Keys and values of all slots.
     pub slots: u64,
@@ -31,8 +31,9 @@ impl MemoryNeeds {
         options.check()?;
         let files = &package.manifest().files;
         let weights = files.iter().filter(|(name, _)| name.contains(".onnx")).map(|(_, facts)| facts.bytes);
+        let packing = package.manifest().quantization.as_ref().map_or(0, |facts| facts.packing_bytes);
         Ok(Self {
-            weights: weights.sum(),
+            weights: weights.fold(packing, u64::saturating_add),
             slots: kv_shape(package, options)?.bytes(),
             vision_cache: options.vision_cache as u64,
             work: BASE.saturating_add(work(package.manifest(), options)?),
