@@ -110,7 +110,7 @@ reference: $(VENV)/ready
 .PHONY: test
 test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference $(VENV)/packaging
 	cargo test --quiet
-	$(PYTHON) -m pytest -q export tests
+	$(PYTHON) -m pytest -q benches export tests
 
 # ── the C library
 

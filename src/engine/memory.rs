@@ -45,11 +45,12 @@ impl MemoryNeeds {
         [self.weights, self.slots, self.vision_cache, self.work].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Refuses what the machine has no room for.
-    pub(super) fn check(&self) -> Result<()> {
-        match available() {
+    /// Refuses what there is no room for: on the device, of which so many bytes are free, or else on the machine.
+    pub(super) fn check(&self, device: Option<u64>) -> Result<()> {
+        let thing = if device.is_some() { "memory of the device" } else { "memory" };
+        match device.or_else(available) {
             Some(available) if available < self.total() => {
-                Err(Error::request("memory", self, format!("{} available", readable(available)))
+                Err(Error::request(thing, self, format!("{} available", readable(available)))
                     .hint("ask for a smaller context or fewer slots, or use a package of lower precision"))
             }
             _ => Ok(()),
@@ -148,5 +149,22 @@ fn readable(bytes: u64) -> String {
     match bytes as f64 {
         bytes if bytes < 1e9 => format!("{:.0} MB", bytes / 1e6),
         bytes => format!("{:.2} GB", bytes / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_room_or_says_how_much() {
+        let needs = MemoryNeeds { weights: 16 << 30, slots: 2 << 30, vision_cache: 1 << 28, work: 1 << 30 };
+        needs.check(Some(20 << 30)).unwrap();
+        let error = needs.check(Some(19 << 30)).unwrap_err().to_string();
+        for part in
+            ["memory of the device", "17.18 GB for weights", "1.07 GB to work with", "20.40 GB available"]
+        {
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

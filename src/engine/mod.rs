@@ -147,8 +147,8 @@ impl Engine {
             work = memory.work,
             "bytes of memory"
         );
-        memory.check()?;
         let runtime = Runtime::load(options.library.as_deref())?;
+        memory.check(options.graph()?.device.free_memory(&runtime)?)?;
         let (intact, tokenizer, model) = thread::scope(|scope| {
             let intact = scope.spawn(|| package.verify());
             let tokenizer = Tokenizer::open(&package);

@@ -2,6 +2,7 @@
 
 mod runtime;
 mod libraries;
+mod settings;
 mod raw;
 mod memory;
 mod provider;

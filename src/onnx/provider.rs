@@ -9,7 +9,9 @@ use ort::session::builder::SessionBuilder;
 
 use super::libraries::{self, CUDA, Library, TENSORRT};
 use super::memory::Memory;
+use super::raw;
 use super::runtime::Runtime;
+use super::settings::{ProviderOption, Values, option, whole};
 use crate::error::{Error, Result};
 
 /// One way to run graphs.
@@ -29,6 +31,8 @@ pub(crate) struct Provider {
     libraries: &'static [&'static [Library]],
     /// Registers the provider with a session; fails where the provider is not to be had.
     register: fn(SessionBuilder, &Device) -> ort::Result<SessionBuilder>,
+    /// Free bytes of the device's memory; nothing where that is the host's.
+    free_memory: fn(&Device) -> std::result::Result<Option<u64>, String>,
     /// Where its graphs compute.
     memory: fn(&Session, &Device) -> ort::Result<Memory>,
     /// ONNX Runtime's names of the providers that nodes must be on; none where there is no choice.
@@ -36,26 +40,6 @@ pub(crate) struct Provider {
     /// Tiles that one run of the vision graph takes. One tile keeps all cores of a CPU busy, and a tile's result then
     /// does not depend on its neighbours; a GPU has room for a whole volume.
     pub(crate) tiles_per_run: usize,
-}
-
-/// Something that may be set of a provider.
-struct ProviderOption {
-    key: &'static str,
-    values: Values,
-}
-
-/// What an option may be set to.
-enum Values {
-    /// `true` or `false`, which ONNX Runtime knows as 1 and 0.
-    Flag,
-    /// A number of bytes, in full or with MiB or GiB.
-    Bytes,
-    Whole(u64, u64),
-    OneOf(&'static [&'static str]),
-}
-
-const fn option(key: &'static str, values: Values) -> ProviderOption {
-    ProviderOption { key, values }
 }
 
 /// Every provider there is.
@@ -70,6 +54,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         built_in: ep::CPU::is_available,
         libraries: &[],
         register: cpu,
+        free_memory: |_| Ok(None),
         memory: of_the_host,
         nodes_on: &[],
         tiles_per_run: 1,
@@ -98,6 +83,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         built_in: ep::CUDA::is_available,
         libraries: &[CUDA],
         register: cuda,
+        free_memory: |device| raw::free_memory(device.number).map(Some),
         memory: of_a_gpu,
         nodes_on: &[ep::CUDA::NAME],
         tiles_per_run: 12,
@@ -123,6 +109,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         built_in: ep::TensorRT::is_available,
         libraries: &[CUDA, TENSORRT],
         register: tensorrt,
+        free_memory: |device| raw::free_memory(device.number).map(Some),
         memory: of_a_gpu,
         nodes_on: &[ep::TensorRT::NAME, ep::CUDA::NAME],
         tiles_per_run: 12,
@@ -140,6 +127,7 @@ static FAKE: Provider = Provider {
     built_in: ep::CPU::is_available,
     libraries: &[],
     register: cpu,
+    free_memory: |_| Ok(Some(1 << 40)),
     memory: |_, _| Ok(Memory::Device(Allocator::default())),
     nodes_on: &[ep::CPU::NAME],
     tiles_per_run: 2,
@@ -199,18 +187,8 @@ impl Device {
     /// # Errors
     /// [`Error::Runtime`] if ONNX Runtime was built without it, or if a library or the device is missing.
     pub(super) fn register(&self, runtime: &Runtime, builder: SessionBuilder) -> Result<SessionBuilder> {
-        let failed = |error: ort::Error| {
-            Error::runtime(
-                format!("{} provider", self.provider.name),
-                "one that ONNX Runtime can register",
-                format!("{error} ({})", runtime.folder().display()),
-            )
-        };
-        let built_in = self.provider.built_in().map_err(failed)?;
-        if built_in {
-            let libraries: Vec<_> = self.provider.libraries().collect();
-            libraries::load(self.provider.name, &libraries, &libraries::folders(runtime.folder()))?;
-        }
+        let built_in = self.load_libraries(runtime)?;
+        let failed = |error| self.unregistered(runtime, &error);
         (self.provider.register)(builder, self).map_err(|error| {
             failed(error).hint(match built_in {
                 true => "`nvidia-smi` tells which devices and which driver there are",
@@ -220,6 +198,43 @@ impl Device {
                 }
             })
         })
+    }
+
+    /// Free bytes of the device's memory, where that is not the host's.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if there is no such device.
+    pub(crate) fn free_memory(&self, runtime: &Runtime) -> Result<Option<u64>> {
+        if !self.load_libraries(runtime)? {
+            // which is told when it is registered
+            return Ok(None);
+        }
+        (self.provider.free_memory)(self).map_err(|reason| {
+            Error::runtime(
+                format!("{} provider", self.provider.name),
+                "a device that tells its memory",
+                reason,
+            )
+            .hint("`nvidia-smi` tells which devices and which driver there are")
+        })
+    }
+
+    /// Loads what the provider needs, and returns whether ONNX Runtime was built with it.
+    fn load_libraries(&self, runtime: &Runtime) -> Result<bool> {
+        let built_in = self.provider.built_in().map_err(|error| self.unregistered(runtime, &error))?;
+        if built_in {
+            let libraries: Vec<_> = self.provider.libraries().collect();
+            libraries::load(self.provider.name, &libraries, &libraries::folders(runtime.folder()))?;
+        }
+        Ok(built_in)
+    }
+
+    fn unregistered(&self, runtime: &Runtime, error: &ort::Error) -> Error {
+        Error::runtime(
+            format!("{} provider", self.provider.name),
+            "one that ONNX Runtime can register",
+            format!("{error} ({})", runtime.folder().display()),
+        )
     }
 
     /// The memory that a session of this device computes in.
@@ -300,41 +315,6 @@ impl Provider {
             .read(value)
             .ok_or_else(|| Error::request(format!("provider-option {key}"), option.values.usage(), value))
     }
-}
-
-impl Values {
-    fn usage(&self) -> String {
-        match self {
-            Self::Flag => "true or false".into(),
-            Self::Bytes => "a number of bytes, or of MiB or GiB: 20GiB".into(),
-            Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
-            Self::OneOf(values) => values.join(" or "),
-        }
-    }
-
-    fn read(&self, text: &str) -> Option<String> {
-        match self {
-            Self::Flag => [("true", "1"), ("false", "0")]
-                .iter()
-                .find_map(|(word, digit)| (*word == text).then(|| (*digit).to_owned())),
-            Self::Bytes => {
-                let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20)];
-                let unit = units.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
-                let (digits, unit) = unit.unwrap_or((text, 1));
-                let bytes = whole(digits)?.checked_mul(unit).filter(|bytes| *bytes > 0)?;
-                Some(bytes.to_string())
-            }
-            Self::Whole(least, most) => {
-                whole(text).filter(|number| (least..=most).contains(&number)).map(|number| number.to_string())
-            }
-            Self::OneOf(values) => values.contains(&text).then(|| text.to_owned()),
-        }
-    }
-}
-
-/// Digits only: no sign, no space.
-fn whole(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn number_of(text: &str) -> Option<i32> {

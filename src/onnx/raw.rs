@@ -1,7 +1,7 @@
 //! What ONNX Runtime offers and ort does not: tensors on a part of another's memory, and on which provider each node of a
 //! graph is. The only place under `onnx/` with `unsafe`.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -147,6 +147,27 @@ pub(super) fn placement(session: &Session) -> ort::Result<Vec<Placed>> {
             }
         }
         Ok(placed)
+    }
+}
+
+/// Free bytes of a GPU's memory, as CUDA's runtime tells, which must be loaded.
+pub(super) fn free_memory(gpu: i32) -> Result<u64, String> {
+    let (mut free, mut total) = (0_usize, 0_usize);
+    // SAFETY: the two functions have had these signatures since CUDA 2; they return 0 when they filled what is passed.
+    let status = unsafe {
+        let cuda = libloading::Library::new("libcudart.so.13").map_err(|error| error.to_string())?;
+        let choose = cuda.get::<unsafe extern "C" fn(c_int) -> c_int>("cudaSetDevice");
+        let ask = cuda.get::<unsafe extern "C" fn(*mut usize, *mut usize) -> c_int>("cudaMemGetInfo");
+        let (choose, ask) =
+            (choose.map_err(|error| error.to_string())?, ask.map_err(|error| error.to_string())?);
+        match choose(gpu) {
+            0 => ask(&raw mut free, &raw mut total),
+            status => status,
+        }
+    };
+    match status {
+        0 => Ok(free as u64),
+        status => Err(format!("CUDA error {status} for GPU {gpu}")),
     }
 }
 
