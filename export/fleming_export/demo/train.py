@@ -70,7 +70,7 @@ FRAMES = 32  # in a batch of the tower
 #: batches what it has learned.
 RATES = {"tower": (0.012, 0.0012), "language": (0.006, 0.0008), "together": (0.001, 0.0002)}
 DECAY_FROM = 0.6  # share of a part's time
-HOURS = {"tower": 1.75, "language": 1.35, "together": 0.08}  # on a core each; together after the others
+HOURS = {"tower": 1.75, "language": 1.35, "together": 0.15}  # on a core each; together after the others
 NOISE = 0.3  # on the codes that the language model learns from, in their deviations
 
 
