@@ -31,7 +31,7 @@ pub(super) struct Speculated {
     pub(super) accepted: usize,
 }
 
-/// Twice what the logits of guesses were ever seen to differ from those of steps; see ARCHITECTURE.md.
+/// Far more than the logits of guesses were ever seen to differ from those of steps in f32; see ARCHITECTURE.md.
 const DOUBT: f32 = 1e-3;
 
 /// How many tokens to guess at first.
