@@ -11,6 +11,8 @@ VISION_FILE = "vision.onnx"
 DECODER_FILE = "decoder.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 MANIFEST_FILE = "fleming.json"
+#: The largest logits that a package for cuda gives beside all of them.
+BEST = 8
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def vision_contract(config: ModelConfig) -> GraphSpec:
 
 def decoder_contract(config: ModelConfig, recipe: Recipe) -> GraphSpec:
     """Ids, spliced image rows and the KV buffers to logits: of each row's positions ``logits_at``, counted
-    from the first new one or, if negative, from behind."""
+    from the first new one or, if negative, from behind. For cuda also what of them the host mostly needs."""
     language = config.language
     inputs = [
         TensorSpec("input_ids", "int64", ("batch", "sequence")),
@@ -70,9 +72,11 @@ def decoder_contract(config: ModelConfig, recipe: Recipe) -> GraphSpec:
     ]
     if not recipe.standard:
         inputs.append(TensorSpec("total_sequence_length", "int32", ()))
-    logits = TensorSpec("logits", "float32", ("predictions", language.vocabulary))
+    outputs = [TensorSpec("logits", "float32", ("predictions", language.vocabulary))]
+    if recipe.target == "cuda":
+        outputs.append(TensorSpec("best", "float32", ("predictions", 2 * BEST + 1)))
     past, present = (_kv(when, config, recipe) for when in ("past", "present"))
-    return GraphSpec(DECODER_FILE, (*inputs, *past), (logits, *present))
+    return GraphSpec(DECODER_FILE, (*inputs, *past), (*outputs, *present))
 
 
 def _kv(when: str, config: ModelConfig, recipe: Recipe) -> list[TensorSpec]:

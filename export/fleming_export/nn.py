@@ -150,15 +150,15 @@ class GraphBuilder:
 
     def ints(self, *numbers: int) -> ir.Value:
         """A small constant ``[len(numbers)]`` of int64, kept inside the graph file."""
-        return self._constant(np.array(numbers, np.int64))
+        return self.constant(np.array(numbers, np.int64))
 
     def scalar(self, number: int) -> ir.Value:
         """An int64 constant without dimensions."""
-        return self._constant(np.array(number, np.int64))
+        return self.constant(np.array(number, np.int64))
 
     def number(self, value: float) -> ir.Value:
         """A float32 constant without dimensions."""
-        return self._constant(np.array(value, np.float32))
+        return self.constant(np.array(value, np.float32))
 
     def model(self, producer_version: str) -> ir.Model:
         """The finished model, its weights referring to the data file in the order of ``parameters``."""
@@ -201,14 +201,14 @@ class GraphBuilder:
             )
         return self._parameter_values[parameter.name]
 
-    def _constant(self, array: np.ndarray) -> ir.Value:
+    def constant(self, array: np.ndarray) -> ir.Value:
+        """A constant kept inside the graph file; asked for twice, it is shared."""
         key = (array.shape, array.dtype.name, array.tobytes())
         if key not in self._constants:
-            name = (
-                f"{array.dtype.name}_"
-                + "_".join(str(number) for number in array.reshape(-1))
-                + "_" * (array.ndim == 0)
-            )
+            numbers = array.reshape(-1)
+            if array.ndim > 1:
+                numbers = [*array.shape, "from", numbers[0], "to", numbers[-1]]
+            name = f"{array.dtype.name}_" + "_".join(map(str, numbers)) + "_" * (array.ndim == 0)
             tensor = ir.tensor(array, name=name)
             self._constants[key] = ir.Value(
                 name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor

@@ -46,10 +46,19 @@ class Runtime:
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         return self.vision.run(None, {"pixel_values": pixels})[0]
 
-    def step(
-        self, slots: slice, ids: np.ndarray, past: list[int], images: tuple | None = None, at: tuple = (-1,)
-    ) -> np.ndarray:
-        """Runs [B, S] ids of the slots, each after its own past -> [B * L, V] logits of positions ``at``."""
+    def step(  # noqa: PLR0913
+        self,
+        slots: slice,
+        ids: np.ndarray,
+        past: list[int],
+        images: tuple | None = None,
+        *,
+        at: tuple = (-1,),
+        longest: int | None = None,
+        wanted: str = "logits",
+    ) -> np.ndarray | list[np.ndarray]:
+        """Runs [B, S] ids of the slots, each after its own past -> [B * L, V] logits of positions ``at``;
+        with ``wanted="both"`` the largest of them too."""
         hidden = self.manifest["vision"]["hidden_size"]
         splice, rows = images or (np.full(ids.shape, -1), np.zeros((1, hidden), np.float32))
         total = np.array(past) + ids.shape[1]
@@ -59,7 +68,7 @@ class Runtime:
             "splice": splice.astype(np.int64),
             "seqlens_k": (total - 1).astype(np.int32),
             "logits_at": np.array(at, np.int64),
-            "total_sequence_length": np.array(total.max(), np.int32),
+            "total_sequence_length": np.array(longest or total.max(), np.int32),
         }
         promised = {tensor["name"] for tensor in self.manifest["graphs"]["decoder"]["inputs"]}
         binding = self.decoder.io_binding()
@@ -70,9 +79,12 @@ class Runtime:
             place = ("cpu", 0, view.dtype, view.shape, view.ctypes.data)
             binding.bind_input(f"past_{name}", *place)
             binding.bind_output(f"present_{name}", *place)
-        binding.bind_output("logits")
+        outputs = ["logits", "best"] if wanted == "both" else ["logits"]
+        for name in outputs:
+            binding.bind_output(name)
         self.decoder.run_with_iobinding(binding)
-        return binding.get_outputs()[-1].numpy()
+        found = [value.numpy() for value in binding.get_outputs()[-len(outputs) :]]
+        return found if wanted == "both" else found[0]
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

@@ -9,6 +9,7 @@ from ..contract import decoder_contract, vision_contract
 from ..forms import gelu, layer_norm
 from ..nn import GraphBuilder, cast, linear
 from ..recipe import Recipe
+from .best import best_logits
 from .internvit import vision_tower
 from .qwen2 import language_model
 
@@ -43,7 +44,11 @@ def _pixel_shuffle(g: GraphBuilder, x: ir.Value, config: ModelConfig) -> ir.Valu
 
 
 def decoder_graph(config: ModelConfig, recipe: Recipe) -> GraphBuilder:
-    """input_ids, image_embeds, splice and the KV buffers -> logits [B, V] and the KV buffers."""
+    """input_ids, image_embeds, splice and the KV buffers -> logits [B * L, V], for cuda the largest of them,
+    and the KV buffers."""
     g = GraphBuilder(decoder_contract(config, recipe), recipe)
-    g.output("logits", language_model(g, config.language))
+    logits = language_model(g, config.language)
+    if recipe.target == "cuda":
+        g.output("best", best_logits(g, logits, config.language.vocabulary))
+    g.output("logits", logits)
     return g
