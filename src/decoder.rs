@@ -1,13 +1,19 @@
 //! Token ids and image embeddings to logits, through the KV cache.
 
+mod logits;
+mod recorded;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{Array0, Array1, Array2, Axis};
 
 use crate::error::{Error, Result};
-use crate::onnx::{Graph, GraphOptions, KvArena, KvShape, Ran, Rows, Runtime, Tensor};
-use crate::package::Package;
+use crate::onnx::{Graph, GraphOptions, KvArena, KvShape, Memory, Place, Ran, Rows, Runtime, Tensor};
+use crate::package::{Dimension, GraphContract, Package};
+use logits::Outputs;
+pub(crate) use logits::{Best, Logits, Scores};
+use recorded::{RecordedSteps, StepSizes};
 
 const LONGEST: &str = "total_sequence_length";
 
@@ -16,9 +22,22 @@ pub(crate) struct Decoder {
     graph: Graph,
     arena: KvArena,
     images: Rows,
-    vocabulary: usize,
-    /// Whether the form of this graph wants the length of the longest row, which the other finds out itself.
-    wants_longest: bool,
+    memory: Memory,
+    /// What the form of this graph wants to know of the longest row, which another finds out itself.
+    longest: Longest,
+    /// Whether the graph gives the largest logits of each row.
+    finds_best: bool,
+    recorded: Option<RecordedSteps>,
+}
+
+/// What steps tell the graph of the length of the longest row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Longest {
+    Nothing,
+    /// The length.
+    Length,
+    /// The capacity: a recorded step has it fixed, and one that is not recorded shall compute the same.
+    Capacity,
 }
 
 /// Tokens of one slot that run together.
@@ -30,12 +49,6 @@ pub(crate) struct Chunk<'a> {
     pub(crate) tiles: Vec<Arc<Tensor>>,
 }
 
-/// The logits after one token, where the run left them: at the size of a vocabulary a copy would cost as much as the choice.
-pub(crate) struct Logits {
-    run: Arc<Tensor>,
-    place: Range<usize>,
-}
-
 /// The next token of a slot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Next {
@@ -44,12 +57,17 @@ pub(crate) struct Next {
     pub(crate) position: usize,
 }
 
-impl Logits {
-    /// `[vocabulary]`
-    pub(crate) fn numbers(&self) -> Result<&[f32]> {
-        let wanted = || Error::runtime("logits", "a row for each position", "fewer");
-        self.run.numbers()?.get(self.place.clone()).ok_or_else(wanted)
-    }
+/// Inputs of a run.
+struct Tokens<'a> {
+    /// `[slots, tokens]`
+    ids: Array2<i64>,
+    /// `[slots, tokens]`
+    splice: Array2<i64>,
+    /// How many tokens each slot then has.
+    totals: &'a [usize],
+    /// Of which of the tokens the logits are wanted.
+    logits_at: &'a [i64],
+    longest: usize,
 }
 
 /// Of the last token alone.
@@ -65,12 +83,27 @@ impl Decoder {
     ) -> Result<Self> {
         let manifest = package.manifest();
         let contract = &manifest.graphs.decoder;
-        let graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
-        let arena = KvArena::new(shape, &graph.memory()?)?;
+        let wants_longest = contract.inputs.iter().any(|tensor| tensor.name == LONGEST);
+        let best = numbers_of_best(contract);
+        let options = match wants_longest && best.is_some() {
+            true => options.clone(),
+            false => options.without_recording(),
+        };
+        let graph = Graph::open(runtime, &package.path(&contract.file), contract, &options)?;
+        let memory = graph.memory()?;
+        let arena = KvArena::new(shape, &memory)?;
         let vision = &manifest.vision;
         let images = Rows::new(graph.memory()?, vision.tokens_per_tile, vision.hidden_size)?;
-        let wants_longest = contract.inputs.iter().any(|tensor| tensor.name == LONGEST);
-        Ok(Self { graph, arena, images, vocabulary: manifest.tokens.vocabulary, wants_longest })
+        let (slots, capacity, vocabulary) = (shape.slots, shape.capacity, manifest.tokens.vocabulary);
+        let sizes = best.map(|best| StepSizes { slots, capacity, vocabulary, best });
+        let sizes = sizes.filter(|_| options.device.records());
+        let recorded = sizes.map(|sizes| RecordedSteps::new(&memory, &sizes)).transpose()?;
+        let longest = match (wants_longest, options.device.can_record()) {
+            (false, _) => Longest::Nothing,
+            (true, false) => Longest::Length,
+            (true, true) => Longest::Capacity,
+        };
+        Ok(Self { graph, arena, images, memory, longest, finds_best: best.is_some(), recorded })
     }
 
     /// Runs a chunk after the first `position` tokens of a slot. Returns the logits after its last token.
@@ -81,7 +114,9 @@ impl Decoder {
         }
         let row = |values: &[i64]| Array1::from(values.to_vec()).insert_axis(Axis(0));
         let total = position + chunk.ids.len();
-        let logits = self.run(slot..slot + 1, row(chunk.ids), row(&chunk.splice), &[total], LAST)?;
+        let (ids, splice) = (row(chunk.ids), row(&chunk.splice));
+        let tokens = Tokens { ids, splice, totals: &[total], logits_at: LAST, longest: total };
+        let logits = self.run(slot..slot + 1, tokens)?;
         logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row", "none"))
     }
 
@@ -91,18 +126,31 @@ impl Decoder {
         let ids = Array1::from_iter(guess.iter().map(|&id| i64::from(id))).insert_axis(Axis(0)); // [1, tokens]
         let splice = Array2::from_elem(ids.dim(), -1);
         let each: Vec<_> = (0..guess.len() as i64).collect();
-        self.run(slot..slot + 1, ids, splice, &[position + guess.len()], &each)
+        let total = position + guess.len();
+        self.run(slot..slot + 1, Tokens { ids, splice, totals: &[total], logits_at: &each, longest: total })
     }
 
     /// Appends one token to each of the slots from `first` on. Returns the logits after them, slot by slot.
     pub(crate) fn step(&mut self, first: usize, next: &[Next]) -> Result<Vec<Logits>> {
         self.graph.bind_input("image_embeds", self.images.none())?;
-        let column = |value: &dyn Fn(&Next) -> i64| {
-            Array1::from_iter(next.iter().map(value)).insert_axis(Axis(1)) // [slots, 1]
-        };
+        let slots = first..first + next.len();
+        if let (0, Some(recorded)) = (first, &mut self.recorded) {
+            self.arena.bind(&mut self.graph, slots)?;
+            return Ok(recorded.run(&mut self.graph, next)?.split());
+        }
+        let ids = Array1::from_iter(next.iter().map(|next| i64::from(next.id))).insert_axis(Axis(1)); // [slots, 1]
+        let splice = Array2::from_elem(ids.dim(), -1);
         let totals: Vec<_> = next.iter().map(|next| next.position + 1).collect();
-        let ids = column(&|next| i64::from(next.id));
-        self.run(first..first + next.len(), ids, column(&|_| -1), &totals, LAST)
+        let longest = match self.longest {
+            Longest::Capacity => self.arena.shape().capacity,
+            _ => totals.iter().max().copied().unwrap_or_default(),
+        };
+        self.run(slots, Tokens { ids, splice, totals: &totals, logits_at: LAST, longest })
+    }
+
+    /// Whether steps are best those of the first slots, which are recorded and played again.
+    pub(crate) fn records_steps(&self) -> bool {
+        self.recorded.is_some()
     }
 
     /// What the graph has done so far.
@@ -115,29 +163,39 @@ impl Decoder {
         &mut self.arena
     }
 
-    /// `ids` and `splice` are `[slots, tokens]`; `totals` tells for each slot how many tokens it then has, `logits_at` of
-    /// which of the tokens the logits are wanted. Returns them slot by slot.
-    fn run(
-        &mut self,
-        slots: Range<usize>,
-        ids: Array2<i64>,
-        splice: Array2<i64>,
-        totals: &[usize],
-        logits_at: &[i64],
-    ) -> Result<Vec<Logits>> {
+    /// Returns the logits that were asked for, slot by slot.
+    fn run(&mut self, slots: Range<usize>, tokens: Tokens<'_>) -> Result<Vec<Logits>> {
         self.arena.bind(&mut self.graph, slots)?;
+        let Tokens { ids, splice, totals, logits_at, longest } = tokens;
         let last = totals.iter().map(|&total| total as i32 - 1).collect::<Vec<_>>();
-        let longest = totals.iter().max().map_or(0, |&total| total as i32);
         self.graph.bind_input("input_ids", &Tensor::new(ids)?)?;
         self.graph.bind_input("splice", &Tensor::new(splice)?)?;
         self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(last))?)?;
         self.graph.bind_input("logits_at", &Tensor::new(Array1::from(logits_at.to_vec()))?)?;
-        if self.wants_longest {
-            self.graph.bind_input(LONGEST, &Tensor::new(Array0::from_elem((), longest))?)?;
+        if self.longest != Longest::Nothing {
+            self.graph.bind_input(LONGEST, &Tensor::new(Array0::from_elem((), longest as i32))?)?;
         }
         let rows = totals.len() * logits_at.len();
-        let run = Arc::new(self.graph.run("logits")?);
-        let place = |row| row * self.vocabulary..(row + 1) * self.vocabulary;
-        Ok((0..rows).map(|row| Logits { run: Arc::clone(&run), place: place(row) }).collect())
+        let outputs = match (self.finds_best, &self.memory) {
+            (true, memory @ Memory::Device(_)) => {
+                let [logits, best] =
+                    self.graph.run([("logits", Place::In(memory)), ("best", Place::Host)])?;
+                Outputs::on_device(logits, best, rows)
+            }
+            _ => {
+                let [logits] = self.graph.run([("logits", Place::Host)])?;
+                Outputs::on_host(logits, rows)
+            }
+        };
+        Ok(outputs.split())
+    }
+}
+
+/// How many numbers the graph gives of each row's largest logits, if it does.
+fn numbers_of_best(contract: &GraphContract) -> Option<usize> {
+    let best = contract.outputs.iter().find(|tensor| tensor.name == "best")?;
+    match best.shape.as_slice() {
+        [_, Dimension::Fixed(numbers)] => usize::try_from(*numbers).ok(),
+        _ => None,
     }
 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use crate::answer::{State, Tags};
 use crate::constraint::{Grammars, Matcher};
+use crate::decoder::Scores;
 use crate::draft;
 use crate::error::Result;
 use crate::package::Prompt;
@@ -114,7 +115,7 @@ impl Guide {
     pub(crate) fn choose(
         &mut self,
         tokenizer: &Tokenizer,
-        logits: &[f32],
+        scores: &(impl Scores + ?Sized),
         doubt: Option<f32>,
     ) -> Result<Option<Chosen>> {
         let forced = self.forced.clone();
@@ -122,8 +123,8 @@ impl Guide {
             self.open_answer(tokenizer)?;
         }
         let chosen = match self.forced.front() {
-            Some(&id) => self.sampler.given(id, logits)?,
-            None => self.choose_freely(tokenizer, logits)?,
+            Some(&id) => self.sampler.given(id, scores)?,
+            None => self.choose_freely(tokenizer, scores)?,
         };
         if doubt.is_some_and(|doubt| chosen.margin <= doubt) {
             self.forced = forced;
@@ -160,18 +161,18 @@ impl Guide {
         Ok(())
     }
 
-    fn choose_freely(&mut self, tokenizer: &Tokenizer, logits: &[f32]) -> Result<Chosen> {
+    fn choose_freely(&mut self, tokenizer: &Tokenizer, scores: &(impl Scores + ?Sized)) -> Result<Chosen> {
         let Self { sampler, progress, constraint, .. } = self;
         let Some(Constrained { matcher, place }) = constraint else {
-            return sampler.choose(logits, None);
+            return sampler.choose(scores, None);
         };
         if *place != Place::Before {
-            return choose_within(matcher, sampler, logits, |id| {
+            return choose_within(matcher, sampler, scores, |id| {
                 // The closing tag as text inside the answer would end it for every reader.
                 *place == Place::Inside && progress.after(tokenizer.bytes(id)).0 == State::Answered
             });
         }
-        let chosen = sampler.choose(logits, None)?;
+        let chosen = sampler.choose(scores, None)?;
         // No turn ends without an answer, and no token holds the answer's first letters, which the grammar would miss.
         let oversteps = match progress.after(tokenizer.bytes(chosen.id)) {
             (State::Answering, beyond) => beyond == Beyond::Yes,
@@ -183,7 +184,7 @@ impl Guide {
         self.open_answer(tokenizer)?;
         match self.forced.front() {
             // Whether the answer is opened now depended on the choice.
-            Some(&id) => Ok(Chosen { margin: chosen.margin, ..self.sampler.given(id, logits)? }),
+            Some(&id) => Ok(Chosen { margin: chosen.margin, ..self.sampler.given(id, scores)? }),
             None => Ok(chosen),
         }
     }
@@ -218,12 +219,12 @@ impl Guide {
 fn choose_within(
     matcher: &mut Matcher,
     sampler: &mut Sampler,
-    logits: &[f32],
+    scores: &(impl Scores + ?Sized),
     closes: impl Fn(u32) -> bool,
 ) -> Result<Chosen> {
     let mut mask = matcher.mask()?;
     loop {
-        let chosen = sampler.choose(logits, Some(&mask))?;
+        let chosen = sampler.choose(scores, Some(&mask))?;
         if !closes(chosen.id) || matcher.completes(chosen.id)? {
             return Ok(chosen);
         }

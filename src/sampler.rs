@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
+use crate::decoder::{Best, Scores};
 use crate::error::{Error, Result};
 use crate::request::Sampling;
 use candidates::{Candidate, likelier};
@@ -83,10 +84,18 @@ impl Sampler {
     /// # Errors
     /// [`Error::Runtime`] if a logit is NaN or infinite: the numbers of the model overflowed; or if the mask allows no
     /// token.
-    pub(crate) fn choose(&mut self, logits: &[f32], mask: Option<&Mask>) -> Result<Chosen> {
-        check_finite(logits)?;
+    pub(crate) fn choose(&mut self, scores: &(impl Scores + ?Sized), mask: Option<&Mask>) -> Result<Chosen> {
         let greedy = self.sampling.temperature == 0.0;
         let plain = self.sampling.logit_bias.is_empty() && !self.penalises();
+        if greedy
+            && plain
+            && mask.is_none()
+            && let Some(Best { id, margin }) = self.best(scores)?
+        {
+            return Ok(Chosen { id, logprob: None, top: Vec::new(), margin });
+        }
+        let logits = scores.all()?;
+        check_finite(logits)?;
         if !plain {
             self.adjust(logits);
         }
@@ -105,9 +114,21 @@ impl Sampler {
     }
 
     /// A token that is not chosen but given, with its log-probability. It takes no random number.
-    pub(crate) fn given(&self, id: u32, logits: &[f32]) -> Result<Chosen> {
+    pub(crate) fn given(&self, id: u32, scores: &(impl Scores + ?Sized)) -> Result<Chosen> {
+        if self.best(scores)?.is_some() {
+            return Ok(Chosen { id, logprob: None, top: Vec::new(), margin: f32::INFINITY });
+        }
+        let logits = scores.all()?;
         check_finite(logits)?;
         Ok(self.report(id, logits))
+    }
+
+    /// The likeliest token without a look at all logits, where it is known and nothing else is asked of them.
+    fn best(&self, scores: &(impl Scores + ?Sized)) -> Result<Option<Best>> {
+        match self.logprobs {
+            None => scores.best(),
+            Some(_) => Ok(None),
+        }
     }
 
     /// Counts a token as part of the reply.

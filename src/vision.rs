@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array4;
 
 use crate::error::Result;
-use crate::onnx::{Graph, GraphOptions, Memory, Runtime, Tensor, split_tiles};
+use crate::onnx::{Graph, GraphOptions, Memory, Place, Runtime, Tensor, split_tiles};
 use crate::package::Package;
 
 /// The vision tower with its projector.
@@ -19,7 +19,9 @@ impl VisionTower {
     /// Loads the package's vision graph.
     pub(crate) fn open(runtime: &Runtime, package: &Package, options: &GraphOptions) -> Result<Self> {
         let contract = &package.manifest().graphs.vision;
-        let graph = Graph::open(runtime, &package.path(&contract.file), contract, options)?;
+        // a picture is looked at once, and in any number of tiles
+        let options = options.without_recording();
+        let graph = Graph::open(runtime, &package.path(&contract.file), contract, &options)?;
         let memory = graph.memory()?;
         Ok(Self { graph, memory, tiles_per_run: options.device.provider.tiles_per_run })
     }
@@ -33,6 +35,7 @@ impl VisionTower {
     /// in the memory that the graphs compute in.
     pub(crate) fn encode(&mut self, pixels: Array4<f32>) -> Result<Vec<Arc<Tensor>>> {
         self.graph.bind_input("pixel_values", &Tensor::new(pixels)?)?;
-        split_tiles(self.graph.run_on("image_embeds", &self.memory)?, &self.memory)
+        let [embeddings] = self.graph.run([("image_embeds", Place::In(&self.memory))])?;
+        split_tiles(embeddings, &self.memory)
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::EngineOptions;
 use crate::error::{Error, Result};
-use crate::onnx::{Attention, KvNumbers, KvShape};
+use crate::onnx::{KvNumbers, KvShape};
 use crate::package::{Configuration, Manifest, Package};
 
 /// The memory that an engine takes, in bytes: what it keeps, and what a run takes while it lasts.
@@ -106,19 +106,14 @@ pub(super) fn kv_shape(package: &Package, options: &EngineOptions) -> Result<KvS
         Error::package("fleming.json: kv.dtype", "a type that this version knows", &kv.dtype)
     })?;
     let context = options.context(package.manifest())?;
-    // the form for TensorRT has it fixed, and reads all of it
-    let (capacity, attention) = match package.manifest().kv_capacity() {
-        Some(capacity) => (capacity, Attention::Capacity),
-        None => (context, Attention::Tokens),
-    };
     Ok(KvShape {
         layers: kv.layers,
         slots: options.slots,
         heads: kv.heads,
-        capacity,
+        // the form for TensorRT has it fixed
+        capacity: package.manifest().kv_capacity().unwrap_or(context),
         head_dim: kv.head_dim,
         numbers,
-        attention,
     })
 }
 

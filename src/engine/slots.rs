@@ -74,15 +74,23 @@ pub(super) fn choose<'a>(free: impl Iterator<Item = Free<'a>> + Clone, prompt: &
     best.map(|(_, free)| free).or_else(oldest).map(|free| free.slot)
 }
 
+/// Where a step may have its slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Places {
+    Anywhere,
+    /// The first ones, because a recorded step is one of certain slots: so there are no more recordings than slots.
+    First,
+}
+
 /// Brings active slots together, because a step sees neighbouring slots only and must not pay for the ones between.
 /// Returns the first of the places and the exchanges that fill them: as few as can be.
 ///
 /// Moving a conversation costs a copy of its keys and values, once; a step that ran over inactive slots would pay for
 /// them every time, and a graph that gathers slots would copy them every time.
-pub(super) fn gather(active: &[usize]) -> (usize, Vec<(usize, usize)>) {
+pub(super) fn gather(active: &[usize], places: Places) -> (usize, Vec<(usize, usize)>) {
     let inside = |first: usize, slot: usize| (first..first + active.len()).contains(&slot);
     let best = active.iter().map(|&slot| (slot + 1).saturating_sub(active.len()));
-    let best = best.chain(active.iter().copied());
+    let best = best.chain(active.iter().copied()).filter(|first| places == Places::Anywhere || *first == 0);
     let count = |first: &usize| active.iter().filter(|&&slot| inside(*first, slot)).count();
     let last = active.iter().max().copied().unwrap_or_default();
     let first = best.filter(|first| first + active.len() <= last + 1).max_by_key(count).unwrap_or_default();
@@ -161,16 +169,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gathered_slots_are_neighbours(active in proptest::collection::btree_set(0usize..12, 1..12)) {
+        fn gathered_slots_are_neighbours(
+            active in proptest::collection::btree_set(0usize..12, 1..12),
+            wanted in prop_oneof![Just(Places::Anywhere), Just(Places::First)],
+        ) {
             let active: Vec<_> = active.into_iter().collect();
-            let (first, exchanges) = gather(&active);
+            let (first, exchanges) = gather(&active, wanted);
+            prop_assert!(wanted == Places::Anywhere || first == 0);
             let mut places: Vec<_> = active.iter().map(|slot| {
                 exchanges.iter().find(|(from, _)| from == slot).map_or(*slot, |(_, to)| *to)
             }).collect();
             places.sort_unstable();
             prop_assert_eq!(places, (first..first + active.len()).collect::<Vec<_>>());
             prop_assert!(exchanges.iter().all(|(_, to)| !active.contains(to)));
-            if active.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
+            let in_place = wanted == Places::Anywhere || active[0] == 0;
+            if in_place && active.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
                 prop_assert!(exchanges.is_empty());
             }
         }

@@ -10,7 +10,7 @@ use super::job::{Job, Message, Outcome};
 use super::prepare::milliseconds;
 use super::slots::chunk_length;
 use super::speculate::Speculation;
-use crate::decoder::{Chunk, Logits};
+use crate::decoder::{Chunk, Logits, Scores};
 use crate::error::{Error, Result};
 use crate::request::{Event, Finish, StopRule, Timings, Tracing};
 use crate::stop::Spoken;
@@ -175,7 +175,6 @@ impl Stream {
     /// # Errors
     /// [`Error::Runtime`] for logits that are no numbers, [`Error::Request`] for a constraint that grew beyond its limits.
     pub(super) fn choose(&mut self, tokenizer: &Tokenizer, logits: &Logits) -> Result<Choice> {
-        let logits = logits.numbers()?;
         let doubt = self.speculation.as_ref().and_then(Speculation::doubt);
         let Some(chosen) = self.job.guide.choose(tokenizer, logits, doubt)? else {
             return Ok(Choice::Doubtful);
@@ -189,7 +188,7 @@ impl Stream {
             self.timings.first_token = milliseconds(self.job.submitted);
             self.decoding_since = Some(Instant::now());
             if self.job.options.tracing == Tracing::Tensors {
-                self.first_logits = logits.to_vec();
+                self.first_logits = logits.all()?.to_vec();
             }
         }
         self.job.tell(Message::Token(chosen));

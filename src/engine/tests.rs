@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::request::{Instruction, StopRule, StudyInput, Tracing};
-use crate::{Frame, Modality, Study};
+use crate::request::{Constraint, Instruction, Sampling, StopRule, StudyInput, Tracing};
+use crate::{ErrorCode, Frame, Modality, Study};
 
 /// A package that `make test` exports.
 fn package(name: &str) -> PathBuf {
@@ -13,15 +13,13 @@ fn package(name: &str) -> PathBuf {
     folder
 }
 
+fn options(provider: &str, slots: usize) -> EngineOptions {
+    let provider = provider.into();
+    EngineOptions { provider, slots, chunk: 64, context: Some(1024), ..EngineOptions::default() }
+}
+
 fn engine(package: &Path, provider: &str, slots: usize) -> Engine {
-    let options = EngineOptions {
-        provider: provider.into(),
-        slots,
-        chunk: 64,
-        context: Some(1024),
-        ..EngineOptions::default()
-    };
-    Engine::open(package, &options).unwrap()
+    Engine::open(package, &options(provider, slots)).unwrap()
 }
 
 fn picture(shade: u8) -> StudyInput {
@@ -94,6 +92,85 @@ fn a_device_answers_as_the_host_does_in_every_form() {
             let counts = engine.counts().unwrap();
             assert_eq!(counts.failed_steps, 0);
             assert_eq!((counts.image_misses, counts.image_hits > 0), (4, true), "{counts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_step_that_is_played_back_is_the_step() {
+    let package = package("synthetic-cuda");
+    let provider_options = vec![("enable_cuda_graph".to_owned(), "false".to_owned())];
+    let plain = Engine::open(&package, &EngineOptions { provider_options, ..options("fake", 4) }).unwrap();
+    let recorded = engine(&package, "fake", 4);
+    for _ in 0..3 {
+        let (got, wanted) = (replies(&recorded), replies(&plain));
+        // which pictures are encoded together is a matter of time
+        compare(&got, &wanted, 1e-5);
+        assert_eq!(ids(&got), ids(&wanted));
+    }
+    let seen = AskOptions { logprobs: Some(2), ..tokens(20) };
+    let [got, wanted] =
+        [&recorded, &plain].map(|engine| engine.ask(&requests()[1], &seen, &mut |_| {}).unwrap());
+    assert_eq!(got.logprobs.as_ref().unwrap().len(), 20);
+    assert_eq!(got.logprobs, wanted.logprobs, "bit for bit");
+    assert_eq!(recorded.counts().unwrap().failed_steps, 0);
+}
+
+#[test]
+fn what_asks_for_more_than_the_likeliest_token_gets_it() {
+    let sampling = |temperature, repetition_penalty| Sampling {
+        temperature,
+        repetition_penalty,
+        seed: 7,
+        ..Sampling::default()
+    };
+    let penalised = AskOptions { sampling: sampling(0.0, 1.2), ..tokens(8) };
+    let drawn = AskOptions { sampling: sampling(0.9, 1.0), ..tokens(8) };
+    let looked_at = AskOptions { logprobs: Some(3), ..tokens(8) };
+    let chosen = Constraint::Choice(vec!["left".into(), "right".into()]);
+    let held = AskOptions { constraint: Some(chosen), stop: StopRule::EndOfTurn, ..tokens(8) };
+    let guessed = AskOptions { speculation: Some(4), ..tokens(24) };
+    let [device, host] = [("synthetic-cuda", "fake"), ("synthetic", "cpu")]
+        .map(|(form, provider)| engine(&package(form), provider, 2));
+    for options in [penalised, drawn, looked_at, held, guessed] {
+        let [got, wanted] =
+            [&device, &host].map(|engine| engine.ask(&requests()[2], &options, &mut |_| {}).unwrap());
+        assert_eq!(got.completion_ids, wanted.completion_ids);
+        let logprobs = |reply: &Reply| {
+            reply.logprobs.iter().flatten().map(|token| token.chosen.logprob).collect::<Vec<_>>()
+        };
+        let pairs = logprobs(&got).into_iter().zip(logprobs(&wanted));
+        assert!(pairs.into_iter().all(|(got, wanted)| (got - wanted).abs() < 1e-3));
+    }
+}
+
+#[test]
+fn numbers_that_overflow_do_not_stay() {
+    for (form, provider) in [
+        ("synthetic", "cpu"),
+        ("synthetic-cuda", "fake"),
+        ("synthetic-tensorrt", "cpu"),
+        ("synthetic-tensorrt", "fake"),
+    ] {
+        let engine = engine(&package(form), provider, 1);
+        let (request, short) = (&requests()[2], &requests()[1]);
+        let wanted = [request, short].map(|request| engine.ask(request, &tokens(6), &mut |_| {}).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("study");
+        engine.ask(request, &tokens(6), &mut |_| {}).unwrap();
+        engine
+            .save_session(engine.ask(request, &tokens(1), &mut |_| {}).unwrap().conversation, &file)
+            .unwrap();
+        let mut session = Session::read(&file, engine.package().digest()).unwrap();
+        session.values.chunks_exact_mut(4).for_each(|number| number.copy_from_slice(&f32::NAN.to_le_bytes()));
+        engine.command(|reply| Command::Load(session, reply)).unwrap().unwrap();
+
+        let error = engine.ask(request, &tokens(6), &mut |_| {}).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Runtime, "{error}");
+        assert!(error.to_string().contains("NaN"), "{error}");
+        for (request, wanted) in [(short, &wanted[1]), (request, &wanted[0])] {
+            let got = engine.ask(request, &tokens(6), &mut |_| {}).unwrap();
+            assert_eq!(got.completion_ids, wanted.completion_ids, "{form} on {provider}");
         }
     }
 }

@@ -9,11 +9,11 @@ use super::job::{Command, Job, Message};
 use super::prepare::milliseconds;
 use super::queue::{Load, Queue};
 use super::session::Session;
-use super::slots::{Free, Held, Token, choose, gather, most_shared};
+use super::slots::{Free, Held, Places, Token, choose, gather, most_shared};
 use super::stream::{Choice, Sizes, Stage, Stream};
 use super::{Counts, Model, Shared};
 use crate::decoder::{Logits, Next};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::onnx::Ran;
 use crate::pixels::{self, Digest, Tile};
 use crate::request::ConversationId;
@@ -232,7 +232,8 @@ impl Worker<'_> {
         if active.is_empty() {
             return Vec::new();
         }
-        let (first, exchanges) = gather(&active);
+        let places = if self.model.decoder.records_steps() { Places::First } else { Places::Anywhere };
+        let (first, exchanges) = gather(&active, places);
         exchanges.into_iter().for_each(|(one, other)| self.exchange(one, other));
         let places = first..first + active.len();
         let next: Vec<_> = places.clone().filter_map(|slot| self.next(slot)).collect();
@@ -289,9 +290,22 @@ impl Worker<'_> {
         };
         match (self.release(slot), ended) {
             (Some(stream), Ok(finish)) => stream.end(finish, self.sizes),
-            (Some(stream), Err(error)) => stream.fail(error),
+            (Some(stream), Err(error)) => {
+                if error.code() == ErrorCode::Runtime {
+                    self.empty(slot);
+                }
+                stream.fail(error);
+            }
             (None, _) => {}
         }
+    }
+
+    /// Forgets what a slot holds, and that it held it: numbers that overflowed would come back with every prompt that
+    /// begins alike, and a NaN counts even where nothing counts.
+    fn empty(&mut self, slot: usize) {
+        self.slots[slot].held = Held::default();
+        self.slots[slot].conversation = None;
+        self.model.decoder.arena().clear(slot);
     }
 
     fn release(&mut self, slot: usize) -> Option<Stream> {

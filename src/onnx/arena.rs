@@ -23,16 +23,6 @@ pub(crate) struct KvShape {
     pub(crate) capacity: usize,
     pub(crate) head_dim: usize,
     pub(crate) numbers: KvNumbers,
-    pub(crate) attention: Attention,
-}
-
-/// What attention reads of a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Attention {
-    /// The tokens that are there.
-    Tokens,
-    /// All that there is room for, and weighs with zero what is not there: it must be numbers.
-    Capacity,
 }
 
 /// The type of keys and values.
@@ -142,10 +132,11 @@ impl KvArena {
             Memory::Device(_) => Reach::Tensors(block(1)?),
         };
         let mut arena = Self { shape, blocks, views: HashMap::new(), bound: 0..0, reach, broken: None };
-        // on the host, ort has written zeros
-        if let (Attention::Capacity, Memory::Device(_)) = (shape.attention, memory) {
-            let zeros = vec![0; shape.bytes_of(shape.capacity)];
-            (0..shape.slots).try_for_each(|slot| arena.write(slot, shape.capacity, &zeros))?;
+        // On the host, ort has written zeros. What a kernel reads beyond the tokens that are there counts for nothing, but a
+        // NaN times nothing is a NaN.
+        if let Memory::Device(_) = memory {
+            arena.clear(0);
+            (1..shape.slots).for_each(|slot| arena.copy(0, slot, shape.capacity));
         }
         Ok(arena)
     }
@@ -187,6 +178,14 @@ impl KvArena {
         }
         self.bound = slots;
         Ok(())
+    }
+
+    /// Fills a slot with zeros. If that fails, so does every run from then on.
+    pub(crate) fn clear(&mut self, slot: usize) {
+        let zeros = vec![0; self.shape.bytes_of(self.shape.capacity)];
+        if let Err(error) = self.write(slot, self.shape.capacity, &zeros) {
+            self.keep(Err(ort::Error::new(error.to_string())));
+        }
     }
 
     /// Copies the first `tokens` tokens of a slot to another one. If that fails, so does every run from then on.
@@ -324,15 +323,7 @@ mod tests {
     }
 
     fn shape(numbers: KvNumbers) -> KvShape {
-        KvShape {
-            layers: 2,
-            slots: 4,
-            heads: 3,
-            capacity: 9,
-            head_dim: 4,
-            numbers,
-            attention: Attention::Tokens,
-        }
+        KvShape { layers: 2, slots: 4, heads: 3, capacity: 9, head_dim: 4, numbers }
     }
 
     #[test]
@@ -367,12 +358,16 @@ mod tests {
     #[test]
     fn what_attention_reads_is_numbers() {
         let _runtime = Runtime::load(None).unwrap();
-        let shape = KvShape { attention: Attention::Capacity, ..shape(KvNumbers::Bfloat16) };
+        let shape = shape(KvNumbers::Bfloat16);
+        let is_clear = |arena: &mut KvArena, slot| {
+            arena.read(slot, shape.capacity).unwrap().iter().all(|byte| *byte == 0)
+        };
         for memory in [Memory::Host(Allocator::default()), Memory::Device(Allocator::default())] {
             let mut arena = KvArena::new(shape, &memory).unwrap();
-            for slot in 0..shape.slots {
-                assert!(arena.read(slot, shape.capacity).unwrap().iter().all(|byte| *byte == 0));
-            }
+            assert!((0..shape.slots).all(|slot| is_clear(&mut arena, slot)));
+            let mut arena = filled(shape, &memory);
+            arena.clear(1);
+            assert_eq!([0, 1, 2].map(|slot| is_clear(&mut arena, slot)), [false, true, false]);
         }
     }
 

@@ -1,11 +1,13 @@
 //! One ONNX graph: opened, held against its contract, run.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::SessionBuilder;
-use ort::session::{IoBinding, Session};
+use ort::session::{IoBinding, RunOptions, Session, SessionOutputs};
 use ort::value::{DynTensorValueType, Outlet, TensorElementType, ValueType};
 
 use super::memory::{Memory, Tensor};
@@ -23,13 +25,45 @@ pub(crate) struct GraphOptions {
     pub(crate) threads: Option<usize>,
 }
 
+impl GraphOptions {
+    /// The same for a graph whose runs are never recorded.
+    pub(crate) fn without_recording(&self) -> Self {
+        Self { device: self.device.without_recording(), threads: self.threads }
+    }
+}
+
 /// A loaded graph with its bound inputs and outputs.
 pub(crate) struct Graph {
     name: String,
     device: Device,
     session: Session,
     binding: IoBinding,
+    /// Where each bound tensor is, and its sizes.
+    bound: BTreeMap<String, Bound>,
+    /// Of runs that are not recorded.
+    options: RunOptions,
+    recorded: HashMap<usize, Recorded>,
     ran: Ran,
+}
+
+/// Where an output is wanted.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    Host,
+    In(&'a Memory),
+}
+
+/// The place and the sizes of a tensor.
+#[derive(Clone, PartialEq, Eq)]
+struct Bound {
+    address: usize,
+    sizes: Vec<usize>,
+}
+
+/// A run that the device has recorded, and plays again with the memory it was recorded with.
+struct Recorded {
+    options: RunOptions,
+    bound: BTreeMap<String, Bound>,
 }
 
 /// What a graph has done so far.
@@ -56,17 +90,28 @@ impl Graph {
         check(path, "output", session.outputs(), &contract.outputs)?;
         let binding = session.create_binding().map_err(|error| failed(&contract.file, &error))?;
         let (name, device) = (contract.file.clone(), options.device.clone());
-        Ok(Self { name, device, session, binding, ran: Ran::default() })
+        let options = run_options(&device, NOT_RECORDED).map_err(|error| failed(&name, &error))?;
+        let (bound, recorded) = (BTreeMap::new(), HashMap::new());
+        Ok(Self { name, device, session, binding, bound, options, recorded, ran: Ran::default() })
     }
 
     /// Gives `input` this value in all runs from now on.
     pub(crate) fn bind_input(&mut self, input: &str, tensor: &Tensor) -> Result<()> {
+        self.note(input, tensor);
         self.binding.bind_input(input, &tensor.0).map_err(|error| failed(&self.name, &error))
     }
 
     /// Has `output` written into this tensor in all runs from now on.
     pub(crate) fn bind_output(&mut self, output: &str, tensor: &mut Tensor) -> Result<()> {
+        self.note(output, tensor);
         self.binding.bind_output(output, &mut tensor.0).map_err(|error| failed(&self.name, &error))
+    }
+
+    fn note(&mut self, name: &str, tensor: &Tensor) {
+        if self.device.records() {
+            let bound = Bound { address: tensor.0.data_ptr() as usize, sizes: tensor.sizes() };
+            self.bound.insert(name.to_owned(), bound);
+        }
     }
 
     /// The memory that the graph computes in.
@@ -79,39 +124,83 @@ impl Graph {
         self.ran
     }
 
-    /// Runs the graph on what is bound and returns `output`, in the host's memory.
-    pub(crate) fn run(&mut self, output: &str) -> Result<Tensor> {
-        let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
-            .map_err(|error| failed(&self.name, &error))?;
-        self.run_into(output, &host)
-    }
-
-    /// Runs the graph on what is bound and returns `output`, in this memory.
-    pub(crate) fn run_on(&mut self, output: &str, memory: &Memory) -> Result<Tensor> {
-        match memory {
-            Memory::Host(_) => self.run(output),
-            Memory::Device(_) => self.run_into(output, memory.info()),
-        }
-    }
-
-    fn run_into(&mut self, output: &str, place: &MemoryInfo<'_>) -> Result<Tensor> {
+    /// Runs the graph on what is bound and returns these outputs, each in the memory where it is wanted.
+    pub(crate) fn run<const N: usize>(&mut self, outputs: [(&str, Place<'_>); N]) -> Result<[Tensor; N]> {
         let broken = |error: ort::Error| failed(&self.name, &error);
-        // Each time: ONNX Runtime takes what the last run returned for the place of the next one's, and fails if the
-        // shape is another.
-        self.binding.bind_output_to_device(output, place).map_err(broken)?;
+        let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
+            .map_err(broken)?;
+        for (output, place) in outputs {
+            let info = match place {
+                Place::In(memory @ Memory::Device(_)) => memory.info(),
+                Place::In(Memory::Host(_)) | Place::Host => &host,
+            };
+            // Each time: ONNX Runtime takes what the last run returned for the place of the next one's, and fails if the
+            // shape is another.
+            self.binding.bind_output_to_device(output, info).map_err(broken)?;
+        }
         let started = Instant::now();
-        let ran = self.session.run_binding(&self.binding);
+        let ran = self.session.run_binding_with_options(&self.binding, &self.options);
         self.ran.time += started.elapsed();
-        let mut outputs = ran.map_err(broken)?;
-        let made = outputs.remove(output).and_then(|value| value.downcast::<DynTensorValueType>().ok());
-        made.map(Tensor).ok_or_else(|| {
-            Error::runtime(
-                &self.name,
-                format!("a tensor named {output}"),
-                "none: it was not bound for fetching",
+        let mut made = ran.map_err(broken)?;
+        let taken = outputs.map(|(output, _)| take(&self.name, &mut made, output));
+        taken
+            .into_iter()
+            .collect::<Result<Vec<_>>>()?
+            .try_into()
+            .map_err(|_| Error::runtime(&self.name, format!("{N} outputs"), "another number of them"))
+    }
+
+    /// Runs the graph on what is bound. The device records the first run of each number and plays it again in later ones,
+    /// which read and write the memory that was bound then, whatever is bound now: so everything that is bound must be
+    /// where it was, and changes are made in place.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] naming the tensor that is somewhere else.
+    pub(crate) fn run_recorded(&mut self, number: usize) -> Result<()> {
+        let broken = |error: ort::Error| failed(&self.name, &error);
+        let recorded = match self.recorded.entry(number) {
+            Entry::Occupied(recorded) => recorded.into_mut(),
+            Entry::Vacant(place) => {
+                let options = run_options(&self.device, &number.to_string()).map_err(broken)?;
+                place.insert(Recorded { options, bound: self.bound.clone() })
+            }
+        };
+        let moved = |(name, bound): &(&String, &Bound)| recorded.bound.get(*name) != Some(bound);
+        if let Some((name, _)) = self.bound.iter().find(moved) {
+            return Err(Error::runtime(
+                format!("{}: {name} of recorded run {number}", self.name),
+                "the memory and the sizes it was recorded with",
+                "others",
             )
+            .hint("report this; `--provider-option enable_cuda_graph=false` runs without recordings"));
+        }
+        let started = Instant::now();
+        let ran = self.session.run_binding_with_options(&self.binding, &recorded.options);
+        self.ran.time += started.elapsed();
+        ran.map(drop).map_err(|error| {
+            broken(error).hint("`--provider-option enable_cuda_graph=false` runs without recordings")
         })
     }
+}
+
+/// The key and the value for runs that are neither recorded nor played, as `onnxruntime_run_options_config_keys.h` has
+/// them.
+const RECORDING: &str = "gpu_graph_id";
+const NOT_RECORDED: &str = "-1";
+
+fn run_options(device: &Device, recording: &str) -> ort::Result<RunOptions> {
+    let mut options = RunOptions::new()?;
+    if device.records() {
+        options.set(RECORDING, recording)?;
+    }
+    Ok(options)
+}
+
+fn take(graph: &str, made: &mut SessionOutputs<'_>, output: &str) -> Result<Tensor> {
+    let tensor = made.remove(output).and_then(|value| value.downcast::<DynTensorValueType>().ok());
+    tensor.map(Tensor).ok_or_else(|| {
+        Error::runtime(graph, format!("a tensor named {output}"), "none: it was not bound for fetching")
+    })
 }
 
 fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Session> {
@@ -204,4 +293,47 @@ fn dtype(found: TensorElementType) -> &'static str {
 
 fn failed(thing: &str, error: &ort::Error) -> Error {
     Error::runtime(thing, "a run without an error", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::FixedRows;
+    use crate::onnx::survey::GRAPH;
+
+    /// A graph of one `Identity` that can be recorded.
+    fn identity(folder: &Path) -> Graph {
+        let path = folder.join("identity.onnx");
+        std::fs::write(&path, GRAPH).unwrap();
+        let tensor = |name: &str| serde_json::json!({"name": name, "dtype": "float32", "shape": [1]});
+        let contract =
+            serde_json::json!({"file": "identity", "inputs": [tensor("x")], "outputs": [tensor("y")]});
+        let options = GraphOptions { device: Device::parse("fake", &[]).unwrap(), threads: None };
+        let runtime = Runtime::load(None).unwrap();
+        Graph::open(&runtime, &path, &serde_json::from_value(contract).unwrap(), &options).unwrap()
+    }
+
+    #[test]
+    fn a_recording_is_played_only_where_it_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut graph = identity(folder.path());
+        let memory = graph.memory().unwrap();
+        let number = |value: f32| ndarray::Array1::from_elem(1, value);
+        let [mut x, mut y] = [1.0, 0.0].map(|value| FixedRows::new(&memory, number(value)).unwrap());
+        graph.bind_input("x", &x.first(1).unwrap()).unwrap();
+        graph.bind_output("y", &mut y.first(1).unwrap()).unwrap();
+        for value in [1.0, 2.0, 3.0] {
+            x.fill(number(value)).unwrap();
+            graph.run_recorded(1).unwrap();
+            assert_eq!(y.first(1).unwrap().to_vec().unwrap(), [value]);
+        }
+        graph.bind_input("x", &Tensor::new(number(4.0)).unwrap()).unwrap();
+        let error = graph.run_recorded(1).unwrap_err().to_string();
+        assert!(error.contains("identity: x of recorded run 1"), "{error}");
+        assert!(error.contains("enable_cuda_graph=false"), "{error}");
+        graph.run_recorded(2).unwrap();
+        assert_eq!(y.first(1).unwrap().to_vec().unwrap(), [4.0]);
+        let [plain] = graph.run([("y", Place::Host)]).unwrap();
+        assert_eq!(plain.to_vec().unwrap(), [4.0]);
+    }
 }

@@ -15,6 +15,13 @@ pub(crate) enum Memory {
     Device(Allocator),
 }
 
+/// Memory for rows that never moves: what is in it changes in place.
+pub(crate) struct FixedRows {
+    block: Block,
+    /// Sizes of one row.
+    row: Vec<usize>,
+}
+
 /// A tensor that ONNX Runtime holds, in whatever memory.
 pub(crate) struct Tensor(pub(super) DynTensor);
 
@@ -45,6 +52,36 @@ impl Memory {
         let mut copy = block.map_err(|error| failed(&error))?.into_tensor();
         tensor.0.copy_into(&mut copy).map_err(|error| failed(&error))?;
         Ok(Tensor(copy))
+    }
+}
+
+impl FixedRows {
+    /// Rows in this memory that begin as those of the array.
+    pub(crate) fn new<T, D>(memory: &Memory, rows: Array<T, D>) -> Result<Self>
+    where
+        T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
+        D: Rank + 'static,
+    {
+        let row = rows.shape()[1..].to_vec();
+        let tensor = memory.copy_of(&Tensor::new(rows)?)?;
+        Ok(Self { block: Block::of(tensor.0).map_err(|error| failed(&error))?, row })
+    }
+
+    /// The first of them, as a tensor on the same memory. It must not be used when they are gone.
+    pub(crate) fn first(&mut self, rows: usize) -> Result<Tensor> {
+        let sizes = [&[rows], self.row.as_slice()].concat();
+        self.block.view(0, &sizes).map(Tensor).map_err(|error| failed(&error))
+    }
+
+    /// Puts the array's rows into the first ones, and returns these.
+    pub(crate) fn fill<T, D>(&mut self, rows: Array<T, D>) -> Result<Tensor>
+    where
+        T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
+        D: Rank + 'static,
+    {
+        let mut first = self.first(rows.shape()[0])?;
+        Tensor::new(rows)?.0.copy_into(&mut first.0).map_err(|error| failed(&error))?;
+        Ok(first)
     }
 }
 
@@ -83,11 +120,16 @@ impl Tensor {
         Ok(numbers)
     }
 
+    /// A copy in the host's memory.
+    pub(crate) fn on_host(&self) -> Result<Self> {
+        Memory::Host(Allocator::default()).copy_of(self)
+    }
+
     /// A copy of the values, row-major, from whatever memory.
     pub(crate) fn to_vec(&self) -> Result<Vec<f32>> {
         match self.0.memory_info().is_cpu_accessible() {
             true => Ok(self.numbers()?.to_vec()),
-            false => Memory::Host(Allocator::default()).copy_of(self)?.to_vec(),
+            false => self.on_host()?.to_vec(),
         }
     }
 }

@@ -12,9 +12,9 @@ mod graph;
 mod rows;
 mod arena;
 
-pub(crate) use arena::{Attention, KvArena, KvNumbers, KvShape};
-pub(crate) use graph::{Graph, GraphOptions, Ran};
-pub(crate) use memory::{Memory, Tensor};
+pub(crate) use arena::{KvArena, KvNumbers, KvShape};
+pub(crate) use graph::{Graph, GraphOptions, Place, Ran};
+pub(crate) use memory::{FixedRows, Memory, Tensor};
 pub(crate) use provider::Device;
 pub(crate) use rows::{Rows, split_tiles};
 pub(crate) use runtime::Runtime;

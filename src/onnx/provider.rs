@@ -42,6 +42,9 @@ pub(crate) struct Provider {
     pub(crate) tiles_per_run: usize,
 }
 
+/// What is set where the steps of a decoder are recorded once as a CUDA graph, which launches all kernels at once.
+const RECORDING: &str = "enable_cuda_graph";
+
 /// Every provider there is.
 pub(crate) static PROVIDERS: [Provider; 3] = [
     Provider {
@@ -73,9 +76,11 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
             option("fuse_conv_bias", Values::Flag),
             option("enable_skip_layer_norm_strict_mode", Values::Flag),
             option("sdpa_kernel", Values::Whole(0, 1023)),
+            option(RECORDING, Values::Flag),
         ],
-        // memory is taken as it is needed, and f32 means f32
+        // memory is taken as it is needed, f32 means f32, and steps are recorded
         defaults: &[
+            (RECORDING, "1"),
             ("arena_extend_strategy", "kSameAsRequested"),
             ("cudnn_conv_algo_search", "HEURISTIC"),
             ("use_tf32", "0"),
@@ -122,8 +127,8 @@ static FAKE: Provider = Provider {
     name: "fake",
     targets: &["cuda"],
     twins: Some("f32"),
-    options: &[],
-    defaults: &[],
+    options: &[option(RECORDING, Values::Flag)],
+    defaults: &[(RECORDING, "1")],
     built_in: ep::CPU::is_available,
     libraries: &[],
     register: cpu,
@@ -242,6 +247,22 @@ impl Device {
         (self.provider.memory)(session, self)
     }
 
+    /// Whether runs may be recorded and played again.
+    pub(crate) fn records(&self) -> bool {
+        self.setting(RECORDING) == Some("1")
+    }
+
+    /// Whether the provider can record runs, even if it is told not to.
+    pub(crate) fn can_record(&self) -> bool {
+        self.provider.defaults.iter().any(|(key, _)| *key == RECORDING)
+    }
+
+    /// The same device for a graph whose runs are never recorded.
+    pub(super) fn without_recording(&self) -> Self {
+        let settings = self.settings.iter().filter(|(key, _)| key != RECORDING).cloned().collect();
+        Self { settings, ..self.clone() }
+    }
+
     fn setting(&self, key: &str) -> Option<&str> {
         self.settings.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
@@ -333,7 +354,7 @@ fn cuda(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder>
 
 /// What TensorRT does not take is CUDA's.
 fn tensorrt(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder> {
-    let beside = PROVIDERS[1].defaults.iter();
+    let beside = PROVIDERS[1].defaults.iter().filter(|(key, _)| *key != RECORDING);
     let beside = beside.fold(ep::CUDA::default().with_device_id(device.number), |provider, (key, value)| {
         provider.with_arbitrary_config(key, value)
     });
@@ -379,6 +400,7 @@ mod tests {
                 ("arena_extend_strategy", "kSameAsRequested"),
                 ("cudnn_conv_algo_search", "HEURISTIC"),
                 ("device_id", "3"),
+                ("enable_cuda_graph", "1"),
                 ("gpu_mem_limit", "21474836480"),
                 ("sdpa_kernel", "1"),
                 ("use_tf32", "1"),

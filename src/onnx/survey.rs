@@ -37,7 +37,7 @@ pub struct LibraryFacts {
 }
 
 /// One `Identity` of one number, as small as a graph can be: `protoc --decode` shows it.
-const GRAPH: &[u8] =
+pub(super) const GRAPH: &[u8] =
     b"\x08\x08:7\n\x10\n\x01x\x12\x01y\"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\
     \x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x0d";
 
