@@ -36,8 +36,9 @@ enum Longest {
     Nothing,
     /// The length.
     Length,
-    /// The capacity: a recorded step has it fixed, and one that is not recorded shall compute the same.
-    Capacity,
+    /// The next power of two, no more than the capacity: a recording has it fixed, and a step that is not recorded shall
+    /// compute the same.
+    Doubling,
 }
 
 /// Tokens of one slot that run together.
@@ -94,14 +95,14 @@ impl Decoder {
         let arena = KvArena::new(shape, &memory)?;
         let vision = &manifest.vision;
         let images = Rows::new(graph.memory()?, vision.tokens_per_tile, vision.hidden_size)?;
-        let (slots, capacity, vocabulary) = (shape.slots, shape.capacity, manifest.tokens.vocabulary);
-        let sizes = best.map(|best| StepSizes { slots, capacity, vocabulary, best });
+        let (slots, vocabulary) = (shape.slots, manifest.tokens.vocabulary);
+        let sizes = best.map(|best| StepSizes { slots, vocabulary, best });
         let sizes = sizes.filter(|_| options.device.records());
         let recorded = sizes.map(|sizes| RecordedSteps::new(&memory, &sizes)).transpose()?;
         let longest = match (wants_longest, options.device.can_record()) {
             (false, _) => Longest::Nothing,
             (true, false) => Longest::Length,
-            (true, true) => Longest::Capacity,
+            (true, true) => Longest::Doubling,
         };
         Ok(Self { graph, arena, images, memory, longest, finds_best: best.is_some(), recorded })
     }
@@ -134,17 +135,14 @@ impl Decoder {
     pub(crate) fn step(&mut self, first: usize, next: &[Next]) -> Result<Vec<Logits>> {
         self.graph.bind_input("image_embeds", self.images.none())?;
         let slots = first..first + next.len();
+        let totals: Vec<_> = next.iter().map(|next| next.position + 1).collect();
+        let longest = self.longest.told(&totals, self.arena.shape().capacity);
         if let (0, Some(recorded)) = (first, &mut self.recorded) {
             self.arena.bind(&mut self.graph, slots)?;
-            return Ok(recorded.run(&mut self.graph, next)?.split());
+            return Ok(recorded.run(&mut self.graph, next, longest)?.split());
         }
         let ids = Array1::from_iter(next.iter().map(|next| i64::from(next.id))).insert_axis(Axis(1)); // [slots, 1]
         let splice = Array2::from_elem(ids.dim(), -1);
-        let totals: Vec<_> = next.iter().map(|next| next.position + 1).collect();
-        let longest = match self.longest {
-            Longest::Capacity => self.arena.shape().capacity,
-            _ => totals.iter().max().copied().unwrap_or_default(),
-        };
         self.run(slots, Tokens { ids, splice, totals: &totals, logits_at: LAST, longest })
     }
 
@@ -191,11 +189,41 @@ impl Decoder {
     }
 }
 
+/// Below, it makes no difference worth a recording.
+const LEAST_DOUBLING: usize = 512;
+
+impl Longest {
+    /// What a step tells that gives the slots so many tokens.
+    fn told(self, totals: &[usize], capacity: usize) -> usize {
+        let longest = totals.iter().max().copied().unwrap_or_default();
+        match self {
+            Self::Nothing | Self::Length => longest,
+            // Attention on a GPU is shared out among as many workers as that many tokens are worth: the capacity would
+            // leave one worker with all of a short conversation.
+            Self::Doubling => longest.next_power_of_two().max(LEAST_DOUBLING).min(capacity),
+        }
+    }
+}
+
 /// How many numbers the graph gives of each row's largest logits, if it does.
 fn numbers_of_best(contract: &GraphContract) -> Option<usize> {
     let best = contract.outputs.iter().find(|tensor| tensor.name == "best")?;
     match best.shape.as_slice() {
         [_, Dimension::Fixed(numbers)] => usize::try_from(*numbers).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_few_recordings_for_many_lengths() {
+        let told = |longest| Longest::Doubling.told(&[3, longest, 1], 3000);
+        let lengths = [1, 512, 513, 1024, 1025, 2048, 2049, 3000].map(told);
+        assert_eq!(lengths, [512, 512, 1024, 1024, 2048, 2048, 3000, 3000]);
+        assert_eq!(Longest::Doubling.told(&[7], 64), 64);
+        assert_eq!(Longest::Length.told(&[7, 600], 3000), 600);
     }
 }
