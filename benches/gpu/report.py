@@ -15,6 +15,7 @@ VISION = "vision, against the bf16 matrix peak"
 MEMORY = "most GPU memory beyond weights and KV, GB"
 #: Of an H200, for the 8B shape.
 BARS = {BOUND: 0.75, TRANSFORMERS: 2.0, MANY: 12.0, IMAGE: 60.0, VOLUME: 250.0, VISION: 0.5, MEMORY: 1.5}
+SHAPE = "8b"
 LESS_IS_MORE = (IMAGE, VOLUME, MEMORY)
 HOW = {
     BOUND: "tokens/s x bytes of weights that a step reads / the card's published bandwidth; KV is left out",
@@ -56,6 +57,13 @@ def bars(found: dict, facts: dict) -> dict:
         MEMORY: beyond(found, "bf16"),
     }
     return {name: judged(name, value, facts) for name, value in values.items()}
+
+
+def for_the_shape(found: dict, size: str) -> dict:
+    """Bars of another shape than they are stated for are neither met nor missed."""
+    if size == SHAPE:
+        return found
+    return {name: {**bar, "met": None} for name, bar in found.items()}
 
 
 def beyond(found: dict, package: str) -> float | None:
@@ -112,11 +120,11 @@ def gather(kit: Kit, steps: list[str]) -> dict:
         "size": kit.options.size,
         "provider": kit.options.provider,
         "card": facts,
-        "bars_are_for": f"{OF_THE_BARS}, 8b",
+        "bars_are_for": f"{OF_THE_BARS}, {SHAPE}",
         "machine": found.get("machine"),
         "onnxruntime": (found.get("doctor") or {}).get("onnxruntime"),
         "driver": (found.get("doctor") or {}).get("driver"),
-        "bars": bars(found, facts),
+        "bars": for_the_shape(bars(found, facts), kit.options.size),
         "tolerances": tolerances,
         "steps": outcomes,
     }

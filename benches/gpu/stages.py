@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from fleming_export.checkpoint import open_checkpoint
-from fleming_export.synthetic.inputs import chest
 from packaged import PackagedWeights
 from tolerances import judged, judged_rounded, least
 from torch_model import both, device, exact, of_checkpoint
@@ -128,13 +127,14 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 
 def exactness(case: Case, question: dict, checkpoint: Path, manifest: dict) -> dict:
     """Whether ids and pixels are those of transformers; null where there is nothing to compare with."""
-    if not question["prepared"]:
+    if "--volume" in question["study"]:
         return {"ids": None, "pixels": None}
     try:
         from fleming_export.parity.prompts import Case as Asked
         from fleming_export.parity.prompts import Preparer
+        from PIL import Image
 
-        pictures = (chest(520, 480),) if len(case.pixels) else ()
+        pictures = tuple(np.asarray(Image.open(path).convert("RGB")) for path in question["study"][1:])
         asked = Asked(case.name, question["question"], pictures, reasoning=False)
         wanted = Preparer(checkpoint, manifest).prepare(asked)
     except Exception as error:  # versions of transformers differ in how they are asked

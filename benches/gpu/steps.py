@@ -94,7 +94,8 @@ def _unpack(wheel: Path, folder: Path) -> None:
     """The shared libraries of a wheel, all in one folder."""
     with zipfile.ZipFile(wheel) as file:
         for name in file.namelist():
-            if Path(name).name.startswith("lib") and ".so" in Path(name).name:
+            is_library = Path(name).name.startswith("lib") and ".so" in Path(name).name
+            if is_library and "/stubs/" not in name:
                 folder.mkdir(parents=True, exist_ok=True)
                 with file.open(name) as source, (folder / Path(name).name).open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 24)
@@ -116,7 +117,7 @@ def machine_step(kit: Kit) -> dict:
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpus": rows,
-        "fleming": kit.run([kit.options.fleming, "--version"]).split()[-1],
+        "fleming": kit.run([kit.options.fleming, "-V"]).split()[-1],
         **kit.in_torch("versions.py", "machine", {}),
     }
 

@@ -36,7 +36,21 @@ def heading(found: dict, done: dict) -> list[str]:
         f"driver {found['driver']}, CUDA of torch {machine.get('cuda')}, {names}.",
         f"Medians of {rounds} rounds, after one that is not counted.",
     ]
-    return [f"- {line}" for line in lines]
+    return [f"- {line}" for line in lines + packages(done)]
+
+
+def packages(done: dict) -> list[str]:
+    """What each package is."""
+    lines = []
+    for name in PACKAGES:
+        export = done.get(f"export-{name}")
+        if export:
+            size = f"{giga(export['bytes'])} GB, of which a step reads {giga(export['bytes_of_a_step'])}"
+            kind = f"{export['precision']} for {export['target']}, activations {export['activations']}"
+            heads = (export["padding"] or {}).get("query_heads")
+            more = f", query heads {heads['checkpoint']} filled up to {heads['package']}" if heads else ""
+            lines.append(f"`{name}`: {kind}{more}; {size}.")
+    return lines
 
 
 def bars(found: dict) -> list[str]:
@@ -66,8 +80,8 @@ def decoding(done: dict) -> list[str]:
     torch = done.get("torch")
     for stream in torch["streams"] if torch else []:
         name = f"transformers, {torch['type']}"
-        rate = number(stream["total_decode_tokens_per_s"])
-        lines += row(name, stream["streams"], rate, "", "", giga(torch["peak_bytes"]), "")
+        rates = (number(stream["total_decode_tokens_per_s"][kind]) for kind in ("median", "min", "max"))
+        lines += row(name, stream["streams"], *rates, giga(torch["peak_bytes"]), "")
     return lines if len(lines) > 2 else []
 
 

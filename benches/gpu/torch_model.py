@@ -6,7 +6,7 @@ values that they stand for, so that what differs is the arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -150,14 +150,14 @@ class Language:
         return self._model(inputs_embeds=x, use_cache=False, logits_to_keep=last).logits[0].float()
 
     @torch.inference_mode()
-    def generate(self, x: torch.Tensor, steps: int) -> list[torch.Tensor]:
-        """Greedy, [B, N, H] -> tokens [B] of each step."""
-        cache, tokens = DynamicCache(), []
-        for _ in range(steps):
+    def generate(self, x: torch.Tensor, steps: int) -> Iterator[torch.Tensor]:
+        """Greedy, [B, N, H] -> tokens [B], the first from the prompt and then of each step."""
+        cache = DynamicCache()
+        for _ in range(1 + steps):
             out = self._model(inputs_embeds=x, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            tokens.append(out.logits[:, -1].argmax(-1))
-            x = self._model.get_input_embeddings()(tokens[-1])[:, None]
-        return tokens
+            token = out.logits[:, -1].argmax(-1)
+            yield token
+            x = self._model.get_input_embeddings()(token)[:, None]
 
 
 def both(names: list[str], weights: Weights, content: dict, kind: str) -> tuple[Tower, Language]:
