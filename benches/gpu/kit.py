@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -19,6 +20,9 @@ sys.path[:0] = [str(ROOT / "export"), str(HERE)]
 
 from parts import join, split  # noqa: E402
 from runner import Kit  # noqa: E402
+
+if TYPE_CHECKING:
+    from plan import Step
 
 #: Exit codes: there is more to do; something failed.
 AGAIN, FAILED = 75, 1
@@ -31,33 +35,40 @@ def work_through(kit: Kit) -> int:
 
     for name in kit.options.again or []:
         kit.forget(name)
-    code = 0
+    code, passed = 0, set()
     for name, step in plan.STEPS.items():
         if kit.options.only and name not in kit.options.only:
             continue
-        outcome = kit.outcome(name)
-        if outcome and (outcome["status"] != "skipped" or outcome.get("final")):
-            continue
-        reason = plan.in_the_way(kit, step)
-        if reason and outcome and reason.startswith(plan.REMOVED):
-            continue  # the reason from when it was there says more
-        if reason:
-            print(f"── {name}: left out: {reason}", flush=True)
-            kit.keep(name, "skipped", reason=reason)
-            continue
-        if kit.left() < 60 * min(step.minutes, kit.options.minutes - 0.5):
-            print(f"not begun: {name}; call again")
+        if not take(kit, name, step):
             code = AGAIN
             break
-        print(f"── {name}", flush=True)
-        if not kit.attempt(name, step.act):
-            code = AGAIN
-            break
+        passed.add(name)
         if not kit.options.keep:
-            plan.tidy(kit)
+            plan.tidy(kit, passed)
     write_report(kit, list(plan.STEPS))
     failed = any((kit.outcome(name) or {}).get("status") == "failed" for name in plan.STEPS)
     return code or (FAILED if failed else 0)
+
+
+def take(kit: Kit, name: str, step: Step) -> bool:
+    """Takes a step, unless it is done or left out; false if it is a matter for the next call."""
+    from plan import REMOVED, in_the_way
+
+    outcome = kit.outcome(name)
+    if outcome and (outcome["status"] != "skipped" or outcome.get("final")):
+        return True
+    reason = in_the_way(kit, step)
+    if reason:
+        # the reason from when the package was there says more
+        if not (outcome and reason.startswith(REMOVED)):
+            print(f"── {name}: left out: {reason}", flush=True)
+            kit.keep(name, "skipped", reason=reason)
+        return True
+    if kit.left() < 60 * min(step.minutes, kit.options.minutes - 0.5):
+        print(f"not begun: {name}; call again")
+        return False
+    print(f"── {name}", flush=True)
+    return kit.attempt(name, step.act)
 
 
 def parser() -> argparse.ArgumentParser:

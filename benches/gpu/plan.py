@@ -170,10 +170,10 @@ def settled(kit: Kit, step: str) -> bool:
     return kit.outcome(step) is not None
 
 
-def tidy(kit: Kit) -> None:
-    """Removes the packages that no step will read any more."""
+def tidy(kit: Kit, passed: set[str]) -> None:
+    """Removes the packages that no step will read any more: all of those were passed in this call."""
     for package in PACKAGES:
-        if all(settled(kit, step) for step in users(package)):
+        if passed.issuperset(users(package)) and all(settled(kit, step) for step in users(package)):
             kit.drop(package)
 
 
@@ -185,7 +185,8 @@ def in_the_way(kit: Kit, step: Step) -> str | None:
         if outcome is None:
             return reason or f"{need} was not run"
         if outcome["status"] != "done":
-            return reason or f"{need} was {outcome['status']}"
+            came_to = "failed" if outcome["status"] == "failed" else "was left out"
+            return reason or f"{need} {came_to}"
         if need.startswith(EXPORT) and not kit.package(need.removeprefix(EXPORT)).is_dir():
             return reason or f"{REMOVED}: --again {need}"
     return reason

@@ -12,8 +12,8 @@ from steps import GRAPHS
 
 NEW_TOKENS = 32
 EXAMPLES = ROOT / "examples"
-#: case -> question, and what to look at: a picture smaller than a tile, as Pillow makes pictures larger in the
-#: same way in all versions, and smaller with other roundings from 13 on.
+#: case -> question, and what to look at: a picture smaller than a tile, which all versions of Pillow enlarge
+#: in the same way; those from 13 on make pictures smaller with other roundings.
 CASES = {
     "text": ("List three causes of chest pain.", []),
     "image": ("Is there a nodule in the right lung?", ["--image", EXAMPLES / "chest.png"]),
@@ -42,6 +42,7 @@ def ask(kit: Kit, case: str, out: Path, *more: object) -> dict:
         words = ["-q", question, *study, "--prompt", "direct", "--max-new-tokens", NEW_TOKENS]
         words += ["--ignore-eos", "--logprobs", 1, "--context", 4096, "--json", "--trace", out]
         write_json(out / "reply.json", json.loads(kit.fleming("ask", *words, *more)))
+        kit.progressed()
     return json.loads((out / "reply.json").read_text(encoding="utf-8"))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +30,8 @@ else:
 #: How often a step may be begun without coming to an end, by being killed or for want of time.
 ATTEMPTS = 2
 TAIL = 4000
+#: of <sys/prctl.h>
+PR_SET_PDEATHSIG = 1
 
 
 class StepFailed(Exception):
@@ -54,6 +58,7 @@ class Kit:
         sys.path.append(str(self.work / "python"))
         self.deadline = time.monotonic() + 60 * options.minutes
         self._commands: list[dict] = []
+        self._begun = self.steps / "none.begun"
 
     @property
     def checkpoint(self) -> Path:
@@ -89,7 +94,7 @@ class Kit:
 
     def attempt(self, step: str, act: Callable[[Kit], dict]) -> bool:
         """Takes a step and keeps what comes of it; false if it is to be gone on with in the next call."""
-        begun = self.steps / f"{step}.begun"
+        self._begun = begun = self.steps / f"{step}.begun"
         times = int(begun.read_text()) if begun.is_file() else 0
         if times >= ATTEMPTS:
             self.keep(step, "failed", error=f"begun {times} times, and killed or out of time each time")
@@ -117,7 +122,12 @@ class Kit:
         path = self.steps / f"{step}.{name}.part.json"
         if not path.is_file():
             write_json(path, act())
+            self.progressed()
         return json.loads(path.read_text(encoding="utf-8"))
+
+    def progressed(self) -> None:
+        """A step that comes further each time it is begun is not given up."""
+        self._begun.write_text("1")
 
     def _facts(self, started: float) -> dict:
         return {"seconds": round(time.monotonic() - started, 1), "commands": self._commands}
@@ -165,6 +175,7 @@ class Kit:
                 timeout=self.left(),
                 env=environment,
                 check=False,
+                preexec_fn=_end_with_us,
             )
         except subprocess.TimeoutExpired:
             raise OutOfTime(f"stopped after {time.monotonic() - started:.0f} s: {command[0]}") from None
@@ -180,6 +191,11 @@ class Kit:
     def drop(self, package: str) -> None:
         """Removes a package that no step needs any more: the disk holds few of them."""
         shutil.rmtree(self.package(package), ignore_errors=True)
+
+
+def _end_with_us() -> None:
+    """Where this process is killed, its programs do not go on holding the GPU."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def write_json(path: Path, content: object) -> None:
