@@ -139,6 +139,9 @@ class Kit:
         words = [str(argument) for argument in arguments]
         if "--provider" not in words:
             words = ["--provider", self.options.provider, *words]
+        if words[words.index("--provider") + 1].startswith("tensorrt"):
+            # in this folder, so that a build that took minutes is there in the next call
+            words += ["--engine-cache", str(self.work / "engines")]
         library = next((self.work / "site/onnxruntime/capi").glob("libonnxruntime.so.*"), None)
         if library is not None:
             words += ["--onnxruntime", str(library)]

@@ -1,8 +1,11 @@
 """What of the kit needs no GPU: files in parts, steps that go on where they were, what is left out."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import stat
+import zipfile
 
 import kit
 import parts
@@ -257,3 +260,52 @@ def test_results_are_kept_as_json(tmp_path):
     runner.write_json(tmp_path / "x.json", {"a": 1})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_how_the_runtime_is_called(folder):
+    kit_ = folder.kit
+    kit_.options.fleming = "echo"
+    assert kit_.fleming("ask", "-q", 1).split() == ["ask", "--provider", "cuda", "-q", "1"]
+    library = kit_.work / "site/onnxruntime/capi/libonnxruntime.so.1.32.0"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    said = kit_.fleming("warm", "--provider", "tensorrt:1").split()
+    engines = str(kit_.work / "engines")
+    assert said == [
+        "warm",
+        "--provider",
+        "tensorrt:1",
+        "--engine-cache",
+        engines,
+        "--onnxruntime",
+        str(library),
+    ]
+
+
+def test_libraries_come_from_wheels_and_from_torch(folder, tmp_path, monkeypatch):
+    packages, wheels = tmp_path / "packages", tmp_path / "wheels"
+    (packages / "torch").mkdir(parents=True)
+    (packages / "nvidia/cu13/lib").mkdir(parents=True)
+    wheels.mkdir()
+    for name, files in {
+        "onnxruntime_gpu-1.32.0-cp312.whl": ["onnxruntime/capi/libonnxruntime.so.1.32.0", "onnxruntime/x.py"],
+        "nvidia_curand-10.4-py3.whl": ["nvidia/cu13/lib/libcurand.so.10", "nvidia/cu13/lib/stubs/libcuda.so"],
+        "tensorrt_cu13_libs-10.15-py3.whl": ["tensorrt_libs/libnvinfer.so.10"],
+    }.items():
+        with zipfile.ZipFile(wheels / name, "w") as wheel:
+            for file in files:
+                wheel.writestr(file, file)
+    torch = importlib.machinery.ModuleSpec("torch", None, origin=str(packages / "torch/__init__.py"))
+    monkeypatch.setattr(steps.importlib.util, "find_spec", lambda _: torch)
+    kit_ = folder.kit
+    assert steps.library_step(kit_) == {"source": "found by the runtime itself"}
+    kit_.options.wheels = str(wheels)
+    found = steps.library_step(kit_)
+    site = kit_.work / "site"
+    assert found["tensorrt"] and found["source"].startswith("onnxruntime_gpu")
+    assert (site / "onnxruntime/capi/libonnxruntime.so.1.32.0").is_file()
+    assert not (site / "onnxruntime/x.py").exists()
+    assert (site / "nvidia/cu13").resolve() == packages / "nvidia/cu13"
+    assert [path.name for path in (site / "nvidia/wheel-nvidia_curand/lib").iterdir()] == ["libcurand.so.10"]
+    assert (site / "tensorrt_libs/libnvinfer.so.10").is_file()
+    assert steps.library_step(kit_) == found, "it can be done again"
