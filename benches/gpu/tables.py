@@ -11,6 +11,7 @@ def markdown(found: dict, steps: list[str]) -> str:
     parts = [
         heading(found, done),
         bars(found["bars"]),
+        verdicts(done),
         decoding(done),
         first_tokens(done),
         graphs(done),
@@ -59,6 +60,19 @@ def bars(found: dict) -> list[str]:
     for name, bar in found.items():
         value = bar["why"] if bar["measured"] is None else f"{bar['measured']:.2f}"
         lines += row(name, f"{bar['bar']:g}", value, said(bar["met"]), bar["how"])
+    return lines
+
+
+def verdicts(done: dict) -> list[str]:
+    """Whether what had to be the same was; the tables below have the numbers."""
+    lines = []
+    for package in PACKAGES:
+        for what, step in (
+            ("parity with torch", "parity"),
+            ("the same with CUDA graphs and without", "graphs"),
+        ):
+            found = done.get(f"{step}-{package}")
+            lines += [f"- {package}, {what}: {said(found['passed'])}"] if found else []
     return lines
 
 

@@ -159,6 +159,7 @@ def test_the_page():
     found = measured()
     facts = cards.card("NVIDIA H200")
     parity = {"cases": {"image": tolerances.judged(case(0.01, 0.01, ids=True, pixels=None), 1e-3)}}
+    parity["passed"] = False
     parity["checkpoint"] = {"image": tolerances.judged_rounded(case(0.2, None))}
     found["parity-int4"] = parity
     found["graphs-bf16"] = {
@@ -183,6 +184,8 @@ def test_the_page():
         "1 streams 2.00, 32 streams 1.00",
         "replies with CUDA graphs as without: yes; alone 8 of 8, four at once 7 of 8",
         "| int4 | image | first_logits | 0.01 | 0.01 | 0.02 | 0.99 | yes |",
+        "- int4, parity with torch: no",
+        "- bf16, the same with CUDA graphs and without: yes",
         "| int4 | image | exact | ids yes, pixels not compared |",
         "| int4 | image, by the checkpoint | first_logits | 0.2 |  | cosine 0.9 | 0.8 | no |",
         "| warm-tensorrt | skipped |  | no libnvinfer.so.10 on this machine |",
