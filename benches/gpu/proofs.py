@@ -12,8 +12,7 @@ from steps import GRAPHS
 
 NEW_TOKENS = 32
 EXAMPLES = ROOT / "examples"
-#: case -> question, and what to look at: a picture smaller than a tile, which all versions of Pillow enlarge
-#: in the same way; those from 13 on make pictures smaller with other roundings.
+#: case -> question, and what to look at.
 CASES = {
     "text": ("List three causes of chest pain.", []),
     "image": ("Is there a nodule in the right lung?", ["--image", EXAMPLES / "chest.png"]),
