@@ -10,6 +10,7 @@ mod frame;
 mod request;
 // ── what was exported
 mod package;
+mod store;
 mod onnx;
 // ── stages, in the order an image meets them
 mod input;
