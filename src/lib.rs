@@ -32,6 +32,7 @@ mod engine;
 mod capi;
 
 pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds};
+pub use engine::{BuiltEngines, EnginePlace, EngineState, engine_states, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{LibraryFacts, ProviderFacts, RuntimeFacts, onnxruntime, providers_for, survey};

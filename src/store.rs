@@ -98,7 +98,11 @@ pub(crate) fn usual_folder() -> Result<PathBuf> {
     let named = |variable: &str| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
     cache.map(|cache| cache.join("fleming")).ok_or_else(|| {
-        Error::request("engine-cache", "a folder for engines", "none, and neither XDG_CACHE_HOME nor HOME is set")
+        Error::request(
+            "engine-cache",
+            "a folder for engines",
+            "none, and neither XDG_CACHE_HOME nor HOME is set",
+        )
     })
 }
 
@@ -234,7 +238,11 @@ impl Draft {
     /// [`Error::Request`] if it cannot be put there.
     pub(crate) fn publish(self) -> Result<Entry> {
         let refused = |error: io::Error| {
-            Error::request(format!("engine-cache {}", self.place.display()), "an entry put in its place", error)
+            Error::request(
+                format!("engine-cache {}", self.place.display()),
+                "an entry put in its place",
+                error,
+            )
         };
         self.list().map_err(refused)?;
         for _ in 0..ATTEMPTS {

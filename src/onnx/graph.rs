@@ -1,6 +1,7 @@
 //! One ONNX graph: opened, held against its contract, run.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
@@ -9,6 +10,7 @@ use ort::session::{IoBinding, Session};
 use ort::value::{DynTensorValueType, Outlet, TensorElementType, ValueType};
 
 use super::memory::{Memory, Tensor};
+use super::profiles::Ranges;
 use super::provider::Device;
 use super::runtime::Runtime;
 use super::{placement, raw};
@@ -21,12 +23,15 @@ pub(crate) struct GraphOptions {
     pub(crate) device: Device,
     /// Threads inside an operator; `None` leaves it to ONNX Runtime, which takes one for each physical core.
     pub(crate) threads: Option<usize>,
+    /// What the shapes of inputs are held to; nothing where any will do.
+    pub(crate) ranges: Option<Arc<Ranges>>,
 }
 
 /// A loaded graph with its bound inputs and outputs.
 pub(crate) struct Graph {
     name: String,
     device: Device,
+    ranges: Option<Arc<Ranges>>,
     session: Session,
     binding: IoBinding,
     ran: Ran,
@@ -56,11 +61,17 @@ impl Graph {
         check(path, "output", session.outputs(), &contract.outputs)?;
         let binding = session.create_binding().map_err(|error| failed(&contract.file, &error))?;
         let (name, device) = (contract.file.clone(), options.device.clone());
-        Ok(Self { name, device, session, binding, ran: Ran::default() })
+        Ok(Self { name, device, ranges: options.ranges.clone(), session, binding, ran: Ran::default() })
     }
 
     /// Gives `input` this value in all runs from now on.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a shape that the graph was not opened for, [`Error::Runtime`] if it cannot be bound.
     pub(crate) fn bind_input(&mut self, input: &str, tensor: &Tensor) -> Result<()> {
+        if let Some(ranges) = &self.ranges {
+            ranges.check(input, tensor.0.shape())?;
+        }
         self.binding.bind_input(input, &tensor.0).map_err(|error| failed(&self.name, &error))
     }
 

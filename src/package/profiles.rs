@@ -73,7 +73,8 @@ impl Profile {
         let misfit = |input: &str, wanted: &str, got: String| {
             Err(Misfit { input: input.into(), wanted: wanted.into(), got })
         };
-        let stranger = self.inputs.keys().find(|name| contract.inputs.iter().all(|input| input.name != **name));
+        let stranger =
+            self.inputs.keys().find(|name| contract.inputs.iter().all(|input| input.name != **name));
         if let Some(name) = stranger {
             return misfit(name, "an input of the graph", "none of that name".into());
         }
@@ -95,12 +96,13 @@ impl Profile {
                 if !(1 <= min && min <= opt && opt <= max && max <= i64::from(i32::MAX)) {
                     return misfit(&input.name, "sizes from 1 on, min ≤ opt ≤ max", format!("{sizes:?}"));
                 }
-                let known = match size {
-                    Dimension::Fixed(size) => [*size; 3],
-                    Dimension::Named(name) => *named.entry(name).or_insert([min, opt, max]),
+                let (name, known) = match size {
+                    Dimension::Fixed(size) => ("what is fixed", [*size; 3]),
+                    Dimension::Named(name) => (name.as_str(), *named.entry(name).or_insert([min, opt, max])),
                 };
                 if known != [min, opt, max] {
-                    return misfit(&input.name, &format!("{size:?} to be {known:?}"), format!("{sizes:?}"));
+                    let wanted = format!("{name} to be {known:?} in all inputs");
+                    return misfit(&input.name, &wanted, format!("{sizes:?}"));
                 }
             }
         }
