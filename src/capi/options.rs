@@ -43,7 +43,7 @@ pub struct EngineSetup {
     pub log_level: i32,
     /// 0
     pub reserved: i32,
-    /// Folder for TensorRT's engines, which are built the first time and take minutes; fleming in the user's cache folder by
+    /// Folder for TensorRT's engines, which take minutes to build the first time; "fleming" in the user's cache folder by
     /// default.
     pub engine_cache: *const c_char,
 }

@@ -23,4 +23,4 @@ pub(crate) use provider::Device;
 pub(crate) use rows::{Rows, split_tiles};
 pub(crate) use runtime::Runtime;
 pub use runtime::{RuntimeFacts, onnxruntime};
-pub use survey::{LibraryFacts, ProviderFacts, providers_for, survey};
+pub use survey::{GpuFacts, LibraryFacts, ProviderFacts, gpu_facts, providers_for, survey};
