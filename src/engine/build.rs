@@ -124,13 +124,13 @@ pub fn warm(folder: &Path, options: &EngineOptions, place: EnginePlace) -> Resul
     needs.check(options.graph()?.device.free_memory(&runtime)?)?;
     package.verify()?;
     let opening = Opening::new(&runtime, &package, options, place)?;
-    // one after the other: to build takes memory of its own
-    let mut vision = opening.vision()?;
-    parity::of_vision(&mut vision.graph, package.manifest())?;
-    let vision = vision.engines;
-    let mut decoder = opening.decoder()?;
-    parity::of_decoder(&mut decoder.graph, package.manifest())?;
-    Ok(vision.into_iter().chain(decoder.engines).collect())
+    let Opened { graph: mut tower, engines: vision } = opening.vision()?;
+    parity::of_vision(&mut tower, package.manifest())?;
+    // to build the next one takes memory of its own
+    drop(tower);
+    let Opened { graph: mut decoder, engines } = opening.decoder()?;
+    parity::of_decoder(&mut decoder, package.manifest())?;
+    Ok(vision.into_iter().chain(engines).collect())
 }
 
 /// How it is with the engines that a package needs with these options; none where the provider builds none.
@@ -287,7 +287,7 @@ impl<'a> Opening<'a> {
             // without them it only takes longer
             let _ = fs::copy(&times, draft.folder().join(times.file_name().unwrap_or_default()));
         }
-        let progress = Progress::start(name);
+        let progress = Progress::start(name, TELL);
         let options = self.options.with_engines(ranges, Engines::Build(draft.folder()));
         let mut graph = (part.open)(&options)?;
         progress.done();
@@ -352,12 +352,12 @@ struct Progress {
 }
 
 impl Progress {
-    fn start(graph: &str) -> Self {
+    fn start(graph: &str, every: Duration) -> Self {
         tracing::info!(target: LOG, graph, "building its engines, which takes minutes");
         let (stop, stopped) = mpsc::channel();
         let (started, name) = (Instant::now(), graph.to_owned());
         let tell = move || {
-            while stopped.recv_timeout(TELL) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 tracing::info!(target: LOG, graph = name, seconds = started.elapsed().as_secs(), "still building");
             }
         };

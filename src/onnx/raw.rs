@@ -2,6 +2,7 @@
 //! graph is. The only place under `onnx/` with `unsafe`.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -227,11 +228,14 @@ pub(super) fn tensorrt_version() -> Result<String, String> {
     Ok(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
 }
 
+/// It stays loaded: a driver that has begun to work is not to be taken away.
+///
 /// # Safety
-/// What the library does when it is loaded and unloaded must be harmless.
-unsafe fn library(name: &str) -> Result<libloading::Library, String> {
+/// What the library does when it is loaded must be harmless.
+unsafe fn library(name: &str) -> Result<ManuallyDrop<libloading::Library>, String> {
     // SAFETY: by this function's contract.
-    unsafe { libloading::Library::new(name) }.map_err(|error| error.to_string())
+    let library = unsafe { libloading::Library::new(name) }.map_err(|error| error.to_string())?;
+    Ok(ManuallyDrop::new(library))
 }
 
 /// # Safety
