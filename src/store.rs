@@ -103,6 +103,7 @@ pub(crate) fn usual_folder() -> Result<PathBuf> {
             "a folder for engines",
             "none, and neither XDG_CACHE_HOME nor HOME is set",
         )
+        .hint("`--engine-cache` names one")
     })
 }
 

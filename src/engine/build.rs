@@ -280,9 +280,9 @@ impl<'a> Opening<'a> {
         };
         // what is kept under the digest of the package must be of the package
         self.package.verify()?;
+        let draft = stores.own.start(facts)?;
         let reference = self.options.reference(self.package.manifest())?;
         let wanted = (part.reference)(&reference)?;
-        let draft = stores.own.start(facts)?;
         if let Some(times) = stores.times(facts) {
             // without them it only takes longer
             let _ = fs::copy(&times, draft.folder().join(times.file_name().unwrap_or_default()));
@@ -320,6 +320,12 @@ impl<'a> Opening<'a> {
 impl Stores {
     fn new(shipped: PathBuf, cache: Option<&Path>, place: EnginePlace) -> Result<Self> {
         let cache = cache.map_or_else(store::usual_folder, |folder| Ok(folder.to_path_buf()));
+        // ONNX Runtime is told the names as texts
+        for folder in [Some(&shipped), cache.as_ref().ok()].into_iter().flatten() {
+            if folder.to_str().is_none() {
+                return Err(Error::request("engine-cache", "a folder named in UTF-8", folder.display()));
+            }
+        }
         Ok(match place {
             EnginePlace::Cache => Self { own: Store::new(vec![shipped, cache?]), other: None },
             // what is in the package need not be anywhere else
@@ -371,18 +377,23 @@ impl Progress {
         Self { graph: graph.into(), started, stop: Some(stop), teller }
     }
 
-    fn done(self) {
+    fn done(mut self) {
+        self.end();
         let (graph, seconds) = (self.graph.as_str(), self.started.elapsed().as_secs_f64());
         tracing::info!(target: LOG, graph, seconds, "built");
+    }
+
+    fn end(&mut self) {
+        self.stop.take();
+        if let Some(teller) = self.teller.take() {
+            let _ = teller.join();
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.stop.take();
-        if let Some(teller) = self.teller.take() {
-            let _ = teller.join();
-        }
+        self.end();
     }
 }
 
