@@ -214,6 +214,9 @@ fn text(report: &Value) -> String {
         let runs = if runs.is_empty() { "nothing".into() } else { runs.join(", ") };
         lines.push(row("package", &format!("{name}, {precision} for {target}; runs on {runs}")));
     }
+    lines.extend(
+        report["engines"].as_array().filter(|all| all.is_empty()).map(|_| row("engines", "none are needed")),
+    );
     lines.extend(report["engines"].as_array().into_iter().flatten().map(|engine| {
         let place = engine["folder"].as_str().map(|folder| format!(" in {folder}")).unwrap_or_default();
         row("engines", &format!("of {}: {}{place}", plain(&engine["graph"]), plain(&engine["state"])))
