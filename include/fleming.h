@@ -456,6 +456,9 @@ typedef struct fleming_engine_options {
     int32_t log_level;
     // 0
     int32_t reserved;
+    // Folder for TensorRT's engines, which take minutes to build the first time; "fleming" in the user's cache folder by
+    // default.
+    const char *engine_cache;
 } fleming_engine_options;
 
 // Memory in bytes that an engine takes.
@@ -708,7 +711,7 @@ const char *fleming_build(void);
 
 // What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
-    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0 }
+    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL }
 #define FLEMING_ASK_OPTIONS_INIT \
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
       0, 0, 0, 0, 0, 0, 0, 0, 0 }

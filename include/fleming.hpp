@@ -138,6 +138,7 @@ struct engine_options {
     // Hears the log, from any thread; it must not throw.
     std::function<void(fleming_log_level, std::string_view)> log;
     fleming_log_level log_level = FLEMING_LOG_LEVEL_WARN;
+    std::string engine_cache;
 
 private:
     friend class engine;
@@ -164,6 +165,7 @@ private:
             options.log_user_data = function;
         }
         options.log_level = log_level;
+        options.engine_cache = detail::text_or_null(engine_cache);
         return options;
     }
 };

@@ -10,6 +10,7 @@ mod frame;
 mod request;
 // ── what was exported
 mod package;
+mod store;
 mod onnx;
 // ── stages, in the order an image meets them
 mod input;
@@ -31,9 +32,11 @@ mod engine;
 mod capi;
 
 pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds};
+pub use engine::{BuiltEngines, EnginePlace, EngineState, engine_states, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
-pub use onnx::{LibraryFacts, ProviderFacts, RuntimeFacts, onnxruntime, providers_for, survey};
+pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
+pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package};
 pub use request::*;
 

@@ -2,6 +2,8 @@
 //!
 //! Every number of the model comes from here; nothing about a particular size is known to the code.
 
+mod profiles;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
@@ -12,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::request::Instruction;
+
+pub(crate) use profiles::{Profile, Profiles, Sizes};
 
 /// The version of `fleming.json` that this code reads.
 const SCHEMA: u64 = 2;
@@ -48,6 +52,8 @@ pub struct Manifest {
     pub(crate) source: Source,
     /// Nothing where the weights are not in blocks.
     pub(crate) quantization: Option<Quantization>,
+    /// Nothing where the target has no use for them.
+    pub(crate) profiles: Option<Profiles>,
     /// Most tokens in a conversation.
     pub max_positions: usize,
 }
@@ -327,6 +333,7 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
     if !KV_TYPES.contains(&manifest.kv.dtype.as_str()) {
         return complain("kv.dtype", &KV_TYPES.join(" or "), manifest.kv.dtype.clone());
     }
+    profiles::check(path, manifest)?;
     let sizes = [
         ("vision.image_size", manifest.vision.image_size as usize),
         ("vision.tokens_per_tile", manifest.vision.tokens_per_tile),
@@ -355,7 +362,8 @@ fn check_length(path: &Path, facts: &FileFacts) -> Result<()> {
         .hint("the package is incomplete: copy it again or export it again"))
 }
 
-fn digest_of(path: &Path) -> io::Result<String> {
+/// SHA-256 of a file's content.
+pub(crate) fn digest_of(path: &Path) -> io::Result<String> {
     let mut file = fs::File::open(path)?;
     let mut hash = Sha256::new();
     let mut block = vec![0; 1 << 20];
@@ -368,6 +376,6 @@ fn digest_of(path: &Path) -> io::Result<String> {
 }
 
 /// Lower-case hex.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -94,7 +94,7 @@ impl Sampler {
         {
             return Ok(Chosen { id, logprob: None, top: Vec::new(), margin });
         }
-        let logits = scores.all()?;
+        let logits = scores.logits()?;
         check_finite(logits)?;
         if !plain {
             self.adjust(logits);
@@ -118,7 +118,7 @@ impl Sampler {
         if self.best(scores)?.is_some() {
             return Ok(Chosen { id, logprob: None, top: Vec::new(), margin: f32::INFINITY });
         }
-        let logits = scores.all()?;
+        let logits = scores.logits()?;
         check_finite(logits)?;
         Ok(self.report(id, logits))
     }

@@ -23,7 +23,7 @@ impl VisionTower {
         let options = options.without_recording();
         let graph = Graph::open(runtime, &package.path(&contract.file), contract, &options)?;
         let memory = graph.memory()?;
-        Ok(Self { graph, memory, tiles_per_run: options.device.provider.tiles_per_run })
+        Ok(Self { graph, memory, tiles_per_run: options.tiles_per_run() })
     }
 
     /// Tiles that one run takes.

@@ -21,8 +21,9 @@ from .prompt import MAX_NEW_TOKENS, prompt_pieces
 from .recipe import Recipe
 
 SCHEMA = 2
-#: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once.
-MOST_TILES, CHUNK, MOST_SLOTS = 12, 512, 8
+#: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once,
+#: and positions whose logits are wanted, which are those of a guess: 32 tokens after the last one.
+MOST_TILES, CHUNK, MOST_SLOTS, MOST_LOGITS = 12, 512, 8, 33
 LIBRARIES = ("numpy", "onnx", "onnx-ir")
 #: Between a package's name and a number while it is being replaced.
 OLD = ".partial-old-"
@@ -179,7 +180,7 @@ def _decoder_profile(name: str, sizes: tuple, language: LanguageConfig, capacity
         else [(1, language.hidden)] * 3,
         "splice": list(zip(batch, sequence, strict=True)),
         "seqlens_k": [(b,) for b in batch],
-        "logits_at": [(1,)] * 3,
+        "logits_at": [(1,), (1,), (MOST_LOGITS if name == "prefill" else 1,)],
     }
     for layer in range(language.layers):
         inputs |= {f"past_{what}.{layer}": cache for what in ("key", "value")}

@@ -43,6 +43,9 @@ pub struct EngineSetup {
     pub log_level: i32,
     /// 0
     pub reserved: i32,
+    /// Folder for TensorRT's engines, which take minutes to build the first time; "fleming" in the user's cache folder by
+    /// default.
+    pub engine_cache: *const c_char,
 }
 
 /// How a question is answered. 0 and NULL are the defaults.
@@ -157,11 +160,12 @@ impl EngineSetup {
         let standard = EngineOptions::default();
         let cache = usize::try_from(self.image_cache).unwrap_or(usize::MAX);
         // SAFETY: the caller's.
-        let (library, provider, settings) = unsafe {
+        let (library, provider, settings, engine_cache) = unsafe {
             (
                 optional_path("onnxruntime", self.onnxruntime)?,
                 optional_text("provider", self.provider)?,
                 texts("provider_options", self.provider_options, self.provider_option_count)?,
+                optional_path("engine_cache", self.engine_cache)?,
             )
         };
         Ok(EngineOptions {
@@ -174,6 +178,7 @@ impl EngineSetup {
             queue: given(self.queue).unwrap_or(standard.queue),
             chunk: given(self.chunk).unwrap_or(standard.chunk),
             vision_cache: given(cache).unwrap_or(standard.vision_cache),
+            engine_cache,
         })
     }
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use fleming::{
-    AskOptions, Instruction, MemoryNeeds, Package, ProviderFacts, Request, StopRule, providers_for, survey,
+    AskOptions, EngineState, GpuFacts, Instruction, MemoryNeeds, Package, ProviderFacts, Request, StopRule,
+    engine_states, gpu_facts, providers_for, survey,
 };
 use serde_json::{Value, json};
 
@@ -33,11 +34,15 @@ pub(super) struct Doctor {
 }
 
 const NEW_TOKENS: usize = 8;
+/// The provider that needs no driver.
+const CPU: &str = "cpu";
+/// The library whose version is TensorRT's.
+const TENSORRT: &str = "libnvinfer.so.10";
 
 impl Doctor {
     pub(super) fn run(self) -> Result<ExitCode> {
         let options = self.runtime.options(1);
-        let name = options.provider.split(':').next().unwrap_or_default().to_owned();
+        let (name, number) = options.provider.split_once(':').unwrap_or((&options.provider, "0"));
         let mut report = json!({
             "fleming": env!("CARGO_PKG_VERSION"),
             "machine": machine(&options),
@@ -45,10 +50,17 @@ impl Doctor {
             "gpus": gpus(),
         });
         let mut problems = Vec::new();
+        // where CUDA finds none, a provider that needs one says what is missing
+        if let Some(gpu) = number.parse().ok().and_then(|number| gpu_facts(number).ok()) {
+            report["cuda"] = cuda(&gpu);
+            let needed = name != CPU;
+            problems.extend(gpu.problem.filter(|_| needed).map(|problem| problem.to_string()));
+        }
         match survey(options.library.as_deref()) {
             Ok(providers) => {
                 report["onnxruntime"] = onnxruntime();
                 report["providers"] = providers.iter().map(provider).collect();
+                report["tensorrt"] = tensorrt(&providers);
                 match providers.iter().find(|facts| facts.name == name) {
                     Some(facts) => problems.extend(facts.problem.as_ref().map(ToString::to_string)),
                     None => problems.push(format!("{name} is no provider")),
@@ -61,11 +73,17 @@ impl Doctor {
                 let memory = MemoryNeeds::of(&package, &options);
                 report["package"] = described(&package, memory.as_ref().ok());
                 let target = &package.manifest().target;
-                if !providers_for(package.manifest()).contains(&name.as_str()) {
+                if !providers_for(package.manifest()).contains(&name) {
                     problems
                         .push(format!("a package of target {target} does not run on the {name} provider"));
                 }
                 problems.extend(memory.err().map(|error| error.to_string()));
+                if problems.is_empty() {
+                    match engine_states(&package, &options) {
+                        Ok(states) => report["engines"] = states.iter().map(engine).collect(),
+                        Err(error) => problems.push(error.to_string()),
+                    }
+                }
             }
             Err(error) => problems.push(format!("{error:#}")),
         }
@@ -121,6 +139,38 @@ fn provider(facts: &ProviderFacts) -> Value {
     })
 }
 
+/// What CUDA tells of the GPU.
+fn cuda(gpu: &GpuFacts) -> Value {
+    json!({
+        "gpu": gpu.name,
+        "compute_capability": gpu.compute_capability,
+        "driver_for": gpu.cuda,
+        "problem": gpu.problem.as_ref().map(ToString::to_string),
+    })
+}
+
+/// TensorRT's version; null where it is not there.
+fn tensorrt(providers: &[ProviderFacts]) -> Value {
+    let mut libraries = providers.iter().flat_map(|provider| &provider.libraries);
+    let library = libraries.find(|library| library.name == TENSORRT);
+    library.and_then(|library| library.version.clone()).map_or(Value::Null, Value::from)
+}
+
+fn engine(state: &EngineState) -> Value {
+    let word = match (&state.folder, &state.damage) {
+        (_, Some(_)) => "damaged",
+        (Some(_), None) => "present",
+        (None, None) => "not built",
+    };
+    json!({
+        "graph": state.graph,
+        "key": state.key,
+        "state": word,
+        "folder": state.folder.as_ref().map(|folder| folder.display().to_string()),
+        "damage": state.damage,
+    })
+}
+
 fn described(package: &Package, memory: Option<&MemoryNeeds>) -> Value {
     let manifest = package.manifest();
     json!({
@@ -142,6 +192,12 @@ fn text(report: &Value) -> String {
         let (name, capability) = (plain(&gpu["name"]), plain(&gpu["compute_capability"]));
         row(&format!("gpu {}", gpu["index"]), &format!("{name}, {capability}, {memory} MiB, {free} free"))
     }));
+    if let Value::Object(gpu) = &report["cuda"] {
+        let [name, capability, cuda] =
+            ["gpu", "compute_capability", "driver_for"].map(|field| plain(&gpu[field]));
+        lines.push(row("CUDA", &format!("{name}, {capability}; the driver is good for CUDA {cuda}")));
+    }
+    lines.extend(report["tensorrt"].as_str().map(|version| row("TensorRT", version)));
     for facts in report["providers"].as_array().into_iter().flatten() {
         let state = facts["problem"].as_str().unwrap_or("ready");
         lines.push(row(&plain(&facts["name"]), state));
@@ -158,6 +214,13 @@ fn text(report: &Value) -> String {
         let runs = if runs.is_empty() { "nothing".into() } else { runs.join(", ") };
         lines.push(row("package", &format!("{name}, {precision} for {target}; runs on {runs}")));
     }
+    lines.extend(
+        report["engines"].as_array().filter(|all| all.is_empty()).map(|_| row("engines", "none are needed")),
+    );
+    lines.extend(report["engines"].as_array().into_iter().flatten().map(|engine| {
+        let place = engine["folder"].as_str().map(|folder| format!(" in {folder}")).unwrap_or_default();
+        row("engines", &format!("of {}: {}{place}", plain(&engine["graph"]), plain(&engine["state"])))
+    }));
     if let Value::Object(times) = &report["self_test"] {
         let median = |field: &str| times[field]["median"].as_f64().unwrap_or_default();
         lines.push(row(

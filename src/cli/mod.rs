@@ -19,6 +19,7 @@ mod question;
 mod sheet;
 mod studies;
 mod trace;
+mod warm;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -51,6 +52,7 @@ enum Verb {
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
     Eval(eval::Eval),
+    Warm(warm::Warm),
 }
 
 /// Exit code of a batch in which some lines could not be answered.
@@ -68,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Bench(bench) => bench.run(),
         Verb::Doctor(doctor) => doctor.run(),
         Verb::Eval(eval) => eval.run(),
+        Verb::Warm(warm) => warm.run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -82,10 +85,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Levels come from `FLEMING_LOG`, in the syntax of `tracing-subscriber`'s filters. By default there are warnings, and
-/// nothing from ONNX Runtime: what it logs as an error comes back as one.
+/// Levels come from `FLEMING_LOG`, in the syntax of `tracing-subscriber`'s filters. By default there are warnings and that
+/// engines are being built, and nothing from ONNX Runtime: what it logs as an error comes back as one.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("FLEMING_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ort=off"));
+    let filter = EnvFilter::try_from_env("FLEMING_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,fleming::build=info,ort=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }
 

@@ -69,6 +69,9 @@ pub(super) struct RuntimeArguments {
     /// Prompt tokens that run together; other answers go on in between [default: 512]
     #[arg(long, value_name = "N")]
     chunk: Option<usize>,
+    /// Folder for the engines that TensorRT builds [default: fleming in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    engine_cache: Option<PathBuf>,
     /// The ONNX Runtime library [default: searched for]
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
@@ -133,6 +136,7 @@ impl RuntimeArguments {
             // Nobody who asks from here is refused.
             queue: usual.queue.max(at_once),
             chunk: self.chunk.unwrap_or(usual.chunk),
+            engine_cache: self.engine_cache.clone(),
             ..usual
         }
     }

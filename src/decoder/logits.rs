@@ -11,7 +11,7 @@ pub(crate) trait Scores {
     ///
     /// # Errors
     /// [`Error::Runtime`] if the device fails.
-    fn all(&self) -> Result<&[f32]>;
+    fn logits(&self) -> Result<&[f32]>;
 
     /// The likeliest token, where the device has found it and all logits are finite.
     ///
@@ -80,7 +80,7 @@ impl Outputs {
 }
 
 impl Scores for Logits {
-    fn all(&self) -> Result<&[f32]> {
+    fn logits(&self) -> Result<&[f32]> {
         self.run.row(self.run.host()?.numbers()?, self.row)
     }
 
@@ -106,7 +106,7 @@ fn likeliest(row: &[f32]) -> Option<Best> {
 
 #[cfg(test)]
 impl<T: AsRef<[f32]> + ?Sized> Scores for T {
-    fn all(&self) -> Result<&[f32]> {
+    fn logits(&self) -> Result<&[f32]> {
         Ok(self.as_ref())
     }
 

@@ -4,11 +4,13 @@
 //! steps; the caller's thread turns tokens into text.
 
 mod answering;
+mod build;
 mod embed;
 mod images;
 mod job;
 mod memory;
 mod options;
+mod parity;
 mod prepare;
 mod queue;
 mod reply;
@@ -37,6 +39,7 @@ use crate::pixels::PixelGeometry;
 use crate::request::{AskOptions, Cancel, ConversationId, Event, Reply, Request};
 use crate::tokenizer::Tokenizer;
 use crate::vision::VisionTower;
+use build::Opening;
 use images::ImageCache;
 use job::{Command, Job};
 use prepare::Question;
@@ -47,6 +50,7 @@ use stream::Sizes;
 use worker::{Slot, Worker};
 
 pub use answering::Answering;
+pub use build::{BuiltEngines, EnginePlace, EngineState, engine_states, warm};
 pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;
 pub use options::EngineOptions;
@@ -139,6 +143,7 @@ impl Engine {
     pub fn open(folder: &Path, options: &EngineOptions) -> Result<Self> {
         options.check()?;
         let package = Package::open(folder)?;
+        build::check(&package, options)?;
         let memory = MemoryNeeds::of(&package, options)?;
         tracing::info!(
             weights = memory.weights,
@@ -333,14 +338,8 @@ impl Shared {
 
 impl Model {
     fn open(runtime: &Runtime, package: &Package, options: &EngineOptions) -> Result<Self> {
-        let graph = options.graph()?;
-        let manifest = package.manifest();
-        graph.device.provider.accept(&manifest.target, &manifest.precision)?;
-        let shape = memory::kv_shape(package, options)?;
-        Ok(Self {
-            vision: VisionTower::open(runtime, package, &graph)?,
-            decoder: Decoder::open(runtime, package, &graph, shape)?,
-        })
+        let opening = Opening::new(runtime, package, options, EnginePlace::Cache)?;
+        Ok(Self { vision: opening.vision()?.graph, decoder: opening.decoder()?.graph })
     }
 }
 

@@ -29,6 +29,9 @@ pub struct EngineOptions {
     pub chunk: usize,
     /// Most bytes of image embeddings that are kept, so that a picture asked about again is not encoded again.
     pub vision_cache: usize,
+    /// Folder for what a provider builds of graphs, which takes minutes the first time: TensorRT's engines. Absent, it is
+    /// `$XDG_CACHE_HOME/fleming`, or `~/.cache/fleming`. What is in the package's folder `engines` is taken first.
+    pub engine_cache: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
@@ -43,6 +46,7 @@ impl Default for EngineOptions {
             queue: 64,
             chunk: 512,
             vision_cache: 256 << 20,
+            engine_cache: None,
         }
     }
 }
@@ -72,7 +76,7 @@ impl EngineOptions {
             return Err(Error::request("threads", "at least 1", 0));
         }
         let device = Device::parse(&self.provider, &self.provider_options)?;
-        Ok(GraphOptions { device, threads: self.threads })
+        Ok(GraphOptions { device, threads: self.threads, ranges: None })
     }
 
     /// Most tokens in a conversation.

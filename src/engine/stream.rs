@@ -188,7 +188,7 @@ impl Stream {
             self.timings.first_token = milliseconds(self.job.submitted);
             self.decoding_since = Some(Instant::now());
             if self.job.options.tracing == Tracing::Tensors {
-                self.first_logits = logits.all()?.to_vec();
+                self.first_logits = logits.logits()?.to_vec();
             }
         }
         self.job.tell(Message::Token(chosen));

@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
@@ -11,6 +12,7 @@ use ort::session::{IoBinding, RunOptions, Session, SessionOutputs};
 use ort::value::{DynTensorValueType, Outlet, TensorElementType, ValueType};
 
 use super::memory::{Memory, Tensor};
+use super::profiles::Ranges;
 use super::provider::Device;
 use super::runtime::Runtime;
 use super::{placement, raw};
@@ -23,12 +25,14 @@ pub(crate) struct GraphOptions {
     pub(crate) device: Device,
     /// Threads inside an operator; `None` leaves it to ONNX Runtime, which takes one for each physical core.
     pub(crate) threads: Option<usize>,
+    /// What the shapes of inputs are held to; nothing where any will do.
+    pub(crate) ranges: Option<Arc<Ranges>>,
 }
 
 impl GraphOptions {
     /// The same for a graph whose runs are never recorded.
     pub(crate) fn without_recording(&self) -> Self {
-        Self { device: self.device.without_recording(), threads: self.threads }
+        Self { device: self.device.without_recording(), ..self.clone() }
     }
 }
 
@@ -36,6 +40,7 @@ impl GraphOptions {
 pub(crate) struct Graph {
     name: String,
     device: Device,
+    ranges: Option<Arc<Ranges>>,
     session: Session,
     binding: IoBinding,
     /// Where each bound tensor is, and its sizes.
@@ -90,13 +95,20 @@ impl Graph {
         check(path, "output", session.outputs(), &contract.outputs)?;
         let binding = session.create_binding().map_err(|error| failed(&contract.file, &error))?;
         let (name, device) = (contract.file.clone(), options.device.clone());
+        let ranges = options.ranges.clone();
         let options = run_options(&device, NOT_RECORDED).map_err(|error| failed(&name, &error))?;
         let (bound, recorded) = (BTreeMap::new(), HashMap::new());
-        Ok(Self { name, device, session, binding, bound, options, recorded, ran: Ran::default() })
+        Ok(Self { name, device, ranges, session, binding, bound, options, recorded, ran: Ran::default() })
     }
 
     /// Gives `input` this value in all runs from now on.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a shape that the graph was not opened for, [`Error::Runtime`] if it cannot be bound.
     pub(crate) fn bind_input(&mut self, input: &str, tensor: &Tensor) -> Result<()> {
+        if let Some(ranges) = &self.ranges {
+            ranges.check(input, tensor.0.shape())?;
+        }
         self.note(input, tensor);
         self.binding.bind_input(input, &tensor.0).map_err(|error| failed(&self.name, &error))
     }
@@ -308,7 +320,8 @@ mod tests {
         let tensor = |name: &str| serde_json::json!({"name": name, "dtype": "float32", "shape": [1]});
         let contract =
             serde_json::json!({"file": "identity", "inputs": [tensor("x")], "outputs": [tensor("y")]});
-        let options = GraphOptions { device: Device::parse("fake", &[]).unwrap(), threads: None };
+        let options =
+            GraphOptions { device: Device::parse("fake", &[]).unwrap(), threads: None, ranges: None };
         let runtime = Runtime::load(None).unwrap();
         Graph::open(&runtime, &path, &serde_json::from_value(contract).unwrap(), &options).unwrap()
     }

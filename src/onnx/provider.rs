@@ -1,5 +1,8 @@
 //! Execution providers: what can run a graph, one row each.
 
+#[cfg(test)]
+mod fake;
+
 use std::sync::Arc;
 
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider};
@@ -9,10 +12,13 @@ use ort::session::builder::SessionBuilder;
 
 use super::libraries::{self, CUDA, Library, TENSORRT};
 use super::memory::Memory;
-use super::raw;
 use super::runtime::Runtime;
 use super::settings::{ProviderOption, Values, option, whole};
+use super::{engines, raw};
 use crate::error::{Error, Result};
+
+/// Tells what engines of a device depend on, or why that cannot be told.
+type EngineFacts = fn(&Device) -> std::result::Result<Vec<(&'static str, String)>, String>;
 
 /// One way to run graphs.
 pub(crate) struct Provider {
@@ -35,6 +41,8 @@ pub(crate) struct Provider {
     free_memory: fn(&Device) -> std::result::Result<Option<u64>, String>,
     /// Where its graphs compute.
     memory: fn(&Session, &Device) -> ort::Result<Memory>,
+    /// What the engines depend on that it builds of graphs, in names and values; nothing if it builds none.
+    pub(super) engines: Option<EngineFacts>,
     /// ONNX Runtime's names of the providers that nodes must be on; none where there is no choice.
     pub(super) nodes_on: &'static [&'static str],
     /// Tiles that one run of the vision graph takes. One tile keeps all cores of a CPU busy, and a tile's result then
@@ -59,6 +67,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         register: cpu,
         free_memory: |_| Ok(None),
         memory: of_the_host,
+        engines: None,
         nodes_on: &[],
         tiles_per_run: 1,
     },
@@ -90,6 +99,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         register: cuda,
         free_memory: |device| raw::free_memory(device.number).map(Some),
         memory: of_a_gpu,
+        engines: None,
         nodes_on: &[ep::CUDA::NAME],
         tiles_per_run: 12,
     },
@@ -108,35 +118,26 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
             option("trt_detailed_build_log", Values::Flag),
             option("trt_engine_hw_compatible", Values::Flag),
             option("trt_sparsity_enable", Values::Flag),
+            option("trt_load_user_initializer", Values::Flag),
         ],
-        // the types are written into the graph; these switches are the weak ones that lose accuracy
-        defaults: &[("trt_fp16_enable", "0"), ("trt_bf16_enable", "0"), ("trt_int8_enable", "0")],
+        // the types are written into the graph; these switches are the weak ones that lose accuracy. Weights are handed over
+        // as they are: written into a copy of the graph, they might have no more than 2 GiB
+        defaults: &[
+            ("trt_fp16_enable", "0"),
+            ("trt_bf16_enable", "0"),
+            ("trt_int8_enable", "0"),
+            ("trt_load_user_initializer", "1"),
+        ],
         built_in: ep::TensorRT::is_available,
         libraries: &[CUDA, TENSORRT],
         register: tensorrt,
         free_memory: |device| raw::free_memory(device.number).map(Some),
         memory: of_a_gpu,
+        engines: Some(engines::of_tensorrt),
         nodes_on: &[ep::TensorRT::NAME, ep::CUDA::NAME],
         tiles_per_run: 12,
     },
 ];
-
-/// A device for tests: it computes on the host, and reaches its memory only as a device's is reached.
-#[cfg(test)]
-static FAKE: Provider = Provider {
-    name: "fake",
-    targets: &["cuda"],
-    twins: Some("f32"),
-    options: &[option(RECORDING, Values::Flag)],
-    defaults: &[(RECORDING, "1")],
-    built_in: ep::CPU::is_available,
-    libraries: &[],
-    register: cpu,
-    free_memory: |_| Ok(Some(1 << 40)),
-    memory: |_, _| Ok(Memory::Device(Allocator::default())),
-    nodes_on: &[ep::CPU::NAME],
-    tiles_per_run: 2,
-};
 
 /// A provider as an engine was told to use it. Cheap to clone.
 #[derive(Clone)]
@@ -160,7 +161,7 @@ impl Device {
         };
         let providers = PROVIDERS.iter();
         #[cfg(test)]
-        let providers = providers.chain([&FAKE]);
+        let providers = providers.chain([&fake::PLAIN, &fake::BUILDER]);
         let provider = providers.clone().find(|provider| provider.name == name).ok_or_else(|| {
             let known: Vec<_> = PROVIDERS.iter().map(|provider| provider.usage()).collect();
             Error::request("provider", format!("one of: {}", known.join(", ")), text)
@@ -224,8 +225,24 @@ impl Device {
         })
     }
 
+    /// The same device, with ONNX Runtime told this too.
+    pub(super) fn with(&self, settings: Vec<(String, String)>) -> Self {
+        let settings = self.settings.iter().cloned().chain(settings).collect();
+        Self { provider: self.provider, number: self.number, settings }
+    }
+
+    /// Which of the provider's devices it is.
+    pub(super) fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// What ONNX Runtime is told, by key.
+    pub(super) fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
     /// Loads what the provider needs, and returns whether ONNX Runtime was built with it.
-    fn load_libraries(&self, runtime: &Runtime) -> Result<bool> {
+    pub(super) fn load_libraries(&self, runtime: &Runtime) -> Result<bool> {
         let built_in = self.provider.built_in().map_err(|error| self.unregistered(runtime, &error))?;
         if built_in {
             let libraries: Vec<_> = self.provider.libraries().collect();
@@ -263,7 +280,7 @@ impl Device {
         Self { settings, ..self.clone() }
     }
 
-    fn setting(&self, key: &str) -> Option<&str> {
+    pub(super) fn setting(&self, key: &str) -> Option<&str> {
         self.settings.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
@@ -324,11 +341,15 @@ impl Provider {
                 format!("an option of the {} provider, which are {}", self.name, known.join(", ")),
                 "none of them",
             );
-            return Err(match self.defaults.iter().any(|(fixed, _)| *fixed == key) {
-                true => {
+            return Err(match key {
+                _ if self.defaults.iter().any(|(fixed, _)| *fixed == key) => {
                     error.hint("types are written into the graph: export the checkpoint in another precision")
                 }
-                false => error,
+                _ if ["trt_engine_cache", "trt_timing_cache"].iter().any(|head| key.starts_with(head)) => {
+                    error.hint("engines are kept without it: --engine-cache says where")
+                }
+                _ if key.starts_with("trt_profile") => error.hint("the profiles are those of the package"),
+                _ => error,
             });
         };
         option
@@ -414,6 +435,7 @@ mod tests {
                 ("trt_builder_optimization_level", "5"),
                 ("trt_fp16_enable", "0"),
                 ("trt_int8_enable", "0"),
+                ("trt_load_user_initializer", "1"),
             ])
         );
     }
@@ -443,6 +465,9 @@ mod tests {
         assert!(refusal("cpu", &[("use_tf32", "true")]).contains("use_arena (true or false)"));
         assert!(refusal("cuda", &[("device_id", "1")]).contains("none of them"));
         assert!(refusal("tensorrt", &[("trt_fp16_enable", "true")]).contains("another precision"));
+        assert!(refusal("tensorrt", &[("trt_engine_cache_path", "/x")]).contains("--engine-cache"));
+        assert!(refusal("tensorrt", &[("trt_timing_cache_enable", "true")]).contains("--engine-cache"));
+        assert!(refusal("tensorrt", &[("trt_profile_min_shapes", "x:1")]).contains("those of the package"));
         assert!(refusal("cuda", &[("use_tf32", "true"), ("use_tf32", "true")]).contains("twice"));
         for (key, value) in [
             ("use_tf32", "1"),

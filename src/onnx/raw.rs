@@ -2,6 +2,7 @@
 //! graph is. The only place under `onnx/` with `unsafe`.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -168,6 +169,89 @@ pub(super) fn free_memory(gpu: i32) -> Result<u64, String> {
     match status {
         0 => Ok(free as u64),
         status => Err(format!("CUDA error {status} for GPU {gpu}")),
+    }
+}
+
+/// A GPU, as NVIDIA's driver tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gpu {
+    pub(super) name: String,
+    /// Major and minor: 9 and 0.
+    pub(super) capability: (i32, i32),
+    /// The newest CUDA that the driver knows, major and minor: 13 and 0.
+    pub(super) cuda: (i32, i32),
+}
+
+/// What the driver tells of a GPU.
+pub(super) fn gpu(number: i32) -> Result<Gpu, String> {
+    const MAJOR: c_int = 75;
+    const MINOR: c_int = 76;
+    let (mut version, mut device, mut capability) = (0, 0, (0, 0));
+    let mut name = [0_u8; 256];
+    // SAFETY: functions of the driver's interface, which have had these signatures since CUDA 2, and the device is an int
+    // in it. They return 0 when they filled what is passed; the name ends in zero within the length that is told.
+    unsafe {
+        let driver = library("libcuda.so.1")?;
+        let init = function::<unsafe extern "C" fn(u32) -> c_int>(&driver, "cuInit")?;
+        let ask_version =
+            function::<unsafe extern "C" fn(*mut c_int) -> c_int>(&driver, "cuDriverGetVersion")?;
+        let get = function::<unsafe extern "C" fn(*mut c_int, c_int) -> c_int>(&driver, "cuDeviceGet")?;
+        let ask_name =
+            function::<unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int>(&driver, "cuDeviceGetName")?;
+        let ask = function::<unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int>(
+            &driver,
+            "cuDeviceGetAttribute",
+        )?;
+        told(number, "cuInit", init(0))?;
+        told(number, "cuDriverGetVersion", ask_version(&raw mut version))?;
+        told(number, "cuDeviceGet", get(&raw mut device, number))?;
+        let length = name.len() as c_int;
+        told(number, "cuDeviceGetName", ask_name(name.as_mut_ptr().cast(), length, device))?;
+        told(number, "cuDeviceGetAttribute", ask(&raw mut capability.0, MAJOR, device))?;
+        told(number, "cuDeviceGetAttribute", ask(&raw mut capability.1, MINOR, device))?;
+    }
+    let name = CStr::from_bytes_until_nul(&name).map_err(|error| error.to_string())?;
+    // 1000 times the major and 10 times the minor
+    let cuda = (version / 1000, version % 1000 / 10);
+    Ok(Gpu { name: name.to_string_lossy().into_owned(), capability, cuda })
+}
+
+/// TensorRT's version, as its library tells: 10.15.1. It must be loaded, or where the system's loader finds it.
+pub(super) fn tensorrt_version() -> Result<String, String> {
+    // SAFETY: the function takes nothing and has returned an int in every version.
+    let number = unsafe {
+        let library = library("libnvinfer.so.10")?;
+        let ask = function::<unsafe extern "C" fn() -> c_int>(&library, "getInferLibVersion")?;
+        ask()
+    };
+    // of 10 and later: 10000 times the major, 100 times the minor
+    Ok(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
+}
+
+/// It stays loaded: a driver that has begun to work is not to be taken away.
+///
+/// # Safety
+/// What the library does when it is loaded must be harmless.
+unsafe fn library(name: &str) -> Result<ManuallyDrop<libloading::Library>, String> {
+    // SAFETY: by this function's contract.
+    let library = unsafe { libloading::Library::new(name) }.map_err(|error| error.to_string())?;
+    Ok(ManuallyDrop::new(library))
+}
+
+/// # Safety
+/// The function of that name must be of that type.
+unsafe fn function<'a, T>(
+    library: &'a libloading::Library,
+    name: &str,
+) -> Result<libloading::Symbol<'a, T>, String> {
+    // SAFETY: by this function's contract.
+    unsafe { library.get::<T>(name) }.map_err(|error| error.to_string())
+}
+
+fn told(gpu: i32, what: &str, status: c_int) -> Result<(), String> {
+    match status {
+        0 => Ok(()),
+        status => Err(format!("CUDA error {status} of {what} for GPU {gpu}")),
     }
 }
 

@@ -38,6 +38,11 @@ pub fn onnxruntime() -> Option<RuntimeFacts> {
     Some(RuntimeFacts { library, build: ort::info().to_owned() })
 }
 
+/// What the loaded library says about its build.
+pub(super) fn build() -> String {
+    ort::info().to_owned()
+}
+
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 const NAMES: [&str; 2] = ["libonnxruntime.so", "libonnxruntime.so.1"];
 const SYSTEM_FOLDERS: [&str; 5] =

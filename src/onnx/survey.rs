@@ -6,6 +6,7 @@ use ort::session::Session;
 
 use super::libraries::{self, Library};
 use super::provider::{Device, PROVIDERS, Provider};
+use super::raw::{self, Gpu};
 use super::runtime::Runtime;
 use crate::error::{Error, Facts, Result};
 use crate::package::Manifest;
@@ -32,9 +33,28 @@ pub struct LibraryFacts {
     pub name: &'static str,
     /// The file that is loaded for it; none if there is none.
     pub path: Option<PathBuf>,
-    /// Its version, where the name of the file or of the package it came in tells.
+    /// Its version, where it tells, or the name of the file does.
     pub version: Option<String>,
 }
+
+/// A GPU and its driver, as CUDA tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GpuFacts {
+    /// Its name.
+    pub name: String,
+    /// Its compute capability: `9.0`.
+    pub compute_capability: String,
+    /// The newest version of CUDA that the driver is good for: `13.0`.
+    pub cuda: String,
+    /// What is wrong with the driver, if it is too old.
+    pub problem: Option<Facts>,
+}
+
+/// What the builds of ONNX Runtime that this version loads were built with.
+const CUDA: (i32, i32) = (13, 0);
+/// The library that tells TensorRT's version itself.
+const TENSORRT: &str = "libnvinfer.so.10";
 
 /// One `Identity` of one number, as small as a graph can be: `protoc --decode` shows it.
 pub(super) const GRAPH: &[u8] =
@@ -55,6 +75,28 @@ pub(super) const GRAPH: &[u8] =
 pub fn survey(library: Option<&Path>) -> Result<Vec<ProviderFacts>> {
     let runtime = Runtime::load(library)?;
     Ok(PROVIDERS.iter().map(|provider| facts(provider, &runtime)).collect())
+}
+
+/// The GPU of this number, from 0, and its driver.
+///
+/// # Errors
+/// [`Error::Runtime`] if there is no driver or no such GPU.
+pub fn gpu_facts(number: u32) -> Result<GpuFacts> {
+    let found = i32::try_from(number).map_err(|error| error.to_string()).and_then(raw::gpu);
+    found.map(of_gpu).map_err(|reason| {
+        Error::runtime(format!("GPU {number}"), "one that CUDA finds", reason)
+            .hint("`nvidia-smi` tells which devices and which driver there are")
+    })
+}
+
+fn of_gpu(gpu: Gpu) -> GpuFacts {
+    let number = |(major, minor): (i32, i32)| format!("{major}.{minor}");
+    let problem = (gpu.cuda < CUDA).then(|| {
+        let wanted = format!("one for CUDA {}", number(CUDA));
+        let error = Error::runtime("NVIDIA's driver", wanted, format!("one for CUDA {}", number(gpu.cuda)));
+        error.hint("install 580 or newer").facts().clone()
+    });
+    GpuFacts { name: gpu.name, compute_capability: number(gpu.capability), cuda: number(gpu.cuda), problem }
 }
 
 /// The providers that run a package, by name.
@@ -87,7 +129,8 @@ fn library_facts(library: &Library, folders: &[PathBuf]) -> Option<LibraryFacts>
     if path.is_none() && !library.is_required() {
         return None;
     }
-    let version = path.as_deref().and_then(version);
+    let told = (library.name == TENSORRT).then(|| raw::tensorrt_version().ok()).flatten();
+    let version = told.or_else(|| path.as_deref().and_then(version));
     Some(LibraryFacts { name: library.name, path, version })
 }
 
@@ -119,6 +162,29 @@ mod tests {
             assert!(provider.built_in || provider.problem.is_some(), "{provider:?}");
             assert!(provider.libraries.iter().any(|library| library.name == "libcublasLt.so.13"));
         }
+    }
+
+    #[test]
+    fn a_driver_that_is_too_old_is_told() {
+        let gpu = |cuda| Gpu { name: "NVIDIA H100".into(), capability: (9, 0), cuda };
+        for cuda in [(13, 0), (13, 1), (14, 0)] {
+            assert_eq!(of_gpu(gpu(cuda)).problem, None);
+        }
+        let facts = of_gpu(gpu((12, 8)));
+        assert_eq!((facts.compute_capability.as_str(), facts.cuda.as_str()), ("9.0", "12.8"));
+        let problem = facts.problem.unwrap().to_string();
+        assert_eq!(
+            problem,
+            "NVIDIA's driver: wanted one for CUDA 13.0, got one for CUDA 12.8 (install 580 or newer)"
+        );
+        // where there is none, it says so
+        if let Err(error) = gpu_facts(0) {
+            assert!(
+                error.to_string().contains("GPU 0") && error.to_string().contains("nvidia-smi"),
+                "{error}"
+            );
+        }
+        gpu_facts(u32::MAX).unwrap_err();
     }
 
     #[test]

@@ -21,3 +21,4 @@ mod readme;
 mod sampling;
 mod speculation;
 mod support;
+mod warm;

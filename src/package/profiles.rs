@@ -1,0 +1,169 @@
+//! The ranges that a package's inputs lie in, for an optimiser that must know them before it builds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{Dimension, GraphContract, Manifest};
+use crate::error::{Error, Result};
+
+/// The profiles of both graphs.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Profiles {
+    pub vision: Vec<Profile>,
+    pub decoder: Vec<Profile>,
+}
+
+/// What runs of one kind have for inputs.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Profile {
+    pub name: String,
+    pub inputs: BTreeMap<String, Sizes>,
+}
+
+/// The least, the usual and the largest shape of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Sizes {
+    pub min: Vec<i64>,
+    pub opt: Vec<i64>,
+    pub max: Vec<i64>,
+}
+
+/// The target whose packages cannot be without.
+const WANTED_BY: &str = "tensorrt";
+
+/// Refuses profiles that do not fit the graphs, and a package without them that needs them.
+pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
+    let complain = |what: String, wanted: &str, got: String| {
+        Err(Error::package(format!("{}: {what}", path.display()), wanted, got)
+            .hint("export the checkpoint again"))
+    };
+    let Some(profiles) = &manifest.profiles else {
+        return match manifest.target == WANTED_BY {
+            true => complain("profiles".into(), "ranges of the inputs, for TensorRT", "none".into()),
+            false => Ok(()),
+        };
+    };
+    let graphs = &manifest.graphs;
+    for (kind, contract, profiles) in
+        [("vision", &graphs.vision, &profiles.vision), ("decoder", &graphs.decoder, &profiles.decoder)]
+    {
+        if profiles.is_empty() {
+            return complain(format!("profiles.{kind}"), "at least one", "none".into());
+        }
+        for profile in profiles {
+            if let Err(Misfit { input, wanted, got }) = profile.fits(contract) {
+                return complain(format!("profiles.{kind}: {}: {input}", profile.name), &wanted, got);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with an input of a profile.
+struct Misfit {
+    input: String,
+    wanted: String,
+    got: String,
+}
+
+impl Profile {
+    fn fits(&self, contract: &GraphContract) -> std::result::Result<(), Misfit> {
+        let misfit = |input: &str, wanted: &str, got: String| {
+            Err(Misfit { input: input.into(), wanted: wanted.into(), got })
+        };
+        let stranger =
+            self.inputs.keys().find(|name| contract.inputs.iter().all(|input| input.name != **name));
+        if let Some(name) = stranger {
+            return misfit(name, "an input of the graph", "none of that name".into());
+        }
+        // sizes of one name are one size
+        let mut named: BTreeMap<&str, [i64; 3]> = BTreeMap::new();
+        for input in &contract.inputs {
+            let varies = input.shape.iter().any(|size| matches!(size, Dimension::Named(_)));
+            let Some(sizes) = self.inputs.get(&input.name) else {
+                match varies {
+                    true => return misfit(&input.name, "a range for a shape that varies", "none".into()),
+                    false => continue,
+                }
+            };
+            if [&sizes.min, &sizes.opt, &sizes.max].iter().any(|shape| shape.len() != input.shape.len()) {
+                return misfit(&input.name, &format!("{} sizes", input.shape.len()), format!("{sizes:?}"));
+            }
+            for (axis, size) in input.shape.iter().enumerate() {
+                let [min, opt, max] = [sizes.min[axis], sizes.opt[axis], sizes.max[axis]];
+                if !(1 <= min && min <= opt && opt <= max && max <= i64::from(i32::MAX)) {
+                    return misfit(&input.name, "sizes from 1 on, min ≤ opt ≤ max", format!("{sizes:?}"));
+                }
+                let (name, known) = match size {
+                    Dimension::Fixed(size) => ("what is fixed", [*size; 3]),
+                    Dimension::Named(name) => (name.as_str(), *named.entry(name).or_insert([min, opt, max])),
+                };
+                if known != [min, opt, max] {
+                    let wanted = format!("{name} to be {known:?} in all inputs");
+                    return misfit(&input.name, &wanted, format!("{sizes:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TensorContract;
+    use super::*;
+
+    fn contract() -> GraphContract {
+        let named = |name: &str| Dimension::Named(name.into());
+        let tensor = |name: &str, shape: &[Dimension]| TensorContract {
+            name: name.into(),
+            dtype: "int64".into(),
+            shape: shape.to_vec(),
+        };
+        let inputs = vec![
+            tensor("ids", &[named("batch"), named("sequence")]),
+            tensor("last", &[named("batch")]),
+            tensor("cache", &[named("batch"), Dimension::Fixed(2)]),
+            tensor("constant", &[Dimension::Fixed(1)]),
+        ];
+        GraphContract { file: "graph.onnx".into(), inputs, outputs: Vec::new() }
+    }
+
+    fn profile(change: impl Fn(&mut BTreeMap<String, Sizes>)) -> Profile {
+        let sizes = |min: &[i64], opt: &[i64], max: &[i64]| Sizes {
+            min: min.into(),
+            opt: opt.into(),
+            max: max.into(),
+        };
+        let mut inputs = BTreeMap::from([
+            ("ids".into(), sizes(&[1, 1], &[1, 8], &[4, 16])),
+            ("last".into(), sizes(&[1], &[1], &[4])),
+            ("cache".into(), sizes(&[1, 2], &[1, 2], &[4, 2])),
+        ]);
+        change(&mut inputs);
+        Profile { name: "all".into(), inputs }
+    }
+
+    #[test]
+    fn a_profile_lies_within_its_graph() {
+        assert!(profile(|_| {}).fits(&contract()).is_ok());
+        type Change = fn(&mut BTreeMap<String, Sizes>);
+        let table: [(&str, Change); 9] = [
+            ("last", |inputs| drop(inputs.remove("last"))),
+            ("other", |inputs| drop(inputs.insert("other".into(), inputs["last"].clone()))),
+            ("ids", |inputs| inputs.get_mut("ids").unwrap().opt = vec![1]),
+            ("ids", |inputs| inputs.get_mut("ids").unwrap().min[1] = 0),
+            ("ids", |inputs| inputs.get_mut("ids").unwrap().min[1] = 9),
+            ("ids", |inputs| inputs.get_mut("ids").unwrap().max[1] = 7),
+            ("ids", |inputs| inputs.get_mut("ids").unwrap().max[1] = 1 << 31),
+            ("cache", |inputs| inputs.get_mut("cache").unwrap().max[1] = 3),
+            ("last", |inputs| inputs.get_mut("last").unwrap().max[0] = 5),
+        ];
+        for (place, (input, change)) in table.into_iter().enumerate() {
+            let misfit = profile(change).fits(&contract()).unwrap_err();
+            assert_eq!(misfit.input, input, "{place}: wanted {}, got {}", misfit.wanted, misfit.got);
+        }
+    }
+}
