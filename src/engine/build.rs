@@ -3,14 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-
-use tracing::dispatcher;
-use tracing::subscriber::NoSubscriber;
+use std::time::Instant;
 
 use super::parity::{self, Sample};
+use super::progress::{LOG, Progress};
 use super::{EngineOptions, memory};
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
@@ -28,7 +24,7 @@ pub enum EnginePlace {
     Package,
 }
 
-/// The engines of a graph that a device has built.
+/// What was built of a graph: TensorRT's engines.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BuiltEngines {
@@ -94,10 +90,6 @@ struct Part<'a, T> {
 
 /// The folder for engines in a package's folder.
 const SHIPPED: &str = "engines";
-/// How often it is told that an engine is still being built.
-const TELL: Duration = Duration::from_secs(10);
-/// What the log of it is called, so that the command line can show it.
-const LOG: &str = "fleming::build";
 
 /// Opens the graphs of a package as an engine would, runs each, and has engines built that are not there. Returns the
 /// engines of each graph; none where the provider builds none.
@@ -287,7 +279,7 @@ impl<'a> Opening<'a> {
             // without them it only takes longer
             let _ = fs::copy(&times, draft.folder().join(times.file_name().unwrap_or_default()));
         }
-        let progress = Progress::start(name, TELL);
+        let progress = Progress::start(name);
         let options = self.options.with_engines(ranges, Engines::Build(draft.folder()));
         let mut graph = (part.open)(&options)?;
         progress.done();
@@ -346,54 +338,6 @@ impl Stores {
     fn times(&self, facts: &Facts) -> Option<PathBuf> {
         let stores = [Some(&self.own), self.other.as_ref()];
         stores.into_iter().flatten().find_map(|store| store.newest(TIMING, facts, &TIMING_FACTS))
-    }
-}
-
-/// Tells every few seconds that an engine is being built, until it goes.
-struct Progress {
-    graph: String,
-    started: Instant,
-    stop: Option<Sender<()>>,
-    teller: Option<JoinHandle<()>>,
-}
-
-impl Progress {
-    fn start(graph: &str, every: Duration) -> Self {
-        tracing::info!(target: LOG, graph, "building its engines, which takes minutes");
-        let (stop, stopped) = mpsc::channel();
-        let (started, name) = (Instant::now(), graph.to_owned());
-        let tell = move || {
-            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                tracing::info!(target: LOG, graph = name, seconds = started.elapsed().as_secs(), "still building");
-            }
-        };
-        // where the one who opens the engine logs
-        let log = dispatcher::get_default(Clone::clone);
-        let logged = move || match log.is::<NoSubscriber>() {
-            true => tell(),
-            false => dispatcher::with_default(&log, tell),
-        };
-        let teller = thread::Builder::new().name("fleming-build".into()).spawn(logged).ok();
-        Self { graph: graph.into(), started, stop: Some(stop), teller }
-    }
-
-    fn done(mut self) {
-        self.end();
-        let (graph, seconds) = (self.graph.as_str(), self.started.elapsed().as_secs_f64());
-        tracing::info!(target: LOG, graph, seconds, "built");
-    }
-
-    fn end(&mut self) {
-        self.stop.take();
-        if let Some(teller) = self.teller.take() {
-            let _ = teller.join();
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 

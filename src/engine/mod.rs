@@ -12,6 +12,7 @@ mod memory;
 mod options;
 mod parity;
 mod prepare;
+mod progress;
 mod queue;
 mod reply;
 mod session;

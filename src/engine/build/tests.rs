@@ -1,5 +1,7 @@
 //! Engines found and built, on a fake device that writes files as TensorRT's provider does.
 
+use std::thread;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -267,49 +269,6 @@ fn a_run_outside_the_profiles_is_told_before_it_is_run() {
     );
     let tower = opening.vision().unwrap().graph;
     assert_eq!(tower.tiles_per_run(), 12, "the profile's, where the provider would take more");
-}
-
-/// What is logged while `act` runs, as the command line shows it.
-#[cfg(feature = "cli")]
-fn logged(act: impl FnOnce()) -> String {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    // with one alone, tracing takes for nobody's what other tests log first
-    let _other = dispatcher::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
-    dispatcher::with_default(&log.into(), act);
-    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
-}
-
-#[cfg(feature = "cli")]
-#[test]
-fn a_build_is_told_while_it_lasts() {
-    let said = logged(|| {
-        let progress = Progress::start("vision.onnx", Duration::from_millis(20));
-        thread::sleep(Duration::from_millis(200));
-        progress.done();
-    });
-    let lines: Vec<_> = said.lines().collect();
-    assert!(lines.len() >= 3 && lines.iter().all(|line| line.contains("INFO fleming::build: ")), "{said}");
-    assert!(lines[0].contains("which takes minutes") && lines[0].contains("vision.onnx"), "{said}");
-    assert!(lines[1].contains("still building") && lines[1].contains("seconds=0"), "{said}");
-    assert!(lines[lines.len() - 1].contains("built graph=\"vision.onnx\" seconds="), "{said}");
-    // one that fails is not told to be built, and no longer to be building
-    let said = logged(|| drop(Progress::start("vision.onnx", Duration::from_secs(60))));
-    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]
