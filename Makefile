@@ -62,6 +62,14 @@ FORMS := $(PACKAGE)-cuda/fleming.json $(PACKAGE)-tensorrt/fleming.json
 $(FORMS): $(PACKAGE)-%/fleming.json: $(PACKAGE)/fleming.json
 	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-$* --target $* --precision f32 --force
 
+# and as a GPU runs them
+ON_GPU := $(PACKAGE)-cuda-bf16/fleming.json $(PACKAGE)-cuda-int8/fleming.json $(PACKAGE)-cuda-int4/fleming.json \
+  $(PACKAGE)-tensorrt-bf16/fleming.json
+$(PACKAGE)-cuda-%/fleming.json: $(PACKAGE)/fleming.json
+	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-cuda-$* --target cuda --precision $* --force
+$(PACKAGE)-tensorrt-%/fleming.json: $(PACKAGE)/fleming.json
+	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-tensorrt-$* --target tensorrt --precision $* --force
+
 # in the type that a GPU keeps keys and values in
 $(PACKAGE)-f16/fleming.json: $(PACKAGE)/fleming.json
 	$(PYTHON) -m fleming_export $(GENERATED)/checkpoint $(PACKAGE)-f16 --target cuda --precision f16 --force
@@ -102,13 +110,20 @@ lint: setup
 	$(VENV)/bin/ruff check benches examples export packaging tests
 	$(VENV)/bin/ruff format --check benches examples export packaging tests
 
+# ONNX Runtime's build for CUDA (240 MB), which tests run without a GPU; see tests/cuda. There is none for other processors.
+GPU := $(if $(filter x86_64,$(shell uname -m)),$(VENV)/gpu/ready)
+$(VENV)/gpu/ready: $(VENV)/ready tests/cuda/requirements.txt
+	rm -rf $(@D)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target $(@D)/site -r tests/cuda/requirements.txt
+	@mv $(@D)/site/nvidia $(@D)/headers && touch $@
+
 # Where FLEMING_REFERENCE names a folder of recorded cases, they are run too; see tests/reference/prepare.py.
 .PHONY: reference
 reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(GENERATED)/inputs reference $(VENV)/packaging
+test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(ON_GPU) $(GPU) $(GENERATED)/inputs reference $(VENV)/packaging
 	cargo test --quiet
 	$(PYTHON) -m pytest -q benches export tests
 

@@ -7,6 +7,8 @@ mod batch;
 mod bench;
 mod capi;
 mod chat;
+#[cfg(target_arch = "x86_64")]
+mod cuda;
 mod demo;
 mod doctor;
 mod engine;

@@ -24,6 +24,15 @@ pub fn package_for(target: &str) -> PathBuf {
     made(&format!("models/synthetic-{target}"))
 }
 
+/// ONNX Runtime's build for CUDA, which `make test` installs: its library, and the headers of CUDA.
+pub fn gpu_build() -> [PathBuf; 2] {
+    let folder = made(".venv/gpu/site/onnxruntime/capi");
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let is_library =
+        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("libonnxruntime.so");
+    [files.into_iter().find(is_library).unwrap(), made(".venv/gpu/headers/cu13/include")]
+}
+
 /// The demo model, which is part of the repository.
 pub fn demo_model() -> PathBuf {
     Path::new(ROOT).join("models/demo")
