@@ -34,7 +34,7 @@ pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, Memo
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{LibraryFacts, ProviderFacts, RuntimeFacts, onnxruntime, providers_for, survey};
-pub use package::{FileFacts, Manifest, Package};
+pub use package::{Accuracy, Divergence, FileFacts, Manifest, Package, Quality};
 pub use request::*;
 
 /// The README's Rust, compiled with the other examples.

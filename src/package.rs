@@ -48,6 +48,8 @@ pub struct Manifest {
     pub(crate) source: Source,
     /// Nothing where the weights are not in blocks.
     pub(crate) quantization: Option<Quantization>,
+    /// How near an int8 or int4 package is to the f32 package; nothing where that was not measured.
+    pub quality: Option<Quality>,
     /// Most tokens in a conversation.
     pub max_positions: usize,
 }
@@ -167,6 +169,42 @@ pub(crate) struct Kv {
 pub(crate) struct Quantization {
     /// What ONNX Runtime takes for them beside the files.
     pub packing_bytes: u64,
+}
+
+/// What the exporter found when it ran a package beside the f32 package of the same checkpoint.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Quality {
+    /// Whether every bar was met.
+    pub passed: bool,
+    /// Positions at which the two were compared.
+    pub positions: usize,
+    /// Share of them at which the likeliest token was the same.
+    pub top1_agreement: f64,
+    /// How far the distributions of the next token are apart.
+    pub kl_divergence: Divergence,
+    /// Right answers to questions, by kind.
+    #[serde(default)]
+    pub answers: BTreeMap<String, Accuracy>,
+}
+
+/// Kullback-Leibler divergence over positions, in nats.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Divergence {
+    /// The mean.
+    pub mean: f64,
+    /// What 99 % of the positions are not above.
+    pub p99: f64,
+}
+
+/// Shares of right answers to questions of one kind.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Accuracy {
+    /// How many were asked.
+    pub cases: usize,
+    /// What the f32 package has right.
+    pub reference: f64,
+    /// What the package has right.
+    pub package: f64,
 }
 
 /// The checkpoint that was exported.

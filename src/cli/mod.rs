@@ -10,6 +10,7 @@ mod display;
 mod doctor;
 mod eval;
 mod gpus;
+mod inspect;
 mod json;
 mod lines;
 mod measure;
@@ -51,6 +52,7 @@ enum Verb {
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
     Eval(eval::Eval),
+    Inspect(inspect::Inspect),
 }
 
 /// Exit code of a batch in which some lines could not be answered.
@@ -68,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Bench(bench) => bench.run(),
         Verb::Doctor(doctor) => doctor.run(),
         Verb::Eval(eval) => eval.run(),
+        Verb::Inspect(inspect) => inspect.run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
