@@ -21,8 +21,9 @@ PARTS = ("language", "head", "embedding", "vision")
 #: What costs most when it is coarse, as measured, and is small: the projector, which every image row passes;
 #: the first layer of the language model; and of the others, in 4 bits, queries, keys and values.
 PROJECTOR, FIRST, ATTENTION = "mlp1.", "language_model.model.layers.0.", "self_attn.qkv_proj"
-#: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for.
-CAPACITY = 8192
+#: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for: the 32 frames that
+#: the authors' script takes of a clip are 8,192 tokens, and there are words around them.
+CAPACITY = 12288
 
 
 @dataclass(frozen=True)
