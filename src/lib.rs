@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod request;
 // ── what was exported
+mod quality;
 mod package;
 mod onnx;
 // ── stages, in the order an image meets them
@@ -34,7 +35,8 @@ pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, Memo
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{LibraryFacts, ProviderFacts, RuntimeFacts, onnxruntime, providers_for, survey};
-pub use package::{Accuracy, Divergence, FileFacts, Manifest, Package, Quality};
+pub use package::{FileFacts, Manifest, Package};
+pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
 
 /// The README's Rust, compiled with the other examples.
