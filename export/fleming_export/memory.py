@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from .arch.internvl import decoder_graph, vision_graph
 from .config import ModelConfig, read_config
-from .recipe import TARGETS, Recipe, make_recipe
+from .recipe import TARGETS, Recipe, fit, make_recipe
 
 BASE = 150_000_000
 CHUNK = 512
@@ -34,8 +34,8 @@ ROWS = [(target, precision) for target in ("cpu", "cuda") for precision in TARGE
 
 def data_bytes(config: ModelConfig, recipe: Recipe) -> dict[str, int]:
     """Sizes of the data files of a package, without making one."""
-    graphs = {"vision": vision_graph, "decoder": decoder_graph}
-    return {name: build(config, recipe).data_bytes() for name, build in graphs.items()}
+    made, graphs = fit(recipe, config), {"vision": vision_graph, "decoder": decoder_graph}
+    return {name: build(config, made).data_bytes() for name, build in graphs.items()}
 
 
 def kv_bytes(kv: dict, context: int) -> int:
@@ -93,7 +93,7 @@ def print_table(sizes: list[str]) -> None:
     for size in sizes:
         config = read_config(config_json(size, 151674))
         for target, precision in ROWS:
-            recipe = make_recipe(target, precision)
+            recipe = fit(make_recipe(target, precision), config)
             kv = {
                 "layers": config.language.layers,
                 "heads": config.language.kv_heads,

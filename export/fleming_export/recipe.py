@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .config import Packing
+from .config import ModelConfig
 from .errors import ExportError
 from .quantize import Blockwise
 
@@ -21,6 +21,8 @@ PARTS = ("language", "head", "embedding", "vision")
 #: What costs most when it is coarse, as measured, and is small: the projector, which every image row passes;
 #: the first layer of the language model; and of the others, in 4 bits, queries, keys and values.
 PROJECTOR, FIRST, ATTENTION = "mlp1.", "language_model.model.layers.0.", "self_attn.qkv_proj"
+#: Values of an embedding's row that share a scale.
+ROWS = 32
 #: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for: the 32 frames that
 #: the authors' script takes of a clip are 8,192 tokens, and there are words around them.
 CAPACITY = 12288
@@ -95,8 +97,12 @@ class Choices:
     pad_groups: bool = False
 
 
-def fit(recipe: Recipe, packing: Packing | None) -> Recipe:
-    """The recipe for a checkpoint with packed weights, which go into a quantised package as they are."""
+def fit(recipe: Recipe, config: ModelConfig) -> Recipe:
+    """The recipe for a checkpoint: a tied head reads the embedding as its own kernel is fast with, and packed
+    weights go into a quantised package as they are."""
+    packing = config.packing
+    if config.language.tied:
+        recipe = replace(recipe, embedding=recipe.head)
     if packing is None or not recipe.quantized:
         return recipe
     if f"int{packing.bits}" != recipe.precision:
@@ -146,7 +152,9 @@ def _cpu(made: Recipe, choices: Choices) -> Recipe:
     if made.precision == "f32":
         return made
     eight = Blockwise(8, choices.block or 64)
-    made = replace(made, language=eight, head=eight, embedding=eight, vision=eight, level=4)
+    # rows are only read from the embedding, so that small blocks cost nothing but their scales
+    rows = replace(eight, block=min(eight.block, ROWS))
+    made = replace(made, language=eight, head=eight, embedding=rows, vision=eight, level=4)
     if made.precision == "int8":
         return replace(made, apart=((PROJECTOR, None), (FIRST, None)))
     apart = (PROJECTOR, None), (FIRST, eight), (ATTENTION, eight)
