@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod request;
 // ── what was exported
+mod quality;
 mod package;
 mod store;
 mod onnx;
@@ -38,6 +39,7 @@ pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package};
+pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
 
 /// The README's Rust, compiled with the other examples.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::quality::Quality;
 use crate::request::Instruction;
 
 pub(crate) use profiles::{Profile, Profiles, Sizes};
@@ -52,6 +53,8 @@ pub struct Manifest {
     pub(crate) source: Source,
     /// Nothing where the weights are not in blocks.
     pub(crate) quantization: Option<Quantization>,
+    /// How near an int8 or int4 package is to the f32 package; nothing where that was not measured.
+    pub quality: Option<Quality>,
     /// Nothing where the target has no use for them.
     pub(crate) profiles: Option<Profiles>,
     /// Most tokens in a conversation.

@@ -55,7 +55,7 @@ def export(
     source = open_checkpoint(checkpoint)
     content = source.json("config.json")
     config = read_config(content)
-    made = fit(recipe or Recipe(), config.packing)
+    made = fit(recipe or Recipe(), config)
     normalization = read_preprocessor(source.json("preprocessor_config.json"), config.vision.image_size)
     tokenizer = read_tokenizer(source)
     if tokenizer.size > config.language.vocabulary:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import MANIFEST_FILE
-from .errors import ExportError
+from .errors import UNMERGED, ExportError
 
 if TYPE_CHECKING:
     from .equalize import Link
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
 #: Values converted at a time: 16 Mi, that is 64 MiB of float32.
 BLOCK_VALUES = 1 << 24
 #: The header of a 78B checkpoint is about 0.2 MB; anything near this is not a header.
@@ -210,6 +211,8 @@ def _opened(folder: Path, name: str, given: str) -> Checkpoint:
 
 def _shards(folder: Path) -> list[str]:
     """File names of the weights, in order."""
+    if (folder / ADAPTER).is_file():
+        raise ExportError(str(folder / ADAPTER), "a checkpoint alone", "LoRA adapters", UNMERGED)
     single, index = (folder / SINGLE).is_file(), (folder / INDEX).is_file()
     if single and index:
         raise ExportError(folder.name, f"either {SINGLE} or {INDEX}", "both", "remove the stale one")

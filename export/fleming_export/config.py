@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import ExportError
+from .errors import UNMERGED, ExportError
 
 _ABSENT = object()
 
@@ -155,13 +155,15 @@ def read_config(content: dict) -> ModelConfig:
     """config.json of the original layout, checked."""
     top = Section("config.json", content)
     if top.value("architectures") != ["InternVLChatModel"]:
-        hint = "checkpoints of the -hf layout are not read"
+        hint = "only InternVL3 and its fine-tunes are read, in the original layout and not the -hf layout"
         raise top.error("architectures", "['InternVLChatModel']", content["architectures"], hint)
     top.one_of("ps_version", "v2")
     top.one_of("select_layer", -1)
     top.one_of("template", "internvl2_5")
-    top.optional("use_backbone_lora", 0)
-    top.optional("use_llm_lora", 0)
+    for key in ("use_backbone_lora", "use_llm_lora"):
+        if content.get(key):  # the rank of adapters
+            raise top.error(key, 0, content[key], UNMERGED)
+        top.optional(key, 0)
     top.optional("pad2square", False)
     top.optional("image_fold", None)
     vision = _vision(top.section("vision_config"))

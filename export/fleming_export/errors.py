@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+#: What to do about LoRA adapters: without them a package would silently be of the model they began with.
+UNMERGED = "merge the adapters into the weights, save the whole model, and leave adapter files out"
+
 
 class ExportError(Exception):
     """What could not be exported: the thing, what was wanted of it, what was got, and what to do about it."""

@@ -19,7 +19,10 @@ def describe(package: Path) -> str:
         f"  context up to {manifest['max_positions']} tokens, keys and values in {manifest['kv']['dtype']}",
     ]
     for part, scheme in (manifest.get("quantization") or {}).items():
-        lines.append(f"  {part}: {_scheme(scheme)}")
+        if part == "apart":
+            lines += [f"  {name}: {_scheme(other)}" for name, other in scheme.items()]
+        else:
+            lines.append(f"  {part}: {_scheme(scheme)}")
     for name, facts in manifest["files"].items():
         lines.append(f"  {facts['bytes'] / 1e6:12.1f} MB  {name}")
     for context in CONTEXTS:
@@ -27,10 +30,33 @@ def describe(package: Path) -> str:
             parts = needed(manifest, context)
             shown = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts.items())
             lines.append(f"  memory at {context} tokens: {sum(parts.values()) / 1e9:.2f} GB ({shown})")
-    for check in ("parity", "quality"):
-        found = manifest.get(check)
-        lines.append(f"  {check}: {'not measured' if found is None else json.dumps(found)}")
+    parity, quality = manifest.get("parity"), manifest.get("quality")
+    lines.append(f"  parity: {'not measured' if parity is None else json.dumps(parity)}")
+    lines += _quality(quality) if quality else ["  quality: not measured"]
     return "\n".join(lines)
+
+
+def _quality(report: dict) -> list[str]:
+    """The report of the quality gate."""
+    bar, passed = report["bar"]["top1_agreement"], report["passed"]
+    lines = ["  quality, beside the f32 package: " + ("passed" if passed else "below its bars")]
+    wanted = "" if bar is None else f" (bar {100 * bar:.1f} %)"
+    lines.append(f"    same likeliest token at {_agreement(report)}{wanted}")
+    lines += [f"      {name}: {_agreement(part)}" for name, part in report["parts"].items()]
+    if "embedding_cosine" in report:
+        lines.append(f"    cosine of an image embedding at least {report['embedding_cosine']['min']:.5f}")
+    for kind, facts in report["answers"].items():
+        shares = f"{100 * facts['package']:.1f} %, f32 {100 * facts['reference']:.1f} %"
+        lines.append(f"    {kind}: {shares} of {facts['cases']} answers right")
+    return lines
+
+
+def _agreement(part: dict) -> str:
+    if not part["positions"]:
+        return "no position"
+    divergence, ratio = part["kl_divergence"]["mean"], part["perplexity_ratio"]
+    found = f"{100 * part['top1_agreement']:.2f} % of {part['positions']} positions"
+    return f"{found}, mean KL divergence {divergence:.2g}, perplexity {ratio:.4f} times"
 
 
 def _scheme(scheme: dict | int | None) -> str:

@@ -19,12 +19,14 @@ from __future__ import annotations
 
 from .arch.internvl import decoder_graph, vision_graph
 from .config import ModelConfig, read_config
-from .recipe import TARGETS, Recipe, make_recipe
+from .recipe import TARGETS, Recipe, fit, make_recipe
 
 BASE = 150_000_000
 CHUNK = 512
 #: what ONNX Runtime's CPU kernels add for each block of levels, by their bits
 PACKING = {4: 8, 8: 4}
+#: Outputs and inputs of a MatMulNBits, and what its blocks are.
+BLOCKWISE = ("N", "K", "bits", "block_size")
 VALUE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 CONTEXTS = (4096, 8192, 32768)
 ROWS = [(target, precision) for target in ("cpu", "cuda") for precision in TARGETS[target]]
@@ -32,8 +34,8 @@ ROWS = [(target, precision) for target in ("cpu", "cuda") for precision in TARGE
 
 def data_bytes(config: ModelConfig, recipe: Recipe) -> dict[str, int]:
     """Sizes of the data files of a package, without making one."""
-    graphs = {"vision": vision_graph, "decoder": decoder_graph}
-    return {name: build(config, recipe).data_bytes() for name, build in graphs.items()}
+    made, graphs = fit(recipe, config), {"vision": vision_graph, "decoder": decoder_graph}
+    return {name: build(config, made).data_bytes() for name, build in graphs.items()}
 
 
 def kv_bytes(kv: dict, context: int) -> int:
@@ -63,26 +65,10 @@ def packing_bytes(config: ModelConfig, recipe: Recipe) -> int:
     """What the products in blocks take besides their files."""
     if recipe.target != "cpu":
         return 0
-    language, vision = config.language, config.vision
-    hidden, width, inner = language.hidden, vision.hidden, language.intermediate
-    heads = language.heads + 2 * language.kv_heads
-    layer = [(hidden, language.attention_width), (inner, hidden), (inner, hidden), (hidden, inner)]
-    tile = [(3 * width, width), (width, width), (vision.intermediate, width), (width, vision.intermediate)]
-    # part -> (outputs, inputs) of its products
-    products = {
-        "sensitive": language.layers * [(heads * language.head_dim, hidden)],
-        "language": language.layers * layer,
-        "head": [(language.vocabulary, hidden)],
-        "vision": vision.layers * tile + [(hidden, config.shuffle**2 * width), (hidden, hidden)],
-    }
-    schemes = {part: getattr(recipe, part) for part in products}
-    schemes["sensitive"] = recipe.sensitive or recipe.language
-    return sum(
-        outputs * schemes[part].blocks(inputs) * PACKING[schemes[part].bits]
-        for part, shapes in products.items()
-        for outputs, inputs in shapes
-        if schemes[part]
-    )
+    graphs = vision_graph(config, recipe), decoder_graph(config, recipe)
+    products = [node for graph in graphs for node in graph.nodes if node.op_type == "MatMulNBits"]
+    facts = [{name: node.attributes[name].as_int() for name in BLOCKWISE} for node in products]
+    return sum(f["N"] * -(-f["K"] // f["block_size"]) * PACKING[f["bits"]] for f in facts)
 
 
 def needed(manifest: dict, context: int) -> dict[str, int]:
@@ -107,7 +93,7 @@ def print_table(sizes: list[str]) -> None:
     for size in sizes:
         config = read_config(config_json(size, 151674))
         for target, precision in ROWS:
-            recipe = make_recipe(target, precision)
+            recipe = fit(make_recipe(target, precision), config)
             kv = {
                 "layers": config.language.layers,
                 "heads": config.language.kv_heads,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .config import Packing
+from .config import ModelConfig
 from .errors import ExportError
 from .quantize import Blockwise
 
@@ -17,11 +17,15 @@ TARGETS = {
 }
 PRECISIONS = ("f32", "bf16", "f16", "int8", "int4")
 ACTIVATIONS = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
-PARTS = ("language", "sensitive", "head", "embedding", "vision")
-#: Queries, keys and values: of a layer's parts these cost most in 4 bits, as measured, and they are small.
-SENSITIVE = ("self_attn.qkv_proj",)
-#: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for.
-CAPACITY = 8192
+PARTS = ("language", "head", "embedding", "vision")
+#: What costs most when it is coarse, as measured, and is small: the projector, which every image row passes;
+#: the first layer of the language model; and of the others, in 4 bits, queries, keys and values.
+PROJECTOR, FIRST, ATTENTION = "mlp1.", "language_model.model.layers.0.", "self_attn.qkv_proj"
+#: Values of an embedding's row that share a scale.
+ROWS = 32
+#: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for: the 32 frames that
+#: the authors' script takes of a clip are 8,192 tokens, and there are words around them.
+CAPACITY = 12288
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Recipe:
     head: Blockwise | None = None
     embedding: Blockwise | None = None
     vision: Blockwise | None = None
-    #: the language model's products that cost most when they are coarse, if not like the others
-    sensitive: Blockwise | None = None
+    #: layers that are not stored as their part is: what their name contains, and how; the first match counts
+    apart: tuple[tuple[str, Blockwise | None], ...] = ()
     #: accuracy_level of MatMulNBits: 4 rounds activations to 8 bits for the product, 0 does not
     level: int = 0
     #: whether columns are brought to like size first; see ``equalize``
@@ -61,15 +65,19 @@ class Recipe:
         """How the weight of the layer ``name`` is stored."""
         if name == "language_model.lm_head":
             return self.head
-        if self.sensitive and name.endswith(SENSITIVE):
-            return self.sensitive
+        for part, scheme in self.apart:
+            if part in name:
+                return scheme
         return self.language if name.startswith("language_model.") else self.vision
 
     def as_json(self) -> dict:
         """How each part is stored, as ``fleming.json`` has it under ``quantization``."""
-        parts = {part: getattr(self, part) for part in PARTS if part != "sensitive" or self.sensitive}
-        schemes = {name: scheme.as_json() if scheme else None for name, scheme in parts.items()}
-        return {**schemes, "accuracy_level": self.level}
+        parts = {part: getattr(self, part) for part in PARTS}
+        schemes, apart = (
+            {name: scheme.as_json() if scheme else None for name, scheme in found.items()}
+            for found in (parts, dict(self.apart))
+        )
+        return {**schemes, "apart": apart, "accuracy_level": self.level}
 
 
 def check_runs_here(recipe: Recipe | None) -> None:
@@ -89,8 +97,12 @@ class Choices:
     pad_groups: bool = False
 
 
-def fit(recipe: Recipe, packing: Packing | None) -> Recipe:
-    """The recipe for a checkpoint with packed weights, which go into a quantised package as they are."""
+def fit(recipe: Recipe, config: ModelConfig) -> Recipe:
+    """The recipe for a checkpoint: a tied head reads the embedding as its own kernel is fast with, and packed
+    weights go into a quantised package as they are."""
+    packing = config.packing
+    if config.language.tied:
+        recipe = replace(recipe, embedding=recipe.head)
     if packing is None or not recipe.quantized:
         return recipe
     if f"int{packing.bits}" != recipe.precision:
@@ -101,7 +113,8 @@ def fit(recipe: Recipe, packing: Packing | None) -> Recipe:
     if recipe.asked_block not in (None, packing.group):
         raise ExportError("block size", f"{packing.group}, as the weights are packed", recipe.asked_block)
     kept = Blockwise(packing.bits, packing.group, not packing.symmetric, scale_type=recipe.activation)
-    return replace(recipe, language=kept, sensitive=None)
+    outside = tuple((part, scheme) for part, scheme in recipe.apart if part == PROJECTOR)
+    return replace(recipe, language=kept, apart=outside)
 
 
 def make_recipe(target: str, precision: str | None, choices: Choices | None = None) -> Recipe:
@@ -135,14 +148,17 @@ def make_recipe(target: str, precision: str | None, choices: Choices | None = No
 
 
 def _cpu(made: Recipe, choices: Choices) -> Recipe:
-    """As measured: export/README.md, "Which scheme"."""
+    """As measured: export/README.md, "int8 and int4"."""
     if made.precision == "f32":
         return made
     eight = Blockwise(8, choices.block or 64)
-    made = replace(made, language=eight, head=eight, embedding=eight, vision=eight, level=4)
+    # rows are only read from the embedding, so that small blocks cost nothing but their scales
+    rows = replace(eight, block=min(eight.block, ROWS))
+    made = replace(made, language=eight, head=eight, embedding=rows, vision=eight, level=4)
     if made.precision == "int8":
-        return made
-    return replace(made, language=Blockwise(4, choices.block or 32, zero_points=True), sensitive=eight)
+        return replace(made, apart=((PROJECTOR, None), (FIRST, None)))
+    apart = (PROJECTOR, None), (FIRST, eight), (ATTENTION, eight)
+    return replace(made, language=Blockwise(4, choices.block or 32, zero_points=True), apart=apart)
 
 
 def _cuda(made: Recipe, choices: Choices) -> Recipe:
@@ -153,4 +169,4 @@ def _cuda(made: Recipe, choices: Choices) -> Recipe:
     # the vision tower stays as it is: it is small, and on a GPU bound by arithmetic and not by memory
     head = replace(language, bits=8)
     made = replace(made, activation=activation, language=language, head=head, embedding=head)
-    return replace(made, sensitive=head) if bits == 4 else made
+    return replace(made, apart=((ATTENTION, head),)) if bits == 4 else made

@@ -11,7 +11,7 @@ import numpy as np
 from .checkpoint import Checkpoint
 from .config import ModelConfig
 from .equalize import EqualizedCheckpoint
-from .errors import ExportError
+from .errors import UNMERGED, ExportError
 from .nn import ALIGNMENT, GraphBuilder, Parameter, Source
 from .padding import PaddedCheckpoint
 from .quantize import Blockwise, Encoded, bfloat16_bits, encode
@@ -30,9 +30,7 @@ def check_claims(
     claimed: set[str] = set()
     adapter = next((name for name in checkpoint.tensors if ".lora_" in name), None)
     if adapter:
-        raise ExportError(
-            adapter, "merged weights", "a LoRA adapter", "merge the adapters and save the model"
-        )
+        raise ExportError(adapter, "merged weights", "a LoRA adapter", UNMERGED)
     for graph in graphs:
         for parameter in graph.parameters.values():
             for source in parameter.sources:

@@ -43,6 +43,25 @@ def test_unclaimed_tensor(damaged):
     assert refuse(damaged, "a place in a graph").thing == "vision_model.pooler.weight"
 
 
+@pytest.mark.parametrize("part", ["lora_A", "lora_B", "lora_embedding_A"])
+def test_adapters_among_the_tensors(damaged, part):
+    name = f"language_model.model.layers.0.self_attn.q_proj.{part}.default.weight"
+    change(damaged, **{name: np.zeros((2, 2), "<u2")})
+    error = refuse(damaged, "LoRA")
+    assert error.thing == name
+    assert "merge" in error.hint
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside the weights"])
+def test_adapters_that_were_not_merged(damaged, alone):
+    """As peft saves them; beside whole weights too, which may or may not have taken them up."""
+    (damaged / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    if alone:
+        (damaged / "model.safetensors").rename(damaged / "adapter_model.safetensors")
+    error = refuse(damaged, "adapter_config.json")
+    assert "merge" in error.hint
+
+
 def test_missing_tensor(damaged):
     change(damaged, mlp1__1__bias=None)
     assert refuse(damaged, "no such tensor").thing == BIAS

@@ -77,6 +77,7 @@ def test_refused(damaged, key, value):
         export(str(damaged), damaged.parent / "package")
     assert caught.value.thing.startswith(f"config.json.{key}")
     assert caught.value.wanted
+    assert "lora" not in key or "merge the adapters" in caught.value.hint
     assert not (damaged.parent / "package").exists()
 
 

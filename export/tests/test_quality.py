@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -17,9 +18,10 @@ from fleming_export.__main__ import main
 from fleming_export.config import read_config
 from fleming_export.memory import data_bytes, needed, packing_bytes
 from fleming_export.parity.runtime import PackageRunner
-from fleming_export.quality import BARS, STEPS, Tally, compare, verify
+from fleming_export.quality import BARS, STEPS, Asked, Tally, compare, verify
 from fleming_export.quality.__main__ import main as quality_main
-from fleming_export.quality.sequences import Writer
+from fleming_export.quality.answers import accuracy
+from fleming_export.quality.sequences import Writer, traced
 from fleming_export.recipe import TARGETS
 from fleming_export.synthetic.inputs import chest
 
@@ -63,7 +65,7 @@ def test_verify_records_the_report_and_fails_below_the_bar(tiny, eight, monkeypa
     passed = verify(str(tiny.checkpoint), eight)
     report = json.loads((eight / "fleming.json").read_text())["quality"]
     assert json.loads(capsys.readouterr().out) == report
-    assert report["passed"] == passed == (report["parts"]["reply"]["top1_agreement"] >= BARS["int8"])
+    assert report["passed"] == passed == (report["top1_agreement"] >= BARS["int8"])
     assert report["embedding_cosine"]["min"] > 0.995
     assert 0 < report["kl_divergence"]["mean"] < 0.05
     assert not [path for path in eight.parent.iterdir() if "reference" in path.name]
@@ -105,12 +107,77 @@ def test_cases_of_a_file(tiny, eight, tmp_path, capsys):
         assert sequence.pixels.shape == (1, 3, 448, 448)
     assert len(second.ids) - second.text > len(first.ids) - first.text  # the reply in the history is text
     before = (eight / "fleming.json").read_bytes()
-    verify(str(tiny.checkpoint), eight, tiny.package, cases)
+    verify(str(tiny.checkpoint), eight, tiny.package, Asked(cases))
     assert 2 <= json.loads(capsys.readouterr().out)["parts"]["reply"]["positions"] <= 2 * STEPS
     (eight / "fleming.json").write_bytes(before)
     cases.write_text("no json")
     with pytest.raises(ExportError, match="line 1"):
-        verify(str(tiny.checkpoint), eight, tiny.package, cases)
+        verify(str(tiny.checkpoint), eight, tiny.package, Asked(cases))
+
+
+def trace(folder, sequence) -> None:
+    """As ``fleming eval --trace`` writes one."""
+    folder.mkdir(parents=True)
+    np.save(folder / "input_ids.npy", sequence.ids.astype(np.int32))
+    np.save(folder / "pixel_values.npy", sequence.pixels)
+
+
+def test_traces_of_the_runtime(tiny, eight, tmp_path, monkeypatch):
+    """What was traced is read as it was asked, in the order of the folders, and gets the room it needs."""
+    asked = questions(tiny.package)
+    for number, sequence in enumerate(asked):
+        trace(tmp_path / "traces" / f"{number:04}", sequence)
+    manifest = json.loads((tiny.package / "fleming.json").read_text())
+    for got, want in zip(traced(tmp_path / "traces", manifest), asked, strict=True):
+        for part in ("ids", "splice", "pixels"):
+            assert np.array_equal(getattr(got, part), getattr(want, part))
+    monkeypatch.setattr("fleming_export.quality.CAPACITY", 8)
+    found = Asked(traces=(tmp_path / "traces",)).sequences(tiny.package)
+    assert compare(eight, tiny.package, found) == compare(eight, tiny.package, asked)
+
+
+def test_traces_that_are_none(tiny, tmp_path):
+    manifest = json.loads((tiny.package / "fleming.json").read_text())
+    with pytest.raises(ExportError, match="--trace"):
+        list(traced(tmp_path, manifest))
+    sequence = questions(tiny.package)[1]
+    trace(tmp_path / "0001", replace(sequence, pixels=sequence.pixels[:0]))
+    with pytest.raises(ExportError, match="0 places"):
+        list(traced(tmp_path, manifest))
+
+
+def counted(path, **kinds: float):
+    """What ``fleming eval --json`` prints; 100 cases of each kind."""
+    facts = {kind: {"accuracy": share, "count": 100, "errors": 0} for kind, share in kinds.items()}
+    path.write_text(json.dumps({"kinds": facts}))
+    return path
+
+
+def test_answers_are_recorded_and_must_not_fall_behind(tiny, eight, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(BARS, "int8", 0)
+    before = (eight / "fleming.json").read_bytes()
+    reference = counted(tmp_path / "f32.json", image=0.95, video=0.9)
+    for video, wanted in ((0.89, True), (0.95, True), (0.88, False)):
+        ours = counted(tmp_path / "int8.json", image=0.95, video=video)
+        asked = Asked(answers=(ours, reference))
+        assert verify(str(tiny.checkpoint), eight, tiny.package, asked) is wanted
+    facts = {"cases": 100, "reference": 0.9, "package": 0.88}
+    assert json.loads((eight / "fleming.json").read_text())["quality"]["answers"]["video"] == facts
+    capsys.readouterr()
+    assert main(["inspect", str(eight)]) == 0
+    shown = capsys.readouterr().out
+    for part in ("below its bars", "positions", "video: 88.0 %, f32 90.0 % of 100", "mlp1.: not quantised"):
+        assert part in shown
+    (eight / "fleming.json").write_bytes(before)
+
+
+def test_answers_to_other_cases_are_no_comparison(tmp_path):
+    ours, theirs = counted(tmp_path / "a.json", image=1), counted(tmp_path / "b.json", image=1, video=1)
+    with pytest.raises(ExportError, match=r"the cases of b\.json"):
+        accuracy(ours, theirs)
+    theirs.write_text('{"kinds": {"image": 1}}')
+    with pytest.raises(ExportError, match="fleming eval --json"):
+        accuracy(ours, theirs)
 
 
 def test_a_damaged_package_shows(tiny, eight, tmp_path):

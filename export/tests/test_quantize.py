@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -137,16 +138,35 @@ def test_packages_are_near_the_model(exported, quantised):
     assert runtime.manifest["quantization"]["head"]["bits"] == 8
 
 
-def test_a_tied_table_is_stored_once_and_all_products_are_in_blocks(exported, quantised):
+def test_a_tied_table_is_stored_once_and_products_are_in_blocks_but_those_apart(exported, quantised):
     model = onnx.load(quantised / "decoder.onnx", load_external_data=False)
     head = next(node for node in model.graph.node if node.name == "language_model.lm_head")
     tied = load(exported.checkpoint)[0]["llm_config"]["tie_word_embeddings"]
     assert head.input[1] == (EMBEDDING if tied else HEAD)
     stored = [tensor.name for tensor in model.graph.initializer]
     assert (HEAD in stored) != tied
+    manifest = json.loads((quantised / "fleming.json").read_text())
+    exact = {"mlp1.1", "mlp1.3"}
+    if manifest["precision"] == "int8":
+        first = "language_model.model.layers.0."
+        parts = "self_attn.qkv", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"
+        exact |= {f"{first}{part}_proj" for part in parts}
+    found = set()
     for graph in ("decoder.onnx", "vision.onnx"):
         nodes = onnx.load(quantised / graph, load_external_data=False).graph.node
-        assert not [node.name for node in nodes if node.op_type in ("Gemm", "MatMul")]
+        found |= {node.name for node in nodes if node.op_type in ("Gemm", "MatMul")}
+    assert found == exact
+
+
+def test_layers_apart_are_named_with_how_they_are_stored(quantised):
+    facts = json.loads((quantised / "fleming.json").read_text())
+    eight = {"bits": 8, "block": 64, "zero_points": False}
+    first = "language_model.model.layers.0."
+    wanted = {
+        "int8": {"mlp1.": None, first: None},
+        "int4": {"mlp1.": None, first: eight, "self_attn.qkv_proj": eight},
+    }
+    assert facts["quantization"]["apart"] == wanted[facts["precision"]]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from numpy_model import NumpyModel
 from test_graphs import CAPACITY, Runtime, operators, random_ids
 
 from fleming_export import ExportError, export, make_recipe
+from fleming_export import recipe as recipes
 from fleming_export.recipe import Choices
 from fleming_export.synthetic.checkpoint import Options, dump, plan, write_checkpoint, write_weights
 from fleming_export.synthetic.sizes import PREPROCESSOR, config_json
@@ -75,7 +76,7 @@ def test_each_layer_has_two_scatters_and_one_attention_with_one_output(checkpoin
             assert node.input[0] == node.output[0].replace("present", "past")
     # the buffers have a fixed capacity, which is the model's limit too
     shapes = [tensor["shape"] for tensor in manifest["graphs"]["decoder"]["outputs"][1:]]
-    assert {shape[2] for shape in shapes} == {8192} == {manifest["max_positions"]}
+    assert {shape[2] for shape in shapes} == {recipes.CAPACITY} == {manifest["max_positions"]}
 
 
 def test_islands_of_the_standard_form(checkpoint, tmp_path):

@@ -5,18 +5,20 @@ use std::fs::File;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Finish, Reply};
+use fleming::{AskOptions, Finish, Reply, Tracing};
 use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::emit;
+use super::json::Report;
 use super::lines::{self, Line};
 use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt, unusable};
 use super::studies::Selection;
+use super::{emit, trace};
 
 /// Ask the questions of a file and count the right answers, by kind.
 ///
@@ -30,6 +32,9 @@ pub(super) struct Eval {
     /// Write what came of each case here, one JSON object a line
     #[arg(long, value_name = "FILE.jsonl")]
     output: Option<PathBuf>,
+    /// Write the tensors of every stage of each case into a numbered folder in this one
+    #[arg(long, value_name = "DIR")]
+    trace: Option<PathBuf>,
     #[command(flatten)]
     generation: GenerationArguments,
     #[command(flatten)]
@@ -60,19 +65,26 @@ impl Eval {
     pub(super) fn run(self) -> Result<ExitCode> {
         let cases = cases(&self.cases)?;
         let cancel = cancel_on_interrupt()?;
-        let options = self.generation.options(cancel)?;
+        let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
+        let options = AskOptions { tracing, ..self.generation.options(cancel)? };
         let mut output = self.output.as_deref().map(create).transpose()?;
+        let started = Instant::now();
         let engine = self.runtime.open(1)?;
+        let (load, package) = (started.elapsed(), engine.package());
         let folder = self.cases.parent().unwrap_or(Path::new(""));
         let bar =
             if stderr().is_terminal() { ProgressBar::new(cases.len() as u64) } else { ProgressBar::hidden() };
 
         let selection = Selection::default();
         let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
-        for case in &cases {
+        for (number, case) in (1..).zip(&cases) {
             let reply = engine.ask(&case.line.request(folder, &selection), &options, &mut |_event| {});
             if matches!(&reply, Ok(Reply { finish: Finish::Cancelled, .. })) {
                 return Ok(ExitCode::from(INTERRUPTED));
+            }
+            if let (Some(folder), Ok(reply)) = (&self.trace, &reply) {
+                let report = Report { reply, load, name: &package.manifest().name, digest: package.digest() };
+                trace::write(&folder.join(format!("{number:04}")), &report)?;
             }
             let right = counts.entry(&case.kind).or_default().add(case, &reply);
             if let Some(output) = &mut output {

@@ -10,6 +10,7 @@ mod display;
 mod doctor;
 mod eval;
 mod gpus;
+mod inspect;
 mod json;
 mod lines;
 mod measure;
@@ -52,6 +53,7 @@ enum Verb {
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
     Eval(eval::Eval),
+    Inspect(inspect::Inspect),
     Warm(warm::Warm),
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Bench(bench) => bench.run(),
         Verb::Doctor(doctor) => doctor.run(),
         Verb::Eval(eval) => eval.run(),
+        Verb::Inspect(inspect) => inspect.run(),
         Verb::Warm(warm) => warm.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -19,11 +19,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("precision", list(BARS))
-def test_replies_are_the_same_token_by_token(precision: str, cases: Path, tmp_path: Path) -> None:
+def test_likeliest_tokens_are_the_same(precision: str, cases: Path, tmp_path: Path) -> None:
     package = export(str(MODEL), tmp_path / precision, recipe=make_recipe("cpu", precision))
     report = compare(package, MODEL, Writer(MODEL, read_manifest(MODEL)).cases(cases))
-    reply, text = report["parts"]["reply"], report["parts"]["text"]
-    assert reply["positions"] > 200
-    assert reply["top1_agreement"] >= BARS[precision]
-    # texts it was never taught to predict are near ties, and still mostly the same
-    assert text["top1_agreement"] > BARS[precision] - 0.03
+    assert min(part["positions"] for part in report["parts"].values()) > 200
+    assert report["top1_agreement"] >= BARS[precision]

@@ -31,7 +31,10 @@ fn right_and_wrong_answers_are_counted_by_kind() {
         json!({"id": "e", "kind": "text", "history": history, "question": "Why?", "answer": "nobody knows"}),
     ];
     let results = scratch.path("results.jsonl");
-    let output = eval(&scratch, &cases).arg("--json").arg("--output").arg(&results).output().unwrap();
+    let traces = scratch.path("traces");
+    let mut command = eval(&scratch, &cases);
+    command.arg("--json").arg("--output").arg(&results).arg("--trace").arg(&traces);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let table: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(table["kinds"]["image"], json!({"accuracy": 1.0 / 3.0, "count": 3, "errors": 1}));
@@ -43,6 +46,9 @@ fn right_and_wrong_answers_are_counted_by_kind() {
     let right: Vec<_> = lines.iter().map(|line| line["right"].as_bool().unwrap()).collect();
     assert_eq!(right, [true, false, false, true, false]);
     assert!(lines[2]["error"].as_str().unwrap().contains("missing.png"));
+
+    let traced = |number: &str| traces.join(number).join("pixel_values.npy").exists();
+    assert_eq!(["0001", "0002", "0003", "0004", "0005"].map(traced), [true, true, false, true, true]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod eval;
 mod header;
 mod hostile;
 mod house;
+mod inspect;
 mod library;
 mod load;
 mod providers;

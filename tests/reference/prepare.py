@@ -1,9 +1,10 @@
-"""Makes what the reference's cases need: volumes, and a package for each checkpoint that has goldens.
+"""Makes what the reference's cases need: volumes, and packages of each checkpoint that has goldens, one for
+each target, in float32.
 
 python tests/reference/prepare.py REFERENCE OUT
 
 REFERENCE is a folder with `make_checkpoint.py`, `make_volumes.py`, `inputs/` and `goldens/SIZE-seedN/`.
-OUT gets a copy of the inputs, the generated volumes and `packages/SIZE-seedN/`. Nothing is made twice.
+OUT gets a copy of the inputs, the generated volumes and `packages/TARGET/SIZE-seedN/`. Nothing is made twice.
 """
 
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 # The wheel that carries the Qwen vocabulary, which the reference's checkpoints need.
 WHEEL = "dashscope==1.24.6"
+TARGETS = "cpu", "cuda", "tensorrt"
 
 
 def main(reference: Path, out: Path) -> None:
@@ -22,18 +24,19 @@ def main(reference: Path, out: Path) -> None:
         shutil.copy(reference / "make_volumes.py", out)
         run(out / "make_volumes.py")
     for goldens in sorted((reference / "goldens").iterdir()):
-        package = out / "packages" / goldens.name
-        if not package.exists():
-            make_package(reference, out, package)
+        if not all((out / "packages" / target / goldens.name).exists() for target in TARGETS):
+            make_packages(reference, out, goldens.name)
 
 
-def make_package(reference: Path, out: Path, package: Path) -> None:
-    size, seed = package.name.rsplit("-seed", 1)
-    checkpoint = out / "checkpoints" / package.name
+def make_packages(reference: Path, out: Path, name: str) -> None:
+    size, seed = name.rsplit("-seed", 1)
+    checkpoint = out / "checkpoints" / name
     options = ["--seed", seed, "--qwen-tiktoken", vocabulary(out)]
     run(reference / "make_checkpoint.py", size, checkpoint, *options)
-    package.parent.mkdir(exist_ok=True)
-    run("-m", "fleming_export", checkpoint, package)
+    for target in TARGETS:
+        package = out / "packages" / target / name
+        package.parent.mkdir(parents=True, exist_ok=True)
+        run("-m", "fleming_export", checkpoint, package, "--target", target, "--precision", "f32", "--force")
     shutil.rmtree(checkpoint)
 
 

@@ -27,12 +27,20 @@ class PackageRunner:
         self.manifest = json.loads((package / MANIFEST_FILE).read_text(encoding="utf-8"))
         self._package = package
         self._decoder = _session(package / DECODER_FILE)
-        kv = self.manifest["kv"]
-        shape = (1, kv["heads"], capacity, kv["head_dim"])
-        parts = [f"{what}.{layer}" for layer in range(kv["layers"]) for what in ("key", "value")]
-        self._buffers = {part: np.zeros(shape, np.float32) for part in parts}
+        self._capacity = 0
+        self._buffers: dict[str, np.ndarray] = {}
+        self.room(capacity)
         self._past = 0
         self._vision: onnxruntime.InferenceSession | None = None
+
+    def room(self, positions: int) -> None:
+        """Sees to KV buffers of at least so many positions; if they grow, a new conversation must begin."""
+        if positions <= self._capacity:
+            return
+        kv, self._capacity = self.manifest["kv"], positions
+        shape = (1, kv["heads"], positions, kv["head_dim"])
+        parts = [f"{what}.{layer}" for layer in range(kv["layers"]) for what in ("key", "value")]
+        self._buffers = {part: np.zeros(shape, np.float32) for part in parts}
 
     def fill(self) -> None:
         """Touches every page of the KV buffers, which until then take no memory."""

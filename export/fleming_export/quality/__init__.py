@@ -1,9 +1,9 @@
 """How much a package differs from the f32 package of the same checkpoint, on the same sequences.
 
 Image embeddings by their cosine; then the prompt's text and the f32 model's own reply, token by token: at
-every position the two distributions are compared, those of the text and those of the reply apart. The bar is
-on the reply: what a model was never taught to predict, as the text of a question may be, is near ties. ONNX
-Runtime runs both; torch is not needed. (That the f32 package is the model is what the parity check shows.)
+every position the two distributions are compared. The bar is on all positions; text and reply are told apart
+because a model that was never taught to predict the text of a question has near ties there. ONNX Runtime
+runs both; torch is not needed. (That the f32 package is the model is what the parity check shows.)
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ import json
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from ..contract import MANIFEST_FILE
 from ..errors import ExportError
-from ..package import versions, write_manifest
+from ..package import read_manifest, versions, write_manifest
 from ..recipe import Recipe, check_runs_here, make_recipe
-from .sequences import Sequence, Writer
+from .answers import POINTS, accuracy, is_near
+from .sequences import Sequence, Writer, traced
 
-#: Share of a reply's positions at which the most likely token must be the same, by precision.
+#: Share of the positions at which the most likely token must be the same, by precision.
 BARS = {"int8": 0.995, "int4": 0.97}
 #: Most tokens of a reply.
 STEPS = 64
+#: Positions that there is room for at first; clips of many frames take more.
 CAPACITY = 4096
 
 
@@ -79,29 +81,50 @@ def require(recipe: Recipe | None = None) -> None:
     assert onnxruntime and PIL and tokenizers
 
 
-def verify(checkpoint: str, package: Path, reference: Path | None = None, cases: Path | None = None) -> bool:
-    """Compares, records the report in ``fleming.json``, prints it, and says whether the bar was met.
+@dataclass(frozen=True)
+class Asked:
+    """What a package is compared on; the questions written here if there are neither cases nor traces."""
 
-    Without a reference the f32 package is made for the time of the comparison, beside ``package``; without
-    ``cases`` (a file as ``fleming eval`` reads it) the questions written here are asked.
+    #: a file as ``fleming eval`` reads it, of which cases about volumes and clips are left out
+    cases: Path | None = None
+    #: folders that ``fleming eval --trace`` has written, of cases of every kind
+    traces: tuple[Path, ...] = ()
+    #: what ``fleming eval --json`` printed for the package and for the f32 package
+    answers: tuple[Path, Path] | None = None
+
+    def sequences(self, reference: Path) -> Iterable[Sequence]:
+        """All that is to be read by both packages."""
+        manifest = read_manifest(reference)
+        if self.cases is None and not self.traces:
+            return Writer(reference, manifest).questions()
+        written = Writer(reference, manifest).cases(self.cases) if self.cases else ()
+        return chain(written, *(traced(folder, manifest) for folder in self.traces))
+
+
+def verify(checkpoint: str, package: Path, reference: Path | None = None, asked: Asked | None = None) -> bool:
+    """Compares, records the report in ``fleming.json``, prints it, and says whether the bars were met.
+
+    Without a reference the f32 package is made for the time of the comparison, beside ``package``.
     """
     from .. import export
 
+    asked = asked or Asked()
     if reference is not None:
-        return _verify(package, reference, cases)
+        return _verify(package, reference, asked)
     with tempfile.TemporaryDirectory(prefix=f"{package.name}.reference-", dir=package.parent) as folder:
         twin = Path(folder) / "f32"
         export(checkpoint, twin, recipe=make_recipe("cpu", "f32"))
-        return _verify(package, twin, cases)
+        return _verify(package, twin, asked)
 
 
-def _verify(package: Path, reference: Path, cases: Path | None) -> bool:
-    manifest = json.loads((package / MANIFEST_FILE).read_text(encoding="utf-8"))
-    writer = Writer(reference, json.loads((reference / MANIFEST_FILE).read_text(encoding="utf-8")))
-    report = compare(package, reference, writer.cases(cases) if cases else writer.questions())
+def _verify(package: Path, reference: Path, asked: Asked) -> bool:
+    manifest = read_manifest(package)
+    answers = accuracy(*asked.answers) if asked.answers else {}
+    report = compare(package, reference, asked.sequences(reference))
     bar = BARS.get(manifest["precision"])
-    report["bar"] = {"part": "reply", "top1_agreement": bar}
-    report["passed"] = bar is None or report["parts"]["reply"]["top1_agreement"] >= bar
+    report["answers"] = answers
+    report["bar"] = {"top1_agreement": bar, "answers_points": POINTS}
+    report["passed"] = (bar is None or report["top1_agreement"] >= bar) and is_near(answers)
     report["reference"] = {"precision": "f32", **versions(("onnxruntime", "numpy"))}
     manifest["quality"] = report
     write_manifest(package, manifest)
@@ -125,12 +148,14 @@ def compare(package: Path, reference: Path, sequences: Iterable[Sequence] | None
     asked = Writer(reference, sides[0].manifest).questions() if sequences is None else sequences
     stop = sides[0].manifest["tokens"]["eos"]
     for sequence in asked:
+        for side in sides:
+            side.room(len(sequence.ids) + STEPS)
         rows = [_embed(side, sequence) for side in sides]
         cosines += _cosines(*rows) if len(sequence.pixels) else []
         reply = _reply(sides[0], sequence, rows[0], stop)
         _teach(parts, sides, rows, (sequence, reply))
     if not parts["text"].equal:
-        raise ExportError("cases", "at least one about pictures or about nothing", "none")
+        raise ExportError("cases and traces", "at least one that can be read here", "none")
     report = (parts["text"] + parts["reply"]).report()
     if cosines:
         report["embedding_cosine"] = {"min": min(cosines), "mean": float(np.mean(cosines))}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import reported
 from ..synthetic.sizes import SIZES
-from . import require, verify
+from . import Asked, require, verify
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +44,9 @@ def _run(options: argparse.Namespace) -> int:
 
         print_schemes(options.checkpoints, options.rows)
         return 0
-    return 0 if verify(options.checkpoint, Path(options.package), options.reference, options.cases) else 1
+    answers = tuple(options.answers) if options.answers else None
+    asked = Asked(options.cases, tuple(options.traces), answers)
+    return 0 if verify(options.checkpoint, Path(options.package), options.reference, asked) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument("package")
     compared.add_argument("--reference", type=Path, help="an f32 package that there is already")
     compared.add_argument("--cases", type=Path, help="a file as fleming eval reads it; else own questions")
+    compared.add_argument(
+        "--traces", type=Path, nargs="+", default=(), help="folders that fleming eval --trace has written"
+    )
+    compared.add_argument(
+        "--answers",
+        type=Path,
+        nargs=2,
+        metavar=("PACKAGE.json", "F32.json"),
+        help="what fleming eval --json printed for both packages",
+    )
     peak = kinds.add_parser("peak", help="memory of a package by the formula, and measured")
     peak.add_argument("package", type=Path)
     peak.add_argument("--context", type=int, default=8192)

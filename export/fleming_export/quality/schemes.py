@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import export, make_recipe
 from ..package import read_manifest
 from ..quantize import Blockwise
-from ..recipe import Recipe
+from ..recipe import ATTENTION, FIRST, PROJECTOR, Recipe
 from . import compare
 from .sequences import Writer
 
@@ -23,7 +23,10 @@ def candidates() -> dict[str, Recipe]:
     found["int8, columns as they are"] = replace(int8, equalize=False)
     found["int8, activations not rounded (level 0)"] = replace(int8, level=0)
     found["int8, vision tower in f32"] = replace(int8, vision=None)
-    found["int4, queries, keys and values in 4 bits too"] = replace(int4, sensitive=None)
+    found["int8, projector in 8 bits too"] = _without(int8, PROJECTOR)
+    found["int8, first layer in 8 bits too"] = _without(int8, FIRST)
+    found["int4, first layer as the others"] = _without(int4, FIRST)
+    found["int4, queries, keys and values in 4 bits too"] = _without(int4, ATTENTION)
     for block in (64, 128):
         found[f"int4, block {block}"] = replace(int4, language=Blockwise(4, block, zero_points=True))
     found["int4, symmetric"] = replace(int4, language=Blockwise(4, 32))
@@ -32,6 +35,10 @@ def candidates() -> dict[str, Recipe]:
     found["int4, head in 4 bits"] = replace(int4, head=int4.language)
     found["int4, activations not rounded (level 0)"] = replace(int4, level=0)
     return found
+
+
+def _without(recipe: Recipe, part: str) -> Recipe:
+    return replace(recipe, apart=tuple(pair for pair in recipe.apart if pair[0] != part))
 
 
 #: of the questions; more take longer and say the same

@@ -1,4 +1,9 @@
-"""What both packages read: questions written here, or the cases of a file, as ids, splice map and pixels."""
+"""What both packages read, as ids, splice map and pixels: questions written here, the cases of a file, or
+what the runtime has seen.
+
+Pictures are opened here. Clips and volumes are not: their one reader is the runtime's, whose traces say what
+it made of them.
+"""
 
 from __future__ import annotations
 
@@ -82,9 +87,7 @@ class Writer:
         context = pieces["image_context"] * self._manifest["vision"]["tokens_per_tile"]
         text = text.replace(pieces["placeholder"], pieces["image_start"] + context + pieces["image_end"])
         ids = np.array(self._tokenizer.encode(text, add_special_tokens=False).ids)
-        is_image = ids == self._manifest["tokens"]["image_context"]
-        splice = np.where(is_image, np.cumsum(is_image) - 1, -1)
-        return Sequence(kind, ids, splice, self._pixels(pictures))
+        return Sequence(kind, ids, _splice(ids, self._manifest), self._pixels(pictures))
 
     def _pixels(self, pictures: list[np.ndarray]) -> np.ndarray:
         """[height, width, 3] uint8 each -> [pictures, 3, S, S] normalised."""
@@ -97,3 +100,24 @@ class Writer:
         pixels = np.stack(resized).astype(np.float32) * np.float32(constants["rescale"])
         pixels = (pixels - np.float32(constants["mean"])) / np.float32(constants["std"])
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def traced(folder: Path, manifest: dict) -> Iterator[Sequence]:
+    """The questions whose traces lie in the folders of ``folder``, as the runtime asked them."""
+    found = sorted(folder.glob("*/input_ids.npy"))
+    if not found:
+        raise ExportError(str(folder), "folders that fleming eval --trace has written", "none")
+    for path in found:
+        ids, pixels = (np.load(path.with_name(name)) for name in (path.name, "pixel_values.npy"))
+        splice = _splice(ids, manifest)
+        rows = len(pixels) * manifest["vision"]["tokens_per_tile"]
+        places = int(splice.max()) + 1
+        if places != rows:
+            raise ExportError(str(path), f"{rows} places of image rows, as there are pixels", places)
+        yield Sequence(path.parent.name, ids, splice, pixels)
+
+
+def _splice(ids: np.ndarray, manifest: dict) -> np.ndarray:
+    """The rows of the pictures in their order, -1 for text."""
+    is_image = ids == manifest["tokens"]["image_context"]
+    return np.where(is_image, np.cumsum(is_image) - 1, -1)

@@ -1,0 +1,106 @@
+//! `fleming inspect`: what a package is, what it needs, and how near it is to the model it was made of.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use fleming::{Manifest, MemoryNeeds, Package, Quality, providers_for};
+use serde_json::{Value, json};
+
+use super::emit;
+use super::options::RuntimeArguments;
+
+/// Say what a package is, what memory it needs and what the exporter measured of its quality; nothing is loaded.
+#[derive(Args)]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    runtime: RuntimeArguments,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let package = Package::open(&self.runtime.folder()?)?;
+        let memory = MemoryNeeds::of(&package, &self.runtime.options(1))?;
+        emit(match self.json {
+            true => format!("{}\n", to_json(&package, &memory)),
+            false => text(&package, &memory),
+        });
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn to_json(package: &Package, memory: &MemoryNeeds) -> Value {
+    let manifest = package.manifest();
+    let files = manifest.files.iter().map(|(name, facts)| (name.clone(), facts.bytes.into()));
+    json!({
+        "name": manifest.name,
+        "digest": package.digest(),
+        "target": manifest.target,
+        "precision": manifest.precision,
+        "runs_on": providers_for(manifest),
+        "max_positions": manifest.max_positions,
+        "files": files.collect::<serde_json::Map<_, _>>(),
+        "memory_bytes": memory.total(),
+        "quality": manifest.quality.as_ref().map(quality_json),
+    })
+}
+
+fn quality_json(quality: &Quality) -> Value {
+    let answers = quality.answers.iter().map(|(kind, facts)| {
+        let shares = json!({"cases": facts.cases, "reference": facts.reference, "package": facts.package});
+        (kind.clone(), shares)
+    });
+    json!({
+        "passed": quality.passed,
+        "positions": quality.positions,
+        "top1_agreement": quality.top1_agreement,
+        "kl_divergence": {"mean": quality.kl_divergence.mean, "p99": quality.kl_divergence.p99},
+        "answers": answers.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn text(package: &Package, memory: &MemoryNeeds) -> String {
+    let manifest = package.manifest();
+    let runs_on = providers_for(manifest).join(", ");
+    let mut lines = vec![
+        row("package", &format!("{}, {} for {}", manifest.name, manifest.precision, manifest.target)),
+        row("digest", package.digest()),
+        row("runs on", &runs_on),
+        row("context", &format!("up to {} tokens", manifest.max_positions)),
+    ];
+    lines.extend(manifest.files.iter().map(|(name, facts)| {
+        let size = format!("{:.1} MB", facts.bytes as f64 / 1e6);
+        row("file", &format!("{size:>12}  {name}"))
+    }));
+    lines.push(row("memory", &memory.to_string()));
+    lines.extend(quality(manifest));
+    lines.join("\n") + "\n"
+}
+
+fn quality(manifest: &Manifest) -> Vec<String> {
+    let Some(quality) = &manifest.quality else {
+        return vec![row("quality", "not measured")];
+    };
+    let verdict = if quality.passed { "passed" } else { "below its bars" };
+    let (agreement, divergence) = (100.0 * quality.top1_agreement, &quality.kl_divergence);
+    let mut lines = vec![
+        row("quality", &format!("{verdict}, beside the f32 package")),
+        row("", &format!("same likeliest token at {agreement:.2} % of {} positions", quality.positions)),
+        row(
+            "",
+            &format!("KL divergence {:.2e} in the mean, {:.2e} at 99 %", divergence.mean, divergence.p99),
+        ),
+    ];
+    lines.extend(quality.answers.iter().map(|(kind, facts)| {
+        let [ours, theirs] = [facts.package, facts.reference].map(|share| format!("{:.1} %", 100.0 * share));
+        row("", &format!("{kind}: {ours} of {} answers right, f32 {theirs}", facts.cases))
+    }));
+    lines
+}
+
+fn row(head: &str, text: &str) -> String {
+    format!("{head:<14}{text}")
+}
