@@ -114,7 +114,7 @@ mod tests {
         );
         let cache = |batch: usize| {
             let kinds = ["key.0", "key.1", "value.0", "value.1"];
-            kinds.map(|kind| format!("past_{kind}:{batch}x2x8192x16")).join(",")
+            kinds.map(|kind| format!("past_{kind}:{batch}x2x12288x16")).join(",")
         };
         let (one, eight) = (cache(1), cache(8));
         assert_eq!(
@@ -133,7 +133,7 @@ mod tests {
                 told(
                     "max",
                     &format!(
-                        "image_embeds:8192x64,input_ids:8x512,logits_at:33,{eight},seqlens_k:8,splice:8x512"
+                        "image_embeds:12288x64,input_ids:8x512,logits_at:33,{eight},seqlens_k:8,splice:8x512"
                     )
                 ),
             ]
