@@ -27,6 +27,8 @@ from .sequences import Writer
 #: llama.cpp's name of a file type -> its number, and what it stands against
 TYPES = {"F32": 0, "Q8_0": 7, "Q4_K_M": 15}
 PACKAGES = ("int8", "int4")
+#: Of the questions; more take longer and say the same.
+ASKED = 4
 #: Our name of a layer's part -> GGUF's.
 PARTS = {
     "self_attn.q_proj": "attn_q",
@@ -101,9 +103,9 @@ def _tables(config) -> int:
 
 
 def _ids(package: Path, positions: int) -> list[np.ndarray]:
-    """The questions' ids without pictures, and ids drawn by chance, ``positions`` each at most."""
+    """Some questions' ids without pictures, and ids drawn by chance, ``positions`` each at most."""
     manifest = read_manifest(package)
-    asked = [s.ids[s.splice < 0][:positions] for s in Writer(package, manifest).questions()]
+    asked = [s.ids[s.splice < 0][:positions] for s in Writer(package, manifest).questions(ASKED)]
     drawn = np.random.default_rng(1).integers(0, manifest["tokens"]["vocabulary"], positions)
     return [*asked, drawn]
 

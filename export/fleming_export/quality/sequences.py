@@ -22,6 +22,14 @@ QUESTIONS = [
     ("Is there a nodule in the right lung?", 1),
     ("What differs between the two images?", 2),
     ("Please describe the picture. What organ is shown, and is anything abnormal?", 1),
+    ("A patient of 62 years has had a cough for three weeks. Which finding fits best?", 1),
+    ("Compare the heart's width with that of the chest in both pictures, the first being older.", 2),
+    ("How does computed tomography differ from magnetic resonance imaging?", 0),
+    ("Where does the tip of the catheter lie, and is it where it should be?", 1),
+    ("Name the modality and the plane, then every device that is seen, one on a line.", 1),
+    ("Which of the two was taken after the operation? Give your reasons in one sentence.", 2),
+    ("What would you look for in an ultrasound clip of a gallbladder?", 0),
+    ("Is the picture good enough for a diagnosis? If it is not, say what is wrong with it.", 1),
 ]
 
 
