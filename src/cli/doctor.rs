@@ -171,7 +171,8 @@ fn engine(state: &EngineState) -> Value {
     })
 }
 
-fn described(package: &Package, memory: Option<&MemoryNeeds>) -> Value {
+/// What a package is, and the memory it needs where that is known.
+pub(super) fn described(package: &Package, memory: Option<&MemoryNeeds>) -> Value {
     let manifest = package.manifest();
     json!({
         "name": manifest.name,

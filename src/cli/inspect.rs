@@ -7,6 +7,7 @@ use clap::Args;
 use fleming::{Manifest, MemoryNeeds, Package, Quality, providers_for};
 use serde_json::{Value, json};
 
+use super::doctor::described;
 use super::emit;
 use super::options::RuntimeArguments;
 
@@ -35,17 +36,11 @@ impl Inspect {
 fn to_json(package: &Package, memory: &MemoryNeeds) -> Value {
     let manifest = package.manifest();
     let files = manifest.files.iter().map(|(name, facts)| (name.clone(), facts.bytes.into()));
-    json!({
-        "name": manifest.name,
-        "digest": package.digest(),
-        "target": manifest.target,
-        "precision": manifest.precision,
-        "runs_on": providers_for(manifest),
-        "max_positions": manifest.max_positions,
-        "files": files.collect::<serde_json::Map<_, _>>(),
-        "memory_bytes": memory.total(),
-        "quality": manifest.quality.as_ref().map(quality_json),
-    })
+    let mut found = described(package, Some(memory));
+    found["max_positions"] = manifest.max_positions.into();
+    found["files"] = files.collect::<serde_json::Map<_, _>>().into();
+    found["quality"] = manifest.quality.as_ref().map(quality_json).into();
+    found
 }
 
 fn quality_json(quality: &Quality) -> Value {
