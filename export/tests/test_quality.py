@@ -18,7 +18,7 @@ from fleming_export.__main__ import main
 from fleming_export.config import read_config
 from fleming_export.memory import data_bytes, needed, packing_bytes
 from fleming_export.parity.runtime import PackageRunner
-from fleming_export.quality import BARS, STEPS, Asked, Tally, compare, verify
+from fleming_export.quality import BARS, STEPS, Asked, Tally, compare, tower, verify
 from fleming_export.quality.__main__ import main as quality_main
 from fleming_export.quality.answers import accuracy
 from fleming_export.quality.sequences import Writer, traced
@@ -267,3 +267,10 @@ def test_checkpoints_that_are_not_plain(damaged, tmp_path, key, value):
     with pytest.raises(ExportError, match=key):
         export(str(damaged), tmp_path / "package")
     assert not (tmp_path / "package").exists()
+
+
+def test_dynamic_quantisation_of_the_tower_is_coarser_than_blocks(tiny, tmp_path):
+    found = dict(tower.measure(str(tiny.checkpoint), tmp_path, 1))
+    assert set(found) == {"blocks of 64", "dynamic", "dynamic, columns equalised"}
+    errors = {form: error for form, (_, error, _) in found.items()}
+    assert 0 < errors["blocks of 64"] < errors["dynamic, columns equalised"] < 0.2

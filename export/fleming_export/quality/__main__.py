@@ -18,35 +18,63 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.what == "memory":
-        from ..memory import print_table as print_memory
+    if options.what != "memory":
+        require()
+    return ACTS[options.what](options) or 0
 
-        print_memory(options.sizes)
-        return 0
-    require()
-    if options.what == "peak":
-        from .peak import print_peak
 
-        print_peak(options.package, options.context)
-        return 0
-    if options.what == "llama":
-        from .llama import print_table as print_llama
+def _memory(options: argparse.Namespace) -> None:
+    from ..memory import print_table
 
-        print_llama(options.checkpoints, options.positions)
-        return 0
-    if options.what == "kernels":
-        from .kernels import measure, print_table
+    print_table(options.sizes)
 
-        print_table(measure(options.rounds, options.threads))
-        return 0
-    if options.what == "schemes":
-        from .schemes import print_table as print_schemes
 
-        print_schemes(options.checkpoints, options.rows)
-        return 0
+def _peak(options: argparse.Namespace) -> None:
+    from .peak import print_peak
+
+    print_peak(options.package, options.context)
+
+
+def _llama(options: argparse.Namespace) -> None:
+    from .llama import print_table
+
+    print_table(options.checkpoints, options.positions)
+
+
+def _kernels(options: argparse.Namespace) -> None:
+    from .kernels import measure, print_table
+
+    print_table(measure(options.rounds, options.threads))
+
+
+def _tower(options: argparse.Namespace) -> None:
+    from .tower import print_table
+
+    print_table(options.checkpoints, options.threads)
+
+
+def _schemes(options: argparse.Namespace) -> None:
+    from .schemes import print_table
+
+    print_table(options.checkpoints, options.rows)
+
+
+def _verify(options: argparse.Namespace) -> int:
     answers = tuple(options.answers) if options.answers else None
     asked = Asked(options.cases, tuple(options.traces), answers)
     return 0 if verify(options.checkpoint, Path(options.package), options.reference, asked) else 1
+
+
+#: Each imports what it needs: not every extra is installed everywhere.
+ACTS = {
+    "verify": _verify,
+    "peak": _peak,
+    "kernels": _kernels,
+    "memory": _memory,
+    "llama": _llama,
+    "tower": _tower,
+    "schemes": _schemes,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     llama.add_argument("checkpoints", nargs="+")
     llama.add_argument("--positions", type=int, default=256, help="of a sequence")
+    tower = kinds.add_parser("tower", help="the vision tower in 8 bits in blocks and by dynamic quantisation")
+    tower.add_argument("checkpoints", nargs="+")
+    tower.add_argument("--threads", type=int, default=1)
     quality = kinds.add_parser("schemes", help="quality of the schemes on checkpoints")
     quality.add_argument("checkpoints", nargs="+")
     quality.add_argument("--rows", default="", help="only schemes with this in their name")
