@@ -21,6 +21,10 @@ PARTS = ("language", "head", "embedding", "vision")
 #: What costs most when it is coarse, as measured, and is small: the projector, which every image row passes;
 #: the first layer of the language model; and of the others, in 4 bits, queries, keys and values.
 PROJECTOR, FIRST, ATTENTION = "mlp1.", "language_model.model.layers.0.", "self_attn.qkv_proj"
+#: And the first layer of the tower, for what it gets wrong all others read.
+FIRST_OF_TOWER = "vision_model.encoder.layers.0."
+#: What is stored apart outside the language model.
+OUTSIDE = ((PROJECTOR, None), (FIRST_OF_TOWER, None))
 #: Values of an embedding's row that share a scale.
 ROWS = 32
 #: Positions that the KV buffers of a TensorRT package hold, if nothing else is asked for: the 32 frames that
@@ -113,7 +117,7 @@ def fit(recipe: Recipe, config: ModelConfig) -> Recipe:
     if recipe.asked_block not in (None, packing.group):
         raise ExportError("block size", f"{packing.group}, as the weights are packed", recipe.asked_block)
     kept = Blockwise(packing.bits, packing.group, not packing.symmetric, scale_type=recipe.activation)
-    outside = tuple((part, scheme) for part, scheme in recipe.apart if part == PROJECTOR)
+    outside = tuple(pair for pair in recipe.apart if pair in OUTSIDE)
     return replace(recipe, language=kept, apart=outside)
 
 
@@ -156,8 +160,8 @@ def _cpu(made: Recipe, choices: Choices) -> Recipe:
     rows = replace(eight, block=min(eight.block, ROWS))
     made = replace(made, language=eight, head=eight, embedding=rows, vision=eight, level=4)
     if made.precision == "int8":
-        return replace(made, apart=((PROJECTOR, None), (FIRST, None)))
-    apart = (PROJECTOR, None), (FIRST, eight), (ATTENTION, eight)
+        return replace(made, apart=(*OUTSIDE, (FIRST, None)))
+    apart = *OUTSIDE, (FIRST, eight), (ATTENTION, eight)
     return replace(made, language=Blockwise(4, choices.block or 32, zero_points=True), apart=apart)
 
 

@@ -146,7 +146,10 @@ def test_a_tied_table_is_stored_once_and_products_are_in_blocks_but_those_apart(
     stored = [tensor.name for tensor in model.graph.initializer]
     assert (HEAD in stored) != tied
     manifest = json.loads((quantised / "fleming.json").read_text())
-    exact = {"mlp1.1", "mlp1.3"}
+    tower = "vision_model.encoder.layers.0."
+    exact = {"mlp1.1", "mlp1.3"} | {
+        f"{tower}{part}" for part in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+    }
     if manifest["precision"] == "int8":
         first = "language_model.model.layers.0."
         parts = "self_attn.qkv", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"
@@ -162,9 +165,10 @@ def test_layers_apart_are_named_with_how_they_are_stored(quantised):
     facts = json.loads((quantised / "fleming.json").read_text())
     eight = {"bits": 8, "block": 64, "zero_points": False}
     first = "language_model.model.layers.0."
+    outside = {"mlp1.": None, "vision_model.encoder.layers.0.": None}
     wanted = {
-        "int8": {"mlp1.": None, first: None},
-        "int4": {"mlp1.": None, first: eight, "self_attn.qkv_proj": eight},
+        "int8": {**outside, first: None},
+        "int4": {**outside, first: eight, "self_attn.qkv_proj": eight},
     }
     assert facts["quantization"]["apart"] == wanted[facts["precision"]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import export, make_recipe
 from ..package import read_manifest
 from ..quantize import Blockwise
-from ..recipe import ATTENTION, FIRST, PROJECTOR, Recipe
+from ..recipe import ATTENTION, FIRST, FIRST_OF_TOWER, PROJECTOR, Recipe
 from . import compare
 from .sequences import Writer
 
@@ -24,6 +24,7 @@ def candidates() -> dict[str, Recipe]:
     found["int8, activations not rounded (level 0)"] = replace(int8, level=0)
     found["int8, vision tower in f32"] = replace(int8, vision=None)
     found["int8, projector in 8 bits too"] = _without(int8, PROJECTOR)
+    found["int8, first layer of the tower in 8 bits too"] = _without(int8, FIRST_OF_TOWER)
     found["int8, first layer in 8 bits too"] = _without(int8, FIRST)
     found["int4, first layer as the others"] = _without(int4, FIRST)
     found["int4, queries, keys and values in 4 bits too"] = _without(int4, ATTENTION)
