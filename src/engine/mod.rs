@@ -8,6 +8,7 @@ mod build;
 mod embed;
 mod images;
 mod job;
+mod logging;
 mod memory;
 mod options;
 mod parity;
@@ -27,9 +28,6 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tracing::dispatcher;
-use tracing::subscriber::NoSubscriber;
-
 use crate::constraint::Grammars;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
@@ -43,6 +41,7 @@ use crate::vision::VisionTower;
 use build::Opening;
 use images::ImageCache;
 use job::{Command, Job};
+use logging::logged_here;
 use prepare::Question;
 use queue::Queue;
 use reply::Tagging;
@@ -371,15 +370,9 @@ fn start(
         };
         worker.run();
     };
-    // What the loop logs goes where the thread that opens the engine logs, if it has a place of its own for it.
-    let log = dispatcher::get_default(Clone::clone);
-    let logged = move || match log.is::<NoSubscriber>() {
-        true => work(),
-        false => dispatcher::with_default(&log, work),
-    };
     thread::Builder::new()
         .name("fleming-engine".into())
-        .spawn(logged)
+        .spawn(logged_here(work))
         .map_err(|error| Error::runtime("engine", "a thread", error))
 }
 

@@ -4,8 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tracing::dispatcher;
-use tracing::subscriber::NoSubscriber;
+use super::logging::logged_here;
 
 /// What the log of it is called, so that the command line can show it.
 pub(super) const LOG: &str = "fleming::build";
@@ -35,13 +34,7 @@ impl Progress {
                 tracing::info!(target: LOG, graph = name, seconds = started.elapsed().as_secs(), "still building");
             }
         };
-        // where the one who opens the engine logs
-        let log = dispatcher::get_default(Clone::clone);
-        let logged = move || match log.is::<NoSubscriber>() {
-            true => tell(),
-            false => dispatcher::with_default(&log, tell),
-        };
-        let teller = thread::Builder::new().name("fleming-build".into()).spawn(logged).ok();
+        let teller = thread::Builder::new().name("fleming-build".into()).spawn(logged_here(tell)).ok();
         Self { graph: graph.into(), started, stop: Some(stop), teller }
     }
 
@@ -68,6 +61,8 @@ impl Drop for Progress {
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
+    use tracing::dispatcher;
+
     use super::*;
 
     /// What is logged while `act` runs, as the command line shows it.

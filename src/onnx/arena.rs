@@ -182,10 +182,19 @@ impl KvArena {
 
     /// Fills a slot with zeros. If that fails, so does every run from then on.
     pub(crate) fn clear(&mut self, slot: usize) {
-        let zeros = vec![0; self.shape.bytes_of(self.shape.capacity)];
-        if let Err(error) = self.write(slot, self.shape.capacity, &zeros) {
-            self.keep(Err(ort::Error::new(error.to_string())));
-        }
+        let outcome = self.each(|shape, block, reach| match reach {
+            Reach::Bytes => {
+                let bytes = block.bytes_mut()?;
+                shape.spans(slot, shape.capacity).for_each(|span| bytes[span].fill(0));
+                Ok(())
+            }
+            Reach::Tensors(_) => {
+                let sizes = shape.sizes(1);
+                let mut view = block.bits(slot * shape.slot_numbers(), &sizes)?;
+                host_slot(shape)?.bits(0, &sizes)?.copy_into(&mut view)
+            }
+        });
+        self.keep(outcome);
     }
 
     /// Copies the first `tokens` tokens of a slot to another one. If that fails, so does every run from then on.
