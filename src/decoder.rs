@@ -15,7 +15,10 @@ use logits::Outputs;
 pub(crate) use logits::{Best, Logits, Scores};
 use recorded::{RecordedSteps, StepSizes};
 
+/// The length itself, or one number for each position that is read: how the two forms of a graph are told how far the
+/// cache is filled.
 const LONGEST: &str = "total_sequence_length";
+const POSITIONS: &str = "key_positions";
 
 /// The language model with its cache.
 pub(crate) struct Decoder {
@@ -23,22 +26,22 @@ pub(crate) struct Decoder {
     arena: KvArena,
     images: Rows,
     memory: Memory,
-    /// What the form of this graph wants to know of the longest row, which another finds out itself.
     longest: Longest,
     /// Whether the graph gives the largest logits of each row.
     finds_best: bool,
     recorded: Option<RecordedSteps>,
 }
 
-/// What steps tell the graph of the length of the longest row.
+/// What the graph is told of the length of the longest row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Longest {
-    Nothing,
     /// The length.
     Length,
-    /// The next power of two, no more than the capacity: a recording has it fixed, and a step that is not recorded shall
-    /// compute the same.
+    /// In steps the next power of two, no more than the capacity: a recording has it fixed, and a step that is not
+    /// recorded shall compute the same.
     Doubling,
+    /// The positions that are read; so many of them were told last.
+    Positions(Option<usize>),
 }
 
 /// Tokens of one slot that run together.
@@ -84,9 +87,9 @@ impl Decoder {
     ) -> Result<Self> {
         let manifest = package.manifest();
         let contract = &manifest.graphs.decoder;
-        let wants_longest = contract.inputs.iter().any(|tensor| tensor.name == LONGEST);
+        let by_positions = by_positions(contract)?;
         let best = numbers_of_best(contract);
-        let options = match wants_longest && best.is_some() {
+        let options = match !by_positions && best.is_some() {
             true => options.clone(),
             false => options.without_recording(),
         };
@@ -99,10 +102,10 @@ impl Decoder {
         let sizes = best.map(|best| StepSizes { slots, vocabulary, best });
         let sizes = sizes.filter(|_| options.device.records());
         let recorded = sizes.map(|sizes| RecordedSteps::new(&memory, &sizes)).transpose()?;
-        let longest = match (wants_longest, options.device.can_record()) {
-            (false, _) => Longest::Nothing,
-            (true, false) => Longest::Length,
-            (true, true) => Longest::Doubling,
+        let longest = match (by_positions, options.device.can_record()) {
+            (true, _) => Longest::Positions(None),
+            (false, false) => Longest::Length,
+            (false, true) => Longest::Doubling,
         };
         Ok(Self { graph, arena, images, memory, longest, finds_best: best.is_some(), recorded })
     }
@@ -136,7 +139,7 @@ impl Decoder {
         self.graph.bind_input("image_embeds", self.images.none())?;
         let slots = first..first + next.len();
         let totals: Vec<_> = next.iter().map(|next| next.position + 1).collect();
-        let longest = self.longest.told(&totals, self.arena.shape().capacity);
+        let longest = self.longest.of_step(&totals, self.arena.shape().capacity);
         if let (0, Some(recorded)) = (first, &mut self.recorded) {
             self.arena.bind(&mut self.graph, slots)?;
             return Ok(recorded.run(&mut self.graph, next, longest)?.split());
@@ -170,9 +173,7 @@ impl Decoder {
         self.graph.bind_input("splice", &Tensor::new(splice)?)?;
         self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(last))?)?;
         self.graph.bind_input("logits_at", &Tensor::new(Array1::from(logits_at.to_vec()))?)?;
-        if self.longest != Longest::Nothing {
-            self.graph.bind_input(LONGEST, &Tensor::new(Array0::from_elem((), longest as i32))?)?;
-        }
+        self.tell_longest(longest)?;
         let rows = totals.len() * logits_at.len();
         let outputs = match (self.finds_best, &self.memory) {
             (true, memory @ Memory::Device(_)) => {
@@ -187,21 +188,51 @@ impl Decoder {
         };
         Ok(outputs.split())
     }
+
+    fn tell_longest(&mut self, longest: usize) -> Result<()> {
+        let capacity = self.arena.shape().capacity;
+        let Longest::Positions(told) = &mut self.longest else {
+            return self.graph.bind_input(LONGEST, &Tensor::new(Array0::from_elem((), longest as i32))?);
+        };
+        let read = longest.next_multiple_of(POSITIONS_AT_ONCE).min(capacity);
+        if *told != Some(read) {
+            let positions = Array1::from_iter(0..read as i64);
+            self.graph.bind_input(POSITIONS, &Tensor::new(positions)?)?;
+            *told = Some(read);
+        }
+        Ok(())
+    }
 }
 
 /// Below, it makes no difference worth a recording.
 const LEAST_DOUBLING: usize = 512;
+/// An engine works out all its sizes anew for every other shape: not in every step.
+const POSITIONS_AT_ONCE: usize = 256;
 
 impl Longest {
     /// What a step tells that gives the slots so many tokens.
-    fn told(self, totals: &[usize], capacity: usize) -> usize {
+    fn of_step(self, totals: &[usize], capacity: usize) -> usize {
         let longest = totals.iter().max().copied().unwrap_or_default();
         match self {
-            Self::Nothing | Self::Length => longest,
+            Self::Length | Self::Positions(_) => longest,
             // Attention on a GPU is shared out among as many workers as that many tokens are worth: the capacity would
             // leave one worker with all of a short conversation.
             Self::Doubling => longest.next_power_of_two().max(LEAST_DOUBLING).min(capacity),
         }
+    }
+}
+
+/// Whether the graph is told positions instead of a length.
+fn by_positions(contract: &GraphContract) -> Result<bool> {
+    let mut names = contract.inputs.iter().map(|tensor| tensor.name.as_str());
+    match names.find(|name| [LONGEST, POSITIONS].contains(name)) {
+        Some(name) => Ok(name == POSITIONS),
+        None => Err(Error::package(
+            format!("{}: inputs", contract.file),
+            format!("{LONGEST} or {POSITIONS}"),
+            "neither",
+        )
+        .hint("export the checkpoint again, with this version's exporter")),
     }
 }
 
@@ -216,14 +247,31 @@ fn numbers_of_best(contract: &GraphContract) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
+    fn a_graph_says_how_it_is_told_how_far_to_read() {
+        let told = |inputs: &[&str]| {
+            let inputs = inputs.iter().map(|name| json!({"name": name, "dtype": "int64", "shape": []}));
+            let contract = json!({
+                "file": "decoder.onnx", "data": [], "inputs": inputs.collect::<Vec<_>>(), "outputs": []
+            });
+            by_positions(&serde_json::from_value(contract).unwrap())
+        };
+        assert!(!told(&["input_ids", LONGEST]).unwrap());
+        assert!(told(&["input_ids", POSITIONS]).unwrap());
+        let error = told(&["input_ids", "seqlens_k"]).unwrap_err().to_string();
+        assert!(error.contains("decoder.onnx: inputs") && error.contains(POSITIONS), "{error}");
+    }
+
+    #[test]
     fn there_are_few_recordings_for_many_lengths() {
-        let told = |longest| Longest::Doubling.told(&[3, longest, 1], 3000);
+        let told = |longest| Longest::Doubling.of_step(&[3, longest, 1], 3000);
         let lengths = [1, 512, 513, 1024, 1025, 2048, 2049, 3000].map(told);
         assert_eq!(lengths, [512, 512, 1024, 1024, 2048, 2048, 3000, 3000]);
-        assert_eq!(Longest::Doubling.told(&[7], 64), 64);
-        assert_eq!(Longest::Length.told(&[7, 600], 3000), 600);
+        assert_eq!(Longest::Doubling.of_step(&[7], 64), 64);
+        assert_eq!(Longest::Length.of_step(&[7, 600], 3000), 600);
     }
 }

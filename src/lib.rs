@@ -33,7 +33,7 @@ mod engine;
 mod capi;
 
 pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds};
-pub use engine::{BuiltEngines, EnginePlace, EngineState, engine_states, warm};
+pub use engine::{BuiltEngines, EnginePlace, EngineState, engine_states, graph_providers, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};

@@ -61,7 +61,10 @@ def vision_contract(config: ModelConfig) -> GraphSpec:
 
 def decoder_contract(config: ModelConfig, recipe: Recipe) -> GraphSpec:
     """Ids, spliced image rows and the KV buffers to logits: of each row's positions ``logits_at``, counted
-    from the first new one or, if negative, from behind. For cuda also what of them the host mostly needs."""
+    from the first new one or, if negative, from behind. For cuda also what of them the host mostly needs.
+
+    How far the buffers are read is told by a length or, for TensorRT, by a shape, for sizes inside an engine
+    follow from those of its inputs: ``key_positions`` counts from 0."""
     language = config.language
     inputs = [
         TensorSpec("input_ids", "int64", ("batch", "sequence")),
@@ -70,7 +73,9 @@ def decoder_contract(config: ModelConfig, recipe: Recipe) -> GraphSpec:
         TensorSpec("seqlens_k", "int32", ("batch",)),
         TensorSpec("logits_at", "int64", ("predicted",)),
     ]
-    if not recipe.standard:
+    if recipe.standard:
+        inputs.append(TensorSpec("key_positions", "int64", ("longest",)))
+    else:
         inputs.append(TensorSpec("total_sequence_length", "int32", ()))
     outputs = [TensorSpec("logits", "float32", ("predictions", language.vocabulary))]
     if recipe.target == "cuda":

@@ -1,13 +1,19 @@
 """Layers that the two forms of a graph spell differently: the contrib form with ONNX Runtime's own fused
 operators (CPU, CUDA), and the standard form with operators of ONNX alone (TensorRT).
 
-In the standard form norms, softmax and the residual stream are float32 islands, written into the graph. In
-the contrib form the operators compute norms and softmax in float32 inside.
+In the standard form norms and the residual stream are float32 islands, written into the graph. In the contrib
+form the operators compute norms in float32 inside. Softmax is float32 inside the operators of both.
+
+TensorRT's parser takes of ONNX's Attention what TensorRT's own has (``onnxOpImporters.cpp`` of
+onnx-tensorrt): no ``softmax_precision``, and no way but a mask to say what a query of a cache sees.
+``is_causal`` would count from the first key of the buffer, and ``nonpad_kv_seqlen`` it does not read. It
+multiplies queries and keys by the root of the scale, rounded to the type of the activations: 0.1 % off in
+bfloat16 for heads of 128. So here the scale is 1, and the queries come scaled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 
@@ -82,11 +88,19 @@ def silu(g: GraphBuilder, x: ir.Value, name: str) -> ir.Value:
     return g.op("Mul", f"{name}silu", x, g.op("Sigmoid", f"{name}sigmoid", x))
 
 
-def self_attention(g: GraphBuilder, parts: Sequence[ir.Value], name: str, heads: int) -> ir.Value:
+def _scale(head_dim: int) -> float:
+    """What attention multiplies scores by."""
+    return head_dim**-0.5
+
+
+def self_attention(g: GraphBuilder, parts: Sequence[ir.Value], name: str, heads: int, width: int) -> ir.Value:
     """All tokens see one another: q, k, v [B, S, width] -> [B, S, width]."""
     if g.recipe.standard:
+        q, k, v = parts
+        scale = cast(g, g.number(_scale(width // heads)), f"{name}.scale", g.recipe.activation)
+        q = g.op("Mul", f"{name}.scaled", q, scale)
         counts = {"q_num_heads": heads, "kv_num_heads": heads}
-        return g.op("Attention", name, *parts, **counts, softmax_precision=ir.DataType.FLOAT)
+        return g.op("Attention", name, q, k, v, **counts, scale=1.0)
     return g.op(f"{CONTRIB}::MultiHeadAttention", name, *parts, num_heads=heads)
 
 
@@ -96,14 +110,24 @@ class Positions:
     Letters: B batch, S new positions, D head dimension.
     """
 
-    def __init__(self, g: GraphBuilder, tables: tuple[ir.Value, ir.Value]) -> None:
+    def __init__(self, g: GraphBuilder, tables: Callable[[float], tuple[ir.Value, ir.Value]]) -> None:
+        """``tables`` makes the rotary tables, times a scale."""
         self._g = g
+        self._tables: dict[float, tuple[ir.Value, ir.Value]] = {}
+        self._make_tables = tables
         self._shapes: dict[tuple[int, ...], ir.Value] = {}
         self._positions: ir.Value | None = None
         self._length: ir.Value | None = None
-        self._lengths: tuple[ir.Value, ir.Value] | None = None
+        self._before: ir.Value | None = None
+        self._read: ir.Value | None = None
+        self._visible: ir.Value | None = None
         self._batch_and_sequence = g.op("Shape", "batch_and_sequence", g.input("input_ids"))
-        self.cos, self.sin = tables
+
+    def tables(self, scale: float = 1.0) -> tuple[ir.Value, ir.Value]:
+        """Cosines and sines, [positions, D / 2] each: they turn a head, and multiply it by the scale."""
+        if scale not in self._tables:
+            self._tables[scale] = self._make_tables(scale)
+        return self._tables[scale]
 
     def positions(self) -> ir.Value:
         """The position of each new token, [B, S] of int64: the last of them is seqlens_k."""
@@ -116,14 +140,28 @@ class Positions:
             self._positions = g.op("Add", "position", last, back)  # [B, 1] + [-(S - 1), .., 0]
         return self._positions
 
-    def lengths(self) -> tuple[ir.Value, ir.Value]:
-        """Positions in the buffers, [B] of int64, after the new ones and before them."""
-        if self._lengths is None:
+    def before(self) -> ir.Value:
+        """Positions in the buffers before the new ones, [B] of int64."""
+        if self._before is None:
             g = self._g
             last = g.op("Cast", "length.int64", g.input("seqlens_k"), to=ir.DataType.INT64)
             after = g.op("Add", "length.after", last, g.scalar(1))
-            self._lengths = after, g.op("Sub", "length.before", after, self._sequence())
-        return self._lengths
+            self._before = g.op("Sub", "length.before", after, self._sequence())
+        return self._before
+
+    def read(self) -> ir.Value:
+        """How many positions of the buffers are read, [1] of int64: what lies beyond is nobody's."""
+        if self._read is None:
+            self._read = self._g.op("Shape", "length.read", self._g.input("key_positions"))
+        return self._read
+
+    def visible(self) -> ir.Value:
+        """Which of those each new token sees, [B, 1, S, positions] of bool: itself and what was before it."""
+        if self._visible is None:
+            g = self._g
+            own = g.op("Unsqueeze", "mask.own", self.positions(), g.ints(1, 3))  # [B, 1, S, 1]
+            self._visible = g.op("LessOrEqual", "mask", g.input("key_positions"), own)
+        return self._visible
 
     def shape(self, *widths: int) -> ir.Value:
         """The shape [B, S, widths]."""
@@ -161,7 +199,7 @@ def _contrib_attention(
     inputs += [g.input("seqlens_k"), g.input("total_sequence_length")]
     attributes = {"num_heads": config.heads, "kv_num_heads": config.kv_heads}
     if config.head_dim % FUSED_ROTATION == 0:
-        inputs += [positions.cos, positions.sin]
+        inputs += positions.tables()
         attributes |= {"do_rotary": 1, "rotary_interleaved": 0}
     else:
         inputs[0] = _turned(g, qkv, name, config, positions)
@@ -176,7 +214,7 @@ def _turned(
     widths = (config.heads + config.kv_heads) * config.head_dim, config.kv_heads * config.head_dim
     split = [f"{name}turning", f"{name}still"]
     turning, still = g.multi("Split", f"{name}split", [qkv, g.ints(*widths)], split, {"axis": -1})
-    inputs = [turning, positions.positions(), positions.cos, positions.sin]
+    inputs = [turning, positions.positions(), *positions.tables()]
     (turned,) = g.multi(f"{CONTRIB}::RotaryEmbedding", f"{name}rotation", inputs, [f"{name}turned"], {})
     return g.op("Concat", f"{name}turned_qkv", turned, still, axis=-1)
 
@@ -184,7 +222,8 @@ def _turned(
 def _standard_attention(
     g: GraphBuilder, qkv: ir.Value, layer: int, config: LanguageConfig, positions: Positions
 ) -> Sequence[ir.Value]:
-    """New keys and values are scattered into the buffers, and the attention reads the buffers alone."""
+    """New keys and values are scattered into the buffers, and the attention reads the buffers alone, as far
+    as anything is in them."""
     name = _name(layer)
     heads, size = config.heads + 2 * config.kv_heads, config.head_dim
     qkv = g.op("Reshape", f"{name}heads", qkv, positions.shape(heads, size))  # [B, S, heads, D]
@@ -193,19 +232,17 @@ def _standard_attention(
     parts = [f"{name}{part}" for part in "qkv"]
     q, k, v = g.multi("Split", f"{name}split", [qkv, counts], parts, {"axis": 1})
     where = positions.positions()
-    q = g.op("RotaryEmbedding", f"{name}q_rotation", q, positions.cos, positions.sin, where)
-    k = g.op("RotaryEmbedding", f"{name}k_rotation", k, positions.cos, positions.sin, where)
-    after, before = positions.lengths()
-    key, value = (
-        g.op("TensorScatter", f"{name}{what}", g.input(f"past_{what}.{layer}"), new, before, axis=2)
-        for what, new in (("key", k), ("value", v))
-    )
-    inputs = [q, key, value, None, None, None, after]
-    y = g.op(
-        "Attention", f"{name}attention", *inputs, is_causal=1, softmax_precision=ir.DataType.FLOAT
-    )  # [B, heads, S, D]
+    q = g.op("RotaryEmbedding", f"{name}q_rotation", q, *positions.tables(_scale(size)), where)
+    k = g.op("RotaryEmbedding", f"{name}k_rotation", k, *positions.tables(), where)
+    cache, read = [], []
+    for what, new in (("key", k), ("value", v)):
+        past = g.input(f"past_{what}.{layer}")
+        cache.append(g.op("TensorScatter", f"{name}{what}", past, new, positions.before(), axis=2))
+        part = cache[-1], g.ints(0), positions.read(), g.ints(2)
+        read.append(g.op("Slice", f"{name}{what}_read", *part))
+    y = g.op("Attention", f"{name}attention", q, *read, positions.visible(), scale=1.0)  # [B, heads, S, D]
     y = g.op("Transpose", f"{name}by_position", y, perm=[0, 2, 1, 3])
-    return g.op("Reshape", f"{name}joined", y, positions.shape(config.attention_width)), key, value
+    return g.op("Reshape", f"{name}joined", y, positions.shape(config.attention_width)), *cache
 
 
 def _name(layer: int) -> str:

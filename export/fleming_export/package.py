@@ -24,6 +24,8 @@ SCHEMA = 2
 #: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once,
 #: and positions whose logits are wanted, which are those of a guess: 32 tokens after the last one.
 MOST_TILES, CHUNK, MOST_SLOTS, MOST_LOGITS = 12, 512, 8, 33
+#: Positions of a conversation with a picture in it, for which kernels are chosen.
+USUAL_LENGTH = 2048
 LIBRARIES = ("numpy", "onnx", "onnx-ir")
 #: Between a package's name and a number while it is being replaced.
 OLD = ".partial-old-"
@@ -181,6 +183,7 @@ def _decoder_profile(name: str, sizes: tuple, language: LanguageConfig, capacity
         "splice": list(zip(batch, sequence, strict=True)),
         "seqlens_k": [(b,) for b in batch],
         "logits_at": [(1,), (1,), (MOST_LOGITS if name == "prefill" else 1,)],
+        "key_positions": [(1,), (min(USUAL_LENGTH, capacity),), (capacity,)],
     }
     for layer in range(language.layers):
         inputs |= {f"past_{what}.{layer}": cache for what in ("key", "value")}

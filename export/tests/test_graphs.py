@@ -69,6 +69,7 @@ class Runtime:
             "seqlens_k": (total - 1).astype(np.int32),
             "logits_at": np.array(at, np.int64),
             "total_sequence_length": np.array(longest or total.max(), np.int32),
+            "key_positions": np.arange(longest or total.max()),
         }
         promised = {tensor["name"] for tensor in self.manifest["graphs"]["decoder"]["inputs"]}
         binding = self.decoder.io_binding()

@@ -14,11 +14,12 @@ ROWS, WIDTH = 400_000, 192
 LIMIT = 340e6
 
 PROGRAM = """
-import resource, sys
+import sys
 from pathlib import Path
 from fleming_export import export
+from fleming_export.quality.peak import peak_bytes
 export(sys.argv[1], Path(sys.argv[2]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(peak_bytes())
 """
 
 

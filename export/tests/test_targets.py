@@ -94,9 +94,6 @@ def test_islands_of_the_standard_form(checkpoint, tmp_path):
                 assert found == {onnx.TensorProto.FLOAT}, node.name
             if node.op_type in ("Gemm", "RotaryEmbedding"):
                 assert onnx.TensorProto.FLOAT not in found, node.name
-            if node.op_type == "Attention":
-                precision = next(a.i for a in node.attribute if a.name == "softmax_precision")
-                assert precision == onnx.TensorProto.FLOAT
 
 
 def test_types_agree_everywhere(package):

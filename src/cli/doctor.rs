@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use fleming::{
-    AskOptions, EngineState, GpuFacts, Instruction, MemoryNeeds, Package, ProviderFacts, Request, StopRule,
-    engine_states, gpu_facts, providers_for, survey,
+    AskOptions, EngineOptions, EngineState, GpuFacts, Instruction, Manifest, MemoryNeeds, Package,
+    ProviderFacts, Request, StopRule, engine_states, gpu_facts, graph_providers, providers_for, survey,
 };
 use serde_json::{Value, json};
 
@@ -68,25 +68,7 @@ impl Doctor {
             }
             Err(error) => problems.push(error.to_string()),
         }
-        match self.runtime.folder().and_then(|folder| Ok(Package::open(&folder)?)) {
-            Ok(package) => {
-                let memory = MemoryNeeds::of(&package, &options);
-                report["package"] = described(&package, memory.as_ref().ok());
-                let target = &package.manifest().target;
-                if !providers_for(package.manifest()).contains(&name) {
-                    problems
-                        .push(format!("a package of target {target} does not run on the {name} provider"));
-                }
-                problems.extend(memory.err().map(|error| error.to_string()));
-                if problems.is_empty() {
-                    match engine_states(&package, &options) {
-                        Ok(states) => report["engines"] = states.iter().map(engine).collect(),
-                        Err(error) => problems.push(error.to_string()),
-                    }
-                }
-            }
-            Err(error) => problems.push(format!("{error:#}")),
-        }
+        self.look_at_package(&mut report, &options, &mut problems);
         if problems.is_empty() && !self.no_self_test {
             match self.self_test() {
                 Ok(times) => report["self_test"] = times,
@@ -98,6 +80,36 @@ impl Doctor {
         report["ok"] = healthy.into();
         emit(if self.json { format!("{report}\n") } else { text(&report) });
         Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Reports what the package is, with what is wrong with it, and what will run where if nothing is wrong at all.
+    fn look_at_package(&self, report: &mut Value, options: &EngineOptions, problems: &mut Vec<String>) {
+        let package = match self.runtime.folder().and_then(|folder| Ok(Package::open(&folder)?)) {
+            Ok(package) => package,
+            Err(error) => return problems.push(format!("{error:#}")),
+        };
+        let memory = MemoryNeeds::of(&package, options);
+        report["package"] = described(&package, memory.as_ref().ok());
+        let manifest = package.manifest();
+        let name = options.provider.split(':').next().unwrap_or_default();
+        if !providers_for(manifest).contains(&name) {
+            let Manifest { target, precision, .. } = manifest;
+            problems.push(format!(
+                "a package of target {target} in {precision} does not run on the {name} provider"
+            ));
+        }
+        problems.extend(memory.err().map(|error| error.to_string()));
+        if !problems.is_empty() {
+            return;
+        }
+        let places = graph_providers(&package, options);
+        match places.and_then(|places| Ok((places, engine_states(&package, options)?))) {
+            Ok((places, states)) => {
+                report["graphs"] = places.into_iter().collect();
+                report["engines"] = states.iter().map(engine).collect();
+            }
+            Err(error) => problems.push(error.to_string()),
+        }
     }
 
     /// Loads the package and has it look at a noise picture, twice.
@@ -215,6 +227,8 @@ fn text(report: &Value) -> String {
         let runs = if runs.is_empty() { "nothing".into() } else { runs.join(", ") };
         lines.push(row("package", &format!("{name}, {precision} for {target}; runs on {runs}")));
     }
+    let graphs = report["graphs"].as_object().into_iter().flatten();
+    lines.extend(graphs.map(|(graph, place)| row("graph", &format!("{graph} on {}", plain(place)))));
     lines.extend(
         report["engines"].as_array().filter(|all| all.is_empty()).map(|_| row("engines", "none are needed")),
     );

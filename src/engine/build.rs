@@ -66,7 +66,9 @@ pub(super) struct Opened<T> {
 pub(super) struct Opening<'a> {
     runtime: &'a Runtime,
     package: &'a Package,
-    options: GraphOptions,
+    vision: GraphOptions,
+    /// Those of the vision graph, unless its provider leaves decoders to another.
+    decoder: GraphOptions,
     shape: KvShape,
     stores: Option<Stores>,
 }
@@ -80,6 +82,7 @@ struct Stores {
 /// One of the graphs.
 struct Part<'a, T> {
     contract: &'a GraphContract,
+    options: &'a GraphOptions,
     ranges: Option<Ranges>,
     open: &'a dyn Fn(&GraphOptions) -> Result<T>,
     sample: &'a dyn Fn(&mut T) -> Result<Sample>,
@@ -134,11 +137,10 @@ pub fn engine_states(package: &Package, options: &EngineOptions) -> Result<Vec<E
     let runtime = Runtime::load(options.library.as_deref())?;
     let opening = Opening::new(&runtime, package, options, EnginePlace::Cache)?;
     let Some(stores) = &opening.stores else { return Ok(Vec::new()) };
-    let graphs = &package.manifest().graphs;
-    let parts = [&graphs.vision, &graphs.decoder].into_iter().zip(ranges(package));
-    let state = |(contract, ranges): (&GraphContract, Option<Ranges>)| {
-        let Some(ranges) = ranges else { return Ok(None) };
-        let facts = opening.facts(contract, &ranges)?;
+    let parts = opening.graphs().into_iter().zip(ranges(package));
+    let state = |((contract, graph), ranges): ((&GraphContract, &GraphOptions), Option<Ranges>)| {
+        let Some(ranges) = ranges.filter(|_| graph.device.builds_engines()) else { return Ok(None) };
+        let facts = opening.facts(contract, graph, &ranges)?;
         let (folder, damage) = match stores.own.state(&facts) {
             State::Present(entry) => (Some(entry.folder), None),
             State::Damaged(folder, reason) => (Some(folder), Some(reason)),
@@ -147,6 +149,20 @@ pub fn engine_states(package: &Package, options: &EngineOptions) -> Result<Vec<E
         Ok(Some(EngineState { graph: contract.file.clone(), key: store::key(&facts), folder, damage }))
     };
     parts.filter_map(|part| state(part).transpose()).collect()
+}
+
+/// Which provider runs which graph of a package with these options: the one that was asked for, and CUDA for the decoder
+/// where TensorRT is too old for it.
+///
+/// # Errors
+/// [`Error::Request`] for options that cannot be met, [`Error::Runtime`] if a library that the provider needs is missing.
+pub fn graph_providers(package: &Package, options: &EngineOptions) -> Result<Vec<(String, &'static str)>> {
+    let runtime = Runtime::load(options.library.as_deref())?;
+    let opening = Opening::new(&runtime, package, options, EnginePlace::Cache)?;
+    let named = |(contract, graph): (&GraphContract, &GraphOptions)| {
+        (contract.file.clone(), graph.device.provider.name)
+    };
+    Ok(opening.graphs().into_iter().map(named).collect())
 }
 
 /// Refuses options that would have runs outside the profiles that engines are built for.
@@ -184,15 +200,22 @@ impl<'a> Opening<'a> {
         options: &EngineOptions,
         place: EnginePlace,
     ) -> Result<Self> {
-        let graph = options.graph()?;
+        let vision = options.graph()?;
         let manifest = package.manifest();
-        graph.device.provider.accept(&manifest.target, &manifest.precision)?;
+        vision.device.provider.accept(&manifest.target, &manifest.precision)?;
+        let decoder = GraphOptions { device: vision.device.for_decoder(runtime)?, ..vision.clone() };
         let shape = memory::kv_shape(package, options)?;
-        let stores = match graph.device.builds_engines() {
+        let stores = match vision.device.builds_engines() {
             true => Some(Stores::new(package.path(SHIPPED), options.engine_cache.as_deref(), place)?),
             false => None,
         };
-        Ok(Self { runtime, package, options: graph, shape, stores })
+        Ok(Self { runtime, package, vision, decoder, shape, stores })
+    }
+
+    /// The graphs in the order in which they are opened, with their options.
+    fn graphs(&self) -> [(&GraphContract, &GraphOptions); 2] {
+        let graphs = &self.package.manifest().graphs;
+        [(&graphs.vision, &self.vision), (&graphs.decoder, &self.decoder)]
     }
 
     pub(super) fn vision(&self) -> Result<Opened<VisionTower>> {
@@ -201,6 +224,7 @@ impl<'a> Opening<'a> {
         let [ranges, _] = ranges(self.package);
         self.open(&Part {
             contract: &manifest.graphs.vision,
+            options: &self.vision,
             ranges,
             open: &open,
             sample: &|tower| parity::of_vision(tower, manifest),
@@ -215,7 +239,8 @@ impl<'a> Opening<'a> {
         let one = KvShape { slots: 1, ..self.shape };
         self.open(&Part {
             contract: &manifest.graphs.decoder,
-            ranges,
+            options: &self.decoder,
+            ranges: ranges.filter(|_| self.decoder.device.builds_engines()),
             open: &|options| open(options, self.shape),
             sample: &|decoder| parity::of_decoder(decoder, manifest),
             reference: &|options| parity::of_decoder(&mut open(options, one)?, manifest),
@@ -224,10 +249,10 @@ impl<'a> Opening<'a> {
 
     fn open<T>(&self, part: &Part<'_, T>) -> Result<Opened<T>> {
         let (Some(stores), Some(ranges)) = (&self.stores, &part.ranges) else {
-            return Ok(Opened { graph: (part.open)(&self.options)?, engines: None });
+            return Ok(Opened { graph: (part.open)(part.options)?, engines: None });
         };
         let started = Instant::now();
-        let facts = self.facts(part.contract, ranges)?;
+        let facts = self.facts(part.contract, part.options, ranges)?;
         let found = match stores.own.look_up(&facts) {
             Some(entry) => Some(entry),
             None => stores.copied(&facts)?,
@@ -249,7 +274,7 @@ impl<'a> Opening<'a> {
     fn load<T>(&self, part: &Part<'_, T>, ranges: &Ranges, entry: &Entry) -> Result<T> {
         let marks = entry.marks();
         let remove = format!("remove {} to have them built again", entry.folder.display());
-        let options = self.options.with_engines(ranges, Engines::Load(&entry.folder));
+        let options = part.options.with_engines(ranges, Engines::Load(&entry.folder));
         let graph = (part.open)(&options).map_err(|error| match error.facts().hint.is_empty() {
             true => error.hint(&remove),
             false => error,
@@ -273,14 +298,14 @@ impl<'a> Opening<'a> {
         // what is kept under the digest of the package must be of the package
         self.package.verify()?;
         let draft = stores.own.start(facts)?;
-        let reference = self.options.reference(self.package.manifest())?;
+        let reference = part.options.reference(self.package.manifest())?;
         let wanted = (part.reference)(&reference)?;
         if let Some(times) = stores.times(facts) {
             // without them it only takes longer
             let _ = fs::copy(&times, draft.folder().join(times.file_name().unwrap_or_default()));
         }
         let progress = Progress::start(name);
-        let options = self.options.with_engines(ranges, Engines::Build(draft.folder()));
+        let options = part.options.with_engines(ranges, Engines::Build(draft.folder()));
         let mut graph = (part.open)(&options)?;
         progress.done();
         if !draft.has(ENGINE) {
@@ -298,8 +323,8 @@ impl<'a> Opening<'a> {
     }
 
     /// All that the engines of a graph depend on.
-    fn facts(&self, contract: &GraphContract, ranges: &Ranges) -> Result<Facts> {
-        let mut facts = self.options.device.engine_facts(self.runtime, ranges)?;
+    fn facts(&self, contract: &GraphContract, graph: &GraphOptions, ranges: &Ranges) -> Result<Facts> {
+        let mut facts = graph.device.engine_facts(self.runtime, ranges)?;
         let files = self.package.manifest().files.iter().filter(|(name, _)| name.starts_with(&contract.file));
         let digests: Vec<_> = files.map(|(_, facts)| facts.sha256.as_str()).collect();
         facts.insert("package".into(), self.package.digest().into());

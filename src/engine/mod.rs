@@ -50,7 +50,7 @@ use stream::Sizes;
 use worker::{Slot, Worker};
 
 pub use answering::Answering;
-pub use build::{BuiltEngines, EnginePlace, EngineState, engine_states, warm};
+pub use build::{BuiltEngines, EnginePlace, EngineState, engine_states, graph_providers, warm};
 pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;
 pub use options::EngineOptions;

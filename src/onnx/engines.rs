@@ -116,6 +116,22 @@ pub(super) fn of_tensorrt(device: &Device) -> std::result::Result<Vec<(&'static 
     depending(raw::tensorrt_version()?, raw::gpu(device.number())?, for_others.then_some(FOR_OTHERS))
 }
 
+/// The first TensorRT with a layer that keeps keys and values in place, `IKVCacheUpdateLayer`.
+const KEEPS_CACHES: [u32; 2] = [10, 15];
+
+/// Who runs decoders where TensorRT would have to copy the cache in every step.
+pub(super) fn in_stead_of_tensorrt(_: &Device) -> std::result::Result<Option<&'static str>, String> {
+    let version = raw::tensorrt_version()?;
+    Ok(in_stead_of(&version).inspect(|other| {
+        tracing::warn!(target: "fleming::engine", tensorrt = version, "too old to keep a cache in place, which 10.15 does: the decoder runs on the {other} provider");
+    }))
+}
+
+fn in_stead_of(tensorrt: &str) -> Option<&'static str> {
+    let numbers = tensorrt.split('.').map_while(|number| number.parse::<u32>().ok());
+    numbers.take(2).lt(KEEPS_CACHES).then_some("cuda")
+}
+
 /// `for_others` is the option that says that engines are for other GPUs too.
 fn depending(
     tensorrt: String,
@@ -146,6 +162,13 @@ fn depending(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_tensorrt_leaves_decoders_to_cuda() {
+        let found = ["8.6.1", "10.9.0", "10.14.1", "10.15.1", "10.16.0", "11.0.0"].map(in_stead_of);
+        let cuda = Some("cuda");
+        assert_eq!(found, [cuda, cuda, cuda, None, None, None]);
+    }
 
     fn h100() -> Gpu {
         Gpu { name: "NVIDIA H100 80GB HBM3".into(), capability: (9, 0), cuda: (13, 0) }

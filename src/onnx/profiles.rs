@@ -122,18 +122,20 @@ mod tests {
             [
                 told(
                     "min",
-                    &format!("image_embeds:1x64,input_ids:1x1,logits_at:1,{one},seqlens_k:1,splice:1x1")
+                    &format!(
+                        "image_embeds:1x64,input_ids:1x1,key_positions:1,logits_at:1,{one},seqlens_k:1,splice:1x1"
+                    )
                 ),
                 told(
                     "opt",
                     &format!(
-                        "image_embeds:512x64,input_ids:1x512,logits_at:1,{one},seqlens_k:1,splice:1x512"
+                        "image_embeds:512x64,input_ids:1x512,key_positions:2048,logits_at:1,{one},seqlens_k:1,splice:1x512"
                     )
                 ),
                 told(
                     "max",
                     &format!(
-                        "image_embeds:12288x64,input_ids:8x512,logits_at:33,{eight},seqlens_k:8,splice:8x512"
+                        "image_embeds:12288x64,input_ids:8x512,key_positions:12288,logits_at:33,{eight},seqlens_k:8,splice:8x512"
                     )
                 ),
             ]

@@ -22,6 +22,9 @@ use crate::error::{Error, Result};
 /// Tells what engines of a device depend on, or why that cannot be told.
 type EngineFacts = fn(&Device) -> std::result::Result<Vec<(&'static str, String)>, String>;
 
+/// Tells which provider runs decoders instead of it, if one does.
+type Stead = fn(&Device) -> std::result::Result<Option<&'static str>, String>;
+
 /// One way to run graphs.
 pub(crate) struct Provider {
     /// The name used in options and JSON.
@@ -30,6 +33,8 @@ pub(crate) struct Provider {
     targets: &'static [&'static str],
     /// Packages of any target in this precision run too.
     twins: Option<&'static str>,
+    /// Packages in this precision do not, for want of kernels.
+    lacks: Option<&'static str>,
     /// What may be set, and what is set where nothing is chosen, in ONNX Runtime's own words.
     options: &'static [ProviderOption],
     defaults: &'static [(&'static str, &'static str)],
@@ -45,6 +50,8 @@ pub(crate) struct Provider {
     memory: fn(&Session, &Device) -> ort::Result<Memory>,
     /// What the engines depend on that it builds of graphs, in names and values; nothing if it builds none.
     pub(super) engines: Option<EngineFacts>,
+    /// Who runs decoders where it cannot keep keys and values in place; nothing if it always can.
+    decoders: Option<Stead>,
     /// ONNX Runtime's names of the providers that nodes must be on; none where there is no choice.
     pub(super) nodes_on: &'static [&'static str],
     /// Tiles that one run of the vision graph takes. One tile keeps all cores of a CPU busy, and a tile's result then
@@ -62,6 +69,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         targets: &["cpu"],
         // the form of a GPU's package in a type that the CPU has: it shows that the form computes the same
         twins: Some("f32"),
+        lacks: None,
         options: &[option("use_arena", Values::Flag)],
         defaults: &[("use_arena", "1")],
         built_in: ep::CPU::is_available,
@@ -70,6 +78,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         free_memory: |_| Ok(None),
         memory: of_the_host,
         engines: None,
+        decoders: None,
         nodes_on: &[],
         tiles_per_run: 1,
     },
@@ -77,6 +86,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         name: "cuda",
         targets: &["cuda", "tensorrt"],
         twins: None,
+        lacks: None,
         options: &[
             option("gpu_mem_limit", Values::Bytes),
             option("arena_extend_strategy", Values::OneOf(&["kNextPowerOfTwo", "kSameAsRequested"])),
@@ -102,6 +112,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         free_memory: |device| raw::free_memory(device.number).map(Some),
         memory: of_a_gpu,
         engines: None,
+        decoders: None,
         nodes_on: &[ep::CUDA::NAME],
         tiles_per_run: 12,
     },
@@ -109,6 +120,8 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         name: "tensorrt",
         targets: &["tensorrt"],
         twins: None,
+        // its attention is fused or nothing, and the fused kernels are of 16 bits
+        lacks: Some("f32"),
         options: &[
             option("trt_max_workspace_size", Values::Bytes),
             option("trt_builder_optimization_level", Values::Whole(0, 5)),
@@ -136,7 +149,9 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         free_memory: |device| raw::free_memory(device.number).map(Some),
         memory: of_a_gpu,
         engines: Some(engines::of_tensorrt),
-        nodes_on: &[ep::TensorRT::NAME, ep::CUDA::NAME],
+        decoders: Some(engines::in_stead_of_tensorrt),
+        // one engine for the whole graph, or none
+        nodes_on: &[ep::TensorRT::NAME],
         tiles_per_run: 12,
     },
 ];
@@ -163,7 +178,7 @@ impl Device {
         };
         let providers = PROVIDERS.iter();
         #[cfg(test)]
-        let providers = providers.chain([&fake::PLAIN, &fake::BUILDER]);
+        let providers = providers.chain([&fake::PLAIN, &fake::BUILDER, &fake::OTHER]);
         let provider = providers.clone().find(|provider| provider.name == name).ok_or_else(|| {
             let known: Vec<_> = PROVIDERS.iter().map(|provider| provider.usage()).collect();
             Error::request("provider", format!("one of: {}", known.join(", ")), text)
@@ -261,6 +276,23 @@ impl Device {
         )
     }
 
+    /// What runs a decoder on this device: itself, or another provider.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a library is missing or does not tell its version.
+    pub(crate) fn for_decoder(&self, runtime: &Runtime) -> Result<Self> {
+        let Some(ask) = self.provider.decoders else { return Ok(self.clone()) };
+        if !self.load_libraries(runtime)? {
+            // which is told when it is registered
+            return Ok(self.clone());
+        }
+        let other = ask(self).map_err(|reason| {
+            Error::runtime(format!("{} provider", self.provider.name), "a version", reason)
+                .hint("`fleming doctor` tells what this machine has")
+        })?;
+        other.map_or_else(|| Ok(self.clone()), |name| Self::parse(&format!("{name}:{}", self.number), &[]))
+    }
+
     /// The memory that a session of this device computes in.
     pub(super) fn memory(&self, session: &Session) -> ort::Result<Memory> {
         (self.provider.memory)(session, self)
@@ -297,8 +329,14 @@ impl Provider {
     /// Refuses a package that was exported for something else.
     ///
     /// # Errors
-    /// [`Error::Package`] with the target that this provider wants.
+    /// [`Error::Package`] with the target that this provider wants, or the precision that it has no kernels for.
     pub(crate) fn accept(&self, target: &str, precision: &str) -> Result<()> {
+        if self.lacks == Some(precision) && self.targets.contains(&target) {
+            let wanted = format!("one that the {} provider has kernels for", self.name);
+            return Err(Error::package("fleming.json: precision", wanted, precision).hint(format!(
+                "export the checkpoint with --target {target} alone, for its usual precision"
+            )));
+        }
         if self.targets.contains(&target) || self.twins == Some(precision) {
             return Ok(());
         }

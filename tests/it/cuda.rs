@@ -138,6 +138,7 @@ fn doctor_knows_the_device() {
     assert_eq!((&found["ok"], &found["problems"]), (&json!(true), &json!([])), "{found}");
     let cuda = found["providers"].as_array().unwrap().iter().find(|facts| facts["name"] == "cuda").unwrap();
     assert_eq!(cuda["ready"], true, "{cuda}");
+    assert_eq!(found["graphs"], json!({"vision.onnx": "cuda", "decoder.onnx": "cuda"}));
     assert_eq!(
         found["cuda"],
         json!({"gpu": "no GPU", "compute_capability": "9.0", "driver_for": "13.1", "problem": null})

@@ -68,7 +68,10 @@ fn what_is_lacking_is_named_and_the_exit_code_tells() {
     report(doctor_of("cuda").args(["--no-self-test", "--context", "1024"]), 0);
     // and one for the CPU does not run on a GPU, whatever there is
     let found = report(fleming("doctor").args(["--provider", "tensorrt", "--context", "1024"]), 1);
-    assert!(found["problems"].to_string().contains("of target cpu does not run on the tensorrt"), "{found}");
+    assert!(
+        found["problems"].to_string().contains("of target cpu in f32 does not run on the tensorrt"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use crate::support::{ask, ask_of, gpu_build, input, package, package_for, refusal, reply};
+use crate::support::{ask, ask_of, gpu_build, input, package, package_at, package_for, refusal, reply};
 
 #[test]
 fn a_build_without_the_provider_is_an_error_and_no_fallback() {
-    for (provider, title) in [("cuda", "CUDA"), ("cuda:1", "CUDA"), ("tensorrt", "TensorRT")] {
-        let target = provider.split(':').next().unwrap();
-        let said = refusal(&mut ask_of(&package_for(target), &["-q", "x", "--provider", provider]), 1);
+    for (provider, title, package) in
+        [("cuda", "CUDA", "cuda"), ("cuda:1", "CUDA", "cuda"), ("tensorrt", "TensorRT", "tensorrt-bf16")]
+    {
+        let said = refusal(&mut ask_of(&package_at(package), &["-q", "x", "--provider", provider]), 1);
         assert!(said.contains(&format!("{title} execution provider is not enabled in this build")), "{said}");
         assert!(said.contains("onnxruntime-gpu[cuda,cudnn]"), "{said}");
     }
@@ -20,6 +21,11 @@ fn a_package_for_something_else_is_refused() {
     assert!(said.contains("of target cuda or tensorrt, got cpu") && said.contains("--target cuda"), "{said}");
     let said = refusal(&mut ask_of(&package_for("cuda"), &["-q", "x", "--provider", "tensorrt"]), 1);
     assert!(said.contains("of target tensorrt, got cuda"), "{said}");
+    let said = refusal(&mut ask_of(&package_for("tensorrt"), &["-q", "x", "--provider", "tensorrt"]), 1);
+    assert!(
+        said.contains("precision: wanted one that the tensorrt provider has kernels for, got f32"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Scratch, fleming, package_for, refusal, reply};
+use crate::support::{Scratch, fleming, package_at, package_for, refusal, reply};
 
 fn warm_of(package: &Path, options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
@@ -43,11 +43,11 @@ fn tensorrt_is_not_here_and_says_so() {
     let cache = scratch.path("cache");
     let options = ["--provider", "tensorrt", "--engine-cache", cache.to_str().unwrap()];
     for more in [&[][..], &["--into-package"], &["--json"]] {
-        let mut command = warm_of(&package_for("tensorrt"), &options);
+        let mut command = warm_of(&package_at("tensorrt-bf16"), &options);
         let said = refusal(command.args(more), 1);
         assert!(said.contains("tensorrt provider") && said.contains("onnxruntime-gpu[cuda,cudnn]"), "{said}");
     }
-    assert!(!cache.exists() && !package_for("tensorrt").join("engines").exists());
+    assert!(!cache.exists() && !package_at("tensorrt-bf16").join("engines").exists());
 }
 
 #[test]

@@ -71,6 +71,6 @@ def _attention(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) ->
     if config.qk_norm:  # over all heads together, before the split into heads
         q = inner_rms_norm(g, q, f"{name}q_norm", width, config.epsilon)
         k = inner_rms_norm(g, k, f"{name}k_norm", width, config.epsilon)
-    y = self_attention(g, (q, k, v), f"{name}attention", config.heads)
+    y = self_attention(g, (q, k, v), f"{name}attention", config.heads, width)
     y = g.op("Reshape", f"{name}rows", y, g.ints(-1, width))
     return linear(g, y, f"{name}proj", width, width)

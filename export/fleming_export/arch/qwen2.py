@@ -6,6 +6,8 @@ V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 
@@ -19,10 +21,7 @@ PREFIX = "language_model.model."
 def language_model(g: GraphBuilder, config: LanguageConfig) -> ir.Value:
     """The graph's inputs -> logits [B * L, V] of the L positions that logits_at names."""
     x = _spliced_embeddings(g, config)  # [B * S, H]
-    table = (config.max_positions, config.head_dim // 2)
-    cos = g.computed("rotary.cos", table, lambda: np.cos(rotary_angles(config)))
-    sin = g.computed("rotary.sin", table, lambda: np.sin(rotary_angles(config)))
-    positions = Positions(g, (cos, sin))
+    positions = Positions(g, lambda scale: _rotary_tables(g, config, scale))
     y = rms_norm(g, x, f"{PREFIX}layers.0.input_layernorm", config.hidden, config.epsilon)
     for layer in range(config.layers):
         name, last = f"{PREFIX}layers.{layer}.", layer == config.layers - 1
@@ -41,6 +40,17 @@ def language_model(g: GraphBuilder, config: LanguageConfig) -> ir.Value:
         norm = f"{PREFIX}norm" if last else f"{PREFIX}layers.{layer + 1}.input_layernorm"
         x, y = add_and_norm(g, (x, y), norm, config)
     return _head(g, y, config)
+
+
+def _rotary_tables(g: GraphBuilder, config: LanguageConfig, scale: float) -> tuple[ir.Value, ir.Value]:
+    """Cosines and sines, [positions, D / 2] each, times the scale."""
+    rows = min(config.max_positions, g.recipe.capacity or config.max_positions)
+    name, table = "rotary" if scale == 1 else "rotary.scaled", (rows, config.head_dim // 2)
+
+    def values(function: np.ufunc) -> Callable[[], np.ndarray]:
+        return lambda: function(rotary_angles(config)[:rows]) * np.float32(scale)
+
+    return g.computed(f"{name}.cos", table, values(np.cos)), g.computed(f"{name}.sin", table, values(np.sin))
 
 
 def rotary_angles(config: LanguageConfig) -> np.ndarray:

@@ -25,7 +25,7 @@ def print_peak(package: Path, context: int) -> None:
 
 
 def _run(package: Path, context: int) -> int:
-    """The peak of this process in bytes, as Linux has it."""
+    """The peak of this process in bytes."""
     from ..parity.runtime import PackageRunner
 
     runner = PackageRunner(package, context)
@@ -35,6 +35,11 @@ def _run(package: Path, context: int) -> int:
     rows = np.zeros((1, vision["hidden_size"]), np.float32)
     ids = np.zeros(min(CHUNK, context), np.int64)
     runner.prefill_ids(ids, np.full(len(ids), -1), rows)
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had, as Linux tells."""
     # not ru_maxrss, which begins with what the parent had
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024

@@ -158,6 +158,7 @@ fn an_engine_that_computes_something_else_is_thrown_away() {
         let contract = &package.manifest().graphs.vision;
         opening.open(&Part {
             contract,
+            options: &opening.vision,
             ranges: ranges.clone(),
             open: &open,
             sample: &|_| Ok(vec![sample.clone()]),
@@ -245,6 +246,25 @@ fn options_outside_the_profiles_are_told_before_anything_is_loaded() {
     let options = EngineOptions { slots: 9, chunk: 513, ..EngineOptions::default() };
     check(&Package::open(&package).unwrap(), &options).unwrap();
     assert!(warm(&package, &EngineOptions::default(), EnginePlace::Cache).unwrap().is_empty());
+}
+
+#[test]
+fn decoders_that_a_provider_leaves_to_another_are_not_built() {
+    let folder = TempDir::new().unwrap();
+    let (path, mut options) = (package(&folder), options(&folder));
+    let package = Package::open(&path).unwrap();
+    let runs_on = |options: &EngineOptions| {
+        let [(_, vision), (_, decoder)] = graph_providers(&package, options).unwrap().try_into().unwrap();
+        [vision, decoder]
+    };
+    assert_eq!(runs_on(&options), ["builder", "builder"]);
+    options.provider_options = vec![("trt_auxiliary_streams".into(), "1".into())];
+    assert_eq!(runs_on(&options), ["builder", "other"]);
+    let graphs = |states: Vec<EngineState>| states.into_iter().map(|state| state.graph).collect::<Vec<_>>();
+    assert_eq!(graphs(engine_states(&package, &options).unwrap()), ["vision.onnx"]);
+    let built = warm(&path, &options, EnginePlace::Cache).unwrap();
+    assert_eq!(built.iter().map(|engines| engines.graph.as_str()).collect::<Vec<_>>(), ["vision.onnx"]);
+    assert_eq!(entries(&folder.path().join("cache")).len(), 1);
 }
 
 #[test]

@@ -93,4 +93,8 @@ fn which_packages_run_where() {
     assert!(accepts("cuda", "cuda", "int4") && accepts("cuda:1", "tensorrt", "bf16"));
     assert!(!accepts("cuda", "cpu", "f32") && !accepts("tensorrt", "cuda", "bf16"));
     assert!(accepts("tensorrt", "tensorrt", "bf16") && !accepts("tensorrt", "cpu", "int4"));
+    // whose attention is of 16 bits; elsewhere such a package is a twin
+    assert!(!accepts("tensorrt", "tensorrt", "f32") && accepts("cuda", "tensorrt", "f32"));
+    let error = Device::parse("tensorrt", &[]).unwrap().provider.accept("tensorrt", "f32").unwrap_err();
+    assert!(error.to_string().contains("precision") && error.to_string().contains("got f32"), "{error}");
 }
