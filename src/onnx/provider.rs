@@ -90,11 +90,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         options: &[
             option("gpu_mem_limit", Values::Bytes),
             option("arena_extend_strategy", Values::OneOf(&["kNextPowerOfTwo", "kSameAsRequested"])),
-            option("cudnn_conv_algo_search", Values::OneOf(&["EXHAUSTIVE", "HEURISTIC", "DEFAULT"])),
-            option("cudnn_conv_use_max_workspace", Values::Flag),
             option("use_tf32", Values::Flag),
-            option("prefer_nhwc", Values::Flag),
-            option("fuse_conv_bias", Values::Flag),
             option("enable_skip_layer_norm_strict_mode", Values::Flag),
             option("sdpa_kernel", Values::Whole(0, 1023)),
             option(RECORDING, Values::Flag),
@@ -103,7 +99,6 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         defaults: &[
             (RECORDING, "1"),
             ("arena_extend_strategy", "kSameAsRequested"),
-            ("cudnn_conv_algo_search", "HEURISTIC"),
             ("use_tf32", "0"),
         ],
         built_in: ep::CUDA::is_available,

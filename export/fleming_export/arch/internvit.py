@@ -26,14 +26,17 @@ def vision_tower(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.
 
 def _embeddings(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.Value:
     """[tiles, 3, S, S] -> [tiles, 1 + patches, C] float32: class token first, position table added to all."""
-    name, width, side = f"{PREFIX}embeddings.", config.hidden, config.patch_size
-    patches = config.grid**2
+    name, width, side, grid = f"{PREFIX}embeddings.", config.hidden, config.patch_size, config.grid
+    patches = grid**2
+    # no patch overlaps another, so the convolution is a product: one kernel the less, and no cuDNN on a GPU
     weight = g.exact(f"{name}patch_embedding.weight", width, 3, side, side)
+    weight = g.op("Reshape", f"{name}patch_embedding.flat", weight, g.ints(width, 3 * side * side))
     bias = g.exact(f"{name}patch_embedding.bias", width)
-    kernel = {"kernel_shape": [side, side], "strides": [side, side]}
-    x = g.op("Conv", f"{name}patch_embedding", pixels, weight, bias, **kernel)  # [tiles, C, grid, grid]
-    x = g.op("Reshape", f"{name}flatten", x, g.ints(0, width, patches))  # [tiles, C, patches]
-    x = g.op("Transpose", f"{name}transpose", x, perm=[0, 2, 1])  # [tiles, patches, C]
+    x = g.op("Reshape", f"{name}grid", pixels, g.ints(-1, 3, grid, side, grid, side))
+    x = g.op("Transpose", f"{name}by_patch", x, perm=[0, 2, 4, 1, 3, 5])  # [tiles, grid, grid, 3, side, side]
+    x = g.op("Reshape", f"{name}patches", x, g.ints(-1, 3 * side * side))
+    x = g.op("Gemm", f"{name}patch_embedding", x, weight, bias, transB=1)  # [tiles * patches, C]
+    x = g.op("Reshape", f"{name}by_tile", x, g.ints(-1, patches, width))
     tiles = g.op("Shape", f"{name}tiles", pixels, start=0, end=1)
     shape = g.op("Concat", f"{name}class_shape", tiles, g.ints(1, width), axis=0)
     class_token = g.op("Expand", f"{name}class_token", g.exact(f"{name}class_embedding", 1, 1, width), shape)

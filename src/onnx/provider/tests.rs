@@ -20,7 +20,6 @@ fn what_onnx_runtime_is_told() {
         settings("cuda:3", &options).unwrap(),
         strings(&[
             ("arena_extend_strategy", "kSameAsRequested"),
-            ("cudnn_conv_algo_search", "HEURISTIC"),
             ("device_id", "3"),
             ("enable_cuda_graph", "1"),
             ("gpu_mem_limit", "21474836480"),
