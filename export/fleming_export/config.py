@@ -50,6 +50,7 @@ class LanguageConfig:
     max_positions: int
     vocabulary: int
     tied: bool
+    norm = "rms_norm"
 
     @property
     def attention_width(self) -> int:

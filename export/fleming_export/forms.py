@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 
-from .config import LanguageConfig
+from .config import LanguageConfig, VisionConfig
 from .nn import CONTRIB, GraphBuilder, cast
 
 #: GroupQueryAttention turns heads whose width is a multiple of this; others are turned before it.
@@ -60,17 +60,25 @@ def add(g: GraphBuilder, x: ir.Value, y: ir.Value, name: str) -> ir.Value:
     return g.op("Add", name, x, cast(g, y, f"{name}.exact", "float32") if g.recipe.standard else y)
 
 
+def norm(g: GraphBuilder, x: ir.Value, name: str, config: LanguageConfig | VisionConfig) -> ir.Value:
+    """The norm of a layer over the last axis of the residual stream: [.., width] -> same."""
+    kind = layer_norm if config.norm == "layer_norm" else rms_norm
+    return kind(g, x, name, config.hidden, config.epsilon)
+
+
 def add_and_norm(
-    g: GraphBuilder, streams: tuple[ir.Value, ir.Value], name: str, config: LanguageConfig
+    g: GraphBuilder, streams: tuple[ir.Value, ir.Value], name: str, config: LanguageConfig | VisionConfig
 ) -> tuple[ir.Value, ir.Value]:
-    """Residual and branch, [rows, H] each -> their sum, and its RMSNorm."""
+    """Residual and branch, [rows, width] each -> their sum, and its norm."""
     if g.recipe.standard:
         total = add(g, *streams, f"{name}.sum")
-        return total, rms_norm(g, total, name, config.hidden, config.epsilon)
-    inputs = [*streams, g.parameter(f"{name}.weight", config.hidden)]
+        return total, norm(g, total, name, config)
+    kind, parts = "SkipSimplifiedLayerNormalization", ["weight"]
+    if config.norm == "layer_norm":
+        kind, parts = "SkipLayerNormalization", ["weight", "bias"]
+    inputs = [*streams, *(g.parameter(f"{name}.{part}", config.hidden) for part in parts)]
     outputs = [name, "", "", f"{name}.sum"]  # mean and inverse deviation are not wanted
-    kind, epsilon = f"{CONTRIB}::SkipSimplifiedLayerNormalization", {"epsilon": config.epsilon}
-    normed, _, _, total = g.multi(kind, name, inputs, outputs, epsilon)
+    normed, _, _, total = g.multi(f"{CONTRIB}::{kind}", name, inputs, outputs, {"epsilon": config.epsilon})
     return total, normed
 
 
@@ -95,12 +103,16 @@ def _scale(head_dim: int) -> float:
 
 def self_attention(g: GraphBuilder, parts: Sequence[ir.Value], name: str, heads: int, width: int) -> ir.Value:
     """All tokens see one another: q, k, v [B, S, width] -> [B, S, width]."""
+    counts = {"q_num_heads": heads, "kv_num_heads": heads}
     if g.recipe.standard:
         q, k, v = parts
         scale = cast(g, g.number(_scale(width // heads)), f"{name}.scale", g.recipe.activation)
         q = g.op("Mul", f"{name}.scaled", q, scale)
-        counts = {"q_num_heads": heads, "kv_num_heads": heads}
         return g.op("Attention", name, q, k, v, **counts, scale=1.0)
+    if g.recipe.target == "cuda":
+        # FlashAttention in both types; the other one has it for float16 alone, and asks cuDNN on newer GPUs,
+        # which makes a plan for every number of tiles
+        return g.op("Attention", name, *parts, **counts)
     return g.op(f"{CONTRIB}::MultiHeadAttention", name, *parts, num_heads=heads)
 
 

@@ -19,6 +19,7 @@ pub(super) struct Library {
 enum Source {
     Driver,
     Cuda,
+    Cudnn,
     Tensorrt,
 }
 
@@ -43,19 +44,18 @@ pub(super) const CUDA: &[Library] = &[
     library("libcublas.so.13", Source::Cuda, Need::Always),
     library("libcurand.so.10", Source::Cuda, Need::Always),
     library("libcufft.so.12", Source::Cuda, Need::Perhaps),
-    // the provider starts without it, but has no convolution then
-    library("libcudnn.so.9", Source::Cuda, Need::Always),
-    library("libcudnn_graph.so.9", Source::Cuda, Need::Perhaps),
-    library("libcudnn_ops.so.9", Source::Cuda, Need::Perhaps),
-    library("libcudnn_heuristic.so.9", Source::Cuda, Need::Perhaps),
-    library("libcudnn_adv.so.9", Source::Cuda, Need::Perhaps),
-    library("libcudnn_cnn.so.9", Source::Cuda, Need::Perhaps),
-    library("libcudnn_engines_precompiled.so.9", Source::Cuda, Need::Perhaps),
-    library("libcudnn_engines_runtime_compiled.so.9", Source::Cuda, Need::Perhaps),
 ];
 
-/// What TensorRT needs beside CUDA's.
+/// What TensorRT needs beside CUDA's. Its provider is linked with cuDNN.
 pub(super) const TENSORRT: &[Library] = &[
+    library("libcudnn.so.9", Source::Cudnn, Need::Always),
+    library("libcudnn_graph.so.9", Source::Cudnn, Need::Perhaps),
+    library("libcudnn_ops.so.9", Source::Cudnn, Need::Perhaps),
+    library("libcudnn_heuristic.so.9", Source::Cudnn, Need::Perhaps),
+    library("libcudnn_adv.so.9", Source::Cudnn, Need::Perhaps),
+    library("libcudnn_cnn.so.9", Source::Cudnn, Need::Perhaps),
+    library("libcudnn_engines_precompiled.so.9", Source::Cudnn, Need::Perhaps),
+    library("libcudnn_engines_runtime_compiled.so.9", Source::Cudnn, Need::Perhaps),
     library("libnvinfer.so.10", Source::Tensorrt, Need::Always),
     library("libnvinfer_plugin.so.10", Source::Tensorrt, Need::Perhaps),
     library("libnvonnxparser.so.10", Source::Tensorrt, Need::Always),
@@ -72,9 +72,8 @@ impl Source {
     fn advice(self) -> &'static str {
         match self {
             Self::Driver => "libcuda comes with NVIDIA's driver",
-            Self::Cuda => {
-                "`pip install 'onnxruntime-gpu[cuda,cudnn]'` in ONNX Runtime's environment brings CUDA and cuDNN"
-            }
+            Self::Cuda => "`pip install 'onnxruntime-gpu[cuda]'` in ONNX Runtime's environment brings CUDA",
+            Self::Cudnn => "`pip install 'onnxruntime-gpu[cuda,cudnn]'` there brings cuDNN too",
             Self::Tensorrt => {
                 "TensorRT 10 for CUDA 13 comes from NVIDIA, as `tensorrt-cu13` or as a system package"
             }
@@ -194,7 +193,7 @@ mod tests {
         assert!(facts.got.ends_with("; no libnowhere.so.10"), "{error}");
         assert!(!facts.got.contains("libm.so") && !error.to_string().contains("libperhaps"), "{error}");
         assert!(
-            facts.hint.contains("onnxruntime-gpu[cuda,cudnn]") && facts.hint.contains("TensorRT 10"),
+            facts.hint.contains("onnxruntime-gpu[cuda]") && facts.hint.contains("TensorRT 10"),
             "{error}"
         );
         assert!(!facts.hint.contains("driver"), "{error}");

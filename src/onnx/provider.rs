@@ -95,10 +95,15 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
             option("sdpa_kernel", Values::Whole(0, 1023)),
             option(RECORDING, Values::Flag),
         ],
-        // memory is taken as it is needed, f32 means f32, and steps are recorded
+        // memory is taken as it is needed, f32 means f32, and steps are recorded. cuDNN is left out: no graph has a
+        // convolution, and its attention, which ONNX Runtime prefers on GPUs of 9.0 and newer, makes a plan for every
+        // length of a prompt that it has not seen. So attention is Flash, efficient or plain, in the bits of its
+        // `AttentionBackend`
         defaults: &[
             (RECORDING, "1"),
             ("arena_extend_strategy", "kSameAsRequested"),
+            ("enable_cudnn", "0"),
+            ("sdpa_kernel", "19"),
             ("use_tf32", "0"),
         ],
         built_in: ep::CUDA::is_available,
@@ -211,7 +216,7 @@ impl Device {
             failed(error).hint(match built_in {
                 true => "`nvidia-smi` tells which devices and which driver there are",
                 false => {
-                    "`pip install 'onnxruntime-gpu[cuda,cudnn]'` in place of onnxruntime, or ORT_DYLIB_PATH, brings \
+                    "`pip install 'onnxruntime-gpu[cuda]'` in place of onnxruntime, or ORT_DYLIB_PATH, brings \
                      one that was built with it"
                 }
             })

@@ -1,7 +1,6 @@
 /* What CUDA's provider needs beside CUDA's runtime, on a machine without a GPU: products that compute nothing.
  *
- * One source for libcuda, libcublas, libcublasLt, libcurand and libcudnn; each finds its own names in it. Of cuDNN there is
- * no more than a handle: where a convolution is wanted, it is missing.
+ * One source for libcuda, libcublas, libcublasLt and libcurand; each finds its own names in it. There is no cuDNN.
  */
 #include <string.h>
 
@@ -101,10 +100,3 @@ NOTHING(cublasLtMatrixLayoutDestroy)
 NOTHING(cublasLtMatrixLayoutSetAttribute)
 NOTHING(cublasLtMatrixTransform)
 NOTHING(cublasLtMatrixTransformDescDestroy)
-
-/* ── cuDNN */
-
-size_t cudnnGetVersion(void) { return 91400; }
-int cudnnCreate(Handle* handle) { return made(handle); }
-NOTHING(cudnnDestroy)
-NOTHING(cudnnSetStream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ..config import VisionConfig
-from ..forms import add, gelu, inner_rms_norm, layer_norm, rms_norm, self_attention, stream
+from ..forms import add, add_and_norm, gelu, inner_rms_norm, norm, self_attention, stream
 from ..nn import GraphBuilder, linear, linear_without_bias
 
 PREFIX = "vision_model."
@@ -17,8 +17,16 @@ def vision_tower(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.
     x = _embeddings(g, pixels, config)  # [tiles, 1 + patches, C]
     x = g.op("Reshape", f"{PREFIX}embeddings.rows", x, g.ints(-1, width))  # [tiles * (1 + patches), C]
     x = stream(g, x, f"{PREFIX}embeddings.typed")
+    y = norm(g, x, f"{PREFIX}encoder.layers.0.norm1", config)
     for layer in range(config.layers):
-        x = _block(g, x, f"{PREFIX}encoder.layers.{layer}.", config)
+        name, after = f"{PREFIX}encoder.layers.{layer}.", f"{PREFIX}encoder.layers.{layer + 1}."
+        y = _scaled(g, _attention(g, y, f"{name}attn.", config), f"{name}ls1", width)
+        x, y = add_and_norm(g, (x, y), f"{name}norm2", config)
+        y = _scaled(g, _mlp(g, y, f"{name}mlp.", config), f"{name}ls2", width)
+        if layer == config.layers - 1:
+            x = add(g, x, y, f"{name}sum")
+        else:
+            x, y = add_and_norm(g, (x, y), f"{after}norm1", config)
     x = g.op("Reshape", f"{PREFIX}tiles", x, g.ints(-1, 1 + patches, width))
     bounds = g.ints(1), g.ints(1 + patches), g.ints(1)
     return g.op("Slice", f"{PREFIX}drop_class_token", x, *bounds)  # from 1 to 1 + patches of axis 1
@@ -45,22 +53,16 @@ def _embeddings(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.V
     return g.op("Add", f"{name}add_position", x, table)
 
 
-def _block(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.Value:
-    """Pre-norm block with layer scales: [rows, C] -> [rows, C]."""
-    norm = layer_norm if config.norm == "layer_norm" else rms_norm
+def _scaled(g: GraphBuilder, y: ir.Value, name: str, width: int) -> ir.Value:
+    """What a branch adds to the residual stream, value by value: [rows, C] -> same."""
+    return g.op("Mul", name, y, g.parameter(name, width))
+
+
+def _mlp(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.Value:
+    """[rows, C] -> [rows, C]."""
     width, inner = config.hidden, config.intermediate
-    y = norm(g, x, f"{name}norm1", width, config.epsilon)
-    y = _attention(g, y, f"{name}attn.", config)
-    x = _add_scaled(g, x, y, g.parameter(f"{name}ls1", width))
-    y = norm(g, x, f"{name}norm2", width, config.epsilon)
-    y = linear(g, y, f"{name}mlp.fc1", width, inner)
-    y = linear(g, gelu(g, y, f"{name}mlp.act"), f"{name}mlp.fc2", inner, width)
-    return _add_scaled(g, x, y, g.parameter(f"{name}ls2", width))
-
-
-def _add_scaled(g: GraphBuilder, x: ir.Value, y: ir.Value, scale: ir.Value) -> ir.Value:
-    """``x + scale * y``: [rows, C] -> [rows, C]."""
-    return add(g, x, g.op("Mul", f"{scale.name}.mul", y, scale), f"{scale.name}.add")
+    y = gelu(g, linear(g, x, f"{name}fc1", width, inner), f"{name}act")
+    return linear(g, y, f"{name}fc2", inner, width)
 
 
 def _attention(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) -> ir.Value:

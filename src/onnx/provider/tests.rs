@@ -22,6 +22,7 @@ fn what_onnx_runtime_is_told() {
             ("arena_extend_strategy", "kSameAsRequested"),
             ("device_id", "3"),
             ("enable_cuda_graph", "1"),
+            ("enable_cudnn", "0"),
             ("gpu_mem_limit", "21474836480"),
             ("sdpa_kernel", "1"),
             ("use_tf32", "1"),
