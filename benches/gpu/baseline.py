@@ -45,7 +45,7 @@ def measure(request: dict) -> dict:
     """Vision, prefill and time to the first token of each study; decoding for one stream and for eight."""
     checkpoint = open_checkpoint(request["checkpoint"])
     content, rounds = checkpoint.json("config.json"), request["rounds"]
-    models = both(list(checkpoint.tensors), of_checkpoint(checkpoint), content, request["kind"])
+    models = both(list(checkpoint.tensors), of_checkpoint(checkpoint), content, (request["kind"],) * 2)
     studies = {
         name: study(models, content, (tiles, tokens), rounds)
         for name, (tiles, tokens) in request["studies"].items()

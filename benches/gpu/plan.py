@@ -154,7 +154,7 @@ STEPS: dict[str, Step] = {
     **_of("int4", lambda _: None),
     **_graphs("int4"),
     **_tensorrt(),
-    **_of("int4-f16", only_cuda),
+    **_of("int4-bf16", only_cuda),
     **_padded("bf16-padded"),
     **_padded("int4-padded"),
 }

@@ -15,13 +15,16 @@ import torch
 from fleming_export.checkpoint import open_checkpoint
 from packaged import PackagedWeights
 from tolerances import judged, judged_rounded, least
-from torch_model import both, device, exact, of_checkpoint
+from torch_model import KINDS, both, device, exact, of_checkpoint
 
 #: Room beside the weights, in float32, as a multiple of them.
 ROOM = 1.15
 #: An error that is none of numbers; JSON has no infinity.
 NOT_FINITE = sys.float_info.max
 TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+#: Types of the tower and of the language model.
+Kinds = tuple[str, str]
+EXACT: Kinds = ("f32", "f32")
 
 
 class Case:
@@ -57,14 +60,14 @@ def see(case: Case, models: tuple, context: int) -> dict[str, np.ndarray]:
     return seen
 
 
-def look(cases: list[Case], models: tuple, context: int, kinds: list[str]) -> dict[str, dict]:
-    """type -> case -> what torch makes of it; the models come in the first type and are then rounded."""
+def look(cases: list[Case], models: tuple, context: int, kinds: list[Kinds]) -> dict[Kinds, dict]:
+    """types -> case -> what torch makes of it; the models come in the first types and are then rounded."""
     seen = {}
-    for kind in kinds:
-        if kind != kinds[0]:
-            for model in models:
-                model.to({"f16": torch.float16, "bf16": torch.bfloat16}[kind])
-        seen[kind] = {case.name: see(case, models, context) for case in cases}
+    for types in kinds:
+        if types != kinds[0]:
+            for model, kind in zip(models, types, strict=True):
+                model.to(KINDS[kind])
+        seen[types] = {case.name: see(case, models, context) for case in cases}
     return seen
 
 
@@ -156,17 +159,18 @@ def answer(request: dict) -> dict:
     checkpoint = open_checkpoint(request["checkpoint"])
     content, context = checkpoint.json("config.json"), manifest["tokens"]["image_context"]
     cases = [Case(name, Path(facts["folder"])) for name, facts in request["cases"].items()]
-    kind = TYPES[manifest["kv"]["dtype"]]
-    kinds = list(dict.fromkeys(["f32", kind] if room(checkpoint) else [kind]))
+    own = types(manifest)
+    kinds = list(dict.fromkeys([EXACT, own] if room(checkpoint) else [own]))
     quantized = manifest["quantization"] is not None
     weights = PackagedWeights(package) if quantized else of_checkpoint(checkpoint)
     names = list(checkpoint.tensors)
     seen = look(cases, both(names, weights, content, kinds[0]), context, kinds)
-    found = {"measure": kinds[0], "type": kind, "device": str(device()), "cases": {}}
+    measure, shown = ("/".join(dict.fromkeys(kinds)) for kinds in (kinds[0], own))
+    found = {"measure": measure, "type": shown, "device": str(device()), "cases": {}}
     for case in cases:
-        beside = seen[kind][case.name] if len(kinds) > 1 else None
-        if kinds == ["f32"]:
-            beside = seen["f32"][case.name]
+        beside = seen[own][case.name] if len(kinds) > 1 else None
+        if kinds == [EXACT]:
+            beside = seen[EXACT][case.name]
         facts = compare(case, seen[kinds[0]][case.name], beside)
         facts["exact"] = exactness(case, request["cases"][case.name], Path(request["checkpoint"]), manifest)
         found["cases"][case.name] = judged(facts, least(manifest))
@@ -179,6 +183,13 @@ def answer(request: dict) -> dict:
         found["checkpoint"] = {c.name: judged_rounded(compare(c, original[c.name], None)) for c in cases}
         passed += [facts["passed"] for facts in found["checkpoint"].values()]
     return {**found, "passed": all(passed)}
+
+
+def types(manifest: dict) -> Kinds:
+    """In which a package computes."""
+    language = manifest["kv"]["dtype"]
+    mixed = (manifest["quantization"] or {}).get("activations") or {}
+    return TYPES[mixed.get("vision", language)], TYPES[language]
 
 
 def room(checkpoint) -> bool:

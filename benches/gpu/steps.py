@@ -31,7 +31,7 @@ MODULES = {
 PACKAGES = {
     "bf16": ("--precision", "bf16"),
     "int4": ("--precision", "int4"),
-    "int4-f16": ("--precision", "int4", "--activations", "f16"),
+    "int4-bf16": ("--precision", "int4", "--activations", "bf16"),
     "bf16-padded": ("--precision", "bf16", "--pad-groups"),
     "int4-padded": ("--precision", "int4", "--pad-groups"),
     "tensorrt": ("--precision", "bf16", "--target", "tensorrt", "--capacity", "8192"),

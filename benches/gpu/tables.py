@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PACKAGES = ("bf16", "int4", "int4-f16", "bf16-padded", "int4-padded", "tensorrt")
+PACKAGES = ("bf16", "int4", "int4-bf16", "bf16-padded", "int4-padded", "tensorrt")
 
 
 def markdown(found: dict, steps: list[str]) -> str:

@@ -47,10 +47,11 @@ def test_bytes_of_a_step(tmp_path, precision):
     export(str(tmp_path / "checkpoint"), tmp_path / "package", recipe=recipe)
     facts = cards.package_facts(tmp_path / "package")
     assert facts["weight_bytes"] <= facts["bytes"]
-    assert facts["activations"] == "bfloat16"
+    assert facts["activations"] == {"bf16": "bfloat16", "int4": "float16"}[precision]
     products = 2 * (64 * 64 * 2 + 2 * 32 * 64 + 3 * 192 * 64)
     biases_and_norms = 2 * (64 + 2 * 32 + 2 * 64) + 64
-    head = 2000 * 64
+    # rows in blocks are a multiple of 64
+    head = 64 * {"bf16": 2000, "int4": 2048}[precision]
     if precision == "bf16":
         assert facts["bytes_of_a_step"] == 2 * (products + biases_and_norms + head)
     else:

@@ -209,7 +209,7 @@ def test_the_plan_is_in_order_and_leaves_nothing_out():
     for package in steps.PACKAGES:
         assert f"export-{package}" in names and f"bench-{package}" in names
         assert package in tables.PACKAGES
-    for package in ("bf16", "int4", "int4-f16", "tensorrt"):
+    for package in ("bf16", "int4", "int4-bf16", "tensorrt"):
         assert {f"parity-{package}", f"first-token-{package}"} <= plan.STEPS.keys()
     for package in ("bf16", "int4"):
         assert {f"graphs-{package}", f"bench-{package}-graphs-off"} <= plan.STEPS.keys()

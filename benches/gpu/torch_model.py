@@ -160,7 +160,7 @@ class Language:
             x = self._model.get_input_embeddings()(token)[:, None]
 
 
-def both(names: list[str], weights: Weights, content: dict, kind: str) -> tuple[Tower, Language]:
-    """Tower and language model."""
-    config = read_config(content)
-    return Tower(names, weights, config, KINDS[kind]), Language(weights, content, KINDS[kind])
+def both(names: list[str], weights: Weights, content: dict, kinds: tuple[str, str]) -> tuple[Tower, Language]:
+    """Tower and language model, in a type each."""
+    of_tower, of_language = (KINDS[kind] for kind in kinds)
+    return Tower(names, weights, read_config(content), of_tower), Language(weights, content, of_language)

@@ -21,6 +21,8 @@ def describe(package: Path) -> str:
     for part, scheme in (manifest.get("quantization") or {}).items():
         if part == "apart":
             lines += [f"  {name}: {_scheme(other)}" for name, other in scheme.items()]
+        elif part == "activations":
+            lines += [f"  activations of the {graph}: {kind}" for graph, kind in scheme.items()]
         else:
             lines.append(f"  {part}: {_scheme(scheme)}")
     for name, facts in manifest["files"].items():

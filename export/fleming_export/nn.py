@@ -26,6 +26,8 @@ IR_VERSION = 11
 CONTRIB = "com.microsoft"
 #: External data begins on a page, so that it can be mapped.
 ALIGNMENT = 4096
+#: Rows of a weight in blocks that CUDA's kernels go through together.
+ROWS_OF_KERNELS = 64
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Packed:
-    """A weight of ``shape`` (outputs, inputs) in blocks."""
+    """A weight of ``shape`` (outputs, inputs) in blocks, stored with ``rows`` of them."""
 
     scheme: Blockwise
     shape: tuple[int, int]
+    rows: int
     levels: ir.Value
     scales: ir.Value
     zero_points: ir.Value | None
@@ -127,8 +130,13 @@ class GraphBuilder:
         return self._add(Parameter(name, shape, (), values, self.recipe.activation))
 
     def packed(self, name: str, sources: Sequence[Source], scheme: Blockwise) -> Packed:
-        """A weight in blocks; asked for twice, it is shared."""
-        rows, inputs = sum(source.shape[0] for source in sources), sources[0].shape[1]
+        """A weight in blocks; asked for twice, it is shared.
+
+        For cuda it gets rows of zeros up to a number that the kernels take: with another, ONNX Runtime would
+        write the whole weight out in 16 bits for every step.
+        """
+        outputs, inputs = sum(source.shape[0] for source in sources), sources[0].shape[1]
+        rows = -(-outputs // ROWS_OF_KERNELS) * ROWS_OF_KERNELS if self.recipe.target == "cuda" else outputs
         levels = Parameter(
             name, scheme.packed_shape(rows, inputs), tuple(sources), dtype="uint8", scheme=scheme
         )
@@ -138,7 +146,7 @@ class GraphBuilder:
         if scheme.zero_points:
             shape = scheme.zeros_shape(rows, inputs)
             values[2] = self._add(Parameter(f"{name}.zero_points", shape, dtype="uint8", beside=name))
-        return Packed(scheme, (rows, inputs), *values)
+        return Packed(scheme, (outputs, inputs), rows, *values)
 
     def columns(self, packed: str, width: int) -> ir.Value:
         """What a row of a weight in blocks is multiplied by, [width] float32; see ``equalize``."""
@@ -261,12 +269,22 @@ def packed_product(
     g: GraphBuilder, x: ir.Value, name: str, weight: Packed, bias: ir.Value | None = None
 ) -> ir.Value:
     """``x @ weight.T + bias`` with a weight in blocks."""
+    if bias is not None and g.recipe.target == "cuda":
+        # the fast kernels have no bias; the others add it in a kernel of its own too. ONNX Runtime would put
+        # an Add back into the product
+        return g.op("Sum", f"{name}.biased", packed_product(g, x, name, weight), bias)
     outputs, inputs = weight.shape
-    attributes = {"K": inputs, "N": outputs, "bits": weight.scheme.bits, "block_size": weight.scheme.block}
+    attributes = {
+        "K": inputs,
+        "N": weight.rows,
+        "bits": weight.scheme.bits,
+        "block_size": weight.scheme.block,
+    }
     inputs = [x, weight.levels, weight.scales, weight.zero_points, None, bias]
     while inputs[-1] is None:
         inputs.pop()
-    return g.op(f"{CONTRIB}::MatMulNBits", name, *inputs, **attributes, accuracy_level=g.recipe.level)
+    y = g.op(f"{CONTRIB}::MatMulNBits", name, *inputs, **attributes, accuracy_level=g.recipe.level)
+    return y if weight.rows == outputs else g.op("Slice", f"{name}.cut", y, *map(g.ints, (0, outputs, 1)))
 
 
 def cast(g: GraphBuilder, x: ir.Value, name: str, dtype: str) -> ir.Value:

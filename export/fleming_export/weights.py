@@ -141,6 +141,12 @@ def _levels(
             scales.append(encoded.scales)
             zeros.append(encoded.packed_zeros(parameter.scheme))
             yield encoded.packed
+    missing = parameter.shape[0] - sum(map(len, scales))
+    if missing:
+        yield np.zeros((missing, *parameter.shape[1:]), np.uint8)
+        # whatever a level is, it is zero
+        for values in (scales, zeros):
+            values.append(np.zeros((missing, *values[0].shape[1:]), values[0].dtype))
     beside[f"{parameter.name}.scales"] = np.concatenate(scales)
     if parameter.scheme.zero_points:
         beside[f"{parameter.name}.zero_points"] = np.concatenate(zeros)

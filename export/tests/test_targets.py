@@ -170,8 +170,7 @@ def test_profiles_lie_within_the_shapes(checkpoint, tmp_path):
 
 
 def test_cuda_int4_is_what_the_prebuilt_kernels_take(checkpoint, tmp_path):
-    choices = Choices(activation="float16")
-    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe("cuda", "int4", choices))
+    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe("cuda", "int4"))
     nodes = [node for node in read(out / "decoder.onnx").graph.node if node.op_type == "MatMulNBits"]
     for node in nodes:
         attributes = {attribute.name: attribute.i for attribute in node.attribute}
@@ -180,6 +179,32 @@ def test_cuda_int4_is_what_the_prebuilt_kernels_take(checkpoint, tmp_path):
         assert len(node.input) <= 3 or not node.input[3]  # no zero points
     kinds = {t.name: t.data_type for t in read(out / "decoder.onnx").graph.initializer}
     assert kinds[nodes[0].input[2]] == onnx.TensorProto.FLOAT16
+    # the tower has no such products, and needs no smaller range
+    kinds = {t.name: t.data_type for t in read(out / "vision.onnx").graph.initializer}
+    assert kinds["mlp1.3.weight"] == onnx.TensorProto.BFLOAT16
+    manifest = json.loads((out / "fleming.json").read_text())
+    assert manifest["quantization"]["activations"] == {"vision": "bfloat16", "language": "float16"}
+    assert manifest["kv"]["dtype"] == "float16"
+    choices = Choices(activation="bfloat16")
+    out = export(str(checkpoint), tmp_path / "other", recipe=make_recipe("cuda", "int4", choices))
+    assert json.loads((out / "fleming.json").read_text())["kv"]["dtype"] == "bfloat16"
+
+
+def test_quantised_packages_for_cuda_are_near_the_model(checkpoint, tmp_path):
+    """On the CPU provider, which has such kernels too; rows that were added to the head are cut off."""
+    out = export(str(checkpoint), tmp_path / "package", recipe=make_recipe("cuda", "int8"))
+    model, runtime = NumpyModel(checkpoint), Runtime(out)
+    nodes = read(out / "decoder.onnx").graph.node
+    (head,) = (node for node in nodes if node.name == "language_model.lm_head")
+    rows = next(attribute.i for attribute in head.attribute if attribute.name == "N")
+    assert rows % 64 == 0 < rows - model.w["language_model.model.embed_tokens.weight"].shape[0] < 64
+    ids = random_ids(model, 24, 1)
+    wanted = model.logits(ids.tolist())
+    got = runtime.step(slice(0, 1), ids[None, :23], [0], at=tuple(range(23)))
+    assert got.shape == wanted[:23].shape
+    assert np.linalg.norm(got - wanted[:23]) < 0.05 * np.linalg.norm(wanted[:23])
+    got = runtime.step(slice(0, 1), ids[None, 23:], [23])
+    assert np.linalg.norm(got[0] - wanted[23]) < 0.05 * np.linalg.norm(wanted[23])
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,8 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     let refused = |error: ort::Error| {
         Error::runtime(path.display(), format!("a graph that the {} provider can run", provider.name), error)
     };
-    let mut builder = recording(runtime).map_err(refused)?;
+    let builder = recording(runtime).map_err(refused)?;
+    let mut builder = device.tell_session(builder).map_err(refused)?;
     if provider.on_device() {
         // weights for good, not from the arena that grows with the largest run
         builder = builder.with_device_allocated_initializers().map_err(|error| refused(error.into()))?;

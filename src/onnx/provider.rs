@@ -62,6 +62,11 @@ pub(crate) struct Provider {
 /// What is set where the steps of a decoder are recorded once as a CUDA graph, which launches all kernels at once.
 const RECORDING: &str = "enable_cuda_graph";
 
+/// Whether there are kernels for activations of 16 bits and weights of 4 or 8.
+const MIXED_PRODUCTS: &str = "ep.cuda.fpa_intb_gemm";
+/// How the keys begin of what a session is told, and not the provider.
+const OF_SESSIONS: &str = "ep.";
+
 /// Every provider there is.
 pub(crate) static PROVIDERS: [Provider; 3] = [
     Provider {
@@ -94,15 +99,18 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
             option("enable_skip_layer_norm_strict_mode", Values::Flag),
             option("sdpa_kernel", Values::Whole(0, 1023)),
             option(RECORDING, Values::Flag),
+            option(MIXED_PRODUCTS, Values::Flag),
         ],
         // memory is taken as it is needed, f32 means f32, and steps are recorded. cuDNN is left out: no graph has a
         // convolution, and its attention, which ONNX Runtime prefers on GPUs of 9.0 and newer, makes a plan for every
         // length of a prompt that it has not seen. So attention is Flash, efficient or plain, in the bits of its
-        // `AttentionBackend`
+        // `AttentionBackend`. Weights of 4 and 8 bits are multiplied as they are, by prompts too, and not written out in 16
+        // bits first
         defaults: &[
             (RECORDING, "1"),
             ("arena_extend_strategy", "kSameAsRequested"),
             ("enable_cudnn", "0"),
+            (MIXED_PRODUCTS, "1"),
             ("sdpa_kernel", "19"),
             ("use_tf32", "0"),
         ],
@@ -318,10 +326,16 @@ impl Device {
         self.settings.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
-    /// Hands all settings on, as they are.
+    /// Hands the provider's settings on, as they are.
     fn configure<P: ArbitrarilyConfigurableExecutionProvider>(&self, provider: P) -> P {
-        let settings = self.settings.iter();
+        let settings = self.settings.iter().filter(|(key, _)| !key.starts_with(OF_SESSIONS));
         settings.fold(provider, |provider, (key, value)| provider.with_arbitrary_config(key, value))
+    }
+
+    /// What a session is told beside its provider.
+    pub(super) fn tell_session(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+        let mut settings = self.settings.iter().filter(|(key, _)| key.starts_with(OF_SESSIONS));
+        settings.try_fold(builder, |builder, (key, value)| Ok(builder.with_config_entry(key, value)?))
     }
 }
 

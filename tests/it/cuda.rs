@@ -100,6 +100,35 @@ fn every_package_for_cuda_is_taken_whole_and_recorded() {
     }
 }
 
+/// The mangled names of the kernels that one question about a picture was answered with.
+fn kernels(package: &Path, options: &[&str]) -> Vec<String> {
+    let scratch = Scratch::new();
+    let file = scratch.path("kernels");
+    let mut command = on_cuda(ask_long(package, TOKENS), &["-q", "Why?", "--ignore-eos"]);
+    command.args(options).arg("--image").arg(input("chest.png")).env("CUDA_KERNELS", &file);
+    asked(&command.output().unwrap());
+    let lines = fs::read_to_string(file).unwrap();
+    lines.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn the_fast_kernels_are_taken() {
+    let has = |kernels: &[String], part: &str| kernels.iter().any(|name| name.contains(part));
+    for package in ["f16", "cuda-bf16", "cuda-int8", "cuda-int4"] {
+        let taken = kernels(&package_at(package), &[]);
+        assert!(taken.len() > 20 && has(&taken, "flash_fwd"), "{package}: {taken:?}");
+        // ONNX Runtime's other ways of attention, in which scores are written out, or heads copied
+        for other in ["SoftmaxKernel", "AttentionKernel", "TransposeQKV", "AddBiasTranspose"] {
+            assert!(!has(&taken, other), "{package}: {other} in {taken:?}");
+        }
+        // weights in 4 or 8 bits are never written out in 16
+        assert_eq!(has(&taken, "fpA_intB"), package.contains("int"), "{package}: {taken:?}");
+        assert!(!has(&taken, "Dequantize"), "{package}: {taken:?}");
+    }
+    let plain = kernels(&package_at("cuda-int4"), &["--provider-option", "ep.cuda.fpa_intb_gemm=false"]);
+    assert!(has(&plain, "Dequantize") && !has(&plain, "fpA_intB"), "{plain:?}");
+}
+
 #[test]
 fn a_package_for_tensorrt_is_taken_whole_and_not_recorded() {
     for package in [package_at("tensorrt-bf16"), package_for("tensorrt")] {

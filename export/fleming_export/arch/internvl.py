@@ -19,7 +19,7 @@ PROJECTOR_EPSILON = 1e-5
 
 def vision_graph(config: ModelConfig, recipe: Recipe) -> GraphBuilder:
     """pixel_values [tiles, 3, S, S] -> image_embeds [tiles, T, H]."""
-    g = GraphBuilder(vision_contract(config), recipe)
+    g = GraphBuilder(vision_contract(config), recipe.for_tower())
     x = vision_tower(g, g.input("pixel_values"), config.vision)  # [tiles, grid * grid, C]
     x = _pixel_shuffle(g, x, config)  # [tiles * T, shuffle^2 * C]
     wide, hidden = config.shuffle**2 * config.vision.hidden, config.language.hidden

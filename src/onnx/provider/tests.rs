@@ -23,6 +23,7 @@ fn what_onnx_runtime_is_told() {
             ("device_id", "3"),
             ("enable_cuda_graph", "1"),
             ("enable_cudnn", "0"),
+            ("ep.cuda.fpa_intb_gemm", "1"),
             ("gpu_mem_limit", "21474836480"),
             ("sdpa_kernel", "1"),
             ("use_tf32", "1"),
