@@ -7,7 +7,8 @@
     work       in float32: 512 new positions (the two widest rows of the MLP, the residual stream thrice,
                queries and what attention makes of them, and on the CPU its scores, for which ONNX Runtime
                takes room for the whole context), one tile in the vision tower (its widest rows twice, and
-               the scores of its attention), and the logits
+               the scores of its attention), and the logits. A GPU takes 12 tiles in 16 bits, the stream six
+               times and no scores; an engine of TensorRT has room for all positions of its profile
     base       ONNX Runtime, the graphs, the tokenizer: 150 MB
 
 The runtime reckons by the same formula, for its slots and chunks, in ``src/engine/memory.rs``; it finds
@@ -19,10 +20,10 @@ from __future__ import annotations
 
 from .arch.internvl import decoder_graph, vision_graph
 from .config import ModelConfig, read_config
+from .package import CHUNK, MOST_SLOTS, MOST_TILES
 from .recipe import TARGETS, Recipe, fit, make_recipe
 
 BASE = 150_000_000
-CHUNK = 512
 #: what ONNX Runtime's CPU kernels add for each block of levels, by their bits
 PACKING = {4: 8, 8: 4}
 #: Outputs and inputs of a MatMulNBits, and what its blocks are.
@@ -47,11 +48,14 @@ def work_bytes(config: ModelConfig, target: str, context: int) -> int:
     """What runs of both graphs work with, of which ONNX Runtime gives nothing back, and the logits."""
     language, vision = config.language, config.vision
     widths = 2 * language.intermediate + 3 * language.hidden + 2 * language.attention_width
+    tokens = 1 + vision.grid**2
     if target == "cpu":
         widths += language.heads * context
-    tokens = 1 + vision.grid**2
-    seen = 2 * tokens * vision.intermediate + vision.heads * tokens**2
-    return 4 * (min(CHUNK, context) * widths + seen + language.vocabulary)
+        seen = 2 * tokens * vision.intermediate + vision.heads * tokens**2
+    else:
+        seen = MOST_TILES * tokens * (vision.intermediate + 3 * vision.hidden)
+    new = CHUNK * MOST_SLOTS if target == "tensorrt" else min(CHUNK, context)
+    return 4 * (new * widths + seen + language.vocabulary)
 
 
 def quantization_json(config: ModelConfig, recipe: Recipe) -> dict | None:

@@ -6,7 +6,7 @@ use std::fs;
 use super::EngineOptions;
 use crate::error::{Error, Result};
 use crate::onnx::{KvNumbers, KvShape};
-use crate::package::{Configuration, Manifest, Package};
+use crate::package::{Configuration, Manifest, Package, Profiles};
 
 /// The memory that an engine takes, in bytes: what it keeps, and what a run takes while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,32 +71,40 @@ impl fmt::Display for MemoryNeeds {
 
 /// ONNX Runtime, the graphs, the tokenizer.
 const BASE: u64 = 150_000_000;
+/// Tiles that a GPU encodes at once.
+const TILES: u64 = 12;
 
 /// What runs of both graphs work with, of which ONNX Runtime gives nothing back; the exporter's `memory.py` has the same
 /// formula.
 ///
 /// A chunk: the two widest rows of the MLP, the residual stream thrice, queries and outputs of the attention, and on
 /// the CPU its scores, for which ONNX Runtime takes room for the whole context. A tile: the widest rows of the tower
-/// twice, and the scores of its attention. Logits of all slots.
+/// twice, and the scores of its attention. Logits of all slots. A GPU takes several tiles at once in 16 bits, the stream
+/// six times and no scores; an engine of TensorRT has room for all positions of its profile.
 fn work(manifest: &Manifest, options: &EngineOptions) -> Result<u64> {
     let Configuration { llm_config: language, vision_config: tower } = &manifest.source.config;
     let product = |factors: &[u64]| factors.iter().fold(1, |all: u64, &factor| all.saturating_mul(factor));
     let sum = |parts: &[u64]| parts.iter().fold(0, |all: u64, &part| all.saturating_add(part));
     let attention = language.heads.saturating_mul(manifest.kv.head_dim as u64);
     let context = options.context(manifest)? as u64;
-    let scored = if manifest.target == "cpu" { context } else { 0 };
+    let on_cpu = manifest.target == "cpu";
+    let scored = if on_cpu { context } else { 0 };
     let widths = sum(&[
         product(&[2, language.intermediate]),
         product(&[3, language.hidden]),
         product(&[2, attention]),
         product(&[language.heads, scored]),
     ]);
-    let chunk = product(&[context.min(options.chunk as u64), widths]);
+    let positions = manifest.profiles.as_ref().and_then(Profiles::most_positions);
+    let chunk = product(&[positions.unwrap_or(context.min(options.chunk as u64)), widths]);
     let grid = u64::from(manifest.vision.image_size / manifest.vision.patch_size);
     let tokens = product(&[grid, grid]).saturating_add(1);
-    let tile = sum(&[product(&[2, tokens, tower.intermediate]), product(&[tower.heads, tokens, tokens])]);
+    let tiles = match on_cpu {
+        true => sum(&[product(&[2, tokens, tower.intermediate]), product(&[tower.heads, tokens, tokens])]),
+        false => product(&[TILES, tokens, sum(&[tower.intermediate, product(&[3, tower.hidden])])]),
+    };
     let logits = product(&[options.slots as u64, manifest.tokens.vocabulary as u64]);
-    Ok(product(&[size_of::<f32>() as u64, sum(&[chunk, tile, logits])]))
+    Ok(product(&[size_of::<f32>() as u64, sum(&[chunk, tiles, logits])]))
 }
 
 /// The sizes of the KV cache.
