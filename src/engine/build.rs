@@ -10,7 +10,7 @@ use super::progress::{LOG, Progress};
 use super::{EngineOptions, memory};
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
-use crate::onnx::{ENGINE, Engines, GraphOptions, KvShape, Ranges, Runtime, TIMING, TIMING_FACTS};
+use crate::onnx::{ENGINE, Engines, GraphOptions, KvShape, Ranges, Runtime, TIMING, TIMING_FACTS, Turn};
 use crate::package::{GraphContract, Package, Profile};
 use crate::store::{self, Entry, Facts, State, Store};
 use crate::vision::VisionTower;
@@ -118,6 +118,7 @@ pub fn warm(folder: &Path, options: &EngineOptions, place: EnginePlace) -> Resul
     let runtime = Runtime::load(options.library.as_deref())?;
     needs.check(options.graph()?.device.free_memory(&runtime)?)?;
     package.verify()?;
+    let _turn = Turn::long();
     let opening = Opening::new(&runtime, &package, options, place)?;
     let Opened { graph: mut tower, engines: vision } = opening.vision()?;
     parity::of_vision(&mut tower, package.manifest())?;

@@ -32,7 +32,7 @@ use crate::constraint::Grammars;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::guide::{Common, Guide};
-use crate::onnx::Runtime;
+use crate::onnx::{Runtime, Turn};
 use crate::package::Package;
 use crate::pixels::PixelGeometry;
 use crate::request::{AskOptions, Cancel, ConversationId, Event, Reply, Request};
@@ -338,6 +338,7 @@ impl Shared {
 
 impl Model {
     fn open(runtime: &Runtime, package: &Package, options: &EngineOptions) -> Result<Self> {
+        let _turn = Turn::long();
         let opening = Opening::new(runtime, package, options, EnginePlace::Cache)?;
         Ok(Self { vision: opening.vision()?.graph, decoder: opening.decoder()?.graph })
     }

@@ -14,7 +14,7 @@ use super::stream::{Choice, Sizes, Stage, Stream};
 use super::{Counts, Model, Shared};
 use crate::decoder::{Logits, Next};
 use crate::error::{Error, ErrorCode, Result};
-use crate::onnx::Ran;
+use crate::onnx::{Ran, Turn};
 use crate::pixels::{self, Digest, Tile};
 use crate::request::ConversationId;
 
@@ -54,6 +54,7 @@ impl Worker<'_> {
     /// Works until the engine is closed and everything is answered.
     pub(super) fn run(mut self) {
         while let Some(commands) = self.queue.wait(self.load()) {
+            let _turn = Turn::take();
             let round = Round { began: Instant::now(), before: self.counts, ran: self.model.decoder.ran() };
             commands.into_iter().for_each(|command| self.obey(command));
             self.dismiss();
@@ -66,6 +67,9 @@ impl Worker<'_> {
             self.take_time(&round);
         }
         tracing::debug!(counts = ?self.counts, "closed");
+        let turn = Turn::long();
+        drop(self);
+        drop(turn);
     }
 
     /// Takes the time of a round in which there was a step and nothing else.

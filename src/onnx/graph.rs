@@ -15,6 +15,7 @@ use super::memory::{Memory, Tensor};
 use super::profiles::Ranges;
 use super::provider::Device;
 use super::runtime::Runtime;
+use super::turns::Alone;
 use super::{placement, raw};
 use crate::error::{Error, Result};
 use crate::package::{Dimension, GraphContract, TensorContract};
@@ -69,6 +70,14 @@ struct Bound {
 struct Recorded {
     options: RunOptions,
     bound: BTreeMap<String, Bound>,
+}
+
+impl Recorded {
+    /// The name of a tensor that is not where it was.
+    fn check(&self, bound: &BTreeMap<String, Bound>) -> std::result::Result<(), String> {
+        let moved = bound.iter().find(|(name, bound)| self.bound.get(*name) != Some(bound));
+        moved.map_or(Ok(()), |(name, _)| Err(name.clone()))
+    }
 }
 
 /// What a graph has done so far.
@@ -162,32 +171,39 @@ impl Graph {
             .map_err(|_| Error::runtime(&self.name, format!("{N} outputs"), "another number of them"))
     }
 
-    /// Runs the graph on what is bound. The device records the first run of each number and plays it again in later ones,
-    /// which read and write the memory that was bound then, whatever is bound now: so everything that is bound must be
-    /// where it was, and changes are made in place.
+    /// Runs the graph on what is bound. The device records the first run of each number while no graph is loaded, and
+    /// plays it again in later ones, which read and write the memory that was bound then, whatever is bound
+    /// now: so everything that is bound must be where it was, and changes are made in place.
     ///
     /// # Errors
     /// [`Error::Runtime`] naming the tensor that is somewhere else.
     pub(crate) fn run_recorded(&mut self, number: usize) -> Result<()> {
         let broken = |error: ort::Error| failed(&self.name, &error);
-        let recorded = match self.recorded.entry(number) {
-            Entry::Occupied(recorded) => recorded.into_mut(),
-            Entry::Vacant(place) => {
+        let alone = if self.recorded.contains_key(&number) { None } else { Alone::take() };
+        let recorded = match (self.recorded.entry(number), &alone) {
+            (Entry::Occupied(recorded), _) => Some(recorded.into_mut()),
+            (Entry::Vacant(_), None) => None,
+            (Entry::Vacant(place), Some(_)) => {
                 let options = run_options(&self.device, &number.to_string()).map_err(broken)?;
-                place.insert(Recorded { options, bound: self.bound.clone() })
+                Some(place.insert(Recorded { options, bound: self.bound.clone() }))
             }
         };
-        let moved = |(name, bound): &(&String, &Bound)| recorded.bound.get(*name) != Some(bound);
-        if let Some((name, _)) = self.bound.iter().find(moved) {
-            return Err(Error::runtime(
-                format!("{}: {name} of recorded run {number}", self.name),
-                "the memory and the sizes it was recorded with",
-                "others",
-            )
-            .hint("report this; `--provider-option enable_cuda_graph=false` runs without recordings"));
-        }
+        let options = match recorded {
+            None => &self.options,
+            Some(recorded) => {
+                recorded.check(&self.bound).map_err(|name| {
+                    Error::runtime(
+                        format!("{}: {name} of recorded run {number}", self.name),
+                        "the memory and the sizes it was recorded with",
+                        "others",
+                    )
+                    .hint("report this; `--provider-option enable_cuda_graph=false` runs without recordings")
+                })?;
+                &recorded.options
+            }
+        };
         let started = Instant::now();
-        let ran = self.session.run_binding_with_options(&self.binding, &recorded.options);
+        let ran = self.session.run_binding_with_options(&self.binding, options);
         self.ran.time += started.elapsed();
         ran.map(drop).map_err(|error| {
             broken(error).hint("`--provider-option enable_cuda_graph=false` runs without recordings")

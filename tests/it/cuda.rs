@@ -3,10 +3,12 @@
 //! No number is checked here. That a package's nodes are all taken by the provider is, that its steps can be recorded, that
 //! a recording is played back as often as there are steps, and that nothing is done while one is made which a GPU refuses.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::{env, fs, thread};
+
+use fleming::{AskOptions, Engine, EngineOptions, Request, StopRule};
 
 use serde_json::{Value, json};
 
@@ -154,6 +156,51 @@ fn there_is_a_recording_for_each_number_of_answers() {
     assert!((2..=4).contains(&asked.captures) && asked.replays > 40 && asked.refused == 0, "{asked:?}");
     let answers = fs::read_to_string(answers).unwrap();
     assert_eq!((answers.lines().count(), answers.contains("\"error\"")), (12, false));
+}
+
+/// Where the next test has its other process work: with the libraries, in which nothing else may run beside it.
+const TWO_ENGINES: &str = "cuda::what_two_engines_do";
+
+#[test]
+#[ignore = "the process of another test"]
+fn what_two_engines_do() {
+    let [library, _] = gpu_build();
+    let options = EngineOptions {
+        provider: "cuda".into(),
+        library: Some(library),
+        context: Some(1024),
+        slots: 3,
+        ..EngineOptions::default()
+    };
+    let open = || Engine::open(&package_at("cuda-bf16"), &options).unwrap();
+    let engines = [open(), open()];
+    thread::scope(|scope| {
+        for number in 0..6 {
+            let engine = &engines[number % 2];
+            scope.spawn(move || {
+                for round in 0..8 {
+                    let request = Request { question: "Why? ".repeat(1 + round), ..Request::default() };
+                    let length = Some(5 + 7 * number + round);
+                    let options = AskOptions {
+                        max_new_tokens: length,
+                        stop: StopRule::LengthOnly,
+                        ..AskOptions::default()
+                    };
+                    engine.ask(&request, &options, &mut |_| ()).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn two_engines_in_a_process_do_not_disturb_each_others_recordings() {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", TWO_ENGINES, "--ignored", "--nocapture"]).env("LD_LIBRARY_PATH", libraries());
+    let asked = asked(&command.output().unwrap());
+    // up to three streams, in each engine
+    assert!((4..=6).contains(&asked.captures) && asked.replays > 100, "{asked:?}");
+    assert_eq!(asked.refused, 0, "{asked:?}");
 }
 
 #[test]
