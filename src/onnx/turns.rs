@@ -29,7 +29,8 @@ struct Turns {
 /// A thread's turn, until this goes. A thread that has one may take another.
 pub(crate) struct Turn {
     first: bool,
-    long: bool,
+    /// 1 if it may take minutes.
+    long: usize,
     /// It is this thread's.
     _of_thread: PhantomData<*const ()>,
 }
@@ -52,20 +53,20 @@ fn wait_while(condition: impl Fn(&Turns) -> bool) -> MutexGuard<'static, Turns> 
 impl Turn {
     /// For a round of steps, a chunk, a few tiles. Waits while others are alone or about to be.
     pub(crate) fn take() -> Self {
-        Self::begin(false)
+        Self::begin(0)
     }
 
     /// To load or to unload, which may take minutes: until then nobody is alone.
     pub(crate) fn long() -> Self {
-        Self::begin(true)
+        Self::begin(1)
     }
 
-    fn begin(long: bool) -> Self {
+    fn begin(long: usize) -> Self {
         let first = !MINE.replace(true);
         if first {
             let mut turns = wait_while(|turns| turns.alone || turns.waiting > 0);
             turns.working += 1;
-            turns.long += usize::from(long);
+            turns.long += long;
         }
         Self { first, long, _of_thread: PhantomData }
     }
@@ -77,7 +78,7 @@ impl Drop for Turn {
             MINE.set(false);
             let mut turns = turns();
             turns.working -= 1;
-            turns.long -= usize::from(self.long);
+            turns.long -= self.long;
             CHANGED.notify_all();
         }
     }
