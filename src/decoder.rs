@@ -15,9 +15,9 @@ use logits::Outputs;
 pub(crate) use logits::{Best, Logits, Scores};
 use recorded::{RecordedSteps, StepSizes};
 
-/// The length itself, or one number for each position that is read: how the two forms of a graph are told how far the
-/// cache is filled.
+/// How a graph is told how far the cache is filled: the length.
 const LONGEST: &str = "total_sequence_length";
+/// And in the other form: each position that is read, from 0 on, for the sizes in an engine are those of its inputs.
 const POSITIONS: &str = "key_positions";
 
 /// The language model with its cache.

@@ -171,9 +171,9 @@ impl Graph {
             .map_err(|_| Error::runtime(&self.name, format!("{N} outputs"), "another number of them"))
     }
 
-    /// Runs the graph on what is bound. The device records the first run of each number while no graph is loaded, and
-    /// plays it again in later ones, which read and write the memory that was bound then, whatever is bound
-    /// now: so everything that is bound must be where it was, and changes are made in place.
+    /// Runs the graph on what is bound. The device records the first run of each number that falls in no time when a
+    /// graph is being loaded, and plays it again in later ones, which read and write the memory that was bound then,
+    /// whatever is bound now: so everything that is bound must be where it was, and changes are made in place.
     ///
     /// # Errors
     /// [`Error::Runtime`] naming the tensor that is somewhere else.
