@@ -31,6 +31,10 @@ class PackagedWeights:
         counts = [language["num_attention_heads"], *[language["num_key_value_heads"]] * 2]
         #: rows of queries, keys and values, which lie one below the other
         self._qkv = [count * head for count in counts]
+        hidden, inner, words = (language[k] for k in ("hidden_size", "intermediate_size", "vocab_size"))
+        #: part of a name -> rows; there are more where kernels want them
+        self._rows = {"qkv_proj": sum(self._qkv), "o_proj": hidden, "down_proj": hidden}
+        self._rows |= {"gate_proj": inner, "up_proj": inner, "lm_head": words, "embed_tokens": words}
         self._stored: dict[str, tuple[Path, TensorProto]] = {}
         #: name of levels -> bits and values of a row
         self._packed: dict[str, tuple[int, int]] = {}
@@ -78,7 +82,7 @@ class PackagedWeights:
         values = (values * scales[..., None]).flatten(1)[:, :inputs]
         if f"{name}.columns" in self._stored:
             values = values * self._raw(f"{name}.columns").float()
-        return values
+        return values[: next((rows for part, rows in self._rows.items() if part in name), len(values))]
 
 
 def _unpacked(levels: torch.Tensor, bits: int) -> torch.Tensor:

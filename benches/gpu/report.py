@@ -5,7 +5,7 @@ from __future__ import annotations
 from cards import OF_THE_BARS, card
 from runner import Kit, write_json
 from tables import markdown
-from tolerances import AGAINST_ITS_TYPE, COSINES, FACTORS, LEAST, LEAST_ROUNDED, NEAR
+from tolerances import AGAINST_ITS_TYPE, COSINES, FACTORS, LEAST, LEAST_ROUNDED, LEAST_SUMMED, NEAR
 
 BOUND = "one stream, bf16, against the bandwidth bound"
 TRANSFORMERS = "one stream, bf16, against transformers"
@@ -112,6 +112,7 @@ def gather(kit: Kit, steps: list[str]) -> dict:
         "factors": FACTORS,
         "least": LEAST,
         "least_where_activations_are_rounded": LEAST_ROUNDED,
+        "least_where_products_add_up_in_float16": LEAST_SUMMED,
         "without_float32": AGAINST_ITS_TYPE,
         "cosines_with_the_checkpoint": COSINES,
         "near": NEAR,

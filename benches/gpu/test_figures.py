@@ -141,6 +141,9 @@ def case(error: float, of_torch: float | None, gap: float = 0.0, **exact: bool |
 def test_tolerances():
     least = tolerances.least({"kv": {"dtype": "bfloat16"}, "quantization": {"accuracy_level": 0}})
     assert least == tolerances.LEAST["bfloat16"]
+    summed = tolerances.least({"kv": {"dtype": "float16"}, "quantization": {"accuracy_level": 0}})
+    assert summed == tolerances.LEAST_SUMMED
+    assert tolerances.least({"kv": {"dtype": "float16"}, "quantization": None}) == tolerances.LEAST["float16"]
     rounded = tolerances.least({"kv": {"dtype": "float32"}, "quantization": {"accuracy_level": 4}})
     assert rounded == tolerances.LEAST_ROUNDED
     assert tolerances.judged(case(0.019, 0.01), least)["passed"]
