@@ -3,7 +3,8 @@
  * ONNX Runtime's CUDA provider loads on it, takes nodes, allocates, copies and launches as on a GPU, and what is
  * computed is whatever the memory held. So it shows where nodes are placed, what is copied and what is recorded, but no
  * number. What may not be done while a stream is being captured fails here as it does there. At the end it says what it
- * was asked for, and which kernels, by their mangled names, in the file that CUDA_KERNELS names.
+ * was asked for, and which kernels, by their mangled names, in the file that CUDA_KERNELS names. With CUDA_ZEROS nothing is
+ * copied from the host, so that everything is zero: logits are numbers then, and the same every time.
  */
 #include <cuda_runtime_api.h>
 #include <stdio.h>
@@ -94,25 +95,24 @@ cudaError_t cudaMemGetInfo(size_t* left, size_t* all) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, enum cudaMemcpyKind kind) {
-  (void)kind;
-  NOT_WHILE_CAPTURING;
+static cudaError_t copy(void* to, const void* from, size_t bytes, enum cudaMemcpyKind kind) {
   copies++;
-  memmove(to, from, bytes);
+  if (kind != cudaMemcpyHostToDevice || !getenv("CUDA_ZEROS")) memmove(to, from, bytes);
   return cudaSuccess;
 }
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, enum cudaMemcpyKind kind) {
+  NOT_WHILE_CAPTURING;
+  return copy(to, from, bytes, kind);
+}
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
-  (void)kind, (void)stream;
-  copies++;
-  memmove(to, from, bytes);
-  return cudaSuccess;
+  (void)stream;
+  return copy(to, from, bytes, kind);
 }
 cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
                               size_t height, enum cudaMemcpyKind kind, cudaStream_t stream) {
-  (void)kind, (void)stream;
-  copies++;
+  (void)stream;
   for (size_t row = 0; row < height; row++)
-    memmove((char*)to + row * to_pitch, (const char*)from + row * from_pitch, width);
+    copy((char*)to + row * to_pitch, (const char*)from + row * from_pitch, width, kind);
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyFromSymbol(void* to, const void* symbol, size_t bytes, size_t offset, enum cudaMemcpyKind kind) {
