@@ -195,7 +195,7 @@ fn check_finite(logits: &[f32]) -> Result<()> {
         Some(id) => {
             let got = format!("{} for token {id}", logits[id]);
             Err(Error::runtime("decoder logits", "finite numbers", got)
-                .hint("this precision overflows on this provider: use another package"))
+                .hint("this precision overflows: export with --precision bf16, or int8 and int4 with --activations bf16"))
         }
     }
 }
