@@ -7,8 +7,8 @@ form the operators compute norms in float32 inside. Softmax is float32 inside th
 TensorRT's parser takes of ONNX's Attention what TensorRT's own has (``onnxOpImporters.cpp`` of
 onnx-tensorrt): no ``softmax_precision``, and no way but a mask to say what a query of a cache sees.
 ``is_causal`` would count from the first key of the buffer, and ``nonpad_kv_seqlen`` it does not read. It
-multiplies queries and keys by the root of the scale, rounded to the type of the activations: 0.1 % off in
-bfloat16 for heads of 128. So here the scale is 1, and the queries come scaled.
+multiplies queries and keys by the root of the scale, rounded to the type of the activations: the scale of
+heads of 128 is 0.3 % off in bfloat16. So here it is 1, and the queries come scaled.
 """
 
 from __future__ import annotations
