@@ -366,7 +366,7 @@ fn check_length(path: &Path, facts: &FileFacts) -> Result<()> {
 }
 
 /// SHA-256 of a file's content.
-pub(crate) fn digest_of(path: &Path) -> io::Result<String> {
+fn digest_of(path: &Path) -> io::Result<String> {
     let mut file = fs::File::open(path)?;
     let mut hash = Sha256::new();
     let mut block = vec![0; 1 << 20];

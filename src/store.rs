@@ -3,6 +3,8 @@
 //! A folder is filled under a name of its own and put in place with one rename, so that it is there as a whole or not at
 //! all, whoever else builds the same at the same time.
 
+mod digest;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
@@ -15,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::package::{digest_of, hex};
+use crate::package::hex;
+use digest::digest_by_parts;
 
 /// What an entry was built from and for: it is good for nothing else.
 pub(crate) type Facts = BTreeMap<String, String>;
@@ -57,7 +60,7 @@ pub(crate) struct Draft {
 
 /// The file that says what else is in an entry.
 const LIST: &str = "entry.json";
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 const PARTIAL: &str = ".partial-";
 /// Between the making of a draft's folder and its lock, nobody takes it for one that was left behind.
 const LOCKED_AFTER: Duration = Duration::from_secs(600);
@@ -76,6 +79,7 @@ struct List {
 #[derive(Serialize, Deserialize)]
 struct Listed {
     bytes: u64,
+    /// By parts.
     sha256: String,
 }
 
@@ -273,7 +277,7 @@ impl Draft {
             // on the disk before the list is, so that a power cut leaves no entry that only looks whole
             File::open(&path)?.sync_all()?;
             let bytes = fs::metadata(&path)?.len();
-            files.insert(name, Listed { bytes, sha256: digest_of(&path)? });
+            files.insert(name, Listed { bytes, sha256: digest_by_parts(&path)? });
         }
         let (key, facts) = (self.key.clone(), self.facts.clone());
         let text = serde_json::to_vec_pretty(&List { schema: SCHEMA, key, facts, files })?;
@@ -294,7 +298,7 @@ impl Listed {
     fn check(&self, path: &Path) -> std::result::Result<(), String> {
         let name = path.file_name().unwrap_or_default().display();
         match fs::metadata(path) {
-            Ok(facts) if facts.len() == self.bytes => match digest_of(path) {
+            Ok(facts) if facts.len() == self.bytes => match digest_by_parts(path) {
                 Ok(digest) if digest == self.sha256 => Ok(()),
                 Ok(digest) => Err(format!("{name} has SHA-256 {digest} and not {}", self.sha256)),
                 Err(error) => Err(format!("{name}: {error}")),

@@ -1,0 +1,77 @@
+//! The digest of a file that may be as large as all weights of a model, by as many threads as the machine runs at once.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{array, thread};
+
+use sha2::{Digest, Sha256};
+
+use crate::package::hex;
+
+/// Bytes that one thread reads at a time.
+const PART: u64 = 16 << 20;
+const BLOCK: usize = 1 << 20;
+
+/// SHA-256 of the SHA-256 of each 16 MiB of a file, one after the other.
+pub(super) fn digest_by_parts(path: &Path) -> io::Result<String> {
+    let parts = File::open(path)?.metadata()?.len().div_ceil(PART);
+    let next = AtomicU64::new(0);
+    let threads = thread::available_parallelism().map_or(1, |number| number.get() as u64).min(parts);
+    let found: io::Result<Vec<_>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| some_parts(path, parts, &next))).collect();
+        let all = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))));
+        all.collect()
+    });
+    let mut found: Vec<_> = found?.into_iter().flatten().collect();
+    found.sort_unstable();
+    let mut hash = Sha256::new();
+    found.iter().for_each(|(_, digest)| hash.update(digest));
+    Ok(hex(&hash.finalize()))
+}
+
+/// Those that no other thread has taken.
+fn some_parts(path: &Path, parts: u64, next: &AtomicU64) -> io::Result<Vec<(u64, [u8; 32])>> {
+    let mut file = File::open(path)?;
+    let (mut block, mut found) = (vec![0; BLOCK], Vec::new());
+    loop {
+        let part = next.fetch_add(1, Ordering::Relaxed);
+        if part >= parts {
+            return Ok(found);
+        }
+        file.seek(SeekFrom::Start(part * PART))?;
+        let (mut bytes, mut hash) = ((&mut file).take(PART), Sha256::new());
+        loop {
+            match bytes.read(&mut block)? {
+                0 => break,
+                read => hash.update(&block[..read]),
+            }
+        }
+        let digest = hash.finalize();
+        found.push((part, array::from_fn(|place| digest[place])));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn parts_are_put_together_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine");
+        for length in [0, 1, PART - 1, PART, PART + 1, 3 * PART + 7] {
+            let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            fs::write(&path, &bytes).unwrap();
+            let mut hash = Sha256::new();
+            bytes.chunks(PART as usize).for_each(|part| hash.update(Sha256::digest(part)));
+            assert_eq!(digest_by_parts(&path).unwrap(), hex(&hash.finalize()), "{length}");
+        }
+        digest_by_parts(&folder.path().join("none")).unwrap_err();
+    }
+}
