@@ -326,10 +326,19 @@ impl Device {
         self.settings.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
+    /// CUDA on the same device, for a session in which it is not the first and records nothing.
+    fn beside(&self) -> Result<Self> {
+        Ok(Self::parse(&format!("cuda:{}", self.number), &[])?.without_recording())
+    }
+
+    /// What the provider is told; the rest is for its session.
+    fn of_provider(&self) -> impl Iterator<Item = &(String, String)> {
+        self.settings.iter().filter(|(key, _)| !key.starts_with(OF_SESSIONS))
+    }
+
     /// Hands the provider's settings on, as they are.
     fn configure<P: ArbitrarilyConfigurableExecutionProvider>(&self, provider: P) -> P {
-        let settings = self.settings.iter().filter(|(key, _)| !key.starts_with(OF_SESSIONS));
-        settings.fold(provider, |provider, (key, value)| provider.with_arbitrary_config(key, value))
+        self.of_provider().fold(provider, |provider, (key, value)| provider.with_arbitrary_config(key, value))
     }
 
     /// What a session is told beside its provider.
@@ -427,12 +436,10 @@ fn cuda(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder>
     Ok(builder.with_execution_providers([provider.build().error_on_failure()])?)
 }
 
-/// What TensorRT does not take is CUDA's.
+/// What TensorRT does not take is CUDA's, where it is found and told.
 fn tensorrt(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder> {
-    let beside = PROVIDERS[1].defaults.iter().filter(|(key, _)| *key != RECORDING);
-    let beside = beside.fold(ep::CUDA::default().with_device_id(device.number), |provider, (key, value)| {
-        provider.with_arbitrary_config(key, value)
-    });
+    let beside = device.beside().map_err(|error| ort::Error::new(error.to_string()))?;
+    let beside = beside.configure(ep::CUDA::default());
     let provider = device.configure(ep::TensorRT::default());
     Ok(builder
         .with_execution_providers([provider.build().error_on_failure(), beside.build().error_on_failure()])?)

@@ -43,6 +43,18 @@ fn what_onnx_runtime_is_told() {
 }
 
 #[test]
+fn no_provider_is_told_what_is_for_its_session() {
+    let cuda = Device::parse("cuda:3", &[]).unwrap();
+    assert!(cuda.settings().iter().any(|(key, _)| key == "ep.cuda.fpa_intb_gemm"));
+    let told: Vec<_> = cuda.of_provider().collect();
+    assert!(told.iter().all(|(key, _)| !key.contains('.')) && told.len() > 4, "{told:?}");
+    // nor where it stands beside TensorRT, and records nothing
+    let beside = Device::parse("tensorrt:3", &[]).unwrap().beside().unwrap();
+    let wanted: Vec<_> = told.into_iter().filter(|(key, _)| key != "enable_cuda_graph").collect();
+    assert_eq!(beside.of_provider().collect::<Vec<_>>(), wanted);
+}
+
+#[test]
 fn names_that_mean_nothing() {
     for text in
         ["quantum", "", "CUDA", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "cuda:1:2", "cuda:99999999999"]
