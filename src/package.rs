@@ -367,12 +367,16 @@ fn check_length(path: &Path, facts: &FileFacts) -> Result<()> {
 
 /// SHA-256 of a file's content.
 fn digest_of(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
+    Ok(hex(&sha256_of(fs::File::open(path)?)?))
+}
+
+/// SHA-256 of all that there is to read.
+pub(crate) fn sha256_of(mut bytes: impl Read) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut block = vec![0; 1 << 20];
     loop {
-        match file.read(&mut block)? {
-            0 => return Ok(hex(&hash.finalize())),
+        match bytes.read(&mut block)? {
+            0 => return Ok(hash.finalize().into()),
             n => hash.update(&block[..n]),
         }
     }

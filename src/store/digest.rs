@@ -4,15 +4,14 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{array, thread};
+use std::thread;
 
 use sha2::{Digest, Sha256};
 
-use crate::package::hex;
+use crate::package::{hex, sha256_of};
 
 /// Bytes that one thread reads at a time.
 const PART: u64 = 16 << 20;
-const BLOCK: usize = 1 << 20;
 
 /// SHA-256 of the SHA-256 of each 16 MiB of a file, one after the other.
 pub(super) fn digest_by_parts(path: &Path) -> io::Result<String> {
@@ -36,22 +35,14 @@ pub(super) fn digest_by_parts(path: &Path) -> io::Result<String> {
 /// Those that no other thread has taken.
 fn some_parts(path: &Path, parts: u64, next: &AtomicU64) -> io::Result<Vec<(u64, [u8; 32])>> {
     let mut file = File::open(path)?;
-    let (mut block, mut found) = (vec![0; BLOCK], Vec::new());
+    let mut found = Vec::new();
     loop {
         let part = next.fetch_add(1, Ordering::Relaxed);
         if part >= parts {
             return Ok(found);
         }
         file.seek(SeekFrom::Start(part * PART))?;
-        let (mut bytes, mut hash) = ((&mut file).take(PART), Sha256::new());
-        loop {
-            match bytes.read(&mut block)? {
-                0 => break,
-                read => hash.update(&block[..read]),
-            }
-        }
-        let digest = hash.finalize();
-        found.push((part, array::from_fn(|place| digest[place])));
+        found.push((part, sha256_of((&mut file).take(PART))?));
     }
 }
 
