@@ -1,6 +1,5 @@
 //! One ONNX graph: opened, held against its contract, run.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -74,9 +73,9 @@ struct Recorded {
 
 impl Recorded {
     /// The name of a tensor that is not where it was.
-    fn check(&self, bound: &BTreeMap<String, Bound>) -> std::result::Result<(), String> {
+    fn moved<'a>(&self, bound: &'a BTreeMap<String, Bound>) -> Option<&'a str> {
         let moved = bound.iter().find(|(name, bound)| self.bound.get(*name) != Some(bound));
-        moved.map_or(Ok(()), |(name, _)| Err(name.clone()))
+        moved.map(|(name, _)| name.as_str())
     }
 }
 
@@ -180,28 +179,20 @@ impl Graph {
     pub(crate) fn run_recorded(&mut self, number: usize) -> Result<()> {
         let broken = |error: ort::Error| failed(&self.name, &error);
         let alone = if self.recorded.contains_key(&number) { None } else { Alone::take() };
-        let recorded = match (self.recorded.entry(number), &alone) {
-            (Entry::Occupied(recorded), _) => Some(recorded.into_mut()),
-            (Entry::Vacant(_), None) => None,
-            (Entry::Vacant(place), Some(_)) => {
-                let options = run_options(&self.device, &number.to_string()).map_err(broken)?;
-                Some(place.insert(Recorded { options, bound: self.bound.clone() }))
-            }
-        };
-        let options = match recorded {
-            None => &self.options,
-            Some(recorded) => {
-                recorded.check(&self.bound).map_err(|name| {
-                    Error::runtime(
-                        format!("{}: {name} of recorded run {number}", self.name),
-                        "the memory and the sizes it was recorded with",
-                        "others",
-                    )
-                    .hint("report this; `--provider-option enable_cuda_graph=false` runs without recordings")
-                })?;
-                &recorded.options
-            }
-        };
+        if alone.is_some() {
+            let options = run_options(&self.device, &number.to_string()).map_err(broken)?;
+            self.recorded.insert(number, Recorded { options, bound: self.bound.clone() });
+        }
+        let recorded = self.recorded.get(&number);
+        if let Some(name) = recorded.and_then(|recorded| recorded.moved(&self.bound)) {
+            return Err(Error::runtime(
+                format!("{}: {name} of recorded run {number}", self.name),
+                "the memory and the sizes it was recorded with",
+                "others",
+            )
+            .hint("report this; `--provider-option enable_cuda_graph=false` runs without recordings"));
+        }
+        let options = recorded.map_or(&self.options, |recorded| &recorded.options);
         let started = Instant::now();
         let ran = self.session.run_binding_with_options(&self.binding, options);
         self.ran.time += started.elapsed();
