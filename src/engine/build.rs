@@ -138,9 +138,9 @@ pub fn engine_states(package: &Package, options: &EngineOptions) -> Result<Vec<E
     let runtime = Runtime::load(options.library.as_deref())?;
     let opening = Opening::new(&runtime, package, options, EnginePlace::Cache)?;
     let Some(stores) = &opening.stores else { return Ok(Vec::new()) };
-    let parts = opening.graphs().into_iter().zip(ranges(package));
+    let parts = opening.graphs().into_iter().zip(opening.ranges());
     let state = |((contract, graph), ranges): ((&GraphContract, &GraphOptions), Option<Ranges>)| {
-        let Some(ranges) = ranges.filter(|_| graph.device.builds_engines()) else { return Ok(None) };
+        let Some(ranges) = ranges else { return Ok(None) };
         let facts = opening.facts(contract, graph, &ranges)?;
         let (folder, damage) = match stores.own.state(&facts) {
             State::Present(entry) => (Some(entry.folder), None),
@@ -219,10 +219,17 @@ impl<'a> Opening<'a> {
         [(&graphs.vision, &self.vision), (&graphs.decoder, &self.decoder)]
     }
 
+    /// The ranges of those that are built into engines.
+    fn ranges(&self) -> [Option<Ranges>; 2] {
+        let [vision, decoder] = ranges(self.package);
+        let built = |options: &GraphOptions| options.device.builds_engines();
+        [vision.filter(|_| built(&self.vision)), decoder.filter(|_| built(&self.decoder))]
+    }
+
     pub(super) fn vision(&self) -> Result<Opened<VisionTower>> {
         let manifest = self.package.manifest();
         let open = |options: &GraphOptions| VisionTower::open(self.runtime, self.package, options);
-        let [ranges, _] = ranges(self.package);
+        let [ranges, _] = self.ranges();
         self.open(&Part {
             contract: &manifest.graphs.vision,
             options: &self.vision,
@@ -236,12 +243,12 @@ impl<'a> Opening<'a> {
     pub(super) fn decoder(&self) -> Result<Opened<Decoder>> {
         let manifest = self.package.manifest();
         let open = |options: &GraphOptions, shape| Decoder::open(self.runtime, self.package, options, shape);
-        let [_, ranges] = ranges(self.package);
+        let [_, ranges] = self.ranges();
         let one = KvShape { slots: 1, ..self.shape };
         self.open(&Part {
             contract: &manifest.graphs.decoder,
             options: &self.decoder,
-            ranges: ranges.filter(|_| self.decoder.device.builds_engines()),
+            ranges,
             open: &|options| open(options, self.shape),
             sample: &|decoder| parity::of_decoder(decoder, manifest),
             reference: &|options| parity::of_decoder(&mut open(options, one)?, manifest),

@@ -5,8 +5,8 @@ use std::fs;
 
 use super::EngineOptions;
 use crate::error::{Error, Result};
-use crate::onnx::{KvNumbers, KvShape};
-use crate::package::{Configuration, Manifest, Package, Profiles};
+use crate::onnx::{GPU_TILES, KvNumbers, KvShape, Ranges};
+use crate::package::{Configuration, Manifest, Package};
 
 /// The memory that an engine takes, in bytes: what it keeps, and what a run takes while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +71,6 @@ impl fmt::Display for MemoryNeeds {
 
 /// ONNX Runtime, the graphs, the tokenizer.
 const BASE: u64 = 150_000_000;
-/// Tiles that a GPU encodes at once.
-const TILES: u64 = 12;
 
 /// What runs of both graphs work with, of which ONNX Runtime gives nothing back; the exporter's `memory.py` has the same
 /// formula.
@@ -95,16 +93,25 @@ fn work(manifest: &Manifest, options: &EngineOptions) -> Result<u64> {
         product(&[2, attention]),
         product(&[language.heads, scored]),
     ]);
-    let positions = manifest.profiles.as_ref().and_then(Profiles::most_positions);
-    let chunk = product(&[positions.unwrap_or(context.min(options.chunk as u64)), widths]);
+    let chunk = product(&[positions(manifest).unwrap_or(context.min(options.chunk as u64)), widths]);
     let grid = u64::from(manifest.vision.image_size / manifest.vision.patch_size);
     let tokens = product(&[grid, grid]).saturating_add(1);
     let tiles = match on_cpu {
         true => sum(&[product(&[2, tokens, tower.intermediate]), product(&[tower.heads, tokens, tokens])]),
-        false => product(&[TILES, tokens, sum(&[tower.intermediate, product(&[3, tower.hidden])])]),
+        false => {
+            product(&[GPU_TILES as u64, tokens, sum(&[tower.intermediate, product(&[3, tower.hidden])])])
+        }
     };
     let logits = product(&[options.slots as u64, manifest.tokens.vocabulary as u64]);
     Ok(product(&[size_of::<f32>() as u64, sum(&[chunk, tiles, logits])]))
+}
+
+/// New positions that an engine of TensorRT takes at once, in all its slots together.
+fn positions(manifest: &Manifest) -> Option<u64> {
+    let profiles = &manifest.profiles.as_ref()?.decoder;
+    let ranges = Ranges::spanning(&manifest.graphs.decoder.file, profiles);
+    let [slots, chunk] = [0, 1].map(|axis| ranges.most("input_ids", axis));
+    Some((slots? as u64).saturating_mul(chunk? as u64))
 }
 
 /// The sizes of the KV cache.

@@ -20,7 +20,7 @@ pub(crate) use engines::{ENGINE, Engines, TIMING, TIMING_FACTS};
 pub(crate) use graph::{Graph, GraphOptions, Place, Ran};
 pub(crate) use memory::{FixedRows, Memory, Tensor};
 pub(crate) use profiles::Ranges;
-pub(crate) use provider::Device;
+pub(crate) use provider::{Device, GPU_TILES};
 pub(crate) use rows::{Rows, split_tiles};
 pub(crate) use runtime::Runtime;
 pub use runtime::{RuntimeFacts, onnxruntime};

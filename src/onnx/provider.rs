@@ -67,6 +67,9 @@ const MIXED_PRODUCTS: &str = "ep.cuda.fpa_intb_gemm";
 /// How the keys begin of what a session is told, and not the provider.
 const OF_SESSIONS: &str = "ep.";
 
+/// Tiles that a GPU encodes at once: those of a picture in its finest tiling without the thumbnail, or of a volume.
+pub(crate) const GPU_TILES: usize = 12;
+
 /// Every provider there is.
 pub(crate) static PROVIDERS: [Provider; 3] = [
     Provider {
@@ -122,7 +125,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         engines: None,
         decoders: None,
         nodes_on: &[ep::CUDA::NAME],
-        tiles_per_run: 12,
+        tiles_per_run: GPU_TILES,
     },
     Provider {
         name: "tensorrt",
@@ -160,7 +163,7 @@ pub(crate) static PROVIDERS: [Provider; 3] = [
         decoders: Some(engines::in_stead_of_tensorrt),
         // one engine for the whole graph, or none
         nodes_on: &[ep::TensorRT::NAME],
-        tiles_per_run: 12,
+        tiles_per_run: GPU_TILES,
     },
 ];
 

@@ -15,17 +15,6 @@ pub(crate) struct Profiles {
     pub decoder: Vec<Profile>,
 }
 
-impl Profiles {
-    /// New positions that an engine for all of a decoder's profiles takes at once, in all its slots together.
-    pub(crate) fn most_positions(&self) -> Option<u64> {
-        let most = |axis: usize| {
-            let shapes = self.decoder.iter().filter_map(|profile| profile.inputs.get("input_ids"));
-            shapes.filter_map(|sizes| u64::try_from(*sizes.max.get(axis)?).ok()).max()
-        };
-        Some(most(0)?.saturating_mul(most(1)?))
-    }
-}
-
 /// What runs of one kind have for inputs.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Profile {
