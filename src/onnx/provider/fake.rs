@@ -7,7 +7,9 @@ use ort::ep::{self, ExecutionProvider};
 use ort::memory::Allocator;
 use ort::session::builder::SessionBuilder;
 
-use super::{Device, Memory, Provider, RECORDING, Values, cpu, option};
+use super::table::cpu;
+use super::{Device, Memory, Provider, RECORDING};
+use crate::onnx::settings::{Values, option};
 
 /// What they have in common: one runs packages for TensorRT, and has nothing to be set.
 const BARE: Provider = Provider {
