@@ -14,6 +14,7 @@ heads of 128 is 0.3 % off in bfloat16. So here it is 1, and the queries come sca
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import onnx_ir as ir
 
@@ -128,11 +129,6 @@ class Positions:
         self._tables: dict[float, tuple[ir.Value, ir.Value]] = {}
         self._make_tables = tables
         self._shapes: dict[tuple[int, ...], ir.Value] = {}
-        self._positions: ir.Value | None = None
-        self._length: ir.Value | None = None
-        self._before: ir.Value | None = None
-        self._read: ir.Value | None = None
-        self._visible: ir.Value | None = None
         self._batch_and_sequence = g.op("Shape", "batch_and_sequence", g.input("input_ids"))
 
     def tables(self, scale: float = 1.0) -> tuple[ir.Value, ir.Value]:
@@ -141,39 +137,35 @@ class Positions:
             self._tables[scale] = self._make_tables(scale)
         return self._tables[scale]
 
+    @cached_property
     def positions(self) -> ir.Value:
         """The position of each new token, [B, S] of int64: the last of them is seqlens_k."""
-        if self._positions is None:
-            g = self._g
-            last = g.op("Cast", "position.int64", g.input("seqlens_k"), to=ir.DataType.INT64)
-            last = g.op("Unsqueeze", "position.last", last, g.ints(1))
-            start = g.op("Sub", "position.start", g.scalar(1), self._sequence())
-            back = g.op("Range", "position.range", start, g.scalar(1), g.scalar(1))
-            self._positions = g.op("Add", "position", last, back)  # [B, 1] + [-(S - 1), .., 0]
-        return self._positions
+        g = self._g
+        last = g.op("Cast", "position.int64", g.input("seqlens_k"), to=ir.DataType.INT64)
+        last = g.op("Unsqueeze", "position.last", last, g.ints(1))
+        start = g.op("Sub", "position.start", g.scalar(1), self._sequence)
+        back = g.op("Range", "position.range", start, g.scalar(1), g.scalar(1))
+        return g.op("Add", "position", last, back)  # [B, 1] + [-(S - 1), .., 0]
 
+    @cached_property
     def before(self) -> ir.Value:
         """Positions in the buffers before the new ones, [B] of int64."""
-        if self._before is None:
-            g = self._g
-            last = g.op("Cast", "length.int64", g.input("seqlens_k"), to=ir.DataType.INT64)
-            after = g.op("Add", "length.after", last, g.scalar(1))
-            self._before = g.op("Sub", "length.before", after, self._sequence())
-        return self._before
+        g = self._g
+        last = g.op("Cast", "length.int64", g.input("seqlens_k"), to=ir.DataType.INT64)
+        after = g.op("Add", "length.after", last, g.scalar(1))
+        return g.op("Sub", "length.before", after, self._sequence)
 
+    @cached_property
     def read(self) -> ir.Value:
         """How many positions of the buffers are read, [1] of int64: what lies beyond is nobody's."""
-        if self._read is None:
-            self._read = self._g.op("Shape", "length.read", self._g.input("key_positions"))
-        return self._read
+        return self._g.op("Shape", "length.read", self._g.input("key_positions"))
 
+    @cached_property
     def visible(self) -> ir.Value:
         """Which of those each new token sees, [B, 1, S, positions] of bool: itself and what was before it."""
-        if self._visible is None:
-            g = self._g
-            own = g.op("Unsqueeze", "mask.own", self.positions(), g.ints(1, 3))  # [B, 1, S, 1]
-            self._visible = g.op("LessOrEqual", "mask", g.input("key_positions"), own)
-        return self._visible
+        g = self._g
+        own = g.op("Unsqueeze", "mask.own", self.positions, g.ints(1, 3))  # [B, 1, S, 1]
+        return g.op("LessOrEqual", "mask", g.input("key_positions"), own)
 
     def shape(self, *widths: int) -> ir.Value:
         """The shape [B, S, widths]."""
@@ -183,11 +175,10 @@ class Positions:
             self._shapes[widths] = self._g.op("Concat", f"shape_{name}", *parts, axis=0)
         return self._shapes[widths]
 
+    @cached_property
     def _sequence(self) -> ir.Value:
-        if self._length is None:
-            g = self._g
-            self._length = g.op("Gather", "position.sequence", self._batch_and_sequence, g.scalar(1), axis=0)
-        return self._length
+        g = self._g
+        return g.op("Gather", "position.sequence", self._batch_and_sequence, g.scalar(1), axis=0)
 
 
 def cached_attention(
@@ -226,7 +217,7 @@ def _turned(
     widths = (config.heads + config.kv_heads) * config.head_dim, config.kv_heads * config.head_dim
     split = [f"{name}turning", f"{name}still"]
     turning, still = g.multi("Split", f"{name}split", [qkv, g.ints(*widths)], split, {"axis": -1})
-    inputs = [turning, positions.positions(), *positions.tables()]
+    inputs = [turning, positions.positions, *positions.tables()]
     (turned,) = g.multi(f"{CONTRIB}::RotaryEmbedding", f"{name}rotation", inputs, [f"{name}turned"], {})
     return g.op("Concat", f"{name}turned_qkv", turned, still, axis=-1)
 
@@ -243,16 +234,16 @@ def _standard_attention(
     counts = g.ints(config.heads, config.kv_heads, config.kv_heads)
     parts = [f"{name}{part}" for part in "qkv"]
     q, k, v = g.multi("Split", f"{name}split", [qkv, counts], parts, {"axis": 1})
-    where = positions.positions()
+    where = positions.positions
     q = g.op("RotaryEmbedding", f"{name}q_rotation", q, *positions.tables(_scale(size)), where)
     k = g.op("RotaryEmbedding", f"{name}k_rotation", k, *positions.tables(), where)
     cache, read = [], []
     for what, new in (("key", k), ("value", v)):
         past = g.input(f"past_{what}.{layer}")
-        cache.append(g.op("TensorScatter", f"{name}{what}", past, new, positions.before(), axis=2))
-        part = cache[-1], g.ints(0), positions.read(), g.ints(2)
+        cache.append(g.op("TensorScatter", f"{name}{what}", past, new, positions.before, axis=2))
+        part = cache[-1], g.ints(0), positions.read, g.ints(2)
         read.append(g.op("Slice", f"{name}{what}_read", *part))
-    y = g.op("Attention", f"{name}attention", q, *read, positions.visible(), scale=1.0)  # [B, heads, S, D]
+    y = g.op("Attention", f"{name}attention", q, *read, positions.visible, scale=1.0)  # [B, heads, S, D]
     y = g.op("Transpose", f"{name}by_position", y, perm=[0, 2, 1, 3])
     return g.op("Reshape", f"{name}joined", y, positions.shape(config.attention_width)), *cache
 
