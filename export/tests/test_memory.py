@@ -5,9 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from fleming_export.synthetic.checkpoint import Options, dump, plan, write_weights
-from fleming_export.synthetic.sizes import PREPROCESSOR, config_json
-from fleming_export.synthetic.tokenizer import special_ids, write_tokenizer
+from fleming_export.synthetic.checkpoint import Options, write_checkpoint
 
 ROWS, WIDTH = 400_000, 192
 #: Imports, a block of 16 Mi values as stored and as float32, and the graphs. The embedding alone is 307 MB.
@@ -24,17 +22,12 @@ print(peak_bytes())
 
 
 def test_peak_memory(tmp_path):
+    def widen(config: dict) -> None:
+        config["llm_config"] |= {"hidden_size": WIDTH, "intermediate_size": 64}
+        config["hidden_size"] = WIDTH
+
     folder = tmp_path / "checkpoint"
-    folder.mkdir()
-    stop = special_ids(write_tokenizer(folder, "small"))["<|im_end|>"]
-    config = config_json("tiny", ROWS)
-    config["vision_config"]["patch_size"] = 28
-    config["llm_config"]["tie_word_embeddings"] = config["tie_word_embeddings"] = True
-    config["llm_config"].update(hidden_size=WIDTH, intermediate_size=64)
-    config["hidden_size"] = WIDTH
-    dump(folder / "config.json", config)
-    dump(folder / "preprocessor_config.json", PREPROCESSOR)
-    write_weights(folder, plan(config), stop, Options())
+    write_checkpoint("tiny", folder, Options(tied=True, patch_size=28, vocabulary=ROWS), widen)
     command = [sys.executable, "-c", PROGRAM, str(folder), str(tmp_path / "package")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (tmp_path / "package/decoder.onnx.data").stat().st_size > 4 * ROWS * WIDTH

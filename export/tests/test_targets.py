@@ -18,9 +18,7 @@ from test_graphs import CAPACITY, Runtime, operators, random_ids
 from fleming_export import ExportError, export, make_recipe
 from fleming_export import recipe as recipes
 from fleming_export.recipe import Choices
-from fleming_export.synthetic.checkpoint import Options, dump, plan, write_checkpoint, write_weights
-from fleming_export.synthetic.sizes import PREPROCESSOR, config_json
-from fleming_export.synthetic.tokenizer import write_tokenizer
+from fleming_export.synthetic.checkpoint import Options, write_checkpoint
 
 HALF = [(target, precision) for target in ("cuda", "tensorrt") for precision in ("bf16", "f16")] + [
     ("cuda", "int8"),
@@ -224,15 +222,13 @@ def test_choices_that_mean_nothing_are_errors(target, choices):
 @pytest.fixture(scope="module")
 def seven(tmp_path_factory):
     """A checkpoint with seven query heads to a KV head, as the 8B has."""
+
+    def group(config: dict) -> None:
+        config["llm_config"] |= {"hidden_size": 112, "num_attention_heads": 14, "num_key_value_heads": 2}
+        config["hidden_size"] = 112
+
     folder = tmp_path_factory.mktemp("seven") / "checkpoint"
-    folder.mkdir()
-    config = config_json("tiny", write_tokenizer(folder, "small"))
-    config["vision_config"]["patch_size"] = 28
-    config["llm_config"] |= {"hidden_size": 112, "num_attention_heads": 14, "num_key_value_heads": 2}
-    config["hidden_size"] = 112
-    dump(folder / "config.json", config)
-    dump(folder / "preprocessor_config.json", PREPROCESSOR)
-    write_weights(folder, plan(config), 5, Options(seed=6))
+    write_checkpoint("tiny", folder, Options(seed=6, patch_size=28), group)
     return folder
 
 

@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from fleming_export import export, make_recipe
-from fleming_export.synthetic.checkpoint import Options, dump, plan, write_checkpoint, write_weights
-from fleming_export.synthetic.sizes import PREPROCESSOR, config_json
-from fleming_export.synthetic.tokenizer import write_tokenizer
+from fleming_export.synthetic.checkpoint import Options, write_checkpoint
 
 #: Those of A100, RTX 30, RTX 40 and RTX 50. TensorRT for RTX does not compile for an H100.
 CAPABILITIES = ["SM80", "SM86", "SM89", "SM120"]
@@ -86,14 +84,13 @@ class Network:
 @pytest.fixture(scope="module", params=SIZES)
 def checkpoint(request, tmp_path_factory):
     """One layer of each graph of a published model, with its heads, few words and a narrow MLP."""
+
+    def narrow(config: dict) -> None:
+        for part in ("vision_config", "llm_config"):
+            config[part]["intermediate_size"] = 256
+
     folder = tmp_path_factory.mktemp(request.param) / "checkpoint"
-    folder.mkdir()
-    config = config_json(request.param, write_tokenizer(folder, "small"))
-    for part in ("vision_config", "llm_config"):
-        config[part] |= {"num_hidden_layers": 1, "intermediate_size": 256}
-    dump(folder / "config.json", config)
-    dump(folder / "preprocessor_config.json", PREPROCESSOR)
-    write_weights(folder, plan(config), 1, Options(seed=7))
+    write_checkpoint(request.param, folder, Options(seed=7, vision_layers=1, language_layers=1), narrow)
     return folder
 
 

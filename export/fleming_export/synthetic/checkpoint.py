@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +50,13 @@ class Options:
     stream_outliers: int = 0  # channels of the residual stream
 
 
-def write_checkpoint(size: str, out: Path, options: Options) -> None:
-    """Makes the folder ``out`` of config, tokenizer and weights; an interruption leaves nothing."""
+def write_checkpoint(
+    size: str, out: Path, options: Options, alter: Callable[[dict], None] = lambda _: None
+) -> None:
+    """Makes the folder ``out`` of config, tokenizer and weights; an interruption leaves nothing.
+
+    ``alter`` changes the config before the weights of it are drawn, where no option does.
+    """
     with staged(out, force=False) as folder:
         vocabulary = write_tokenizer(folder, options.tokenizer)
         if options.vocabulary is not None and options.vocabulary < vocabulary:
@@ -63,6 +68,7 @@ def write_checkpoint(size: str, out: Path, options: Options) -> None:
             config["vision_config"]["num_hidden_layers"] = options.vision_layers
         if options.language_layers:
             config["llm_config"]["num_hidden_layers"] = options.language_layers
+        alter(config)
         dump(folder / "config.json", config)
         dump(folder / "preprocessor_config.json", PREPROCESSOR)
         tensors = plan(config)
