@@ -1,7 +1,7 @@
 //! Text to thought and answer, as it arrives or as a whole.
 
-use crate::package::Prompt;
-use crate::request::Part;
+use crate::package::PromptTemplate;
+use crate::request::ReplyPart;
 use crate::stop::beginning_at_end;
 
 /// The delimiters of a model that thinks before it answers.
@@ -11,8 +11,8 @@ pub(crate) struct Tags {
     pub(crate) answer: [String; 2],
 }
 
-impl From<&Prompt> for Tags {
-    fn from(prompt: &Prompt) -> Self {
+impl From<&PromptTemplate> for Tags {
+    fn from(prompt: &PromptTemplate) -> Self {
         Self { thought: prompt.thought.clone(), answer: prompt.answer.clone() }
     }
 }
@@ -143,7 +143,7 @@ pub(crate) struct Parts {
     pub(crate) thought: Option<String>,
     pub(crate) answer: String,
     /// The part that more text would have gone to; none after the answer's closing tag.
-    pub(crate) open: Option<Part>,
+    pub(crate) open: Option<ReplyPart>,
 }
 
 impl Splitter {
@@ -159,18 +159,18 @@ impl Splitter {
     }
 
     /// Takes the next piece of text; `say` is called with what of it belongs to a part.
-    pub(crate) fn push(&mut self, text: &str, mut say: impl FnMut(Part, &str)) {
+    pub(crate) fn push(&mut self, text: &str, mut say: impl FnMut(ReplyPart, &str)) {
         let parts = &mut self.parts;
         self.reader.push(text, |seen| parts.see(seen, &mut say));
     }
 
     /// Ends the reply: what was held back is text.
-    pub(crate) fn finish(mut self, mut say: impl FnMut(Part, &str)) -> Parts {
+    pub(crate) fn finish(mut self, mut say: impl FnMut(ReplyPart, &str)) -> Parts {
         let parts = &mut self.parts;
         self.reader.finish(|seen| parts.see(seen, &mut say));
         let open = match self.reader.state {
-            State::Thinking => Some(Part::Thought),
-            State::Open | State::Thought | State::Answering | State::Untagged => Some(Part::Answer),
+            State::Thinking => Some(ReplyPart::Thought),
+            State::Open | State::Thought | State::Answering | State::Untagged => Some(ReplyPart::Answer),
             State::Answered => None,
         };
         let trimmed = |text: &str| strip(text).to_owned();
@@ -183,16 +183,16 @@ impl Splitter {
 }
 
 impl Collected {
-    fn see(&mut self, seen: Seen<'_>, say: &mut impl FnMut(Part, &str)) {
+    fn see(&mut self, seen: Seen<'_>, say: &mut impl FnMut(ReplyPart, &str)) {
         match seen {
             Seen::Text(State::Thinking, text) => {
                 self.thought.get_or_insert_default().push_str(text);
-                say(Part::Thought, text);
+                say(ReplyPart::Thought, text);
             }
             Seen::Text(State::Answered, _) => {}
             Seen::Text(_, text) => {
                 self.answer += text;
-                say(Part::Answer, text);
+                say(ReplyPart::Answer, text);
             }
             Seen::Tag(state) => self.enter(state),
         }
@@ -231,28 +231,28 @@ mod tests {
     fn split(pieces: &[&str]) -> Parts {
         let mut splitter = Splitter::new(tags());
         let mut said = [String::new(), String::new()];
-        let mut say = |part: Part, text: &str| said[part as usize] += text;
+        let mut say = |part: ReplyPart, text: &str| said[part as usize] += text;
         pieces.iter().for_each(|piece| splitter.push(piece, &mut say));
         let parts = splitter.finish(&mut say);
-        assert!(said[Part::Answer as usize].contains(&parts.answer), "{said:?} {parts:?}");
+        assert!(said[ReplyPart::Answer as usize].contains(&parts.answer), "{said:?} {parts:?}");
         parts
     }
 
     #[test]
     fn replies() {
-        let table: &[(&str, Option<&str>, &str, Option<Part>)] = &[
+        let table: &[(&str, Option<&str>, &str, Option<ReplyPart>)] = &[
             ("<think> a b </think><answer> Yes. </answer>", Some("a b"), "Yes.", None),
             ("<think>a</think>\n<answer>B</answer> tail", Some("a"), "B", None),
-            ("No tags at all", None, "No tags at all", Some(Part::Answer)),
-            ("", None, "", Some(Part::Answer)),
-            ("<think>never ends", Some("never ends"), "", Some(Part::Thought)),
-            ("<think>a</think> just text", Some("a"), "just text", Some(Part::Answer)),
-            ("<think>a</think><answer>cut", Some("a"), "cut", Some(Part::Answer)),
+            ("No tags at all", None, "No tags at all", Some(ReplyPart::Answer)),
+            ("", None, "", Some(ReplyPart::Answer)),
+            ("<think>never ends", Some("never ends"), "", Some(ReplyPart::Thought)),
+            ("<think>a</think> just text", Some("a"), "just text", Some(ReplyPart::Answer)),
+            ("<think>a</think><answer>cut", Some("a"), "cut", Some(ReplyPart::Answer)),
             ("begins inside</think><answer>x</answer>", Some("begins inside"), "x", None),
             ("<answer>only</answer>", None, "only", None),
             ("chatter <answer>x</answer>", None, "x", None),
-            ("1 < 2 <answ", None, "1 < 2 <answ", Some(Part::Answer)),
-            ("<think>a <b> </thin </think>c", Some("a <b> </thin"), "c", Some(Part::Answer)),
+            ("1 < 2 <answ", None, "1 < 2 <answ", Some(ReplyPart::Answer)),
+            ("<think>a <b> </thin </think>c", Some("a <b> </thin"), "c", Some(ReplyPart::Answer)),
         ];
         for (text, thought, answer, open) in table {
             let wanted = Parts { thought: thought.map(Into::into), answer: (*answer).into(), open: *open };
@@ -274,7 +274,7 @@ mod tests {
         let mut splitter = Splitter::untagged(tags());
         splitter.push("<think>a</think> <answer>b</answer> c", |_, _| ());
         let parts = splitter.finish(|_, _| ());
-        assert_eq!((parts.thought, parts.open), (None, Some(Part::Answer)));
+        assert_eq!((parts.thought, parts.open), (None, Some(ReplyPart::Answer)));
         assert_eq!(parts.answer, "<think>a</think> <answer>b</answer> c");
     }
 

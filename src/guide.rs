@@ -11,7 +11,7 @@ use crate::constraint::{Grammars, Matcher};
 use crate::decoder::Scores;
 use crate::draft;
 use crate::error::Result;
-use crate::package::Prompt;
+use crate::package::PromptTemplate;
 use crate::request::{AskOptions, Instruction};
 use crate::sampler::{Chosen, Sampler};
 use crate::tokenizer::Tokenizer;
@@ -20,7 +20,7 @@ use progress::{Beyond, Progress};
 /// What guides have in common: the parts of one engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Common<'a> {
-    pub(crate) prompt: &'a Prompt,
+    pub(crate) prompt: &'a PromptTemplate,
     /// How many logits there are.
     pub(crate) vocabulary: usize,
     pub(crate) tokenizer: &'a Tokenizer,

@@ -47,7 +47,7 @@ pub struct Manifest {
     pub(crate) vision: Vision,
     pub(crate) normalization: Normalization,
     pub(crate) tokens: Tokens,
-    pub(crate) prompt: Prompt,
+    pub(crate) prompt: PromptTemplate,
     pub(crate) generation: Generation,
     pub(crate) kv: Kv,
     pub(crate) source: Source,
@@ -137,7 +137,7 @@ pub(crate) struct Tokens {
 
 /// The pieces a prompt is made of, as text.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Prompt {
+pub(crate) struct PromptTemplate {
     pub system: String,
     pub system_start: String,
     pub user_start: String,
@@ -208,6 +208,12 @@ impl Manifest {
         self.prompt.instruction(instruction)
     }
 
+    /// What stands for a study in a text of the reference script's grammar; see
+    /// [`Request::tagged`](crate::Request::tagged).
+    pub fn placeholder(&self) -> &str {
+        &self.prompt.placeholder
+    }
+
     /// Side of a tile in pixels.
     pub fn tile_size(&self) -> u32 {
         self.vision.image_size
@@ -223,7 +229,7 @@ impl Manifest {
     }
 }
 
-impl Prompt {
+impl PromptTemplate {
     /// What stands before the question in the user's turn, if anything.
     pub(crate) fn instruction<'a>(&'a self, instruction: &'a Instruction) -> Option<&'a str> {
         match instruction {

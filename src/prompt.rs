@@ -1,18 +1,32 @@
-//! Turns and pictures to token ids and the splice map.
+//! Turns and studies to token ids and the splice map.
 //!
-//! The rules are those of InternVL's `chat()` and of the Fleming-VL script on top of it: an instruction, then a
-//! tag for each picture, then the question; the first tag left anywhere in the prompt takes the next picture.
+//! A prompt is written as pieces: the template's text, whose control tokens count, the caller's text, whose letters are
+//! all it is, and a mark for each frame. In reference mode everything is one text, as in InternVL's `chat()` and the
+//! Fleming-VL script on top of it: control tokens count wherever they stand, and the first tags take the frames.
+
+mod reference;
 
 use crate::error::{Error, Result};
-use crate::package::{Prompt, Tokens};
-use crate::request::{Preprocessing, Request};
+use crate::package::{PromptTemplate, Tokens};
+use crate::request::{Part, Preprocessing, Request, Role, Turn};
 use crate::tokenizer::Tokenizer;
 
-/// The prompt as text, one tag a frame.
+/// A prompt before it is tokenised.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TaggedPrompt {
-    pub(crate) text: String,
+pub(crate) struct Written {
+    pieces: Vec<Piece>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// A part of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    /// Text whose control tokens count.
+    Template(String),
+    /// Text that is its letters.
+    Letters(String),
+    /// The next frame.
+    Frame,
 }
 
 /// The prompt as the decoder takes it.
@@ -23,252 +37,297 @@ pub(crate) struct Spliced {
     pub(crate) rows: Vec<i64>,
 }
 
-/// Writes out the conversation with one placeholder for each frame. `frames` holds the number of frames of each study.
+/// Writes out a conversation. `frames` holds the number of frames of each study.
 ///
 /// # Errors
-/// [`Error::Request`] if the tags the caller wrote do not fit the studies.
+/// [`Error::Request`] if the turns do not alternate or end with the user's, or if the studies are not placed.
 pub(crate) fn write(
-    pieces: &Prompt,
+    template: &PromptTemplate,
     request: &Request,
     frames: &[usize],
     mode: Preprocessing,
-) -> Result<TaggedPrompt> {
-    let (placement, question) = compose(pieces, request, frames, mode);
-    let text = conversation(pieces, request, &question);
-    place(pieces, &text, frames, Rule { placement, mode })
-}
-
-/// Who put the tags into the prompt.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Placement {
-    /// The caller: a tag may stand for a study or for a frame.
-    Caller,
-    /// [`compose`]: one for each frame.
-    Ours,
-}
-
-struct Rule {
-    placement: Placement,
-    mode: Preprocessing,
-}
-
-/// The user's turn: instruction, tags, question.
-fn compose(pieces: &Prompt, request: &Request, frames: &[usize], mode: Preprocessing) -> (Placement, String) {
-    let instruction = pieces.instruction(&request.instruction);
-    // `chat()` looks for a tag in the question only, whatever the system text holds.
-    let tagged = match (mode, &request.history) {
-        (Preprocessing::Reference, None) => request.question.contains(&pieces.placeholder),
-        _ => conversation(pieces, request, &request.question).contains(&pieces.placeholder),
-    };
-    // The script's functions, which know one study and no history, write tags without looking at the question.
-    let as_script = mode == Preprocessing::Reference
-        && instruction.is_some()
-        && request.history.is_none()
-        && frames.len() == 1;
-    // `chat()` writes a tag only into a conversation that begins.
-    let may_lead = instruction.is_some() || request.history.is_none();
-    let mut turn = String::new();
-    if let Some(instruction) = instruction {
-        turn += instruction;
-        turn.push('\n');
+) -> Result<Written> {
+    check_turns(&request.turns)?;
+    match mode {
+        Preprocessing::Reference => reference::write(template, request, frames),
+        Preprocessing::Clinical => clinical(template, request, frames),
     }
-    let mut placement = Placement::Caller;
-    if as_script || (!tagged && may_lead) {
-        placement = Placement::Ours;
-        let tag = format!("{}\n", pieces.placeholder);
-        turn += &tag.repeat(frames.iter().sum());
-    }
-    turn += &request.question;
-    (placement, turn)
 }
 
-/// System text, earlier turns and this one, up to where the assistant's reply begins. An empty message is a role
-/// without text and without an end, as in the reference's template.
-fn conversation(pieces: &Prompt, request: &Request, question: &str) -> String {
-    let system = request.system.as_deref().unwrap_or(&pieces.system);
-    let mut text = format!("{}{system}{}", pieces.system_start, pieces.turn_end);
-    let mut say = |role: &str, message: &str| {
-        text += role;
-        if !message.is_empty() {
-            text += message;
-            text += &pieces.turn_end;
-        }
-    };
-    for exchange in request.history.iter().flatten() {
-        say(&pieces.user_start, &exchange.question);
-        say(&pieces.assistant_start, &exchange.answer);
+/// Turns of both sides in alternation, the user's first and last.
+fn check_turns(turns: &[Turn]) -> Result<()> {
+    let wanted = |place: usize| if place % 2 == 0 { Role::User } else { Role::Assistant };
+    if let Some(place) = (0..turns.len()).find(|&place| turns[place].role != wanted(place)) {
+        let role = |role| if role == Role::User { "the user" } else { "the assistant" };
+        return Err(Error::request(
+            format!("turn {place}"),
+            format!("a turn of {}", role(wanted(place))),
+            format!("one of {}", role(turns[place].role)),
+        )
+        .hint("user and assistant take turns, and the user begins"));
     }
-    say(&pieces.user_start, question);
-    text + &pieces.assistant_start
+    match turns.len() % 2 {
+        1 => Ok(()),
+        _ => Err(Error::request("turns", "the user's turn at the end", "nothing to answer")),
+    }
 }
 
-/// Makes every tag stand for one frame.
-fn place(pieces: &Prompt, text: &str, frames: &[usize], rule: Rule) -> Result<TaggedPrompt> {
-    let tags = text.matches(&pieces.placeholder).count();
+/// What the caller should know about the text of a request: control tokens in it count in reference mode.
+pub(crate) fn remarks(request: &Request, tokenizer: &Tokenizer, mode: Preprocessing) -> Vec<String> {
+    let parts = request.system.iter().flatten().chain(request.turns.iter().flat_map(|turn| &turn.parts));
+    let controls = |part: &Part| matches!(part, Part::Text(text) if tokenizer.find_added(text).is_some());
+    match mode == Preprocessing::Reference && parts.into_iter().any(controls) {
+        true => vec!["the text holds control tokens, which count as such, as in the reference".into()],
+        false => Vec::new(),
+    }
+}
+
+fn clinical(template: &PromptTemplate, request: &Request, frames: &[usize]) -> Result<Written> {
+    let instruction = template.instruction(&request.instruction);
     let total: usize = frames.iter().sum();
-    let mut warnings = Vec::new();
-    if tags == total {
-        return Ok(TaggedPrompt { text: text.into(), warnings });
+    let marks = Marks::of(request, frames)?;
+    let mut writer = Writer { pieces: Vec::new(), marks, frames: frames.iter() };
+    writer.template(&template.system_start);
+    match &request.system {
+        Some(parts) => writer.parts(parts),
+        None => writer.template(&template.system),
     }
-    if rule.placement == Placement::Caller && tags == frames.len() {
-        return Ok(TaggedPrompt { text: spread(pieces, text, frames), warnings });
-    }
-    if tags > total && rule.mode == Preprocessing::Reference {
-        warnings.push(format!(
-            "{} of {tags} {} tags stand for no picture and stay in the prompt as text, as in the reference",
-            tags - total,
-            pieces.placeholder
-        ));
-        return Ok(TaggedPrompt { text: text.into(), warnings });
-    }
-    let wanted = match (frames.len(), total) {
-        (0, _) => format!("no {} tag: there is no picture", pieces.placeholder),
-        (studies, frames) if studies == frames => {
-            format!("{studies} {} tags, one a picture, or none at all", pieces.placeholder)
+    writer.template(&template.turn_end);
+    let (last, earlier) = request.turns.split_last().ok_or_else(nothing_asked)?;
+    for turn in earlier {
+        writer.template(start(template, turn.role));
+        if !turn.is_empty() {
+            writer.parts(&turn.parts);
+            writer.template(&template.turn_end);
         }
-        (studies, frames) => format!(
-            "{studies} {} tags, one a study, or {frames}, one a frame, or none at all",
-            pieces.placeholder
-        ),
-    };
-    let hint = match (tags, &rule.placement) {
-        (0, _) => "a conversation with a history says itself where the picture goes: write <image> into it",
-        _ => "tags in the system text and in the history count too",
-    };
-    Err(Error::request("prompt", wanted, format!("{tags}")).hint(hint))
+    }
+    writer.template(&template.user_start);
+    let leading = if marks == Marks::None { total } else { 0 };
+    if leading > 0 && instruction.is_none() && !earlier.is_empty() {
+        return Err(misplaced(frames, 0));
+    }
+    if instruction.is_some() || leading > 0 || !last.is_empty() {
+        if let Some(instruction) = instruction {
+            writer.letters(instruction);
+            writer.letters("\n");
+        }
+        for _ in 0..leading {
+            writer.pieces.push(Piece::Frame);
+            writer.letters("\n");
+        }
+        writer.parts(&last.parts);
+        writer.template(&template.turn_end);
+    }
+    writer.template(&template.assistant_start);
+    Ok(Written { pieces: writer.pieces, warnings: Vec::new() })
 }
 
-/// Replaces the n-th tag by a tag for each frame of the n-th study, a line each.
-fn spread(pieces: &Prompt, text: &str, frames: &[usize]) -> String {
-    let mut parts = text.split(&pieces.placeholder);
-    let mut spread = parts.next().unwrap_or_default().to_owned();
-    for (part, &count) in parts.zip(frames) {
-        spread += &vec![pieces.placeholder.as_str(); count].join("\n");
-        spread += part;
-    }
-    spread
+fn nothing_asked() -> Error {
+    Error::request("turns", "at least the user's", "none")
 }
 
-/// Expands the tags into image tokens and tokenises the whole. `tiles` holds the number of tiles of each frame.
-///
-/// # Errors
-/// [`Error::Request`] if image tokens stand elsewhere in the text, so that rows and positions would not match.
-pub(crate) fn splice(
-    pieces: &Prompt,
-    tokens: &Tokens,
-    tokenizer: &Tokenizer,
-    tagged: &str,
-    tile_tokens: &[usize],
-) -> Result<Spliced> {
-    let mut text = String::with_capacity(tagged.len());
-    let mut rest = tagged;
-    for &count in tile_tokens {
-        // `place` made sure that there is a tag for every frame.
-        let (before, after) = rest.split_once(&pieces.placeholder).unwrap_or((rest, ""));
-        text += before;
-        text += &pieces.image_start;
-        text += &pieces.image_context.repeat(count);
-        text += &pieces.image_end;
-        rest = after;
+fn start(template: &PromptTemplate, role: Role) -> &str {
+    match role {
+        Role::User => &template.user_start,
+        Role::Assistant => &template.assistant_start,
     }
-    text += rest;
-    let ids: Vec<i64> = tokenizer.encode(&text)?.into_iter().map(i64::from).collect();
-    if tile_tokens.is_empty() {
-        // Nothing is spliced, so that even an image token is read as the text it is.
-        return Ok(Spliced { rows: vec![-1; ids.len()], ids });
+}
+
+/// What a [`Part::Study`] of a request stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    /// There is none.
+    None,
+    /// A whole study.
+    Study,
+    /// A frame.
+    Frame,
+}
+
+impl Marks {
+    fn of(request: &Request, frames: &[usize]) -> Result<Self> {
+        let parts = request.system.iter().flatten().chain(request.turns.iter().flat_map(|turn| &turn.parts));
+        match parts.filter(|part| **part == Part::Study).count() {
+            0 => Ok(Self::None),
+            marks if marks == frames.iter().sum::<usize>() => Ok(Self::Frame),
+            marks if marks == frames.len() => Ok(Self::Study),
+            marks => Err(misplaced(frames, marks)),
+        }
     }
-    let mut row = 0;
-    let rows = ids
-        .iter()
-        .map(|&id| match id == i64::from(tokens.image_context) {
-            true => {
-                row += 1;
-                row - 1
+}
+
+/// The refusal of a prompt that places `marks` studies or frames.
+fn misplaced(frames: &[usize], marks: usize) -> Error {
+    let wanted = match (frames.len(), frames.iter().sum::<usize>()) {
+        (0, _) => "no place for a study: there is none".into(),
+        (studies, frames) if studies == frames => format!("{studies} places, one a picture, or none at all"),
+        (studies, frames) => {
+            format!("{studies} places, one a study, or {frames}, one a frame, or none at all")
+        }
+    };
+    let hint = match marks {
+        0 => "a conversation that goes on says itself where the study stands: write <image> there",
+        _ => "places in the system text and in the history count too",
+    };
+    Error::request("prompt", wanted, marks).hint(hint)
+}
+
+struct Writer<'a> {
+    pieces: Vec<Piece>,
+    marks: Marks,
+    frames: std::slice::Iter<'a, usize>,
+}
+
+impl Writer<'_> {
+    fn template(&mut self, text: &str) {
+        self.pieces.push(Piece::Template(text.to_owned()));
+    }
+
+    fn letters(&mut self, text: &str) {
+        self.pieces.push(Piece::Letters(text.to_owned()));
+    }
+
+    fn parts(&mut self, parts: &[Part]) {
+        for part in parts {
+            match (part, self.marks) {
+                (Part::Text(text), _) => self.letters(text),
+                (Part::Study, Marks::Frame) => self.pieces.push(Piece::Frame),
+                (Part::Study, _) => {
+                    for frame in 0..self.frames.next().copied().unwrap_or_default() {
+                        if frame > 0 {
+                            self.letters("\n");
+                        }
+                        self.pieces.push(Piece::Frame);
+                    }
+                }
             }
-            false => -1,
-        })
-        .collect();
-    let wanted: usize = tile_tokens.iter().sum();
-    if row as usize != wanted {
-        return Err(Error::request("prompt", format!("{wanted} image tokens"), row)
-            .hint(format!("{} cannot be used as text", pieces.image_context)));
+        }
     }
-    Ok(Spliced { ids, rows })
+}
+
+impl Turn {
+    fn is_empty(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Text(text) if text.is_empty()))
+    }
+}
+
+impl Written {
+    /// The prompt as one text with a placeholder for each frame.
+    pub(crate) fn text(&self, template: &PromptTemplate) -> String {
+        let text = |piece: &Piece| match piece {
+            Piece::Template(text) | Piece::Letters(text) => text.clone(),
+            Piece::Frame => template.placeholder.clone(),
+        };
+        self.pieces.iter().map(text).collect()
+    }
+
+    /// Tokenises the prompt with the image tokens of each frame in its place. `tile_tokens` holds their number, by frame.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if image tokens stand elsewhere in a reference prompt, so that rows and positions would not
+    /// match.
+    pub(crate) fn splice(
+        &self,
+        template: &PromptTemplate,
+        tokens: &Tokens,
+        tokenizer: &Tokenizer,
+        tile_tokens: &[usize],
+    ) -> Result<Spliced> {
+        let mut splicer = Splicer {
+            tokenizer,
+            ids: Vec::new(),
+            rows: Vec::new(),
+            letters: String::new(),
+            strips: false,
+            row: 0,
+        };
+        let mut frames = tile_tokens.iter();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Template(text) => splicer.template(text)?,
+                Piece::Letters(text) => splicer.letters(text),
+                Piece::Frame => {
+                    splicer.template(&template.image_start)?;
+                    splicer.image(frames.next().copied().unwrap_or_default(), tokens.image_context)?;
+                    splicer.template(&template.image_end)?;
+                }
+            }
+        }
+        let spliced = splicer.finish()?;
+        let image = i64::from(tokens.image_context);
+        let found = spliced.ids.iter().filter(|&&id| id == image).count();
+        let wanted = tile_tokens.iter().sum::<usize>();
+        // Without pictures nothing is spliced, and the reference too reads an image token as the text it is.
+        if found != wanted && !tile_tokens.is_empty() {
+            return Err(Error::request("prompt", format!("{wanted} image tokens"), found)
+                .hint(format!("{} cannot be used as text", template.image_context)));
+        }
+        Ok(spliced)
+    }
+}
+
+/// Collects ids. Letters wait until a control token ends them: words are cut without regard to where the text came from.
+struct Splicer<'a> {
+    tokenizer: &'a Tokenizer,
+    ids: Vec<i64>,
+    rows: Vec<i64>,
+    letters: String,
+    /// Whether the last control token takes the white space after it.
+    strips: bool,
+    row: i64,
+}
+
+impl Splicer<'_> {
+    /// Takes in text whose control tokens count.
+    fn template(&mut self, mut text: &str) -> Result<()> {
+        while let Some((place, token)) = self.tokenizer.find_added(text) {
+            self.letters(&text[..place.start]);
+            if token.strips_left {
+                self.letters.truncate(self.letters.trim_end().len());
+            }
+            self.flush()?;
+            self.push(token.id, -1);
+            self.strips = token.strips_right;
+            text = &text[place.end..];
+        }
+        self.letters(text);
+        Ok(())
+    }
+
+    /// Takes in text that is its letters.
+    fn letters(&mut self, text: &str) {
+        let text = if self.strips { text.trim_start() } else { text };
+        self.strips &= text.is_empty();
+        self.letters += text;
+    }
+
+    fn image(&mut self, tokens: usize, id: u32) -> Result<()> {
+        self.flush()?;
+        for _ in 0..tokens {
+            self.push(id, self.row);
+            self.row += 1;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let letters = std::mem::take(&mut self.letters);
+        for id in self.tokenizer.encode_letters(&letters)? {
+            self.push(id, -1);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, id: u32, row: i64) {
+        self.ids.push(i64::from(id));
+        self.rows.push(row);
+    }
+
+    fn finish(mut self) -> Result<Spliced> {
+        self.flush()?;
+        Ok(Spliced { ids: self.ids, rows: self.rows })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::request::{Exchange, Instruction};
-
-    fn pieces() -> Prompt {
-        serde_json::from_value(serde_json::json!({
-            "system": "S", "system_start": "[s]", "user_start": "[u]", "assistant_start": "[a]", "turn_end": "|",
-            "stop": "|", "placeholder": "<image>", "image_start": "<", "image_context": "#", "image_end": ">",
-            "instructions": {"reasoning": "R"}, "thought": ["", ""], "answer": ["", ""],
-        }))
-        .unwrap()
-    }
-
-    fn request(instruction: Instruction, history: Option<&[[&str; 2]]>, question: &str) -> Request {
-        let exchange = |[q, a]: &[&str; 2]| Exchange { question: (*q).into(), answer: (*a).into() };
-        Request {
-            instruction,
-            history: history.map(|turns| turns.iter().map(exchange).collect()),
-            question: question.into(),
-            ..Request::default()
-        }
-    }
-
-    /// Instruction, history, question, frames of each study, mode; the prompt, or none where that is an error.
-    type Row<'a> =
-        (Instruction, Option<&'a [[&'a str; 2]]>, &'a str, &'a [usize], Preprocessing, Option<&'a str>);
-
-    #[test]
-    fn a_tag_in_the_system_text_counts() {
-        use Preprocessing::{Clinical, Reference};
-        let request = Request { system: Some("<image>".into()), ..request(Instruction::Direct, None, "Q") };
-        for (mode, wanted) in [(Clinical, "[s]<image>|[u]Q|[a]"), (Reference, "[s]<image>|[u]<image>\nQ|[a]")]
-        {
-            assert_eq!(write(&pieces(), &request, &[1], mode).unwrap().text, wanted);
-        }
-    }
-
-    #[test]
-    fn prompts() {
-        use Instruction::{Direct, Reasoning};
-        use Preprocessing::{Clinical, Reference};
-        let seen: &[[&str; 2]] = &[["<image>\nq", "r"]];
-        let table: &[Row] = &[
-            (Direct, None, "Q", &[], Clinical, Some("[s]S|[u]Q|[a]")),
-            (Direct, None, "", &[], Clinical, Some("[s]S|[u][a]")),
-            (Reasoning, None, "Q", &[], Clinical, Some("[s]S|[u]R\nQ|[a]")),
-            (Reasoning, None, "Q", &[1], Clinical, Some("[s]S|[u]R\n<image>\nQ|[a]")),
-            (Reasoning, None, "Q", &[2], Reference, Some("[s]S|[u]R\n<image>\n<image>\nQ|[a]")),
-            (Direct, None, "Q", &[1, 1], Clinical, Some("[s]S|[u]<image>\n<image>\nQ|[a]")),
-            // tags of the caller: a study each, or a frame each
-            (Direct, None, "a <image> b", &[2], Clinical, Some("[s]S|[u]a <image>\n<image> b|[a]")),
-            (Direct, None, "<image> <image>", &[2], Clinical, Some("[s]S|[u]<image> <image>|[a]")),
-            (Reasoning, None, "x <image>", &[1], Clinical, Some("[s]S|[u]R\nx <image>|[a]")),
-            // the script puts its own tag in front all the same
-            (Reasoning, None, "x <image>", &[1], Reference, Some("[s]S|[u]R\n<image>\nx <image>|[a]")),
-            // counts that do not fit
-            (Direct, None, "<image>", &[1, 1], Clinical, None),
-            (Direct, None, "<image>", &[1, 1], Reference, None),
-            (Direct, None, "<image><image>", &[1], Clinical, None),
-            (Direct, None, "<image><image>", &[1], Reference, Some("[s]S|[u]<image><image>|[a]")),
-            (Direct, None, "<image>", &[], Clinical, None),
-            (Direct, None, "<image>", &[], Reference, Some("[s]S|[u]<image>|[a]")),
-            // histories
-            (Direct, Some(seen), "Q", &[1], Clinical, Some("[s]S|[u]<image>\nq|[a]r|[u]Q|[a]")),
-            (Reasoning, Some(seen), "Q", &[1], Reference, Some("[s]S|[u]<image>\nq|[a]r|[u]R\nQ|[a]")),
-            (Direct, Some(&[["q", ""]]), "Q", &[], Clinical, Some("[s]S|[u]q|[a][u]Q|[a]")),
-            (Direct, Some(&[]), "Q", &[1], Clinical, None),
-        ];
-        for (instruction, history, question, frames, mode, wanted) in table {
-            let request = request(instruction.clone(), *history, question);
-            let got = write(&pieces(), &request, frames, *mode).ok().map(|tagged| tagged.text);
-            assert_eq!(got.as_deref(), *wanted, "{question:?} {frames:?} {mode:?}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What is asked and what comes back.
 
 mod sampling;
+mod turns;
 mod volume;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use ndarray::{Array3, Array4};
 use crate::frame::{Provenance, Study};
 
 pub use sampling::{Constraint, Sampling, TokenLogprob, TokenLogprobs};
+pub use turns::{Exchange, Part, Request, Role, Turn};
 pub use volume::{RawVolume, Voxels, Window};
 
 /// Where the bytes of a study are.
@@ -126,33 +128,6 @@ pub enum Instruction {
     Custom(String),
 }
 
-/// A finished pair of turns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
-    /// What the user said.
-    pub question: String,
-    /// What the model answered.
-    pub answer: String,
-}
-
-/// A question about any number of studies.
-///
-/// `<image>` in the question or the history places the next study. With no such tag anywhere, all studies come
-/// before the question.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// What to look at, in the order of the tags.
-    pub studies: Vec<StudyInput>,
-    /// Earlier turns, oldest first; `None` begins a conversation.
-    pub history: Option<Vec<Exchange>>,
-    /// The question.
-    pub question: String,
-    /// What stands before the question.
-    pub instruction: Instruction,
-    /// The system message; the package's if absent.
-    pub system: Option<String>,
-}
-
 /// When generation ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StopRule {
@@ -225,7 +200,7 @@ pub struct AskOptions {
 
 /// Which part of the reply a piece of text belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum ReplyPart {
     /// The reasoning before the answer.
     Thought,
     /// The answer.
@@ -253,7 +228,7 @@ pub enum Event<'a> {
     /// The next piece of text.
     Text {
         /// The part it belongs to.
-        part: Part,
+        part: ReplyPart,
         /// Whole characters; never empty.
         text: &'a str,
     },
@@ -363,7 +338,7 @@ pub struct Reply {
     /// Why generation ended.
     pub finish: Finish,
     /// The part that was cut off, if generation did not end by itself.
-    pub truncated: Option<Part>,
+    pub truncated: Option<ReplyPart>,
     /// The generated token ids, the end-of-turn token included.
     pub completion_ids: Vec<u32>,
     /// What the model thought of each generated token, if asked for.

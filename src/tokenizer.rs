@@ -1,9 +1,15 @@
 //! Text to token ids and back.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::fmt::Display;
+use std::ops::Range;
 use std::path::Path;
 
-use tokenizers::Tokenizer as Vocabulary;
+use tokenizers::{
+    Model as _, NormalizedString, Normalizer as _, OffsetType, PreTokenizedString, PreTokenizer as _,
+    Tokenizer as Vocabulary,
+};
 
 use crate::error::{Error, Result};
 use crate::package::Package;
@@ -16,7 +22,19 @@ pub(crate) struct Tokenizer {
     /// The ids that stand beside the vocabulary that text is cut into.
     #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     added: HashSet<u32>,
+    /// The same as they are written.
+    control: Vec<Added>,
     eos: u32,
+}
+
+/// A token beside the vocabulary that text is cut into.
+pub(crate) struct Added {
+    pub(crate) id: u32,
+    text: String,
+    /// Whether it takes the white space before it.
+    pub(crate) strips_left: bool,
+    /// Whether it takes the white space after it.
+    pub(crate) strips_right: bool,
 }
 
 impl Tokenizer {
@@ -33,17 +51,46 @@ impl Tokenizer {
         expect_id(&path, &vocabulary, &prompt.stop, tokens.eos)?;
         expect_id(&path, &vocabulary, &prompt.image_context, tokens.image_context)?;
         let bytes = byte_table(&path, &vocabulary, &tokens.skip)?;
-        let added = vocabulary.get_added_tokens_decoder().into_keys().collect();
-        Ok(Self { vocabulary, bytes, added, eos: tokens.eos })
+        let decoder = vocabulary.get_added_tokens_decoder();
+        let control = decoder.iter().map(|(&id, token)| Added {
+            id,
+            text: token.content.clone(),
+            strips_left: token.lstrip,
+            strips_right: token.rstrip,
+        });
+        let control = control.collect();
+        let added = decoder.into_keys().collect();
+        Ok(Self { vocabulary, bytes, added, control, eos: tokens.eos })
     }
 
     /// The ids of a text; added tokens in it are recognised, nothing is put before or after.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .vocabulary
-            .encode_fast(text, false)
-            .map_err(|error| Error::request("prompt", "text that the tokenizer takes", error))?;
+        let encoding = self.vocabulary.encode_fast(text, false).map_err(unfit)?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The ids of a text that holds letters alone: what looks like an added token is cut up like any other text.
+    pub(crate) fn encode_letters(&self, text: &str) -> Result<Vec<u32>> {
+        let vocabulary = &self.vocabulary;
+        let mut normalized = NormalizedString::from(text);
+        if let Some(normalizer) = vocabulary.get_normalizer() {
+            normalizer.normalize(&mut normalized).map_err(unfit)?;
+        }
+        let mut words = PreTokenizedString::from(normalized);
+        if let Some(pre_tokenizer) = vocabulary.get_pre_tokenizer() {
+            pre_tokenizer.pre_tokenize(&mut words).map_err(unfit)?;
+        }
+        words.tokenize(|word| vocabulary.get_model().tokenize(word.get())).map_err(unfit)?;
+        let encoding = words.into_encoding(None, 0, OffsetType::None).map_err(unfit)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The first added token in a text, if there is one, and where it stands.
+    pub(crate) fn find_added(&self, text: &str) -> Option<(Range<usize>, &Added)> {
+        let found = self.control.iter().filter_map(|token| Some((text.find(&token.text)?, token)));
+        // Of those that begin at one place the longest, as the tokenizer itself chooses.
+        let (start, token) = found.min_by_key(|(start, token)| (*start, Reverse(token.text.len())))?;
+        Some((start..start + token.text.len(), token))
     }
 
     /// The id that ends a turn.
@@ -110,6 +157,10 @@ fn complete_length(bytes: &[u8]) -> usize {
             },
         }
     }
+}
+
+fn unfit(error: impl Display) -> Error {
+    Error::request("prompt", "text that the tokenizer takes", error)
 }
 
 fn expect_id(path: &Path, vocabulary: &Vocabulary, token: &str, id: u32) -> Result<()> {
@@ -185,7 +236,13 @@ impl Tokenizer {
         bytes.extend(words.iter().map(|word| word.as_bytes().to_vec()));
         bytes.push(Vec::new());
         let eos = bytes.len() as u32 - 1;
-        Self { vocabulary, bytes, added: HashSet::from([eos]), eos }
+        let control = words.iter().zip(256..).map(|(word, id)| Added {
+            id,
+            text: (*word).into(),
+            strips_left: false,
+            strips_right: false,
+        });
+        Self { vocabulary, bytes, added: HashSet::from([eos]), control: control.collect(), eos }
     }
 }
 

@@ -137,7 +137,7 @@ pub unsafe extern "C" fn fleming_engine_ask(
         let (request, setup) = (held("request", request)?, self::options(options)?);
         let out = Out::at("reply", reply)?;
         let cancel = Cancel::default();
-        let (request, options) = (request.with(&setup)?, setup.read(&cancel)?);
+        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&cancel)?);
         let listener = Listener::of(&setup);
         let tell = &mut |event: crate::Event<'_>| listener.tell(event, &cancel);
         let reply = logged(model.log.as_ref(), || model.engine.ask(&request, &options, tell))?;
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn fleming_engine_submit(
         let (request, setup) = (held("request", request)?, self::options(options)?);
         let out = Out::at("pending", pending)?;
         let cancel = Cancel::default();
-        let (request, options) = (request.with(&setup)?, setup.read(&cancel)?);
+        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&cancel)?);
         let answering = logged(model.log.as_ref(), || model.engine.submit(&request, &options))?;
         out.give(Arc::new(Pending::new(answering, cancel, Listener::of(&setup), model.log.clone())));
         Ok(Status::Ok)
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn fleming_engine_embed(
         let model = held("engine", engine)?;
         let (request, setup) = (held("request", request)?, self::options(options)?);
         let out = Out::at("embeddings", embeddings)?;
-        let (request, options) = (request.with(&setup)?, setup.read(&Cancel::default())?);
+        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&Cancel::default())?);
         let made = logged(model.log.as_ref(), || model.engine.embed(&request.studies, &options))?;
         out.give(Arc::new(Embeddings::new(made)));
         Ok(Status::Ok)

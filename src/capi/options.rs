@@ -6,8 +6,11 @@ use std::time::Duration;
 use super::arguments::{growing, optional_path, optional_text, texts};
 use super::log::LogCallback;
 use super::reply::EventCallback;
+use super::request::Asked;
 use super::status::{Failure, Outcome};
-use crate::{AskOptions, Cancel, Constraint, EngineOptions, Instruction, Preprocessing, Request, Sampling};
+use crate::{
+    AskOptions, Cancel, Constraint, EngineOptions, Instruction, Part, Preprocessing, Request, Sampling,
+};
 
 /// How an engine is set up. 0 and NULL are the defaults.
 #[repr(C)]
@@ -212,11 +215,11 @@ impl AskSetup {
         })
     }
 
-    /// The request with what these options say of it.
+    /// The request with what these options say of it; `placeholder` places studies in its texts.
     ///
     /// # Safety
     /// The pointers are as the header asks.
-    pub(super) unsafe fn complete(&self, request: &Request) -> Outcome<Request> {
+    pub(super) unsafe fn complete(&self, asked: &Asked, placeholder: &str) -> Outcome<Request> {
         // SAFETY: the caller's.
         let (system, instruction) = unsafe {
             (optional_text("system", self.system)?, optional_text("instruction", self.instruction)?)
@@ -226,7 +229,10 @@ impl AskSetup {
             Some(text) if text.is_empty() => Instruction::Direct,
             Some(text) => Instruction::Custom(text),
         };
-        Ok(Request { system, instruction, ..request.clone() })
+        let system = system.map(|text| Part::tagged(placeholder, &text));
+        let Asked { studies, history, question } = asked;
+        let request = Request::tagged(placeholder, studies.clone(), history, question);
+        Ok(Request { system, instruction, ..request })
     }
 
     fn sampling(&self) -> Sampling {

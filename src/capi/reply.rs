@@ -6,7 +6,7 @@ use super::arguments::{Facts, growing, held, taken, zeroed};
 use super::options::AskSetup;
 use super::request::ModalityKind;
 use super::status::{Failure, Status, c_text, guard, guard_free, outside};
-use crate::{Cancel, ConversationId, Finish, FrameUsed, Part, Provenance};
+use crate::{Cancel, ConversationId, Finish, FrameUsed, Provenance, ReplyPart};
 
 /// An answer and how it came about. It does not change: any thread may read it.
 pub struct Reply {
@@ -248,11 +248,11 @@ fn finish(finish: Finish) -> FinishKind {
     }
 }
 
-fn part(part: Option<Part>) -> PartKind {
+fn part(part: Option<ReplyPart>) -> PartKind {
     match part {
         None => PartKind::None,
-        Some(Part::Thought) => PartKind::Thought,
-        Some(Part::Answer) => PartKind::Answer,
+        Some(ReplyPart::Thought) => PartKind::Thought,
+        Some(ReplyPart::Answer) => PartKind::Answer,
     }
 }
 
@@ -295,8 +295,8 @@ impl Listener {
         let (kind, text, [done, total]) = match event {
             crate::Event::Encoding { done, total } => (EventKind::Encoding, "", [done, total]),
             crate::Event::Prefilling { done, total } => (EventKind::Prefilling, "", [done, total]),
-            crate::Event::Text { part: Part::Thought, text } => (EventKind::Thought, text, [0; 2]),
-            crate::Event::Text { part: Part::Answer, text } => (EventKind::Answer, text, [0; 2]),
+            crate::Event::Text { part: ReplyPart::Thought, text } => (EventKind::Thought, text, [0; 2]),
+            crate::Event::Text { part: ReplyPart::Answer, text } => (EventKind::Answer, text, [0; 2]),
         };
         let text = c_text(text);
         let event = Event {

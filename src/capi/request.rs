@@ -7,14 +7,22 @@ use super::arguments::{Out, description, growing, held, optional_text, options, 
 use super::options::{AskSetup, given, one_of};
 use super::status::{Failure, Outcome, Status, guard, guard_free};
 use crate::{
-    Exchange, Frame, FrameCount, Modality, Provenance, RawVolume, Request, Source, Study, StudyInput,
+    Engine, Exchange, Frame, FrameCount, Modality, Provenance, RawVolume, Request, Source, Study, StudyInput,
     VideoSampling, VolumeSampling, Voxels, Window,
 };
 
 /// A question about any number of studies. The word <image> in the question or in a turn places the next study; with no such
 /// word anywhere, all studies come before the question (with earlier turns and an instruction of "" the word is needed). It may
 /// be asked any number of times, of any engine.
-pub struct Question(Mutex<Request>);
+pub struct Question(Mutex<Asked>);
+
+/// What was put together so far.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) studies: Vec<StudyInput>,
+    pub(super) history: Vec<Exchange>,
+    pub(super) question: String,
+}
 
 /// What kind of thing a study is.
 #[repr(i32)]
@@ -122,7 +130,7 @@ pub unsafe extern "C" fn fleming_request_new(question: *const c_char, request: *
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let (question, out) = (text("question", question)?, Out::at("request", request)?);
-        out.give(Arc::new(Question(Mutex::new(Request { question, ..Request::default() }))));
+        out.give(Arc::new(Question(Mutex::new(Asked { question, ..Asked::default() }))));
         Ok(Status::Ok)
     })
 }
@@ -138,7 +146,7 @@ pub unsafe extern "C" fn fleming_request_turn(
     guard(|| unsafe {
         let request = held("request", request)?;
         let exchange = Exchange { question: text("question", question)?, answer: text("answer", answer)? };
-        request.lock().history.get_or_insert_default().push(exchange);
+        request.lock().history.push(exchange);
         Ok(Status::Ok)
     })
 }
@@ -215,7 +223,7 @@ pub unsafe extern "C" fn fleming_request_free(request: *mut Question) {
 }
 
 impl Question {
-    fn lock(&self) -> MutexGuard<'_, Request> {
+    fn lock(&self) -> MutexGuard<'_, Asked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -227,9 +235,10 @@ impl Question {
     ///
     /// # Safety
     /// The pointers of the options are as the header asks.
-    pub(super) unsafe fn with(&self, setup: &AskSetup) -> Outcome<Request> {
+    pub(super) unsafe fn with(&self, setup: &AskSetup, engine: &Engine) -> Outcome<Request> {
+        let placeholder = engine.package().manifest().placeholder();
         // SAFETY: the caller's.
-        unsafe { setup.complete(&self.lock()) }
+        unsafe { setup.complete(&self.lock(), placeholder) }
     }
 }
 

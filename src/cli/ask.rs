@@ -49,13 +49,13 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let request = self.request()?;
         let cancel = cancel_on_interrupt()?;
         let generation = self.generation.options(cancel)?;
         let started = Instant::now();
         let engine = self.runtime.open(1)?;
         let load = started.elapsed();
         self.session.load(&engine)?;
+        let request = self.request(engine.package().manifest().placeholder())?;
 
         let mut display = if self.json { Display::silent() } else { Display::new() };
         let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
@@ -78,13 +78,13 @@ impl Ask {
         Ok(exit_code(&reply))
     }
 
-    fn request(&self) -> Result<Request> {
+    fn request(&self, placeholder: &str) -> Result<Request> {
+        let history = self.history.as_deref().map(history).transpose()?.unwrap_or_default();
+        let question = question(&self.question)?;
         Ok(Request {
-            studies: self.studies.0.clone(),
-            question: question(&self.question)?,
             instruction: self.wording.instruction()?,
-            system: self.wording.system.clone(),
-            history: self.history.as_deref().map(history).transpose()?,
+            system: self.wording.system(placeholder),
+            ..Request::tagged(placeholder, self.studies.0.clone(), &history, &question)
         })
     }
 }

@@ -222,10 +222,11 @@ impl Work<'_> {
         let line: Line = serde_json::from_slice(line)
             .map_err(|error| unusable(&place, "a question as a JSON object with id and question", &error))?;
         let (options, unread) = self.given.and(&line.other)?;
+        let placeholder = self.engine.package().manifest().placeholder();
         let request = Request {
             instruction: options.wording.instruction()?,
-            system: options.wording.system.clone(),
-            ..line.request(self.folder, &options.selection)
+            system: options.wording.system(placeholder),
+            ..line.request(placeholder, self.folder, &options.selection)
         };
         let asked = options.generation.options(self.cancel.clone())?;
         let mut reply = self.engine.ask(&request, &asked, &mut |_event| {})?;

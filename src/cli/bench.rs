@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use fleming::{
     AskOptions, Engine, EngineOptions, Frame, Instruction, Modality, Request, StopRule, Study, StudyInput,
+    Turn,
 };
 use serde_json::{Value, json};
 
@@ -162,7 +163,7 @@ impl Bench {
         let studied = self.request(engine, 1, 0)?;
         let mut rows = Vec::new();
         for question in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let request = Request { question: question.to_owned(), ..studied.clone() };
+            let request = Request { turns: vec![Turn::user([question.into()])], ..studied.clone() };
             let rounds = self.with_and_without(engine, &[request])?;
             let Some(mut row) = rounds.0.first().map(|sample| sample.to_json()) else { continue };
             row["speculation"] = self.gain(vec![rounds]);
@@ -184,7 +185,7 @@ impl Bench {
             false => self.studies.0.clone(),
         };
         let question = format!("{seed}{}", WORD.repeat(words));
-        Ok(Request { studies, question, instruction: Instruction::Direct, ..Request::default() })
+        Ok(Request { instruction: Instruction::Direct, ..Request::about(studies, question) })
     }
 
     /// How many words make up the text that was asked for, found out by asking.
@@ -192,7 +193,8 @@ impl Bench {
         const PROBE: usize = 64;
         let tokens = |words: usize| {
             let question = format!("1{}", WORD.repeat(words));
-            let request = Request { question, instruction: Instruction::Direct, ..Request::default() };
+            let request =
+                Request { instruction: Instruction::Direct, ..Request::about(Vec::new(), question) };
             let round = round(engine, &[request], &self.options(1, None))?;
             anyhow::Ok(round.first().map_or(0, |sample| sample.text_tokens()))
         };

@@ -1,6 +1,6 @@
 //! A conversation that grows turn by turn, with the studies where they were brought in.
 
-use fleming::{Exchange, Instruction, Manifest, Reply, Request, StudyInput};
+use fleming::{Exchange, Instruction, Manifest, Part, Reply, Request, StudyInput};
 use serde_json::{Value, json};
 
 use super::studies::study_to_json;
@@ -53,13 +53,9 @@ impl Conversation {
 
     /// The next turn. New studies come before the question, unless it places them itself.
     pub(super) fn ask(&self, question: &str) -> Request {
-        Request {
-            studies: self.studies.clone(),
-            history: Some(self.history.clone()),
-            question: self.placed(question),
-            instruction: self.instruction.clone(),
-            system: self.system.clone(),
-        }
+        let request = Request::tagged(TAG, self.studies.clone(), &self.history, &self.placed(question));
+        let system = self.system.as_deref().map(|text| Part::tagged(TAG, text));
+        Request { instruction: self.instruction.clone(), system, ..request }
     }
 
     fn placed(&self, question: &str) -> String {

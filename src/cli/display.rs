@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 
-use fleming::{Event, Finish, Part, Reply};
+use fleming::{Event, Finish, Reply, ReplyPart};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::emit;
@@ -15,7 +15,7 @@ pub(super) struct Display {
     /// Whether the text is streamed; into a file or pipe only the answer is printed, at the end.
     output: Output,
     progress: Option<ProgressBar>,
-    part: Option<Part>,
+    part: Option<ReplyPart>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Display {
         }
     }
 
-    fn stream(&mut self, part: Part, text: &str) {
+    fn stream(&mut self, part: ReplyPart, text: &str) {
         let text = match self.part == Some(part) {
             true => text,
             false => text.trim_start(),
@@ -88,7 +88,7 @@ impl Display {
         }
         if self.part != Some(part) {
             self.leave_thought();
-            if part == Part::Thought {
+            if part == ReplyPart::Thought {
                 emit(DIM);
             }
             self.part = Some(part);
@@ -97,7 +97,7 @@ impl Display {
     }
 
     fn leave_thought(&mut self) {
-        if self.part == Some(Part::Thought) {
+        if self.part == Some(ReplyPart::Thought) {
             emit(format_args!("{PLAIN}\n\n"));
         }
         self.part = None;

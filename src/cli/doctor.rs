@@ -124,9 +124,8 @@ impl Doctor {
         };
         let ask = |seed: u64| {
             let studies = vec![noise(engine.package().manifest().tile_size(), seed)?];
-            let question = "What is shown?".to_owned();
-            let request =
-                Request { studies, question, instruction: Instruction::Direct, ..Request::default() };
+            let request = Request::about(studies, "What is shown?");
+            let request = Request { instruction: Instruction::Direct, ..request };
             round(&engine, &[request], &options)
         };
         // the first run also makes ready what later ones use

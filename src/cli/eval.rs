@@ -78,7 +78,8 @@ impl Eval {
         let selection = Selection::default();
         let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
         for (number, case) in (1..).zip(&cases) {
-            let reply = engine.ask(&case.line.request(folder, &selection), &options, &mut |_event| {});
+            let request = case.line.request(package.manifest().placeholder(), folder, &selection);
+            let reply = engine.ask(&request, &options, &mut |_event| {});
             if matches!(&reply, Ok(Reply { finish: Finish::Cancelled, .. })) {
                 return Ok(ExitCode::from(INTERRUPTED));
             }

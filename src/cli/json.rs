@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleming::{FrameUsed, Part, Provenance, Reply, Timings, TokenLogprob, TokenLogprobs, Usage};
+use fleming::{FrameUsed, Provenance, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage};
 use serde_json::{Value, json};
 
 /// A reply and where it came from.
@@ -106,10 +106,10 @@ fn timings(timings: &Timings) -> Value {
     })
 }
 
-fn part(part: Part) -> &'static str {
+fn part(part: ReplyPart) -> &'static str {
     match part {
-        Part::Thought => "thinking",
-        Part::Answer => "answer",
+        ReplyPart::Thought => "thinking",
+        ReplyPart::Answer => "answer",
     }
 }
 

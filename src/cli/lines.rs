@@ -44,7 +44,7 @@ enum Files {
 
 impl Line {
     /// What the line asks; paths are relative to `folder`.
-    pub(super) fn request(&self, folder: &Path, selection: &Selection) -> Request {
+    pub(super) fn request(&self, placeholder: &str, folder: &Path, selection: &Selection) -> Request {
         let kinds: [(_, Kind); 3] = [
             (&self.images, NamedStudy::Image),
             (&self.volumes, NamedStudy::Volume),
@@ -59,12 +59,9 @@ impl Line {
             };
             studies.extend(files.iter().cloned().map(kind));
         }
-        Request {
-            studies: studies.iter().map(|study| study.input(folder, selection)).collect(),
-            question: self.question.clone(),
-            history: self.history.clone().map(exchanges),
-            ..Request::default()
-        }
+        let studies = studies.iter().map(|study| study.input(folder, selection)).collect();
+        let history = self.history.clone().map(exchanges).unwrap_or_default();
+        Request::tagged(placeholder, studies, &history, &self.question)
     }
 }
 
@@ -231,7 +228,7 @@ mod tests {
             "studies": [{"volume": "x"}, {"image": "y"}],
         }))
         .unwrap();
-        let request = line.request(Path::new("f"), &Selection::default());
+        let request = line.request("<image>", Path::new("f"), &Selection::default());
         let name = |study: &StudyInput| match study {
             StudyInput::Image(source) => format!("image {}", source.name()),
             StudyInput::Volume(source, _) => format!("volume {}", source.name()),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::{Exchange, Instruction};
+use fleming::{Exchange, Instruction, Part};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,6 +22,10 @@ pub(super) struct Wording {
 }
 
 impl Wording {
+    pub(super) fn system(&self, placeholder: &str) -> Option<Vec<Part>> {
+        self.system.as_deref().map(|text| Part::tagged(placeholder, text))
+    }
+
     pub(super) fn instruction(&self) -> Result<Instruction> {
         let prompt = self.prompt.as_str();
         match (prompt, prompt.strip_prefix('@')) {

@@ -19,7 +19,7 @@ use crate::request::{AskOptions, Cancel, ConversationId, Event, Finish, FrameUse
 /// use fleming::{AskOptions, Engine, EngineOptions, Request};
 ///
 /// let engine = Engine::open("models/demo".as_ref(), &EngineOptions { slots: 2, ..EngineOptions::default() })?;
-/// let ask = |question: &str| engine.submit(&Request { question: question.into(), ..Request::default() }, &AskOptions::default());
+/// let ask = |question: &str| engine.submit(&Request::about(vec![], question), &AskOptions::default());
 /// let (first, second) = (ask("What is CT?")?, ask("What is MRI?")?);
 /// println!("{}", first.wait(&mut |_event| {})?.answer);
 /// println!("{}", second.wait(&mut |_event| {})?.answer);

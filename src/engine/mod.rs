@@ -62,11 +62,8 @@ pub use options::EngineOptions;
 /// use fleming::{AskOptions, Engine, EngineOptions, Request, Source, StudyInput};
 ///
 /// let engine = Engine::open("models/demo".as_ref(), &EngineOptions::default())?;
-/// let request = Request {
-///     studies: vec![StudyInput::Image(Source::Path("chest.png".into()))],
-///     question: "Is there a pleural effusion?".into(),
-///     ..Request::default()
-/// };
+/// let study = StudyInput::Image(Source::Path("chest.png".into()));
+/// let request = Request::about(vec![study], "Is there a pleural effusion?");
 /// let reply = engine.ask(&request, &AskOptions::default(), &mut |_event| {})?;
 /// println!("{}", reply.answer);
 /// # Ok::<(), fleming::Error>(())

@@ -41,15 +41,11 @@ impl Question {
         let manifest = shared.package.manifest();
         let mut timings = Timings::default();
         let prepared = prepare(shared, &request.studies, options, &mut timings)?;
-        let tagged =
-            prompt::write(&manifest.prompt, request, &prepared.frames_per_study, options.preprocessing)?;
-        let prompt = prompt::splice(
-            &manifest.prompt,
-            &manifest.tokens,
-            &shared.tokenizer,
-            &tagged.text,
-            &prepared.tokens_per_frame,
-        )?;
+        let template = &manifest.prompt;
+        let written = prompt::write(template, request, &prepared.frames_per_study, options.preprocessing)?;
+        let remarks = prompt::remarks(request, &shared.tokenizer, options.preprocessing);
+        let prompt =
+            written.splice(template, &manifest.tokens, &shared.tokenizer, &prepared.tokens_per_frame)?;
         Ok(Arc::new(Self {
             submitted,
             limit: shared.reply_limit(prompt.ids.len(), options)?,
@@ -57,10 +53,10 @@ impl Question {
             prompt,
             tiles: prepared.tiles,
             digests: prepared.digests,
-            text: tagged.text,
+            text: written.text(template),
             image_tokens: prepared.tokens_per_frame.iter().sum(),
             frames: prepared.frames,
-            warnings: [prepared.warnings, tagged.warnings].concat(),
+            warnings: [prepared.warnings, written.warnings, remarks].concat(),
             timings,
         }))
     }

@@ -1,8 +1,8 @@
 //! Token ids to the reply's text and its parts.
 
 use crate::answer::{Splitter, Tags, strip};
-use crate::package::Prompt;
-use crate::request::{AskOptions, Event, Finish, Part, TokenLogprob, TokenLogprobs};
+use crate::package::PromptTemplate;
+use crate::request::{AskOptions, Event, Finish, ReplyPart, TokenLogprob, TokenLogprobs};
 use crate::sampler::Chosen;
 use crate::stop::Spoken;
 use crate::tokenizer::Tokenizer;
@@ -32,13 +32,13 @@ pub(super) struct Written {
     pub(super) text: String,
     pub(super) thought: Option<String>,
     pub(super) answer: String,
-    pub(super) truncated: Option<Part>,
+    pub(super) truncated: Option<ReplyPart>,
     pub(super) warnings: Vec<String>,
     pub(super) logprobs: Option<Vec<TokenLogprobs>>,
 }
 
 impl Writer {
-    pub(super) fn new(prompt: &Prompt, options: &AskOptions, tagging: Tagging) -> Self {
+    pub(super) fn new(prompt: &PromptTemplate, options: &AskOptions, tagging: Tagging) -> Self {
         let splitter = || match tagging {
             Tagging::Tagged => Splitter::new(Tags::from(prompt)),
             Tagging::Untagged => Splitter::untagged(Tags::from(prompt)),
@@ -92,14 +92,16 @@ impl Writer {
         let parts = self.whole.finish(|_, _| ());
         let truncated = match finish {
             // A turn that the model ended itself is whole, unless it never came to an answer.
-            Finish::Stop => parts.open.filter(|part| *part == Part::Thought),
+            Finish::Stop => parts.open.filter(|part| *part == ReplyPart::Thought),
             Finish::Length | Finish::Cancelled | Finish::TimedOut => parts.open,
         };
         let warnings = match (truncated, finish) {
-            (Some(Part::Thought), Finish::Stop) if !self.spoken.is_stopped() => {
+            (Some(ReplyPart::Thought), Finish::Stop) if !self.spoken.is_stopped() => {
                 vec!["the model ended its turn while still thinking".into()]
             }
-            (Some(Part::Thought), _) => vec!["the reply ended while the model was still thinking".into()],
+            (Some(ReplyPart::Thought), _) => {
+                vec!["the reply ended while the model was still thinking".into()]
+            }
             _ => Vec::new(),
         };
         Written {

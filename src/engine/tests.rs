@@ -31,10 +31,8 @@ fn picture(shade: u8) -> StudyInput {
 /// Requests with and without pictures, with common beginnings, of different lengths.
 fn requests() -> Vec<Request> {
     let about = |shades: &[u8], question: &str| Request {
-        studies: shades.iter().map(|shade| picture(*shade)).collect(),
-        question: question.into(),
         instruction: Instruction::Direct,
-        ..Request::default()
+        ..Request::about(shades.iter().map(|shade| picture(*shade)).collect(), question)
     };
     vec![
         about(&[10, 90, 170], "What has changed?"),

@@ -25,7 +25,7 @@ const WORDS: &[&str] = &[
     "</answer>",
 ];
 
-fn prompt() -> Prompt {
+fn prompt() -> PromptTemplate {
     serde_json::from_value(serde_json::json!({
         "system": "S", "system_start": "[s]", "user_start": "[u]", "assistant_start": "[a]", "turn_end": "|",
         "stop": "<|end|>", "placeholder": "<image>", "image_start": "<", "image_context": "#", "image_end": ">",
@@ -37,7 +37,7 @@ fn prompt() -> Prompt {
 
 /// An engine without a model.
 struct Bench {
-    prompt: Prompt,
+    prompt: PromptTemplate,
     tokenizer: Tokenizer,
     grammars: Grammars,
 }

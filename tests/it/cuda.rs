@@ -179,7 +179,7 @@ fn what_two_engines_do() {
             let engine = &engines[number % 2];
             scope.spawn(move || {
                 for round in 0..8 {
-                    let request = Request { question: "Why? ".repeat(1 + round), ..Request::default() };
+                    let request = Request::about(Vec::new(), "Why? ".repeat(1 + round));
                     let length = Some(5 + 7 * number + round);
                     let options = AskOptions {
                         max_new_tokens: length,

@@ -1,7 +1,7 @@
 //! What the demo model answers through the library: a mix-up of studies, slots or kept keys and values would be heard.
 
 use fleming::{
-    AskOptions, Engine, EngineOptions, Exchange, Instruction, Request, Source, StudyInput, VideoSampling,
+    AskOptions, Engine, EngineOptions, Instruction, Part, Request, Source, StudyInput, Turn, VideoSampling,
     VolumeSampling,
 };
 
@@ -16,7 +16,7 @@ fn open(slots: usize) -> Engine {
 }
 
 fn about(study: StudyInput, question: &str) -> Request {
-    Request { studies: vec![study], question: question.into(), ..Request::default() }
+    Request::about(vec![study], question)
 }
 
 fn volume() -> StudyInput {
@@ -60,8 +60,12 @@ fn a_further_question_is_answered_from_what_was_kept() {
     assert_eq!(reply.answer, "pacemaker");
     // A turn is kept as it was sent, its instruction included: only then does the next prompt begin with it.
     let instruction = engine.package().manifest().instruction(&Instruction::Reasoning).unwrap();
-    let history = vec![Exchange { question: format!("{instruction}\n<image>\n{first}"), answer: reply.text }];
-    let on = Request { history: Some(history), ..about(volume(), second) };
+    let turns = vec![
+        Turn::user([format!("{instruction}\n").into(), Part::Study, format!("\n{first}").into()]),
+        Turn::assistant([reply.text.into()]),
+        Turn::user([second.into()]),
+    ];
+    let on = Request { turns, ..about(volume(), second) };
     let reply = engine.ask(&on, &options, &mut |_| {}).unwrap();
     assert_eq!(reply.answer, "lower third");
     assert!(reply.usage.cached_tokens > 11 * 64, "{:?}", reply.usage);

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use fleming::{
-    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Exchange, Finish, Frame, Instruction,
-    MemoryNeeds, Modality, Package, Reply, Request, Sampling, Source, StopRule, Study, StudyInput,
+    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Finish, Frame, Instruction, MemoryNeeds,
+    Modality, Package, Part, Reply, Request, Sampling, Source, StopRule, Study, StudyInput, Turn,
     VolumeSampling,
 };
 
@@ -42,7 +42,7 @@ fn volume(slices: usize) -> StudyInput {
 }
 
 fn about(studies: Vec<StudyInput>, question: &str) -> Request {
-    Request { studies, question: question.into(), instruction: Instruction::Direct, ..Request::default() }
+    Request { instruction: Instruction::Direct, ..Request::about(studies, question) }
 }
 
 /// Requests of every kind: long and short, with and without pictures, with common beginnings.
@@ -175,8 +175,12 @@ fn a_further_question_pays_for_its_own_tokens() {
     assert!(other.usage.cached_tokens < other.usage.prompt_tokens);
     // About the same study, then as a conversation that goes on.
     let again = about(vec![volume(5)], "Where is the heart?");
-    let history = vec![Exchange { question: "<image>\nWhat is shown?".into(), answer: first.text.clone() }];
-    let on = Request { history: Some(history), ..about(vec![volume(5)], "Where is the heart?") };
+    let turns = vec![
+        Turn::user([Part::Study, "\nWhat is shown?".into()]),
+        Turn::assistant([first.text.clone().into()]),
+        Turn::user(["Where is the heart?".into()]),
+    ];
+    let on = Request { turns, ..again.clone() };
     let before = engine.counts().unwrap();
     for request in [again, on] {
         let mut encoded = Vec::new();
@@ -225,7 +229,7 @@ fn a_picture_is_encoded_once_whatever_stands_before_it() {
     };
     assert_eq!(counted(&request), (2, 0));
     // What was read before is of no use: another text comes first.
-    assert_eq!(counted(&Request { system: Some("Be brief.".into()), ..request.clone() }), (0, 2));
+    assert_eq!(counted(&Request { system: Some(vec!["Be brief.".into()]), ..request.clone() }), (0, 2));
     assert!(engine.counts().unwrap().image_bytes > 0);
 }
 

@@ -1,8 +1,8 @@
 //! The public API, as a program that embeds it would use it.
 
 use fleming::{
-    AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Finish, Frame, Instruction, Modality, Part,
-    Request, Source, StopRule, Study, StudyInput, Tracing,
+    AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Finish, Frame, Instruction, Modality,
+    ReplyPart, Request, Source, StopRule, Study, StudyInput, Tracing,
 };
 
 use crate::support::{input, package};
@@ -16,7 +16,7 @@ fn short() -> AskOptions {
 }
 
 fn about(study: StudyInput) -> Request {
-    Request { studies: vec![study], question: "What is shown?".into(), ..Request::default() }
+    Request::about(vec![study], "What is shown?")
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_streamed_text_is_the_reply() {
         .ask(&request, &short(), &mut |event| match event {
             Event::Encoding { done, total } => stages.push(("encoding", done, total)),
             Event::Prefilling { done, total } => stages.push(("prefilling", done, total)),
-            Event::Text { part: Part::Answer, text } => streamed += text,
+            Event::Text { part: ReplyPart::Answer, text } => streamed += text,
             _ => {}
         })
         .unwrap();
@@ -75,7 +75,7 @@ fn a_failed_request_leaves_the_engine_usable() {
         .unwrap_err();
     assert_eq!(error.code(), ErrorCode::Input);
     assert!(error.facts().thing.contains("nowhere.png"));
-    let request = Request { question: "What is CT?".into(), ..Request::default() };
+    let request = Request::about(Vec::new(), "What is CT?");
     assert_eq!(engine.ask(&request, &short(), &mut |_| {}).unwrap().completion_ids.len(), 6);
 }
 
@@ -111,8 +111,7 @@ fn an_answer_can_be_cancelled_at_every_stage() {
 fn two_threads_take_turns() {
     let engine = engine();
     let ask = |question: &str| {
-        let request =
-            Request { question: question.into(), instruction: Instruction::Direct, ..Request::default() };
+        let request = Request { instruction: Instruction::Direct, ..Request::about(Vec::new(), question) };
         engine.ask(&request, &short(), &mut |_| {}).unwrap().completion_ids
     };
     let alone = [ask("What is CT?"), ask("What is MRI?")];
@@ -128,10 +127,9 @@ fn the_context_is_the_limit() {
     let options = EngineOptions { context: Some(40), ..EngineOptions::default() };
     let engine = Engine::open(&package(), &options).unwrap();
     let request = Request {
-        question: "Why?".into(),
-        system: Some("S".into()),
+        system: Some(vec!["S".into()]),
         instruction: Instruction::Direct,
-        ..Request::default()
+        ..Request::about(Vec::new(), "Why?")
     };
     let options =
         AskOptions { max_new_tokens: Some(1000), stop: StopRule::LengthOnly, ..AskOptions::default() };

@@ -156,11 +156,8 @@ fn the_demo_model_answers_the_same() {
         ("chest.png", "Is there a nodule, and on which side?"),
         ("fundus.png", "Are there haemorrhages of the retina?"),
     ] {
-        let request = Request {
-            studies: vec![fleming::StudyInput::Image(fleming::Source::Path(example(file)))],
-            question: question.into(),
-            ..Request::default()
-        };
+        let study = fleming::StudyInput::Image(fleming::Source::Path(example(file)));
+        let request = Request::about(vec![study], question);
         let plain = ask(&engine, &request, &AskOptions::default());
         let guessed = ask(&engine, &request, &guessing(8, AskOptions::default()));
         assert_eq!(said(&guessed), said(&plain));
