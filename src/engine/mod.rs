@@ -59,11 +59,11 @@ pub use options::EngineOptions;
 /// clone and the last [`Answering`] are gone.
 ///
 /// ```no_run
-/// use fleming::{AskOptions, Engine, EngineOptions, Request, Source, StudyInput};
+/// use fleming::{AskOptions, Engine, EngineOptions, Request, StudyInput};
 ///
 /// let engine = Engine::open("models/demo".as_ref(), &EngineOptions::default())?;
 /// let request = Request {
-///     studies: vec![StudyInput::Image(Source::Path("chest.png".into()))],
+///     studies: vec![StudyInput::image("chest.png")],
 ///     question: "Is there a pleural effusion?".into(),
 ///     ..Request::default()
 /// };

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use fleming::{
     AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Exchange, Finish, Frame, Instruction,
-    MemoryNeeds, Modality, Package, Reply, Request, Sampling, Source, StopRule, Study, StudyInput,
-    VolumeSampling,
+    Look, MemoryNeeds, Modality, Package, Reply, Request, Sampling, StopRule, Study, StudyInput,
 };
 
 use crate::support::{Scratch, input, package, package_at};
@@ -38,7 +37,7 @@ fn picture(colour: [u8; 3]) -> StudyInput {
 }
 
 fn volume(slices: usize) -> StudyInput {
-    StudyInput::Volume(Source::Path(input("volume_f32.npy")), VolumeSampling { slices })
+    StudyInput::volume(input("volume_f32.npy")).look(Look::default().slices(slices))
 }
 
 fn about(studies: Vec<StudyInput>, question: &str) -> Request {
@@ -310,7 +309,7 @@ fn a_full_queue_says_so() {
     assert_eq!(refusal.code(), ErrorCode::Busy);
     assert!(!refusal.facts().hint.is_empty());
     // Before anything is read.
-    let nowhere = about(vec![StudyInput::Image(Source::Path("nowhere.png".into()))], "What is shown?");
+    let nowhere = about(vec![StudyInput::image("nowhere.png")], "What is shown?");
     assert_eq!(engine.submit(&nowhere, &tokens(3)).err().unwrap().code(), ErrorCode::Busy);
     // Dropping cancels, wherever the request is: the next one has the slot.
     let steps = engine.counts().unwrap().steps;

@@ -157,7 +157,7 @@ fn the_demo_model_answers_the_same() {
         ("fundus.png", "Are there haemorrhages of the retina?"),
     ] {
         let request = Request {
-            studies: vec![fleming::StudyInput::Image(fleming::Source::Path(example(file)))],
+            studies: vec![fleming::StudyInput::image(example(file))],
             question: question.into(),
             ..Request::default()
         };
