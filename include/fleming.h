@@ -93,6 +93,10 @@ enum fleming_status
     FLEMING_STATUS_RUNTIME = 4,
     // More requests are waiting than the engine was set up to hold: try again later.
     FLEMING_STATUS_BUSY = 5,
+    // Cancelled before there was anything to return.
+    FLEMING_STATUS_CANCELLED = 6,
+    // The time was up before there was anything to return.
+    FLEMING_STATUS_TIMED_OUT = 7,
     // An argument breaks the rules at the top: NULL where it is forbidden, no UTF-8, a wrong struct_size.
     FLEMING_STATUS_ARGUMENT = 100,
     // A defect of this library. The engine stays usable; please report the message.

@@ -49,6 +49,12 @@ pub enum Error {
     /// More requests are waiting than the engine was set up to hold: try again later.
     #[error("{0}")]
     Busy(Box<Facts>),
+    /// Work that its caller stopped before there was anything to return.
+    #[error("{0}")]
+    Cancelled(Box<Facts>),
+    /// Work whose time was up before there was anything to return.
+    #[error("{0}")]
+    TimedOut(Box<Facts>),
 }
 
 /// A number and a name for each kind of error, the same in every version and every language.
@@ -66,6 +72,10 @@ pub enum ErrorCode {
     Runtime = 4,
     /// See [`Error::Busy`].
     Busy = 5,
+    /// See [`Error::Cancelled`].
+    Cancelled = 6,
+    /// See [`Error::TimedOut`].
+    TimedOut = 7,
 }
 
 impl Error {
@@ -77,14 +87,43 @@ impl Error {
             Error::Package(_) => ErrorCode::Package,
             Error::Runtime(_) => ErrorCode::Runtime,
             Error::Busy(_) => ErrorCode::Busy,
+            Error::Cancelled(_) => ErrorCode::Cancelled,
+            Error::TimedOut(_) => ErrorCode::TimedOut,
         }
     }
 
     /// The facts behind the message.
     pub fn facts(&self) -> &Facts {
         match self {
-            Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) | Error::Busy(f) => f,
+            Error::Input(f)
+            | Error::Request(f)
+            | Error::Package(f)
+            | Error::Runtime(f)
+            | Error::Busy(f)
+            | Error::Cancelled(f)
+            | Error::TimedOut(f) => f,
         }
+    }
+
+    /// The facts behind the message, to be completed.
+    pub(crate) fn facts_mut(&mut self) -> &mut Facts {
+        match self {
+            Error::Input(f)
+            | Error::Request(f)
+            | Error::Package(f)
+            | Error::Runtime(f)
+            | Error::Busy(f)
+            | Error::Cancelled(f)
+            | Error::TimedOut(f) => f,
+        }
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Error::Cancelled(facts("request", "time to finish", "a cancel by the caller"))
+    }
+
+    pub(crate) fn timed_out() -> Self {
+        Error::TimedOut(facts("request", "to finish in time", "its deadline"))
     }
 
     pub(crate) fn input(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
@@ -121,9 +160,7 @@ impl Error {
 
     /// The same error with advice on what to do.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
-        let (Error::Input(f) | Error::Request(f) | Error::Package(f) | Error::Runtime(f) | Error::Busy(f)) =
-            &mut self;
-        f.hint = hint.to_string();
+        self.facts_mut().hint = hint.to_string();
         self
     }
 }

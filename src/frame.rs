@@ -48,28 +48,72 @@ pub(crate) fn looked_up(indices: &[u8], colours: &[[u8; 3]]) -> Vec<u8> {
     indices.iter().flat_map(|&index| colours.get(usize::from(index)).copied().unwrap_or_default()).collect()
 }
 
-/// Where in its study a frame came from.
-#[derive(Debug, Clone, PartialEq)]
+/// What kind of thing a study is; it decides how its frames are prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub enum Provenance {
-    /// The only picture of an image file.
+pub enum Modality {
+    /// A single picture.
+    #[default]
     Image,
-    /// A frame of a video: its index in display order, from 0, and its time.
-    Video {
-        /// Index in display order.
-        index: usize,
-        /// Seconds from the start of the clip, index ÷ average rate.
-        seconds: f64,
-    },
-    /// A slice of a volume: its index along the first axis and the values that became 0 and 255.
-    Volume {
-        /// Index along the first axis.
-        index: usize,
-        /// Lowest and highest value of the slice, or of the window that was asked for.
-        window: [f64; 2],
-        /// Distances of neighbouring slices, rows and columns in millimetres, where known.
-        spacing_mm: Option<[f64; 3]>,
-    },
+    /// Frames of a clip in order of time.
+    Video,
+    /// Slices of a volume, in order.
+    Volume,
+}
+
+impl Modality {
+    /// The word used in messages, options and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Modality::Image => "image",
+            Modality::Video => "video",
+            Modality::Volume => "volume",
+        }
+    }
+
+    /// The same word in a sentence.
+    pub(crate) fn with_article(self) -> &'static str {
+        match self {
+            Modality::Image => "an image",
+            Modality::Video => "a video",
+            Modality::Volume => "a volume",
+        }
+    }
+}
+
+/// Where in its study a frame came from, as far as is known.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Provenance {
+    /// What kind of study it came from.
+    pub modality: Modality,
+    /// Videos: place in display order, from 0. Volumes: place along the axis of the slices, from 0.
+    pub index: Option<usize>,
+    /// Videos: seconds from the start of the clip.
+    pub seconds: Option<f64>,
+    /// Volumes: the values that became 0 and 255. Of a sigmoid window, which never reaches them, where its steepest
+    /// line does.
+    pub window: Option<[f64; 2]>,
+    /// Volumes: distances of neighbouring slices, rows and columns in millimetres.
+    pub spacing_mm: Option<[f64; 3]>,
+    /// Volumes: which axis of the stored array counts the slices.
+    pub axis: Option<usize>,
+    /// Volumes: place of the slice along the direction of the slices, in millimetres.
+    pub position_mm: Option<f64>,
+    /// Studies of several files: the name of the one it came from.
+    pub part: Option<String>,
+}
+
+impl Provenance {
+    /// A frame of a clip: its place in display order and its time in seconds.
+    pub fn video(index: usize, seconds: f64) -> Self {
+        Self { modality: Modality::Video, index: Some(index), seconds: Some(seconds), ..Self::default() }
+    }
+
+    /// A slice of a volume: its place along the axis of the slices, and the values that became 0 and 255.
+    pub fn volume(index: usize, window: [f64; 2]) -> Self {
+        Self { modality: Modality::Volume, index: Some(index), window: Some(window), ..Self::default() }
+    }
 }
 
 /// One picture: `height` rows of `width` pixels, top to bottom, left to right, without padding.
@@ -118,7 +162,7 @@ impl Frame {
     /// # Errors
     /// [`Error::Input`] if a side is zero or `samples` is not `width × height × 3` bytes long.
     pub fn rgb(width: u32, height: u32, samples: Vec<u8>) -> Result<Self> {
-        Self::new(width, height, PixelMode::Rgb, samples, Provenance::Image)
+        Self::new(width, height, PixelMode::Rgb, samples, Provenance::default())
     }
 
     /// The same frame with its place in a study: a camera's frame with its time.
@@ -149,29 +193,6 @@ impl Frame {
     /// Where the frame came from.
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
-    }
-}
-
-/// What kind of thing a study is; it decides how its frames are prepared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Modality {
-    /// A single picture.
-    Image,
-    /// Frames of a clip in order of time.
-    Video,
-    /// Slices of a volume in order of the first axis.
-    Volume,
-}
-
-impl Modality {
-    /// The word used in messages, options and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Modality::Image => "image",
-            Modality::Video => "video",
-            Modality::Volume => "volume",
-        }
     }
 }
 

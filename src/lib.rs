@@ -6,7 +6,9 @@
 
 // ── words
 mod error;
+mod watch;
 mod frame;
+mod study;
 mod request;
 // ── what was exported
 mod quality;
@@ -41,6 +43,8 @@ pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package};
 pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
+pub use study::{FrameCount, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
+pub use watch::Watch;
 
 /// The README's Rust, compiled with the other examples.
 #[cfg(doctest)]

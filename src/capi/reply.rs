@@ -6,7 +6,7 @@ use super::arguments::{Facts, growing, held, taken, zeroed};
 use super::options::AskSetup;
 use super::request::ModalityKind;
 use super::status::{Failure, Status, c_text, guard, guard_free, outside};
-use crate::{Cancel, ConversationId, Finish, FrameUsed, Provenance, ReplyPart};
+use crate::{Cancel, ConversationId, Finish, FrameUsed, Modality, ReplyPart};
 
 /// An answer and how it came about. It does not change: any thread may read it.
 pub struct Reply {
@@ -257,20 +257,23 @@ fn part(part: Option<ReplyPart>) -> PartKind {
 }
 
 fn of(frame: &FrameUsed) -> FrameFacts {
-    let blank = FrameFacts { study: frame.study, tiles: frame.tiles, ..zeroed() };
-    match frame.provenance {
-        Provenance::Image => FrameFacts { modality: ModalityKind::Image as i32, ..blank },
-        Provenance::Video { index, seconds } => {
-            FrameFacts { modality: ModalityKind::Video as i32, index, seconds, ..blank }
-        }
-        Provenance::Volume { index, window: [window_low, window_high], spacing_mm } => FrameFacts {
-            modality: ModalityKind::Volume as i32,
-            index,
-            window_low,
-            window_high,
-            spacing_mm: spacing_mm.unwrap_or_default(),
-            ..blank
-        },
+    let place = &frame.provenance;
+    let modality = match place.modality {
+        Modality::Image => ModalityKind::Image,
+        Modality::Video => ModalityKind::Video,
+        Modality::Volume => ModalityKind::Volume,
+    };
+    let [window_low, window_high] = place.window.unwrap_or_default();
+    FrameFacts {
+        study: frame.study,
+        tiles: frame.tiles,
+        modality: modality as i32,
+        index: place.index.unwrap_or_default(),
+        seconds: place.seconds.unwrap_or_default(),
+        window_low,
+        window_high,
+        spacing_mm: place.spacing_mm.unwrap_or_default(),
+        ..zeroed()
     }
 }
 

@@ -7,8 +7,8 @@ use super::arguments::{Out, description, growing, held, optional_text, options, 
 use super::options::{AskSetup, given, one_of};
 use super::status::{Failure, Outcome, Status, guard, guard_free};
 use crate::{
-    Engine, Exchange, Frame, FrameCount, Modality, Provenance, RawVolume, Request, Source, Study, StudyInput,
-    VideoSampling, VolumeSampling, Voxels, Window,
+    Engine, Exchange, Frame, FrameCount, Look, Modality, Provenance, RawVolume, Request, Source, Study,
+    StudyInput, Voxels, Window,
 };
 
 /// A question about any number of studies. The word <image> in the question or in a turn places the next study; with no such
@@ -251,8 +251,8 @@ fn modality(number: i32) -> Outcome<Modality> {
     one_of("fleming_modality", &all, number)
 }
 
-fn samples(slices: usize) -> VolumeSampling {
-    given(slices).map_or_else(VolumeSampling::default, |slices| VolumeSampling { slices })
+fn of_volume(slices: usize) -> Look {
+    Look { slices: given(slices), ..Look::default() }
 }
 
 impl StudySetup {
@@ -266,24 +266,24 @@ impl StudySetup {
             Modality::Image | Modality::Volume if of_videos => {
                 refuse("frames, seconds, start, end", "a video")
             }
-            Modality::Image => Ok(StudyInput::Image(source)),
-            Modality::Volume => Ok(StudyInput::Volume(source, samples(self.slices))),
+            Modality::Image => Ok(StudyInput::image(source)),
+            Modality::Volume => Ok(StudyInput::volume(source).look(of_volume(self.slices))),
             Modality::Video if counts.iter().filter(|given| **given).count() > 1 => {
                 Err(Failure::argument("frames", "one of max_frames, frames and seconds", "several"))
             }
-            Modality::Video => Ok(StudyInput::Video(source, self.of_video())),
+            Modality::Video => Ok(StudyInput::video(source).look(self.of_video())),
         }
     }
 
-    fn of_video(&self) -> VideoSampling {
-        let count = match (given(self.frames), given(self.max_frames), self.seconds) {
-            (Some(frames), ..) => FrameCount::Exactly(frames),
-            (_, Some(max_frames), _) => FrameCount::PerSecond { max_frames },
-            (_, _, seconds) if seconds != 0.0 => FrameCount::Seconds(seconds),
-            _ => VideoSampling::default().count,
+    fn of_video(&self) -> Look {
+        let frames = match (given(self.frames), given(self.max_frames), self.seconds) {
+            (Some(frames), ..) => Some(FrameCount::Exactly(frames)),
+            (_, Some(max_frames), _) => Some(FrameCount::PerSecond { max_frames }),
+            (_, _, seconds) if seconds != 0.0 => Some(FrameCount::Seconds(seconds)),
+            _ => None,
         };
         let time = |seconds: f64| (seconds != 0.0).then_some(seconds);
-        VideoSampling { count, start: time(self.start), end: time(self.end) }
+        Look { frames, start: time(self.start), end: time(self.end), ..Look::default() }
     }
 }
 
@@ -312,7 +312,7 @@ impl Frames {
             // SAFETY: the caller's.
             let frame = Frame::rgb(width, height, unsafe { self.pixels(pixels) }?)?;
             frames.push(match seconds.get(index) {
-                Some(&seconds) => frame.at(Provenance::Video { index, seconds }),
+                Some(&seconds) => frame.at(Provenance::video(index, seconds)),
                 None => frame,
             });
         }
@@ -389,14 +389,16 @@ impl VolumeInMemory {
                 VoxelKind::Uint16 => Voxels::U16(values("voxels", self.voxels.cast(), count)?.into()),
             }
         };
-        let absent = self.window_center == 0.0 && self.window_width == 0.0;
         let volume = RawVolume {
             source: name.unwrap_or_else(|| "volume".into()),
             shape,
             voxels,
             spacing_mm: (self.spacing_mm != [0.0; 3]).then_some(self.spacing_mm),
-            window: (!absent).then_some(Window { center: self.window_center, width: self.window_width }),
         };
-        Ok(StudyInput::Raw(volume, samples(self.slices)))
+        let mut look = of_volume(self.slices);
+        if self.window_center != 0.0 || self.window_width != 0.0 {
+            look = look.window(Window::linear_exact(self.window_center, self.window_width));
+        }
+        Ok(StudyInput::raw(volume).look(look))
     }
 }

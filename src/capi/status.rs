@@ -24,6 +24,10 @@ pub enum Status {
     Runtime = 4,
     /// More requests are waiting than the engine was set up to hold: try again later.
     Busy = 5,
+    /// Cancelled before there was anything to return.
+    Cancelled = 6,
+    /// The time was up before there was anything to return.
+    TimedOut = 7,
     /// An argument breaks the rules at the top: NULL where it is forbidden, no UTF-8, a wrong struct_size.
     Argument = 100,
     /// A defect of this library. The engine stays usable; please report the message.
@@ -40,6 +44,8 @@ impl From<ErrorCode> for Status {
             ErrorCode::Package => Status::Package,
             ErrorCode::Runtime => Status::Runtime,
             ErrorCode::Busy => Status::Busy,
+            ErrorCode::Cancelled => Status::Cancelled,
+            ErrorCode::TimedOut => Status::TimedOut,
         }
     }
 }

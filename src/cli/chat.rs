@@ -20,7 +20,7 @@ use super::display::Display;
 use super::lines::refused;
 use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, SessionArguments, unusable};
 use super::question::{Transcript, Wording, exchanges, history, transcript};
-use super::studies::{Studies, name, study_from_json};
+use super::studies::{Studies, study_from_json};
 
 const COMMANDS: &str = "\
 /image FILE              look at an image, from the next question on
@@ -194,7 +194,7 @@ impl Session<'_> {
 
 /// A study whose file can be opened.
 fn readable(study: StudyInput) -> Result<StudyInput> {
-    let file = name(&study);
+    let file = study.name();
     match fs::File::open(&file) {
         Ok(_) => Ok(study),
         Err(error) => Err(unusable(&file, "a readable file", &error)),

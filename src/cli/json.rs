@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fleming::{FrameUsed, Provenance, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage};
+use fleming::{
+    FrameUsed, Modality, Provenance, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage,
+};
 use serde_json::{Value, json};
 
 /// A reply and where it came from.
@@ -123,18 +125,23 @@ fn logprob(token: &TokenLogprob) -> Value {
     json!({"id": token.id, "text": String::from_utf8_lossy(&token.bytes), "logprob": token.logprob})
 }
 
-fn frame(frame: &FrameUsed) -> Value {
+pub(super) fn frame(frame: &FrameUsed) -> Value {
     let mut object = json!({"source": frame.source, "study": frame.study, "tiles": frame.tiles});
-    match frame.provenance {
-        Provenance::Video { index, seconds } => {
-            object["frame_index"] = index.into();
-            object["time"] = seconds.into();
+    let Provenance { index, seconds, window, spacing_mm, axis, position_mm, part, .. } = &frame.provenance;
+    let place = if frame.provenance.modality == Modality::Volume { "slice_index" } else { "frame_index" };
+    let facts = [
+        (place, index.map(Value::from)),
+        ("time", seconds.map(Value::from)),
+        ("window", window.map(|window| json!(window))),
+        ("spacing_mm", spacing_mm.map(|spacing| json!(spacing))),
+        ("axis", axis.map(Value::from)),
+        ("position_mm", position_mm.map(Value::from)),
+        ("part", part.as_deref().map(Value::from)),
+    ];
+    for (name, fact) in facts {
+        if let Some(fact) = fact {
+            object[name] = fact;
         }
-        Provenance::Volume { index, window, .. } => {
-            object["slice_index"] = index.into();
-            object["window"] = json!(window);
-        }
-        _ => {}
     }
     object
 }

@@ -199,11 +199,11 @@ mod tests {
     fn a_field_takes_the_place_of_the_command_lines_option() {
         let given = given(&["--slices", "5", "--seconds=3", "--ignore-eos"]);
         let read = |own| given.and(&fields(own)).unwrap().0.selection;
-        assert_eq!(read(json!({})).volume().slices, 5);
-        assert_eq!(read(json!({"slices": 7})).volume().slices, 7);
-        assert_eq!(read(json!({"slices": null})).volume().slices, 11);
+        assert_eq!(read(json!({})).volume().slices, Some(5));
+        assert_eq!(read(json!({"slices": 7})).volume().slices, Some(7));
+        assert_eq!(read(json!({"slices": null})).volume().slices, Some(11));
         assert_eq!(read(json!({"start": -1.5})).video().start, Some(-1.5));
-        assert_eq!(read(json!({"seconds": null, "frames": 2})).video().count, FrameCount::Exactly(2));
+        assert_eq!(read(json!({"seconds": null, "frames": 2})).video().frames, Some(FrameCount::Exactly(2)));
         assert!(read(json!({"ignore_eos": false})).video().end.is_none());
     }
 
@@ -230,9 +230,9 @@ mod tests {
         .unwrap();
         let request = line.request("<image>", Path::new("f"), &Selection::default());
         let name = |study: &StudyInput| match study {
-            StudyInput::Image(source) => format!("image {}", source.name()),
-            StudyInput::Volume(source, _) => format!("volume {}", source.name()),
-            StudyInput::Video(source, _) => format!("video {}", source.name()),
+            StudyInput::File { source, modality: Some(kind), .. } => {
+                format!("{} {}", kind.name(), source.name())
+            }
             _ => unreachable!(),
         };
         let names: Vec<_> = request.studies.iter().map(name).collect();

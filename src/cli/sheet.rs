@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use fleming::{FrameUsed, Provenance};
+use fleming::{FrameUsed, Modality};
 use font8x8::legacy::BASIC_LEGACY;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
@@ -49,20 +49,17 @@ fn labels(frames: &[FrameUsed]) -> Vec<Vec<String>> {
     for frame in frames {
         let begins = last != Some(frame.study);
         last = Some(frame.study);
-        let (word, count) = match frame.provenance {
-            Provenance::Video { .. } => ("video", &mut videos),
-            Provenance::Volume { .. } => ("volume", &mut volumes),
+        let place = &frame.provenance;
+        let (word, count) = match place.modality {
+            Modality::Video => ("video", &mut videos),
+            Modality::Volume => ("volume", &mut volumes),
             _ => ("image", &mut images),
         };
         *count += usize::from(begins);
         let mut label = vec![format!("{word} {count}")];
-        match frame.provenance {
-            Provenance::Video { index, seconds } => {
-                label.extend([format!("frame {index}"), format!("{seconds:.1} s")]);
-            }
-            Provenance::Volume { index, .. } => label.push(format!("slice {index}")),
-            _ => {}
-        }
+        let part = if place.modality == Modality::Volume { "slice" } else { "frame" };
+        label.extend(place.index.map(|index| format!("{part} {index}")));
+        label.extend(place.seconds.map(|seconds| format!("{seconds:.1} s")));
         labels.extend((1..=frame.tiles).map(|tile| match frame.tiles {
             1 => label.clone(),
             tiles => [label.clone(), vec![format!("tile {tile} of {tiles}")]].concat(),
@@ -138,6 +135,7 @@ fn print(sheet: &mut RgbImage, line: &str, (left, top): (u32, u32)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fleming::Provenance;
     use ndarray::Array4;
 
     fn frame(study: usize, provenance: Provenance, tiles: usize) -> FrameUsed {
@@ -146,13 +144,13 @@ mod tests {
 
     #[test]
     fn labels_number_studies_of_a_kind_and_name_no_file() {
-        let video = |index| Provenance::Video { index, seconds: index as f64 / 8.0 };
-        let volume = |index| Provenance::Volume { index, window: [0.0, 1.0], spacing_mm: None };
+        let video = |index| Provenance::video(index, index as f64 / 8.0);
+        let volume = |index| Provenance::volume(index, [0.0, 1.0]);
         let frames = [
-            frame(0, Provenance::Image, 1),
+            frame(0, Provenance::default(), 1),
             frame(1, volume(0), 1),
             frame(1, volume(12), 1),
-            frame(2, Provenance::Image, 2),
+            frame(2, Provenance::default(), 2),
             frame(3, volume(3), 1),
             frame(4, video(11), 1),
         ];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{ArgMatches, Args, FromArgMatches};
-use fleming::{FrameCount, Source, StudyInput, VideoSampling, VolumeSampling};
+use fleming::{FrameCount, Look, StudyInput};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -68,34 +68,34 @@ pub(super) type Kind = fn(PathBuf) -> NamedStudy;
 impl NamedStudy {
     /// The study; a path is relative to `folder`.
     pub(super) fn input(&self, folder: &Path, selection: &Selection) -> StudyInput {
-        let source = |path: &Path| Source::Path(folder.join(path));
         match self {
-            Self::Image(path) => StudyInput::Image(source(path)),
-            Self::Video(path) => StudyInput::Video(source(path), selection.video()),
-            Self::Volume(path) => StudyInput::Volume(source(path), selection.volume()),
+            Self::Image(path) => StudyInput::image(folder.join(path)),
+            Self::Video(path) => StudyInput::video(folder.join(path)).look(selection.video()),
+            Self::Volume(path) => StudyInput::volume(folder.join(path)).look(selection.volume()),
         }
     }
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        let slices = VolumeSampling::default().slices;
-        Self { seconds: None, frames: None, max_frames: 32, start: None, end: None, slices }
+        Self { seconds: None, frames: None, max_frames: 32, start: None, end: None, slices: Look::SLICES }
     }
 }
 
 impl Selection {
-    pub(super) fn video(&self) -> VideoSampling {
+    pub(super) fn video(&self) -> Look {
         let count = match (self.seconds, self.frames) {
             (Some(seconds), _) => FrameCount::Seconds(seconds),
             (None, Some(frames)) => FrameCount::Exactly(frames),
             (None, None) => FrameCount::PerSecond { max_frames: self.max_frames },
         };
-        VideoSampling { count, start: self.start, end: self.end }
+        let mut look = Look::default().frames(count);
+        (look.start, look.end) = (self.start, self.end);
+        look
     }
 
-    pub(super) fn volume(&self) -> VolumeSampling {
-        VolumeSampling { slices: self.slices }
+    pub(super) fn volume(&self) -> Look {
+        Look::default().slices(self.slices)
     }
 }
 
@@ -108,37 +108,25 @@ impl Studies {
     }
 }
 
-/// Name of the file of a study.
-pub(super) fn name(study: &StudyInput) -> String {
-    match study {
-        StudyInput::Image(source) | StudyInput::Video(source, _) | StudyInput::Volume(source, _) => {
-            source.name()
-        }
-        _ => String::new(),
-    }
-}
-
 /// A study as an object of its kind and file and the options that it was named with.
 pub(super) fn study_to_json(study: &StudyInput) -> Value {
-    let file = name(study);
-    match study {
-        StudyInput::Image(_) => json!({"image": file}),
-        StudyInput::Volume(_, VolumeSampling { slices }) => json!({"volume": file, "slices": slices}),
-        StudyInput::Video(_, VideoSampling { count, start, end }) => {
-            let mut object = match count {
-                FrameCount::PerSecond { max_frames } => json!({"video": file, "max_frames": max_frames}),
-                FrameCount::Seconds(seconds) => json!({"video": file, "seconds": seconds}),
-                FrameCount::Exactly(frames) => json!({"video": file, "frames": frames}),
-            };
-            for (name, second) in [("start", start), ("end", end)] {
-                if let Some(second) = second {
-                    object[name] = json!(second);
-                }
-            }
-            object
-        }
-        _ => Value::Null,
+    let StudyInput::File { source, modality, look } = study else { return Value::Null };
+    let mut object = json!({modality.unwrap_or_default().name(): source.name()});
+    match look.frames {
+        Some(FrameCount::PerSecond { max_frames }) => object["max_frames"] = json!(max_frames),
+        Some(FrameCount::Seconds(seconds)) => object["seconds"] = json!(seconds),
+        Some(FrameCount::Exactly(frames)) => object["frames"] = json!(frames),
+        None => {}
     }
+    for (name, second) in [("start", look.start), ("end", look.end)] {
+        if let Some(second) = second {
+            object[name] = json!(second);
+        }
+    }
+    if let Some(slices) = look.slices {
+        object["slices"] = json!(slices);
+    }
+    object
 }
 
 /// The study of such an object.

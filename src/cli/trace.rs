@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use fleming::Provenance;
+use fleming::{Modality, Provenance};
 use ndarray::{Array1, ArrayBase, Data, Dimension};
 use ndarray_npy::{WritableElement, write_npy};
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ pub(super) fn write(folder: &Path, report: &Report<'_>) -> Result<()> {
         "frame_indices": of_videos(report, |index, _| index.into()),
         "timestamps": of_videos(report, |_, seconds| seconds.into()),
         "slice_indices": of_volumes(report, |index, _| index.into()),
+        "frames": per_frame(report, super::json::frame),
         "windows": of_volumes(report, |_, window| json!(window)),
         "tiles": per_frame(report, |frame| frame.tiles.into()),
         "usage": report.usage(),
@@ -70,7 +71,9 @@ fn per_frame(report: &Report<'_>, value: impl Fn(&fleming::FrameUsed) -> Value) 
 
 fn of_videos(report: &Report<'_>, value: impl Fn(usize, f64) -> Value) -> Vec<Value> {
     let frames = report.reply.frames.iter().filter_map(|frame| match frame.provenance {
-        Provenance::Video { index, seconds } => Some(value(index, seconds)),
+        Provenance { modality: Modality::Video, index: Some(index), seconds: Some(seconds), .. } => {
+            Some(value(index, seconds))
+        }
         _ => None,
     });
     frames.collect()
@@ -78,7 +81,9 @@ fn of_videos(report: &Report<'_>, value: impl Fn(usize, f64) -> Value) -> Vec<Va
 
 fn of_volumes(report: &Report<'_>, value: impl Fn(usize, [f64; 2]) -> Value) -> Vec<Value> {
     let slices = report.reply.frames.iter().filter_map(|frame| match frame.provenance {
-        Provenance::Volume { index, window, .. } => Some(value(index, window)),
+        Provenance { modality: Modality::Volume, index: Some(index), window: Some(window), .. } => {
+            Some(value(index, window))
+        }
         _ => None,
     });
     slices.collect()

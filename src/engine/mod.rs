@@ -59,10 +59,10 @@ pub use options::EngineOptions;
 /// clone and the last [`Answering`] are gone.
 ///
 /// ```no_run
-/// use fleming::{AskOptions, Engine, EngineOptions, Request, Source, StudyInput};
+/// use fleming::{AskOptions, Engine, EngineOptions, Request, StudyInput};
 ///
 /// let engine = Engine::open("models/demo".as_ref(), &EngineOptions::default())?;
-/// let study = StudyInput::Image(Source::Path("chest.png".into()));
+/// let study = StudyInput::image("chest.png");
 /// let request = Request::about(vec![study], "Is there a pleural effusion?");
 /// let reply = engine.ask(&request, &AskOptions::default(), &mut |_event| {})?;
 /// println!("{}", reply.answer);

@@ -23,7 +23,7 @@ use std::path::Path;
 use self::orientation::Orientation;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, PixelMode, Provenance, Study, looked_up, values16};
-use crate::request::{Preprocessing, Source};
+use crate::study::{Preprocessing, Source};
 
 /// Pillow refuses larger pictures as decompression bombs.
 const MOST_PIXELS: u64 = 178_956_970;
@@ -164,7 +164,7 @@ pub(super) fn read(source: &Source, preprocessing: Preprocessing) -> Result<Stud
     let Picture { width, height, mode, samples, remarks, .. } = picture;
     Ok(Study {
         modality: Modality::Image,
-        frames: vec![Frame::new(width, height, mode, samples, Provenance::Image)?],
+        frames: vec![Frame::new(width, height, mode, samples, Provenance::default())?],
         source: name,
         warnings: remarks,
     })
@@ -174,6 +174,7 @@ fn content(source: &Source) -> Result<Cow<'_, [u8]>> {
     match source {
         Source::Bytes { bytes, .. } => Ok(Cow::Borrowed(bytes)),
         Source::Path(path) => read_file(path, &source.name()).map(Cow::Owned),
+        Source::Files(_) => Err(super::several(source)),
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{Cursor, Read, Seek};
 
 use crate::error::{Error, Result};
 use crate::frame::{Modality, Study};
-use crate::request::{Preprocessing, Source, StudyInput};
+use crate::study::{Preprocessing, Source, StudyInput};
 
 /// One kind of file.
 struct Reader {
@@ -39,23 +39,23 @@ const HEAD: u64 = 4096;
 /// frames or slices leaves nothing.
 pub(crate) fn read(input: &StudyInput, preprocessing: Preprocessing) -> Result<Study> {
     match input {
-        StudyInput::Image(source) => {
-            expect(source, Modality::Image)?;
-            image::read(source, preprocessing)
+        StudyInput::File { source, modality, look } => {
+            let found = kind(source, *modality)?;
+            look.check_for(found, &source.name())?;
+            match found {
+                Modality::Image => image::read(source, preprocessing),
+                Modality::Volume => npy::read(source, look, preprocessing),
+                #[cfg(feature = "video")]
+                Modality::Video => video::read(source, look),
+                #[cfg(not(feature = "video"))]
+                Modality::Video => Err(Error::input(source.name(), "a build that reads videos", "a video")
+                    .hint("this library was built without the feature `video`")),
+            }
         }
-        StudyInput::Video(source, sampling) => {
-            expect(source, Modality::Video)?;
-            #[cfg(feature = "video")]
-            return video::read(source, sampling);
-            #[cfg(not(feature = "video"))]
-            Err(Error::input(source.name(), "a build that reads videos", format!("{sampling:?} of a video"))
-                .hint("this library was built without the feature `video`"))
+        StudyInput::Raw(volume, look) => {
+            look.check_for(Modality::Volume, &volume.source)?;
+            npy::raw(volume, look, preprocessing)
         }
-        StudyInput::Volume(source, sampling) => {
-            expect(source, Modality::Volume)?;
-            npy::read(source, *sampling, preprocessing)
-        }
-        StudyInput::Raw(volume, sampling) => npy::raw(volume, *sampling, preprocessing),
         StudyInput::Frames(study) if study.frames.is_empty() => {
             Err(Error::input(&study.source, "at least one frame", "none"))
         }
@@ -63,20 +63,22 @@ pub(crate) fn read(input: &StudyInput, preprocessing: Preprocessing) -> Result<S
     }
 }
 
-/// Refuses a source whose content is plainly of another modality. What no reader knows is left to the one asked for, which
-/// can say best what it wanted.
-fn expect(source: &Source, modality: Modality) -> Result<()> {
+/// What a source is by its content, which must be what was asked for. What no reader knows is left to the one asked for,
+/// which can say best what it wanted.
+fn kind(source: &Source, wanted: Option<Modality>) -> Result<Modality> {
     let mut head = Vec::new();
     open(source)?.take(HEAD).read_to_end(&mut head).map_err(|error| unreadable(source, &error))?;
     let known = READERS.iter().find_map(|reader| Some((reader, (reader.sniff)(&head)?)));
-    match known {
-        Some((reader, format)) if reader.modality != modality => Err(Error::input(
+    match (known, wanted) {
+        (Some((reader, format)), Some(wanted)) if reader.modality != wanted => Err(Error::input(
             source.name(),
-            format!("a file of the kind {}", modality.name()),
+            format!("a file of the kind {}", wanted.name()),
             format!("a {} ({format})", reader.modality.name()),
         )
         .hint(format!("use {}", reader.option))),
-        _ => Ok(()),
+        (Some((reader, _)), _) => Ok(reader.modality),
+        (None, Some(wanted)) => Ok(wanted),
+        (None, None) => Err(Error::input(source.name(), "an image, a video or a volume", "something else")),
     }
 }
 
@@ -92,9 +94,15 @@ fn open(source: &Source) -> Result<Box<dyn Content + '_>> {
             Err(error) => Err(unreadable(source, &error)),
         },
         Source::Bytes { bytes, .. } => Ok(Box::new(Cursor::new(&**bytes))),
+        Source::Files(_) => Err(several(source)),
     }
 }
 
 fn unreadable(source: &Source, error: &std::io::Error) -> Error {
     Error::input(source.name(), "a readable file", error)
+}
+
+/// No reader takes several files yet.
+fn several(source: &Source) -> Error {
+    Error::input(source.name(), "one file", "several")
 }

@@ -10,8 +10,8 @@ use ndarray_npy::npy::header::{Header, ReadHeaderError};
 use super::{Content, HEAD, open, unreadable};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
-use crate::request::{Preprocessing, RawVolume, Source, VolumeSampling, Voxels};
-use window::{ByteOrder, Number, Scaled, scale16};
+use crate::study::{Look, Preprocessing, RawVolume, Source, Voxels, Windowing};
+use window::{ByteOrder, Number, Scaled, scaled};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 const SHAPES: &str = "an array of shape (depth, height, width) or (1, depth, height, width)";
@@ -22,37 +22,53 @@ pub(super) fn is_npy(head: &[u8]) -> Option<&'static str> {
 
 /// The chosen slices of an array `(D, H, W)` or `(1, D, H, W)` of any number type, byte order and memory order, each
 /// scaled from its own range to 0..255.
-pub(super) fn read(source: &Source, sampling: VolumeSampling, preprocessing: Preprocessing) -> Result<Study> {
+pub(super) fn read(source: &Source, look: &Look, preprocessing: Preprocessing) -> Result<Study> {
     let name = source.name();
     let mut file = array(source)?;
     let volume = Volume::read_header(source, &mut file)?;
     let grid = Grid { name: &name, shape: volume.shape, spacing_mm: None };
-    let (mut study, wrapped) = grid.look(sampling, |index| {
+    let windowing = look.window.unwrap_or(Windowing::OwnRange);
+    let (mut study, wrapped) = grid.look(look, |index| {
         let bytes = volume.read_slice(&mut file, index).map_err(|error| unreadable(source, &error))?;
-        volume.number.scale(&format!("{name}: slice {index}"), &bytes, volume.order, preprocessing)
+        volume.number.scale(
+            &format!("{name}: slice {index}"),
+            (&bytes, volume.order),
+            windowing,
+            preprocessing,
+        )
     })?;
     study.warnings.extend(volume.number.warning(&wrapped, preprocessing));
     Ok(study)
 }
 
 /// The chosen slices of a volume in memory.
-pub(super) fn raw(
-    volume: &RawVolume,
-    sampling: VolumeSampling,
-    preprocessing: Preprocessing,
-) -> Result<Study> {
+pub(super) fn raw(volume: &RawVolume, look: &Look, preprocessing: Preprocessing) -> Result<Study> {
     volume.check()?;
     let [_, height, width] = volume.shape;
     let size = height * width;
     let grid = Grid { name: &volume.source, shape: volume.shape, spacing_mm: volume.spacing_mm };
-    let (mut study, wrapped) = grid.look(sampling, |index| {
-        let slice = index * size..(index + 1) * size;
-        Ok(match &volume.voxels {
-            Voxels::I16(values) => scale16(&values[slice], volume.window, preprocessing),
-            Voxels::U16(values) => scale16(&values[slice], volume.window, preprocessing),
-        })
+    let windowing = look.window.unwrap_or(Windowing::OwnRange);
+    let (mut study, wrapped) = grid.look(look, |index| {
+        let (name, slice) = (format!("{}: slice {index}", volume.source), index * size..(index + 1) * size);
+        match &volume.voxels {
+            Voxels::I8(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::U8(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::I16(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::U16(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::I32(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::U32(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::I64(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::U64(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::F32(values) => scaled(&name, &values[slice], windowing, preprocessing),
+            Voxels::F64(values) => scaled(&name, &values[slice], windowing, preprocessing),
+        }
     })?;
-    study.warnings.extend(Number::I16.warning(&wrapped, preprocessing));
+    let number = match &volume.voxels {
+        Voxels::F32(_) => Number::F32,
+        Voxels::F64(_) => Number::F64,
+        _ => Number::I64,
+    };
+    study.warnings.extend(number.warning(&wrapped, preprocessing));
     Ok(study)
 }
 
@@ -68,11 +84,11 @@ impl Grid<'_> {
     /// The chosen slices as `scale` brings them to 8 bits, and the indices of those whose range was wider than their type.
     fn look(
         &self,
-        sampling: VolumeSampling,
+        look: &Look,
         mut scale: impl FnMut(usize) -> Result<Scaled>,
     ) -> Result<(Study, Vec<usize>)> {
         let [depth, height, width] = self.shape;
-        let chosen = slices(self.name, depth, sampling.slices)?;
+        let chosen = slices(self.name, depth, look.slices.unwrap_or(Look::SLICES))?;
         let warnings = self.warnings(chosen.len());
         let mut frames = Vec::with_capacity(chosen.len());
         let mut wrapped = Vec::new();
@@ -81,7 +97,8 @@ impl Grid<'_> {
             if scaled.wraps && wrapped.last() != Some(&index) {
                 wrapped.push(index);
             }
-            let provenance = Provenance::Volume { index, window: scaled.window, spacing_mm: self.spacing_mm };
+            let provenance =
+                Provenance { spacing_mm: self.spacing_mm, ..Provenance::volume(index, scaled.window) };
             frames.push(Frame::new(width as u32, height as u32, PixelMode::Grey, scaled.grey, provenance)?);
         }
         let study = Study { modality: Modality::Volume, source: self.name.to_owned(), frames, warnings };
@@ -202,7 +219,7 @@ fn slices(name: &str, depth: usize, count: usize) -> Result<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Window;
+    use crate::study::Window;
 
     #[test]
     fn slices_are_numpys() {
@@ -221,14 +238,10 @@ mod tests {
     type Row<'a> = (&'a str, fn(&mut RawVolume));
 
     fn raw_study(voxels: Voxels, window: Option<Window>) -> Study {
-        let volume = RawVolume {
-            source: "ct".into(),
-            shape: [2, 1, 4],
-            voxels,
-            spacing_mm: Some([5.0, 0.5, 0.5]),
-            window,
-        };
-        raw(&volume, VolumeSampling { slices: 2 }, Preprocessing::Clinical).unwrap()
+        let volume =
+            RawVolume { source: "ct".into(), shape: [2, 1, 4], voxels, spacing_mm: Some([5.0, 0.5, 0.5]) };
+        let look = Look { window: window.map(Windowing::Window), ..Look::default().slices(2) };
+        raw(&volume, &look, Preprocessing::Clinical).unwrap()
     }
 
     #[test]
@@ -237,20 +250,20 @@ mod tests {
         let bytes: Vec<u8> = values.iter().flat_map(|value: &i16| value.to_le_bytes()).collect();
         let header = "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 1, 4), }\n";
         let source = Source::Bytes { name: "ct".into(), bytes: npy(header, &bytes).into() };
-        let array = read(&source, VolumeSampling { slices: 2 }, Preprocessing::Clinical).unwrap();
+        let array = read(&source, &Look::default().slices(2), Preprocessing::Clinical).unwrap();
         let study = raw_study(Voxels::I16(values.into()), None);
         assert_eq!(study.warnings, array.warnings);
         for (raw, read) in study.frames.iter().zip(&array.frames) {
             assert_eq!(raw.samples(), read.samples());
         }
         let place =
-            Provenance::Volume { index: 0, window: [-1000.0, 3000.0], spacing_mm: Some([5.0, 0.5, 0.5]) };
+            Provenance { spacing_mm: Some([5.0, 0.5, 0.5]), ..Provenance::volume(0, [-1000.0, 3000.0]) };
         assert_eq!(study.frames[0].provenance(), &place);
     }
 
     #[test]
     fn a_window_cuts_off_what_is_beyond_it() {
-        let window = Some(Window { center: 40.0, width: 400.0 });
+        let window = Some(Window::linear_exact(40.0, 400.0));
         let study = raw_study(Voxels::I16([-1000, -160, 40, 240, -32768, 32767, -159, 239].into()), window);
         assert_eq!(study.frames[0].samples(), [0, 0, 127, 255]);
         assert_eq!(study.frames[1].samples(), [0, 255, 0, 254]);
@@ -265,23 +278,19 @@ mod tests {
             shape: [1, 2, 2],
             voxels: Voxels::U16([1, 2, 3, 4].into()),
             spacing_mm: None,
-            window: None,
         };
-        let table: [Row; 8] = [
+        let table: [Row; 5] = [
             ("ct", |v| v.shape = [2, 2, 2]),
             ("ct", |v| v.shape = [0, 2, 2]),
             ("ct", |v| v.shape = [usize::MAX, 2, 2]),
             ("ct: spacing", |v| v.spacing_mm = Some([1.0, 0.0, 1.0])),
             ("ct: spacing", |v| v.spacing_mm = Some([1.0, f64::NAN, 1.0])),
-            ("ct: window", |v| v.window = Some(Window { center: 0.0, width: 0.0 })),
-            ("ct: window", |v| v.window = Some(Window { center: f64::INFINITY, width: 1.0 })),
-            ("ct: window", |v| v.window = Some(Window { center: 0.0, width: f64::NAN })),
         ];
         for (thing, spoil) in table {
             let mut volume = sound.clone();
-            raw(&volume, VolumeSampling::default(), Preprocessing::Clinical).unwrap();
+            raw(&volume, &Look::default(), Preprocessing::Clinical).unwrap();
             spoil(&mut volume);
-            let error = raw(&volume, VolumeSampling::default(), Preprocessing::Clinical).unwrap_err();
+            let error = raw(&volume, &Look::default(), Preprocessing::Clinical).unwrap_err();
             assert_eq!(error.facts().thing, thing, "{error}");
         }
     }
@@ -297,7 +306,7 @@ mod tests {
 
     fn study(bytes: Vec<u8>) -> Result<Study> {
         let source = Source::Bytes { name: "volume".into(), bytes: bytes.into() };
-        read(&source, VolumeSampling { slices: 3 }, Preprocessing::Clinical)
+        read(&source, &Look::default().slices(3), Preprocessing::Clinical)
     }
 
     proptest::proptest! {

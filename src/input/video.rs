@@ -16,7 +16,7 @@ use ffmpeg::{Packet, filter, media};
 
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
-use crate::request::{Source, VideoSampling};
+use crate::study::{Look, Source};
 
 mod container;
 mod sampling;
@@ -36,8 +36,8 @@ pub(super) fn is_video(head: &[u8]) -> Option<&'static str> {
 }
 
 /// The chosen frames of a video.
-pub(super) fn read(source: &Source, sampling: &VideoSampling) -> Result<Study> {
-    study(source, sampling).map_err(|mut error| {
+pub(super) fn read(source: &Source, look: &Look) -> Result<Study> {
+    study(source, look).map_err(|mut error| {
         if let Error::Input(facts) = &mut error {
             let detail = std::mem::take(&mut facts.thing);
             facts.thing =
@@ -47,7 +47,7 @@ pub(super) fn read(source: &Source, sampling: &VideoSampling) -> Result<Study> {
     })
 }
 
-fn study(source: &Source, sampling: &VideoSampling) -> Result<Study> {
+fn study(source: &Source, look: &Look) -> Result<Study> {
     static SET_UP: Once = Once::new();
     SET_UP.call_once(|| {
         // Without it FFmpeg's errors have no text; nothing of what can fail in it is needed here.
@@ -65,7 +65,7 @@ fn study(source: &Source, sampling: &VideoSampling) -> Result<Study> {
         ));
     }
     warnings.append(&mut track.warnings);
-    let (chosen, mut notes) = indices(sampling, frames, track.fps)?;
+    let (chosen, mut notes) = indices(look, frames, track.fps)?;
     let walk = track.walk(&mut open(source)?, &chosen)?;
     // Mostly those before the cut in a clip that was cut without re-encoding. Decord counts them too.
     if walk.ended && !walk.is_done() {
@@ -97,6 +97,7 @@ fn open(source: &Source) -> Result<context::Input> {
             head.extend_from_slice(&bytes[..bytes.len().min(1024)]);
             context::StreamIo::from_read_seek(Cursor::new(bytes.clone()))
         }
+        Source::Files(_) => return Err(super::several(source)),
     };
     let Some((name, demuxer, _)) = container(&head) else {
         return Err(Error::input("", "a video", "something else, or a video format that is not read")
@@ -306,7 +307,7 @@ impl Walk<'_> {
         let rows = rgb.data(0).chunks(rgb.stride(0).max(1)).take(height as usize);
         let samples = rows.flat_map(|padded| padded.iter().take(row)).copied().collect();
         let index = self.decoded - 1;
-        let provenance = Provenance::Video { index, seconds: index as f64 / self.track.fps };
+        let provenance = Provenance::video(index, index as f64 / self.track.fps);
         self.pictures.insert(index, Frame::new(width, height, PixelMode::Rgb, samples, provenance)?);
         Ok(())
     }

@@ -1,20 +1,18 @@
 //! Who says what, and where the studies stand in it.
 
-use super::StudyInput;
-
-use super::Instruction;
+use super::{Instruction, StudyInput};
 
 /// A question about any number of studies, with what was said before.
 ///
 /// ```
-/// use fleming::{Part, Request, Source, StudyInput, Turn};
+/// use fleming::{Part, Request, StudyInput, Turn};
 ///
 /// // The studies come before the question.
-/// let before = StudyInput::Image(Source::Path("before.png".into()));
+/// let before = StudyInput::image("before.png");
 /// let request = Request::about(vec![before.clone()], "Is there a nodule?");
 ///
 /// // Or where the turns say.
-/// let after = StudyInput::Image(Source::Path("after.png".into()));
+/// let after = StudyInput::image("after.png");
 /// let request = Request {
 ///     studies: vec![before, after],
 ///     turns: vec![Turn::user([

@@ -1,9 +1,6 @@
 //! What the demo model answers through the library: a mix-up of studies, slots or kept keys and values would be heard.
 
-use fleming::{
-    AskOptions, Engine, EngineOptions, Instruction, Part, Request, Source, StudyInput, Turn, VideoSampling,
-    VolumeSampling,
-};
+use fleming::{AskOptions, Engine, EngineOptions, Instruction, Part, Request, Source, StudyInput, Turn};
 
 use crate::support::{demo_model, example};
 
@@ -20,7 +17,7 @@ fn about(study: StudyInput, question: &str) -> Request {
 }
 
 fn volume() -> StudyInput {
-    StudyInput::Volume(file("volume.npz"), VolumeSampling::default())
+    StudyInput::volume(file("volume.npz"))
 }
 
 #[test]
@@ -28,17 +25,11 @@ fn who_asks_at_once_is_told_of_the_own_study() {
     let engine = open(3);
     let retina = "What does the retina show?";
     let asked = [
-        (about(StudyInput::Image(file("fundus.png")), retina), "haemorrhages"),
+        (about(StudyInput::image(file("fundus.png")), retina), "haemorrhages"),
         (about(volume(), "In which third of the chest is the nodule?"), "lower third"),
-        (about(StudyInput::Image(file("fundus_clear.png")), retina), "no haemorrhages"),
-        (
-            about(
-                StudyInput::Video(file("clip.mp4"), VideoSampling::default()),
-                "From which side does the instrument enter?",
-            ),
-            "left",
-        ),
-        (about(StudyInput::Image(file("fundus.png")), retina), "haemorrhages"),
+        (about(StudyInput::image(file("fundus_clear.png")), retina), "no haemorrhages"),
+        (about(StudyInput::video(file("clip.mp4")), "From which side does the instrument enter?"), "left"),
+        (about(StudyInput::image(file("fundus.png")), retina), "haemorrhages"),
     ];
     let options = AskOptions::default();
     let answerings: Vec<_> =
@@ -73,13 +64,13 @@ fn a_further_question_is_answered_from_what_was_kept() {
 
 #[test]
 fn the_ids_are_the_same_however_they_are_asked() {
-    let clip = StudyInput::Video(file("clip.mp4"), VideoSampling::default());
+    let clip = StudyInput::video(file("clip.mp4"));
     let asked = [
         about(volume(), "What device is observed on the chest wall?"),
         about(volume(), "In which third of the chest is the nodule?"),
         about(clip, "From which side does the instrument enter?"),
-        about(StudyInput::Image(file("fundus.png")), "What does the retina show?"),
-        about(StudyInput::Image(file("chest.png")), "Is there a nodule, and on which side?"),
+        about(StudyInput::image(file("fundus.png")), "What does the retina show?"),
+        about(StudyInput::image(file("chest.png")), "Is there a nodule, and on which side?"),
     ];
     let ids = |slots: usize, chunk: usize, speculation| {
         let options = EngineOptions { slots, chunk, ..EngineOptions::default() };

@@ -5,9 +5,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use fleming::{
-    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Finish, Frame, Instruction, MemoryNeeds,
-    Modality, Package, Part, Reply, Request, Sampling, Source, StopRule, Study, StudyInput, Turn,
-    VolumeSampling,
+    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Finish, Frame, Instruction, Look,
+    MemoryNeeds, Modality, Package, Part, Reply, Request, Sampling, StopRule, Study, StudyInput, Turn,
 };
 
 use crate::support::{Scratch, input, package, package_at};
@@ -38,7 +37,7 @@ fn picture(colour: [u8; 3]) -> StudyInput {
 }
 
 fn volume(slices: usize) -> StudyInput {
-    StudyInput::Volume(Source::Path(input("volume_f32.npy")), VolumeSampling { slices })
+    StudyInput::volume(input("volume_f32.npy")).look(Look::default().slices(slices))
 }
 
 fn about(studies: Vec<StudyInput>, question: &str) -> Request {
@@ -314,7 +313,7 @@ fn a_full_queue_says_so() {
     assert_eq!(refusal.code(), ErrorCode::Busy);
     assert!(!refusal.facts().hint.is_empty());
     // Before anything is read.
-    let nowhere = about(vec![StudyInput::Image(Source::Path("nowhere.png".into()))], "What is shown?");
+    let nowhere = about(vec![StudyInput::image("nowhere.png")], "What is shown?");
     assert_eq!(engine.submit(&nowhere, &tokens(3)).err().unwrap().code(), ErrorCode::Busy);
     // Dropping cancels, wherever the request is: the next one has the slot.
     let steps = engine.counts().unwrap().steps;

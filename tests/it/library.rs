@@ -23,7 +23,7 @@ fn about(study: StudyInput) -> Request {
 fn the_streamed_text_is_the_reply() {
     let mut streamed = String::new();
     let mut stages = Vec::new();
-    let request = about(StudyInput::Image(Source::Path(input("chest.png"))));
+    let request = about(StudyInput::image(input("chest.png")));
     let reply = engine()
         .ask(&request, &short(), &mut |event| match event {
             Event::Encoding { done, total } => stages.push(("encoding", done, total)),
@@ -55,7 +55,7 @@ fn pixels_in_memory_are_as_good_as_a_file() {
     let bytes = Source::Bytes { name: "upload".into(), bytes: std::fs::read(&path).unwrap().into() };
     let options = AskOptions { tracing: Tracing::Tensors, ..short() };
     let replies: Vec<_> =
-        [StudyInput::Image(Source::Path(path)), StudyInput::Image(bytes), StudyInput::Frames(study)]
+        [StudyInput::image(Source::Path(path)), StudyInput::image(bytes), StudyInput::Frames(study)]
             .into_iter()
             .map(|study| engine.ask(&about(study), &options, &mut |_| {}).unwrap())
             .collect();
@@ -70,9 +70,7 @@ fn pixels_in_memory_are_as_good_as_a_file() {
 #[test]
 fn a_failed_request_leaves_the_engine_usable() {
     let engine = engine();
-    let error = engine
-        .ask(&about(StudyInput::Image(Source::Path("nowhere.png".into()))), &short(), &mut |_| {})
-        .unwrap_err();
+    let error = engine.ask(&about(StudyInput::image("nowhere.png")), &short(), &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Input);
     assert!(error.facts().thing.contains("nowhere.png"));
     let request = Request::about(Vec::new(), "What is CT?");
@@ -82,7 +80,7 @@ fn a_failed_request_leaves_the_engine_usable() {
 #[test]
 fn an_answer_can_be_cancelled_at_every_stage() {
     let engine = engine();
-    let request = about(StudyInput::Image(Source::Path(input("chest.png"))));
+    let request = about(StudyInput::image(input("chest.png")));
     let whole = engine.ask(&request, &short(), &mut |_| {}).unwrap();
     let stages: [fn(Event<'_>) -> bool; 3] = [
         |event| matches!(event, Event::Encoding { .. }),

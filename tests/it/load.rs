@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use fleming::{AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Request, Source, StudyInput};
+use fleming::{AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Request, StudyInput};
 
 use crate::engine::{ids, mixture, open, options, tokens};
 
@@ -75,7 +75,7 @@ fn one(engine: &Engine, mixture: &[Request], alone: &HashMap<usize, Vec<u32>>, r
     let options = AskOptions { cancel: cancel.clone(), timeout, ..tokens(12) };
     let mut request = mixture[number].clone();
     if fate == Fate::Missing {
-        request.studies.push(StudyInput::Image(Source::Path("nowhere.png".into())));
+        request.studies.push(StudyInput::image("nowhere.png"));
     }
     let answering = match engine.submit(&request, &options) {
         Ok(answering) => answering,

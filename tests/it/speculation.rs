@@ -156,8 +156,7 @@ fn the_demo_model_answers_the_same() {
         ("chest.png", "Is there a nodule, and on which side?"),
         ("fundus.png", "Are there haemorrhages of the retina?"),
     ] {
-        let study = fleming::StudyInput::Image(fleming::Source::Path(example(file)));
-        let request = Request::about(vec![study], question);
+        let request = Request::about(vec![fleming::StudyInput::image(example(file))], question);
         let plain = ask(&engine, &request, &AskOptions::default());
         let guessed = ask(&engine, &request, &guessing(8, AskOptions::default()));
         assert_eq!(said(&guessed), said(&plain));

@@ -4,7 +4,7 @@ mod rle;
 
 use super::{Fault, Picture, checked_pixels, layout};
 use crate::frame::PixelMode;
-use crate::request::Preprocessing;
+use crate::study::Preprocessing;
 
 /// How the pixels are stored.
 #[derive(Clone, Copy, PartialEq, Eq)]

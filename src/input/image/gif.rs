@@ -4,7 +4,7 @@ use gif::{DecodeOptions, MemoryLimit};
 
 use super::{Fault, Picture, checked_pixels, layout};
 use crate::frame::PixelMode;
-use crate::request::Preprocessing;
+use crate::study::Preprocessing;
 
 pub(super) fn decode(bytes: &[u8], preprocessing: Preprocessing) -> Result<Picture, Fault> {
     let damaged = |error: gif::DecodingError| Fault::damaged("GIF", error);

@@ -3,7 +3,7 @@
 
 use super::orientation::Orientation;
 use super::{Fault, Picture};
-use crate::request::Preprocessing;
+use crate::study::Preprocessing;
 
 pub(super) fn decode(bytes: &[u8], _: Preprocessing) -> Result<Picture, Fault> {
     let segments = Segments::of(bytes);

@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType, Decoder, Limits};
 use super::orientation::Orientation;
 use super::{Fault, Picture, checked_pixels, layout};
 use crate::frame::PixelMode;
-use crate::request::Preprocessing;
+use crate::study::Preprocessing;
 
 /// Bytes that the decoder may take for itself: a row at most and what it unpacks besides the picture.
 const LIMITS: Limits = Limits { bytes: 256 << 20 };

@@ -9,7 +9,7 @@ use super::ifd::Ifd;
 use super::orientation::{self, Orientation};
 use super::{Fault, Picture, checked_pixels, layout};
 use crate::frame::PixelMode;
-use crate::request::Preprocessing;
+use crate::study::Preprocessing;
 
 /// Numbers of the tags read here and in `chunks`.
 mod tag {

@@ -8,7 +8,7 @@ use image::{ColorType, ImageDecoder};
 use super::orientation::Orientation;
 use super::{Fault, Picture, checked_pixels};
 use crate::frame::PixelMode;
-use crate::request::Preprocessing;
+use crate::study::Preprocessing;
 
 pub(super) fn decode(bytes: &[u8], _: Preprocessing) -> Result<Picture, Fault> {
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| Fault::damaged("WebP", error))?;

@@ -7,7 +7,7 @@ use zip::read::ZipFile;
 
 use super::super::{Content, open, unreadable};
 use crate::error::{Error, Result};
-use crate::request::Source;
+use crate::study::Source;
 
 /// Far more than any study has, and little enough that a hostile archive does no harm.
 const MOST_BYTES: u64 = 4 << 30;

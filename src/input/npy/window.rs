@@ -7,7 +7,7 @@
 use half::f16;
 
 use crate::error::{Error, Result};
-use crate::request::{Preprocessing, Window};
+use crate::study::{Preprocessing, Window, WindowFunction, Windowing};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ByteOrder {
@@ -83,22 +83,23 @@ impl Number {
     pub(super) fn scale(
         self,
         slice: &str,
-        bytes: &[u8],
-        order: ByteOrder,
+        bytes: (&[u8], ByteOrder),
+        windowing: Windowing,
         mode: Preprocessing,
     ) -> Result<Scaled> {
+        let (bytes, order) = bytes;
         match self {
-            Number::F16 => float(slice, &values(bytes, order, f16::from_le_bytes), mode),
-            Number::F32 => float(slice, &values(bytes, order, f32::from_le_bytes), mode),
-            Number::F64 => float(slice, &values(bytes, order, f64::from_le_bytes), mode),
-            Number::I8 => Ok(integer(&values(bytes, order, i8::from_le_bytes), mode)),
-            Number::I16 => Ok(integer(&values(bytes, order, i16::from_le_bytes), mode)),
-            Number::I32 => Ok(integer(&values(bytes, order, i32::from_le_bytes), mode)),
-            Number::I64 => Ok(integer(&values(bytes, order, i64::from_le_bytes), mode)),
-            Number::U8 => Ok(integer(&values(bytes, order, u8::from_le_bytes), mode)),
-            Number::U16 => Ok(integer(&values(bytes, order, u16::from_le_bytes), mode)),
-            Number::U32 => Ok(integer(&values(bytes, order, u32::from_le_bytes), mode)),
-            Number::U64 => Ok(integer(&values(bytes, order, u64::from_le_bytes), mode)),
+            Number::F16 => scaled(slice, &values(bytes, order, f16::from_le_bytes), windowing, mode),
+            Number::F32 => scaled(slice, &values(bytes, order, f32::from_le_bytes), windowing, mode),
+            Number::F64 => scaled(slice, &values(bytes, order, f64::from_le_bytes), windowing, mode),
+            Number::I8 => scaled(slice, &values(bytes, order, i8::from_le_bytes), windowing, mode),
+            Number::I16 => scaled(slice, &values(bytes, order, i16::from_le_bytes), windowing, mode),
+            Number::I32 => scaled(slice, &values(bytes, order, i32::from_le_bytes), windowing, mode),
+            Number::I64 => scaled(slice, &values(bytes, order, i64::from_le_bytes), windowing, mode),
+            Number::U8 => scaled(slice, &values(bytes, order, u8::from_le_bytes), windowing, mode),
+            Number::U16 => scaled(slice, &values(bytes, order, u16::from_le_bytes), windowing, mode),
+            Number::U32 => scaled(slice, &values(bytes, order, u32::from_le_bytes), windowing, mode),
+            Number::U64 => scaled(slice, &values(bytes, order, u64::from_le_bytes), windowing, mode),
         }
     }
 
@@ -158,10 +159,9 @@ impl Float for f64 {
     }
 }
 
-fn float<T: Float>(slice: &str, values: &[T], mode: Preprocessing) -> Result<Scaled> {
-    let strange = values.iter().map(|&value| value.into()).find(|value: &f64| !value.is_finite());
-    if let (Some(value), Preprocessing::Clinical) = (strange, mode) {
-        return Err(Error::input(slice, "finite values", value).hint("replace what is not a measurement"));
+fn float<T: Float + Sample>(slice: &str, values: &[T], mode: Preprocessing) -> Result<Scaled> {
+    if mode == Preprocessing::Clinical {
+        finite(slice, values)?;
     }
     let Some((&first, rest)) = values.split_first() else {
         return Err(Error::input(slice, "at least one value", "none"));
@@ -171,7 +171,7 @@ fn float<T: Float>(slice: &str, values: &[T], mode: Preprocessing) -> Result<Sca
     });
     let window = [min.into(), max.into()];
     let range = max - min;
-    let finite = strange.is_none() && range.into().is_finite();
+    let finite = values.iter().all(|value| value.value().is_finite()) && range.into().is_finite();
     if !finite {
         if mode == Preprocessing::Clinical {
             return Err(Error::input(
@@ -209,9 +209,9 @@ macro_rules! integers {
 
 integers!(i8 i16 i32 i64 u8 u16 u32 u64);
 
-fn integer<T: Integer>(values: &[T], mode: Preprocessing) -> Scaled {
+fn integer<T: Integer>(_: &str, values: &[T], mode: Preprocessing) -> Result<Scaled> {
     let (Some(&min), Some(&max)) = (values.iter().min(), values.iter().max()) else {
-        return Scaled { grey: Vec::new(), window: [0.0; 2], wraps: false };
+        return Ok(Scaled { grey: Vec::new(), window: [0.0; 2], wraps: false });
     };
     let range = max.into() - min.into();
     let wraps = range != T::wrapping(max, min).into();
@@ -226,7 +226,7 @@ fn integer<T: Integer>(values: &[T], mode: Preprocessing) -> Scaled {
         }
         _ => values.iter().map(|&value| grey((value.into() - min.into()) as f64, range as f64)).collect(),
     };
-    Scaled { grey, window: [min.into() as f64, max.into() as f64], wraps }
+    Ok(Scaled { grey, window: [min.into() as f64, max.into() as f64], wraps })
 }
 
 /// From a value above the lowest to 0..255, in double precision; what is beyond becomes 0 or 255.
@@ -234,13 +234,82 @@ fn grey(above: f64, range: f64) -> u8 {
     (above / range * 255.0) as u8
 }
 
-/// Scales a slice of 16 bits by its own range, or so that the window's values become 0..255.
-pub(super) fn scale16<T: Integer>(values: &[T], window: Option<Window>, mode: Preprocessing) -> Scaled {
-    let Some(Window { center, width }) = window else { return integer(values, mode) };
-    let [low, high] = [center - width / 2.0, center + width / 2.0];
-    let value = |value: T| value.into() as f64;
-    let grey = values.iter().map(|&voxel| grey(value(voxel) - low, width)).collect();
-    Scaled { grey, window: [low, high], wraps: false }
+/// A number of a volume.
+pub(super) trait Sample: Copy {
+    /// The number in double precision.
+    fn value(self) -> f64;
+
+    /// A slice scaled from its own range.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the slice, in clinical mode, if it holds NaN or infinity or its range is infinite in its type.
+    fn own_range(slice: &str, values: &[Self], mode: Preprocessing) -> Result<Scaled>;
+}
+
+macro_rules! samples {
+    ($way:ident: $($type:ty)*) => {$(
+        impl Sample for $type {
+            fn value(self) -> f64 {
+                samples!(@value $way self)
+            }
+
+            fn own_range(slice: &str, values: &[Self], mode: Preprocessing) -> Result<Scaled> {
+                $way(slice, values, mode)
+            }
+        }
+    )*};
+    (@value integer $self:ident) => { $self as f64 };
+    (@value float $self:ident) => { $self.into() };
+}
+
+samples!(integer: i8 i16 i32 i64 u8 u16 u32 u64);
+samples!(float: f16 f32 f64);
+
+/// A slice in 8 bits.
+///
+/// # Errors
+/// [`Error::Input`] naming the slice, in clinical mode, if it holds NaN or infinity, or, scaled from its own range, if that is
+/// infinite in its type.
+pub(super) fn scaled<T: Sample>(
+    slice: &str,
+    values: &[T],
+    windowing: Windowing,
+    mode: Preprocessing,
+) -> Result<Scaled> {
+    let Windowing::Window(window) = windowing else { return T::own_range(slice, values, mode) };
+    if mode == Preprocessing::Clinical {
+        finite(slice, values)?;
+    }
+    let Window { center, width, function } = window;
+    let [low, high] = match function {
+        WindowFunction::Linear => [center - 0.5 - (width - 1.0) / 2.0, center - 0.5 + (width - 1.0) / 2.0],
+        WindowFunction::LinearExact | WindowFunction::Sigmoid => [center - width / 2.0, center + width / 2.0],
+    };
+    // What is not a number becomes 0.
+    let grey = |value: f64| match function {
+        WindowFunction::Linear if width == 1.0 => {
+            if value > low {
+                255
+            } else {
+                0
+            }
+        }
+        WindowFunction::Linear => grey(value - low, width - 1.0),
+        WindowFunction::LinearExact => grey(value - low, width),
+        WindowFunction::Sigmoid => (255.0 / (1.0 + (-4.0 * (value - center) / width).exp())) as u8,
+    };
+    let grey = values.iter().map(|&value| grey(value.value())).collect();
+    Ok(Scaled { grey, window: [low, high], wraps: false })
+}
+
+/// Refuses values that are no measurements.
+fn finite<T: Sample>(slice: &str, values: &[T]) -> Result<()> {
+    match values.iter().map(|value| value.value()).find(|value| !value.is_finite()) {
+        Some(value) => {
+            Err(Error::input(slice, "finite values", value).hint("replace what is not a measurement"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What NumPy's cast from double to uint8 gives on x86-64 outside 0..255, where C leaves it undefined: the low byte of

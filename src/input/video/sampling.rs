@@ -1,7 +1,7 @@
 //! Which frames of a video are looked at.
 
 use crate::error::{Error, Result};
-use crate::request::{FrameCount, VideoSampling};
+use crate::study::{FrameCount, Look};
 
 /// As many frames as this fit no model's context; more is a slip of the keyboard.
 const MAX_FRAMES: f64 = 4096.0;
@@ -10,12 +10,8 @@ const MAX_FRAMES: f64 = 4096.0;
 ///
 /// The reference script's rule, quirks included: halves round to even, the number of the last frame serves as
 /// the length, so that this frame is never reached by two or more, and half a step is added after rounding.
-pub(super) fn indices(
-    sampling: &VideoSampling,
-    frames: usize,
-    fps: f64,
-) -> Result<(Vec<usize>, Vec<String>)> {
-    let VideoSampling { start, end, .. } = *sampling;
+pub(super) fn indices(look: &Look, frames: usize, fps: f64) -> Result<(Vec<usize>, Vec<String>)> {
+    let Look { start, end, .. } = *look;
     for (name, time) in [("start", start), ("end", end)] {
         if let Some(time) = time.filter(|time| !time.is_finite()) {
             return Err(Error::input(name, "seconds from the start of the video", time));
@@ -27,7 +23,7 @@ pub(super) fn indices(
     }
     let duration = frames as f64 / fps;
     let part = end.unwrap_or(duration).min(duration) - start.unwrap_or(0.0).max(0.0);
-    let count = how_many(sampling.count, part.abs(), &mut warnings)?;
+    let count = how_many(look.frames.unwrap_or(Look::FRAMES), part.abs(), &mut warnings)?;
     let last = frames as f64 - 1.0;
     // Stand for bounds that are not given.
     let (earliest, latest) = (-100_000.0, 100_000.0);
@@ -85,7 +81,7 @@ mod tests {
 
     fn chosen(count: FrameCount, start: Option<f64>, end: Option<f64>) -> Vec<usize> {
         // The length and rate of the reference's test clip.
-        indices(&VideoSampling { count, start, end }, 48, 8.0).unwrap().0
+        indices(&Look { frames: Some(count), start, end, ..Look::default() }, 48, 8.0).unwrap().0
     }
 
     #[test]
@@ -117,14 +113,20 @@ mod tests {
             (Exactly(2), Some(f64::NEG_INFINITY), None),
             (Exactly(2), None, Some(f64::INFINITY)),
         ] {
-            assert!(indices(&VideoSampling { count, start, end }, 48, 8.0).is_err(), "{count:?} {start:?}");
+            assert!(
+                indices(&Look { frames: Some(count), start, end, ..Look::default() }, 48, 8.0).is_err(),
+                "{count:?} {start:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_unusual_is_said() {
         let said = |count, start, end, frames| {
-            indices(&VideoSampling { count, start, end }, frames, 8.0).unwrap().1.len()
+            indices(&Look { frames: Some(count), start, end, ..Look::default() }, frames, 8.0)
+                .unwrap()
+                .1
+                .len()
         };
         assert_eq!(said(PerSecond { max_frames: 32 }, None, None, 256), 0);
         assert_eq!(said(PerSecond { max_frames: 32 }, None, None, 264), 1, "capped");

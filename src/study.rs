@@ -1,0 +1,154 @@
+//! What there is to look at: where it is, what it is taken for, and which part of it counts.
+
+mod look;
+mod volume;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::frame::{Modality, Study};
+
+pub use look::{FrameCount, Look, Windowing};
+pub use volume::{RawVolume, Voxels, Window, WindowFunction};
+
+/// Where the bytes of a study are.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Source {
+    /// A file.
+    Path(PathBuf),
+    /// The content of a file in memory, with a name for messages.
+    Bytes {
+        /// The name used in messages and in [`FrameUsed::source`](crate::FrameUsed::source).
+        name: String,
+        /// The whole content.
+        bytes: Arc<[u8]>,
+    },
+    /// Several files that are one study: the slices of a series.
+    Files(Vec<PathBuf>),
+}
+
+impl Source {
+    /// The name used in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Path(path) => path.display().to_string(),
+            Source::Bytes { name, .. } => name.clone(),
+            Source::Files(files) => match files.as_slice() {
+                [] => "no files".into(),
+                [file] => file.display().to_string(),
+                [first, others @ ..] => format!("{} and {} more", first.display(), others.len()),
+            },
+        }
+    }
+}
+
+impl From<PathBuf> for Source {
+    fn from(path: PathBuf) -> Self {
+        Source::Path(path)
+    }
+}
+
+impl From<&Path> for Source {
+    fn from(path: &Path) -> Self {
+        Source::Path(path.into())
+    }
+}
+
+impl From<&str> for Source {
+    fn from(path: &str) -> Self {
+        Source::Path(path.into())
+    }
+}
+
+/// How faithfully the reference script's handling of inputs is followed.
+///
+/// The two differ only where the script is plainly broken: 16-bit grey images, palette and 1-bit images, EXIF
+/// orientation, integer volumes whose range overflows their type, NaN or infinity in a volume, and `<image>`
+/// tags that are more than the pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Preprocessing {
+    /// Bit for bit the reference script, quirks included.
+    Reference,
+    /// The reference with its defects mended; each mend that took effect is reported as a warning.
+    #[default]
+    Clinical,
+}
+
+/// One thing to look at.
+///
+/// ```
+/// use fleming::{FrameCount, Look, StudyInput};
+///
+/// // The content says what it is.
+/// let study = StudyInput::file("chest.png");
+/// // Anything but a video is refused.
+/// let clip = StudyInput::video("clip.mp4").look(Look::default().frames(FrameCount::Exactly(6)));
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StudyInput {
+    /// A file, or several that are one study.
+    File {
+        /// Where it is.
+        source: Source,
+        /// What it must be; `None` takes whatever its content is.
+        modality: Option<Modality>,
+        /// What of it is looked at.
+        look: Look,
+    },
+    /// A volume that the caller already has.
+    Raw(RawVolume, Look),
+    /// Frames that the caller already has.
+    Frames(Study),
+}
+
+impl StudyInput {
+    /// A file of any kind that can be read: its content says which.
+    pub fn file(source: impl Into<Source>) -> Self {
+        StudyInput::File { source: source.into(), modality: None, look: Look::default() }
+    }
+
+    /// A file that must be of this kind.
+    pub fn of(modality: Modality, source: impl Into<Source>) -> Self {
+        StudyInput::File { source: source.into(), modality: Some(modality), look: Look::default() }
+    }
+
+    /// A file that must be a single picture.
+    pub fn image(source: impl Into<Source>) -> Self {
+        Self::of(Modality::Image, source)
+    }
+
+    /// A file that must be a clip.
+    pub fn video(source: impl Into<Source>) -> Self {
+        Self::of(Modality::Video, source)
+    }
+
+    /// A file that must be a volume.
+    pub fn volume(source: impl Into<Source>) -> Self {
+        Self::of(Modality::Volume, source)
+    }
+
+    /// A volume that the caller already has.
+    pub fn raw(volume: RawVolume) -> Self {
+        StudyInput::Raw(volume, Look::default())
+    }
+
+    /// The same study, looked at in this way. Frames that the caller has are looked at as they are.
+    pub fn look(mut self, chosen: Look) -> Self {
+        match &mut self {
+            StudyInput::File { look, .. } | StudyInput::Raw(_, look) => *look = chosen,
+            StudyInput::Frames(_) => {}
+        }
+        self
+    }
+
+    /// The name used in messages.
+    pub fn name(&self) -> String {
+        match self {
+            StudyInput::File { source, .. } => source.name(),
+            StudyInput::Raw(volume, _) => volume.source.clone(),
+            StudyInput::Frames(study) => study.source.clone(),
+        }
+    }
+}

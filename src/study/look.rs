@@ -1,0 +1,327 @@
+//! Which part of a study is looked at, and how its values become grey.
+
+use super::volume::Window;
+use crate::error::{Error, Result};
+use crate::frame::Modality;
+
+/// Most frames or slices of one study. They fit no model's context; more is a slip of the keyboard.
+pub(crate) const MOST_FRAMES: usize = 4096;
+
+/// How many frames of a clip are looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FrameCount {
+    /// One frame for each second of the chosen part, at least one and at most `max_frames`.
+    PerSecond {
+        /// The cap, 1 to 4096.
+        max_frames: usize,
+    },
+    /// One frame for each whole second of a duration that the caller states, 1 to 4096.
+    Seconds(f64),
+    /// Exactly this many, 1 to 4096.
+    Exactly(usize),
+}
+
+/// How the values of a slice become 0..255.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Windowing {
+    /// From the lowest to the highest value of each slice, as the reference script does it.
+    OwnRange,
+    /// By this window.
+    Window(Window),
+}
+
+/// What of a study is looked at. What is left out is as in the reference script; what does not fit the kind of study that
+/// a file turns out to be is an error that names it.
+///
+/// ```
+/// use fleming::{Look, Window};
+///
+/// let lung = Look::default().slices(16).range([40, 120]).window(Window::linear_exact(-600.0, 1500.0));
+/// assert_eq!(lung.slices, Some(16));
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Look {
+    /// Videos: how many frames. One for each second and at most 32 if absent.
+    pub frames: Option<FrameCount>,
+    /// Videos: start of the part to look at, in seconds; the clip's start if absent.
+    pub start: Option<f64>,
+    /// Videos: end of the part to look at, in seconds; the clip's end if absent.
+    pub end: Option<f64>,
+    /// Volumes: how many slices, 1 to 4096, evenly spaced from the first to the last. 11 if absent.
+    pub slices: Option<usize>,
+    /// Volumes: how values become grey. Each slice from its own range if absent.
+    pub window: Option<Windowing>,
+    /// Volumes: which axis of the array counts the slices, 0 to 2; the other two are rows and columns in their order. The
+    /// first if absent.
+    pub axis: Option<usize>,
+    /// Volumes: the first and the last slice to choose from, counted from 0. All if absent.
+    pub range: Option<[usize; 2]>,
+    /// Whether these options were given for several studies: what does not fit this one is meant for another, and no error.
+    pub shared: bool,
+}
+
+impl Look {
+    /// Videos: frames of a clip for which nothing else is asked.
+    pub const FRAMES: FrameCount = FrameCount::PerSecond { max_frames: 32 };
+    /// Volumes: slices of a volume for which nothing else is asked.
+    pub const SLICES: usize = 11;
+
+    /// The same with this many frames of a clip.
+    pub fn frames(self, count: FrameCount) -> Self {
+        Self { frames: Some(count), ..self }
+    }
+
+    /// The same from this second of a clip on.
+    pub fn start(self, seconds: f64) -> Self {
+        Self { start: Some(seconds), ..self }
+    }
+
+    /// The same up to this second of a clip.
+    pub fn end(self, seconds: f64) -> Self {
+        Self { end: Some(seconds), ..self }
+    }
+
+    /// The same with this many slices of a volume.
+    pub fn slices(self, slices: usize) -> Self {
+        Self { slices: Some(slices), ..self }
+    }
+
+    /// The same with the values of a volume in this window.
+    pub fn window(self, window: impl Into<Windowing>) -> Self {
+        Self { window: Some(window.into()), ..self }
+    }
+
+    /// The same with the slices of a volume along this axis, 0 to 2.
+    pub fn axis(self, axis: usize) -> Self {
+        Self { axis: Some(axis), ..self }
+    }
+
+    /// The same with the slices chosen from the first to the last of these, counted from 0.
+    pub fn range(self, [first, last]: [usize; 2]) -> Self {
+        Self { range: Some([first, last]), ..self }
+    }
+
+    /// The same for one of several studies that these options were given for.
+    pub fn shared(self) -> Self {
+        Self { shared: true, ..self }
+    }
+
+    /// Refuses numbers that no study could be looked at by.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the option and what it may be.
+    pub fn check(&self) -> Result<()> {
+        for option in &OPTIONS {
+            if let Some(got) = (option.wrong)(self) {
+                return Err(Error::request(option.name, option.may_be, got));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses numbers that no study could be looked at by, and options for another kind than the study is of.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the option.
+    pub(crate) fn check_for(&self, modality: Modality, source: &str) -> Result<()> {
+        self.check()?;
+        let misplaced = |option: &&Rule| option.kind != modality && (option.given)(self);
+        match OPTIONS.iter().find(misplaced) {
+            Some(option) if !self.shared => Err(Error::request(
+                option.name,
+                option.kind.with_article(),
+                format!("{source}, {}", modality.with_article()),
+            )
+            .hint(format!("leave {} out for this study", option.name))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What holds for one option.
+struct Rule {
+    /// The name on the command line.
+    name: &'static str,
+    /// The kind of study that it is for.
+    kind: Modality,
+    may_be: &'static str,
+    given: fn(&Look) -> bool,
+    /// The value, if it may not be.
+    wrong: fn(&Look) -> Option<String>,
+}
+
+/// [`MOST_FRAMES`] in words.
+const COUNT: &str = "1 to 4096";
+const TIME: &str = "seconds from the start of the video";
+
+/// Every option, and what its value may be.
+static OPTIONS: [Rule; 9] = [
+    Rule {
+        name: "frames",
+        kind: Modality::Video,
+        may_be: COUNT,
+        given: |look| matches!(look.frames, Some(FrameCount::Exactly(_))),
+        wrong: |look| match look.frames {
+            Some(FrameCount::Exactly(count)) => no_count(count),
+            _ => None,
+        },
+    },
+    Rule {
+        name: "max-frames",
+        kind: Modality::Video,
+        may_be: COUNT,
+        given: |look| matches!(look.frames, Some(FrameCount::PerSecond { .. })),
+        wrong: |look| match look.frames {
+            Some(FrameCount::PerSecond { max_frames }) => no_count(max_frames),
+            _ => None,
+        },
+    },
+    Rule {
+        name: "seconds",
+        kind: Modality::Video,
+        may_be: COUNT,
+        given: |look| matches!(look.frames, Some(FrameCount::Seconds(_))),
+        wrong: |look| match look.frames {
+            Some(FrameCount::Seconds(seconds)) if !(1.0..MOST_FRAMES as f64 + 1.0).contains(&seconds) => {
+                Some(seconds.to_string())
+            }
+            _ => None,
+        },
+    },
+    Rule {
+        name: "start",
+        kind: Modality::Video,
+        may_be: TIME,
+        given: |look| look.start.is_some(),
+        wrong: |look| no_time(look.start),
+    },
+    Rule {
+        name: "end",
+        kind: Modality::Video,
+        may_be: TIME,
+        given: |look| look.end.is_some(),
+        wrong: |look| no_time(look.end),
+    },
+    Rule {
+        name: "slices",
+        kind: Modality::Volume,
+        may_be: COUNT,
+        given: |look| look.slices.is_some(),
+        wrong: |look| look.slices.and_then(no_count),
+    },
+    Rule {
+        name: "window",
+        kind: Modality::Volume,
+        may_be: "a finite centre and a finite width above 0, of a linear window at least 1",
+        given: |look| look.window.is_some(),
+        wrong: |look| match look.window {
+            Some(Windowing::Window(window)) if !window.is_sound() => Some(window.to_string()),
+            _ => None,
+        },
+    },
+    Rule {
+        name: "axis",
+        kind: Modality::Volume,
+        may_be: "0 to 2",
+        given: |look| look.axis.is_some(),
+        wrong: |look| look.axis.filter(|axis| *axis > 2).map(|axis| axis.to_string()),
+    },
+    Rule {
+        name: "range",
+        kind: Modality::Volume,
+        may_be: "a first slice and a last one that does not come before it",
+        given: |look| look.range.is_some(),
+        wrong: |look| match look.range {
+            Some([first, last]) if last < first => Some(format!("{first} to {last}")),
+            _ => None,
+        },
+    },
+];
+
+/// A number of frames or slices that may not be.
+fn no_count(count: usize) -> Option<String> {
+    (!(1..=MOST_FRAMES).contains(&count)).then(|| count.to_string())
+}
+
+/// A time that may not be. Before the start of a clip is its start.
+fn no_time(seconds: Option<f64>) -> Option<String> {
+    seconds.filter(|seconds| !seconds.is_finite()).map(|seconds| seconds.to_string())
+}
+
+impl From<Window> for Windowing {
+    fn from(window: Window) -> Self {
+        Windowing::Window(window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FrameCount::{Exactly, PerSecond, Seconds};
+
+    #[test]
+    fn numbers_out_of_bounds_are_named() {
+        let look = Look::default;
+        let rows = [
+            ("frames", look().frames(Exactly(0))),
+            ("frames", look().frames(Exactly(usize::MAX))),
+            ("max-frames", look().frames(PerSecond { max_frames: 0 })),
+            ("max-frames", look().frames(PerSecond { max_frames: 4097 })),
+            ("seconds", look().frames(Seconds(0.9))),
+            ("seconds", look().frames(Seconds(-3.0))),
+            ("seconds", look().frames(Seconds(f64::NAN))),
+            ("seconds", look().frames(Seconds(1e300))),
+            ("start", look().start(f64::NEG_INFINITY)),
+            ("end", look().end(f64::NAN)),
+            ("slices", look().slices(0)),
+            ("slices", look().slices(4097)),
+            ("slices", look().slices(usize::MAX)),
+            ("window", look().window(Window::linear_exact(0.0, 0.0))),
+            ("window", look().window(Window::linear_exact(f64::INFINITY, 1.0))),
+            ("window", look().window(Window::sigmoid(0.0, f64::NAN))),
+            ("window", look().window(Window::linear(0.0, 0.5))),
+            ("axis", look().axis(3)),
+            ("range", look().range([3, 2])),
+        ];
+        for (name, look) in rows {
+            let error = look.check().unwrap_err();
+            assert!(matches!(&error, Error::Request(facts) if facts.thing == name), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_the_bounds_hold_is_taken() {
+        let look = Look::default;
+        for look in [
+            look(),
+            look().frames(Exactly(4096)).start(-1.0).end(0.0),
+            look().frames(Seconds(4096.9)),
+            look().slices(4096).axis(2).range([7, 7]).window(Window::linear(-600.0, 1.0)),
+            look().window(Windowing::OwnRange),
+        ] {
+            look.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_option_for_another_kind_is_named_unless_it_is_shared() {
+        let rows = [
+            ("frames", Modality::Image, Look::default().frames(Exactly(3))),
+            ("max-frames", Modality::Volume, Look::default().frames(PerSecond { max_frames: 3 })),
+            ("start", Modality::Volume, Look::default().start(1.0)),
+            ("end", Modality::Image, Look::default().end(1.0)),
+            ("slices", Modality::Video, Look::default().slices(3)),
+            ("window", Modality::Image, Look::default().window(Windowing::OwnRange)),
+            ("axis", Modality::Video, Look::default().axis(0)),
+            ("range", Modality::Video, Look::default().range([0, 1])),
+        ];
+        for (name, modality, look) in rows {
+            let error = look.check_for(modality, "file").unwrap_err();
+            assert_eq!(error.facts().thing, name, "{error}");
+            look.shared().check_for(modality, "file").unwrap();
+        }
+        assert!(Look::default().slices(0).shared().check_for(Modality::Image, "file").is_err());
+    }
+}
