@@ -675,8 +675,8 @@ fleming_status fleming_engine_ask(const struct fleming_engine *engine,
                                   const struct fleming_ask_options *options,
                                   struct fleming_reply **reply);
 
-// Reads the studies of a request, hands it in and returns; the answer is made meanwhile. The callback of the options is called
-// from fleming_pending_wait.
+// Hands a request in and returns at once. The studies are read and the answer is made meanwhile: fleming_pending_wait tells of
+// studies that cannot be read. The callback of the options is called from fleming_pending_wait.
 fleming_status fleming_engine_submit(const struct fleming_engine *engine,
                                      const struct fleming_request *request,
                                      const struct fleming_ask_options *options,

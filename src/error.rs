@@ -31,7 +31,7 @@ impl fmt::Display for Facts {
 }
 
 /// A failure, by whose doing it is.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An image, video, volume or text that cannot be read as asked.

@@ -17,9 +17,9 @@ use crate::sampler::{Chosen, Sampler};
 use crate::tokenizer::Tokenizer;
 use progress::{Beyond, Progress};
 
-/// What guides have in common: the parts of one engine.
+/// The parts of an engine that guides use.
 #[derive(Clone, Copy)]
-pub(crate) struct Common<'a> {
+pub(crate) struct Parts<'a> {
     pub(crate) prompt: &'a PromptTemplate,
     /// How many logits there are.
     pub(crate) vocabulary: usize,
@@ -28,7 +28,8 @@ pub(crate) struct Common<'a> {
 }
 
 /// Chooses the tokens of one reply, one after the other. It owns all that a reply remembers, and draws the same tokens
-/// however the logits were come by.
+/// from whichever kernel the logits came.
+#[derive(Clone)]
 pub(crate) struct Guide {
     sampler: Sampler,
     progress: Progress,
@@ -39,6 +40,7 @@ pub(crate) struct Guide {
 }
 
 /// The limit on the thought.
+#[derive(Clone)]
 struct Thinking {
     /// Whether the instruction asks for the tags; then all that comes before the thought's end or the answer's beginning
     /// is thought, with or without an opening tag.
@@ -55,6 +57,7 @@ enum Asked {
 }
 
 /// A constraint and where it is.
+#[derive(Clone)]
 struct Constrained {
     matcher: Matcher,
     place: Place,
@@ -77,28 +80,34 @@ impl Guide {
     /// [`Error::Request`](crate::Error::Request) for options that cannot be met, a constraint that does not compile
     /// among them.
     pub(crate) fn new(
-        common: Common<'_>,
+        parts: Parts<'_>,
         instruction: &Instruction,
         options: &AskOptions,
         prompt: &[i64],
     ) -> Result<Self> {
         options.check()?;
-        let tags = Tags::from(common.prompt);
-        let text = common.prompt.instruction(instruction).unwrap_or_default();
+        let tags = Tags::from(parts.prompt);
+        let text = parts.prompt.instruction(instruction).unwrap_or_default();
         let asked = if text.contains(&tags.answer[0]) { Asked::Yes } else { Asked::No };
         let (place, closing) = match asked {
             Asked::Yes => (Place::Before, Some(tags.answer[1].as_str())),
             Asked::No => (Place::Everywhere, None),
         };
-        let compile = |constraint| common.grammars.compile(common.tokenizer, constraint, closing);
+        let compile = |constraint| parts.grammars.compile(parts.tokenizer, constraint, closing);
         let matcher = options.constraint.as_ref().map(compile).transpose()?;
         Ok(Self {
-            sampler: Sampler::new(&options.sampling, options.logprobs, prompt, common.vocabulary)?,
+            sampler: Sampler::new(&options.sampling, options.logprobs, prompt, parts.vocabulary)?,
             progress: Progress::new(tags),
             thinking: Thinking { asked, limit: options.max_thinking_tokens, tokens: 0 },
             constraint: matcher.map(|matcher| Constrained { matcher, place }),
             forced: VecDeque::new(),
         })
+    }
+
+    /// The guide of the n-th reply to the same prompt, from 0, whose random numbers start at the seed plus n. Nothing was
+    /// chosen with this one.
+    pub(crate) fn nth(&self, number: u64) -> Self {
+        Self { sampler: self.sampler.nth(number), ..self.clone() }
     }
 
     /// Whether the reply is nothing but an answer, so that tags in it are text.

@@ -34,8 +34,8 @@ mod engine;
 #[cfg(feature = "capi")]
 mod capi;
 
-pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds};
 pub use engine::{BuiltEngines, EnginePlace, EngineState, engine_states, graph_providers, warm};
+pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pending};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};

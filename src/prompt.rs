@@ -56,7 +56,7 @@ pub(crate) fn write(
 
 /// Turns of both sides in alternation, the user's first and last.
 fn check_turns(turns: &[Turn]) -> Result<()> {
-    let wanted = |place: usize| if place % 2 == 0 { Role::User } else { Role::Assistant };
+    let wanted = |place: usize| if place.is_multiple_of(2) { Role::User } else { Role::Assistant };
     if let Some(place) = (0..turns.len()).find(|&place| turns[place].role != wanted(place)) {
         let role = |role| if role == Role::User { "the user" } else { "the assistant" };
         return Err(Error::request(
@@ -66,9 +66,9 @@ fn check_turns(turns: &[Turn]) -> Result<()> {
         )
         .hint("user and assistant take turns, and the user begins"));
     }
-    match turns.len() % 2 {
-        1 => Ok(()),
-        _ => Err(Error::request("turns", "the user's turn at the end", "nothing to answer")),
+    match turns.len().is_multiple_of(2) {
+        false => Ok(()),
+        true => Err(Error::request("turns", "the user's turn at the end", "nothing to answer")),
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn remarks(request: &Request, tokenizer: &Tokenizer, mode: Preprocess
 fn clinical(template: &PromptTemplate, request: &Request, frames: &[usize]) -> Result<Written> {
     let instruction = template.instruction(&request.instruction);
     let total: usize = frames.iter().sum();
-    let marks = Marks::of(request, frames)?;
+    let marks = Marks::of(template, request, frames)?;
     let mut writer = Writer { pieces: Vec::new(), marks, frames: frames.iter() };
     writer.template(&template.system_start);
     match &request.system {
@@ -104,7 +104,7 @@ fn clinical(template: &PromptTemplate, request: &Request, frames: &[usize]) -> R
     writer.template(&template.user_start);
     let leading = if marks == Marks::None { total } else { 0 };
     if leading > 0 && instruction.is_none() && !earlier.is_empty() {
-        return Err(misplaced(frames, 0));
+        return Err(misplaced(template, frames, 0));
     }
     if instruction.is_some() || leading > 0 || !last.is_empty() {
         if let Some(instruction) = instruction {
@@ -145,29 +145,30 @@ enum Marks {
 }
 
 impl Marks {
-    fn of(request: &Request, frames: &[usize]) -> Result<Self> {
+    fn of(template: &PromptTemplate, request: &Request, frames: &[usize]) -> Result<Self> {
         let parts = request.system.iter().flatten().chain(request.turns.iter().flat_map(|turn| &turn.parts));
         match parts.filter(|part| **part == Part::Study).count() {
             0 => Ok(Self::None),
             marks if marks == frames.iter().sum::<usize>() => Ok(Self::Frame),
             marks if marks == frames.len() => Ok(Self::Study),
-            marks => Err(misplaced(frames, marks)),
+            marks => Err(misplaced(template, frames, marks)),
         }
     }
 }
 
 /// The refusal of a prompt that places `marks` studies or frames.
-fn misplaced(frames: &[usize], marks: usize) -> Error {
+fn misplaced(template: &PromptTemplate, frames: &[usize], marks: usize) -> Error {
+    let tag = &template.placeholder;
     let wanted = match (frames.len(), frames.iter().sum::<usize>()) {
-        (0, _) => "no place for a study: there is none".into(),
-        (studies, frames) if studies == frames => format!("{studies} places, one a picture, or none at all"),
+        (0, _) => format!("no {tag}: there is no study"),
+        (studies, frames) if studies == frames => format!("{studies} {tag}, one a picture, or none at all"),
         (studies, frames) => {
-            format!("{studies} places, one a study, or {frames}, one a frame, or none at all")
+            format!("{studies} {tag}, one a study, or {frames}, one a frame, or none at all")
         }
     };
     let hint = match marks {
-        0 => "a conversation that goes on says itself where the study stands: write <image> there",
-        _ => "places in the system text and in the history count too",
+        0 => format!("a conversation that goes on says itself where the study stands: write {tag} there"),
+        _ => format!("a {tag} in the system text or in the history counts too"),
     };
     Error::request("prompt", wanted, marks).hint(hint)
 }

@@ -3,6 +3,7 @@
 mod sampling;
 mod turns;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -75,6 +76,9 @@ pub struct AskOptions {
     pub max_tiles: Option<usize>,
     /// What to keep for inspection.
     pub tracing: Tracing,
+    /// Whose request it is, as any bytes. What one scope left in memory is never reused for another, and what has no scope
+    /// for none that has one: neither time nor counts tell a caller what others asked.
+    pub scope: Option<Arc<[u8]>>,
     /// Stops the answer from elsewhere.
     pub cancel: Cancel,
     /// Most time from submission to the end of the answer, which is then as far as it got.

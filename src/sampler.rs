@@ -43,6 +43,7 @@ pub(crate) struct Chosen {
 ///
 /// Each choice takes one random number and a given token none, so that a reply does not depend on how its steps were
 /// batched or guessed ahead.
+#[derive(Clone)]
 pub(crate) struct Sampler {
     sampling: Sampling,
     logprobs: Option<usize>,
@@ -77,6 +78,12 @@ impl Sampler {
             adjusted: Vec::new(),
             sampling: sampling.clone(),
         })
+    }
+
+    /// The sampler of the n-th reply to the same prompt: its random numbers start at the seed plus n.
+    pub(crate) fn nth(&self, number: u64) -> Self {
+        let seed = self.sampling.seed.wrapping_add(number);
+        Self { random: Pcg64::seed_from_u64(seed), ..self.clone() }
     }
 
     /// The next token. It counts for the penalties only once it was [taken](Self::take).

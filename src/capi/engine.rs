@@ -146,8 +146,8 @@ pub unsafe extern "C" fn fleming_engine_ask(
     })
 }
 
-/// Reads the studies of a request, hands it in and returns; the answer is made meanwhile. The callback of the options is called
-/// from fleming_pending_wait.
+/// Hands a request in and returns at once. The studies are read and the answer is made meanwhile: fleming_pending_wait tells of
+/// studies that cannot be read. The callback of the options is called from fleming_pending_wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_submit(
     engine: *const Model,
@@ -160,10 +160,9 @@ pub unsafe extern "C" fn fleming_engine_submit(
         let model = held("engine", engine)?;
         let (request, setup) = (held("request", request)?, self::options(options)?);
         let out = Out::at("pending", pending)?;
-        let cancel = Cancel::default();
-        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&cancel)?);
-        let answering = logged(model.log.as_ref(), || model.engine.submit(&request, &options))?;
-        out.give(Arc::new(Pending::new(answering, cancel, Listener::of(&setup), model.log.clone())));
+        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&Cancel::default())?);
+        let submitted = logged(model.log.as_ref(), || model.engine.submit(&request, &options))?;
+        out.give(Arc::new(Pending::new(submitted, Listener::of(&setup), model.log.clone())));
         Ok(Status::Ok)
     })
 }

@@ -9,11 +9,11 @@ use super::arguments::{Out, held, taken};
 use super::log::logged;
 use super::reply::{Listener, Reply};
 use super::status::{Failure, Outcome, Status, guard, guard_free};
-use crate::{Answering, Cancel};
+use crate::Cancel;
 
 /// An answer that is being made. Any thread may wait for it, one at a time, and any thread may cancel it meanwhile.
 pub struct Pending {
-    state: Mutex<(Answering, Listener)>,
+    state: Mutex<(crate::Pending, Listener)>,
     cancel: Cancel,
     log: Option<Dispatch>,
 }
@@ -62,13 +62,8 @@ pub unsafe extern "C" fn fleming_pending_free(pending: *mut Pending) {
 }
 
 impl Pending {
-    pub(super) fn new(
-        answering: Answering,
-        cancel: Cancel,
-        listener: Listener,
-        log: Option<Dispatch>,
-    ) -> Self {
-        Self { state: Mutex::new((answering, listener)), cancel, log }
+    pub(super) fn new(pending: crate::Pending, listener: Listener, log: Option<Dispatch>) -> Self {
+        Self { cancel: pending.switch(), state: Mutex::new((pending, listener)), log }
     }
 
     fn wait(&self, timeout_ms: i64) -> Outcome<Option<crate::Reply>> {
@@ -80,8 +75,8 @@ impl Pending {
                 return Err(Failure::argument("pending", "one that nobody waits for", "one in use"));
             }
         };
-        let (answering, listener) = &mut *state;
+        let (pending, listener) = &mut *state;
         let patience = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
-        Ok(answering.poll(patience, &mut |event| listener.tell(event, &self.cancel))?)
+        Ok(pending.poll(patience, &mut |event| listener.tell(event, &self.cancel))?)
     }
 }

@@ -113,7 +113,7 @@ impl Bench {
         round(engine, &[request()?], &self.options(2, None))?;
         let mut rows = Vec::new();
         for &streams in &self.streams {
-            let before = engine.counts()?;
+            let before = engine.counts();
             let rounds = (0..self.repeat).map(|_| {
                 let requests = (0..streams).map(|_| request()).collect::<Result<Vec<_>>>()?;
                 self.with_and_without(engine, &requests)
@@ -122,7 +122,7 @@ impl Bench {
             let mut row = summary(&rounds.iter().map(|(without, _)| without).collect::<Vec<_>>());
             row["streams"] = streams.into();
             row["new_tokens"] = self.new_tokens.into();
-            row["overhead"] = overhead(&before, &engine.counts()?);
+            row["overhead"] = overhead(&before, &engine.counts());
             row["peak_memory_bytes"] = peak_memory();
             row["speculation"] = self.gain(rounds);
             rows.push(row);

@@ -11,6 +11,7 @@ use crate::tokenizer::Tokenizer;
 pub(crate) struct Grammars(());
 
 /// What cannot exist without grammars.
+#[derive(Clone)]
 pub(crate) enum Matcher {}
 
 impl Grammars {

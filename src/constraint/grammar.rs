@@ -25,7 +25,8 @@ pub(crate) struct Grammars {
     factory: OnceLock<ParserFactory>,
 }
 
-/// One answer on its way through a grammar.
+/// One answer on its way through a grammar. A clone goes its own way.
+#[derive(Clone)]
 pub(crate) struct Matcher {
     inner: llguidance::Matcher,
     name: &'static str,

@@ -2,11 +2,12 @@
 
 use ndarray::Array3;
 
-use super::Engine;
-use super::job::Command;
-use super::prepare;
+use super::api::Engine;
+use super::queue::Command;
+use super::studies;
 use crate::error::{Error, Result};
 use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};
+use crate::watch::Watch;
 
 /// What the vision tower makes of studies: what the decoder gets to see of them.
 #[derive(Debug, Clone)]
@@ -31,8 +32,9 @@ impl Engine {
         if studies.is_empty() {
             return Err(Error::request("studies", "at least one to embed", "none"));
         }
-        let shared = self.shared();
-        let prepared = prepare::prepare(shared, studies, options, &mut Timings::default())?;
+        let shared = &self.0.shared;
+        let watch = Watch::default().switch(&options.cancel);
+        let prepared = studies::prepare(shared, studies, options, &watch, &mut Timings::default())?;
         let vision = &shared.package.manifest().vision;
         let shape = (prepared.tiles.len(), vision.tokens_per_tile, vision.hidden_size);
         let mut values = Vec::with_capacity(shape.0 * shape.1 * shape.2);

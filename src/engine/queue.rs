@@ -1,23 +1,72 @@
-//! Where requests wait for the loop.
+//! Where requests wait: to be prepared, and then for the loop.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::job::{Command, Job};
+use super::caller::{Caller, Place};
+use super::images::Embeddings;
+use super::sequence::Sequence;
+use super::session::Session;
 use crate::error::{Error, Result};
+use crate::pixels::{Digest, Tile};
+use crate::request::{AskOptions, ConversationId, Finish, Request, Timings};
+use crate::watch::Watch;
+
+/// A request that was handed in and is not prepared yet.
+pub(super) struct Submission {
+    pub(super) request: Request,
+    pub(super) options: Arc<AskOptions>,
+    pub(super) submitted: Instant,
+    /// Ends the preparation: the switches that all callers share, and the deadline.
+    pub(super) watch: Watch,
+    /// One for each answer.
+    pub(super) callers: Vec<Caller>,
+}
+
+/// Something to do between two steps; the answer goes through the channel.
+pub(super) enum Command {
+    /// Copies what a finished conversation left in its slot.
+    Save(ConversationId, Sender<Result<Session>>),
+    /// Puts a conversation into a slot that is free.
+    Load(Session, Sender<Result<ConversationId>>),
+    /// Encodes a tile.
+    Embed(Tile, Digest, Sender<Result<Embeddings>>),
+}
 
 /// Requests in the order of their arrival, up to a number; and commands, which are few and short.
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
-    wake: Condvar,
-    most: usize,
+    state: Mutex<State>,
+    /// Wakes the loop.
+    work: Condvar,
+    /// Wakes the threads that prepare.
+    prepare: Condvar,
+    limits: Limits,
+    /// Answers that have not ended.
+    under_way: Arc<AtomicUsize>,
+}
+
+/// What a queue has room for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Answers that have not ended, those with a slot included.
+    pub(super) under_way: usize,
+    /// Answers that may be ready and wait for a slot: what is prepared early takes memory.
+    pub(super) ready: usize,
 }
 
 #[derive(Default)]
-struct Waiting {
-    jobs: VecDeque<Job>,
+struct State {
+    submissions: VecDeque<Submission>,
+    /// Answers to the requests that a thread is preparing.
+    preparing: usize,
+    ready: VecDeque<Sequence>,
     commands: Vec<Command>,
     closed: bool,
+    /// Whether the loop broke down.
+    broken: bool,
 }
 
 /// Whether the loop has work of its own.
@@ -27,104 +76,200 @@ pub(super) enum Load {
     Idle,
 }
 
+/// How many answers wait, by what for.
+pub(super) struct Waiting {
+    pub(super) preparing: usize,
+    pub(super) ready: usize,
+}
+
+/// How soon an idle loop notices that a request that waits to be prepared was cancelled or is late.
+const GLANCE: Duration = Duration::from_millis(20);
+
 impl Queue {
-    pub(super) fn new(most: usize) -> Self {
-        Self { waiting: Mutex::default(), wake: Condvar::new(), most }
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            prepare: Condvar::new(),
+            limits,
+            under_way: Arc::default(),
+        }
     }
 
-    /// Adds requests, all or none of them.
+    /// Takes places for so many answers, all or none of them.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the queue has no room for them, [`Error::Runtime`] if the engine ended.
-    pub(super) fn push(&self, jobs: Vec<Job>) -> Result<()> {
-        let mut waiting = self.lock();
-        self.refuse_more(&waiting, jobs.len())?;
-        waiting.jobs.extend(jobs);
-        self.wake.notify_one();
+    /// [`Error::Request`] if there are never so many, [`Error::Busy`] if there are not so many at the moment,
+    /// [`Error::Runtime`] if the loop broke down.
+    pub(super) fn places(&self, answers: usize) -> Result<Vec<Place>> {
+        let most = self.limits.under_way;
+        if answers > most {
+            return Err(Error::request(
+                "answers",
+                format!("at most {most}, the slots and the queue"),
+                answers,
+            )
+            .hint("open the engine with more slots or a longer queue"));
+        }
+        let state = self.lock();
+        refuse_broken(&state)?;
+        let taken = self.under_way.load(Ordering::Relaxed);
+        if taken + answers > most {
+            return Err(Error::busy(
+                "queue",
+                format!("room for {answers} of {most} answers"),
+                format!("{taken} under way"),
+            )
+            .hint("try again later, or open the engine with a longer queue or more slots"));
+        }
+        Ok((0..answers).map(|_| Place::take(&self.under_way)).collect())
+    }
+
+    /// Adds a request to be prepared.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the loop broke down.
+    pub(super) fn submit(&self, submission: Submission) -> Result<()> {
+        let mut state = self.lock();
+        refuse_broken(&state)?;
+        state.submissions.push_back(submission);
+        self.prepare.notify_one();
+        // An idle loop looks after those that wait.
+        self.work.notify_one();
         Ok(())
     }
 
-    /// Tells whether so many requests would be taken at the moment, so that nothing is read for those that are not.
-    ///
-    /// # Errors
-    /// Those of [`push`](Self::push).
-    pub(super) fn check_room(&self, jobs: usize) -> Result<()> {
-        self.refuse_more(&self.lock(), jobs)
+    /// The request that has waited longest to be prepared, as soon as few enough answers are ready. `None` ends the thread.
+    pub(super) fn next_submission(&self) -> Option<Submission> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if state.ready.len() < self.limits.ready
+                && let Some(submission) = state.submissions.pop_front()
+            {
+                state.preparing += submission.callers.len();
+                return Some(submission);
+            }
+            state = self.prepare.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
-    fn refuse_more(&self, waiting: &Waiting, jobs: usize) -> Result<()> {
-        refuse_closed(waiting)?;
-        if waiting.jobs.len() + jobs <= self.most {
-            return Ok(());
-        }
-        Err(Error::busy(
-            "queue",
-            format!("room for {jobs} of {} requests", self.most),
-            format!("{} waiting", waiting.jobs.len()),
-        )
-        .hint("try again later, or open the engine with a longer queue or more slots"))
+    /// Hands over what was prepared of a request for so many answers; nothing if that failed.
+    pub(super) fn prepared(&self, answers: usize, sequences: Vec<Sequence>) {
+        let mut state = self.lock();
+        state.preparing -= answers;
+        state.ready.extend(sequences);
+        self.work.notify_one();
     }
 
     /// Has the loop do something between two steps.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the loop broke down.
     pub(super) fn command(&self, command: Command) -> Result<()> {
-        let mut waiting = self.lock();
-        refuse_closed(&waiting)?;
-        waiting.commands.push(command);
-        self.wake.notify_one();
+        let mut state = self.lock();
+        refuse_broken(&state)?;
+        state.commands.push(command);
+        self.work.notify_one();
         Ok(())
     }
 
-    /// Ends the loop once it is idle.
+    /// Ends the threads that prepare, and the loop once it is idle.
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.wake.notify_one();
+        self.work.notify_one();
+        self.prepare.notify_all();
     }
 
     /// The commands given since the last call; an idle loop waits until there is something to do. `None` ends it.
     pub(super) fn wait(&self, load: Load) -> Option<Vec<Command>> {
-        let mut waiting = self.lock();
-        while load == Load::Idle && waiting.jobs.is_empty() && waiting.commands.is_empty() {
-            if waiting.closed {
+        let mut state = self.lock();
+        while load == Load::Idle && state.ready.is_empty() && state.commands.is_empty() {
+            if state.closed {
                 return None;
             }
-            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            if !state.submissions.is_empty() {
+                let glance = self.work.wait_timeout(state, GLANCE);
+                state = glance.unwrap_or_else(PoisonError::into_inner).0;
+                break;
+            }
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        Some(std::mem::take(&mut waiting.commands))
+        Some(std::mem::take(&mut state.commands))
     }
 
-    /// The request that has waited longest.
-    pub(super) fn pop(&self) -> Option<Job> {
-        self.lock().jobs.pop_front()
+    /// The answer that has waited longest for a slot.
+    pub(super) fn pop(&self) -> Option<Sequence> {
+        let sequence = self.lock().ready.pop_front();
+        self.prepare.notify_one();
+        sequence
     }
 
-    /// Takes out the requests that nobody waits for any more.
-    pub(super) fn take_ended(&self) -> Vec<Job> {
-        let mut waiting = self.lock();
-        let (ended, going) = waiting.jobs.drain(..).partition(|job| job.ended().is_some());
-        waiting.jobs = going;
-        Vec::from(ended)
+    /// Ends the answers that wait and that were cancelled or are late. Returns those that are ready.
+    pub(super) fn take_ended(&self) -> Vec<(Sequence, Finish)> {
+        let mut state = self.lock();
+        let mut ended = Vec::new();
+        for sequence in std::mem::take(&mut state.ready) {
+            match sequence.caller.ended() {
+                Some(finish) => ended.push((sequence, finish)),
+                None => state.ready.push_back(sequence),
+            }
+        }
+        for submission in &mut state.submissions {
+            submission.dismiss();
+        }
+        state.submissions.retain(|submission| !submission.callers.is_empty());
+        if !ended.is_empty() {
+            self.prepare.notify_all();
+        }
+        ended
     }
 
-    /// Requests that wait.
-    pub(super) fn len(&self) -> usize {
-        self.lock().jobs.len()
+    /// How many answers wait.
+    pub(super) fn waiting(&self) -> Waiting {
+        let state = self.lock();
+        let submitted: usize = state.submissions.iter().map(|submission| submission.callers.len()).sum();
+        Waiting { preparing: state.preparing + submitted, ready: state.ready.len() }
     }
 
     /// Ends with all that wait when the loop breaks, so that nobody waits for ever.
     pub(super) fn abandon(&self) {
-        let mut waiting = self.lock();
-        waiting.closed = true;
-        waiting.jobs.clear();
-        waiting.commands.clear();
+        let mut state = self.lock();
+        state.closed = true;
+        state.broken = true;
+        state.submissions.clear();
+        state.ready.clear();
+        state.commands.clear();
+        self.prepare.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn refuse_closed(waiting: &Waiting) -> Result<()> {
-    match waiting.closed {
+impl Submission {
+    /// How long it waited so far, as its answers report it.
+    pub(super) fn timings(&self) -> Timings {
+        Timings { queue: super::clock::milliseconds(self.submitted), ..Timings::default() }
+    }
+
+    /// Ends the answers that were cancelled or are late.
+    fn dismiss(&mut self) {
+        let timings = self.timings();
+        for caller in std::mem::take(&mut self.callers) {
+            match caller.ended() {
+                Some(finish) => caller.end(finish, timings),
+                None => self.callers.push(caller),
+            }
+        }
+    }
+}
+
+fn refuse_broken(state: &State) -> Result<()> {
+    match state.broken || state.closed {
         false => Ok(()),
         true => Err(Error::runtime("engine", "a running loop", "one that broke down")
             .hint("open the engine again, and report this")),

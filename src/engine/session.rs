@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::slots::Token;
+use super::contents::Token;
 use crate::error::{Error, Result};
 use crate::pixels::Digest;
 
@@ -54,6 +54,11 @@ impl Session {
                 Token::Text(id) => {
                     bytes.push(0);
                     bytes.extend(id.to_le_bytes());
+                }
+                Token::Scoped { id, scope } => {
+                    bytes.push(2);
+                    bytes.extend(id.to_le_bytes());
+                    bytes.extend(scope.0);
                 }
                 Token::Picture { tile, row } => {
                     bytes.push(1);
@@ -120,6 +125,7 @@ impl Reader<'_> {
         match kind {
             0 => Some(Token::Text(number)),
             1 => Some(Token::Picture { row: number, tile: Digest(self.take()?) }),
+            2 => Some(Token::Scoped { id: number, scope: Digest(self.take()?) }),
             _ => None,
         }
     }
@@ -132,7 +138,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_nothing_else() {
         let package = "0".repeat(64);
-        let tokens = vec![Token::Text(7), Token::Picture { tile: Digest([3; 32]), row: 5 }];
+        let tokens = vec![
+            Token::Scoped { id: 9, scope: Digest([4; 32]) },
+            Token::Text(7),
+            Token::Picture { tile: Digest([3; 32]), row: 5 },
+        ];
         let bytes = Session { tokens: tokens.clone(), values: vec![3, 0, 255] }.to_bytes(&package);
         let read = Session::from_bytes(&bytes, &package).ok().unwrap();
         assert_eq!((read.tokens, read.values), (tokens, vec![3, 0, 255]));

@@ -1,201 +1,192 @@
-//! What the slots of the KV cache hold, and which of them a request is given.
+//! The slots of the KV cache: who has one, what it holds, and how that moves.
 
-use crate::pixels::Digest;
+use std::ops::Range;
 
-/// What stands at one position of a conversation. Two different pictures have the same token ids, so a picture's
-/// position is known by the digest of its pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token {
-    Text(u32),
-    Picture {
-        tile: Digest,
-        /// Row of the tile's embeddings.
-        row: u32,
-    },
+use super::contents::{Contents, Token};
+use super::schedule::{Free, Places, choose, gather, most_shared};
+use super::sequence::{Sequence, Status};
+use super::session::Session;
+use crate::decoder::{Decoder, Next};
+use crate::error::{Error, Result};
+use crate::request::ConversationId;
+
+/// A place for one conversation.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) contents: Contents,
+    /// The conversation that wrote last.
+    conversation: Option<ConversationId>,
+    /// When it was last used.
+    used: u64,
+    pub(super) sequence: Option<Sequence>,
 }
 
-/// The tokens whose keys and values a slot holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Held {
-    pub(super) tokens: Vec<Token>,
-    /// How many of them may be taken over by another conversation. Attention to one new token uses another kernel than
-    /// attention to several and differs from it in the last bits, so what a reply's steps wrote is not what a
-    /// prefill of the same tokens would have written. Only the latter is shared, and answers do not depend on it.
-    pub(super) shareable: usize,
+/// The slots and the decoder whose memory they are in.
+pub(super) struct Slots {
+    pub(super) decoder: Decoder,
+    pub(super) slots: Vec<Slot>,
+    /// Counts what changes the order in which slots were used and sequences were served.
+    clock: u64,
 }
 
-impl Held {
-    /// How many of the first tokens of a prompt are here to be taken over.
-    pub(super) fn shared(&self, prompt: &[Token]) -> usize {
-        let here = self.tokens[..self.shareable].iter();
-        here.zip(prompt).take_while(|(here, there)| here == there).count()
+impl Slots {
+    pub(super) fn new(decoder: Decoder, count: usize) -> Self {
+        Self { decoder, slots: (0..count).map(|_| Slot::default()).collect(), clock: 0 }
     }
 
-    /// Forgets all but the first tokens.
-    pub(super) fn truncate(&mut self, tokens: usize) {
-        self.tokens.truncate(tokens);
-        self.shareable = self.shareable.min(tokens);
+    /// The next moment.
+    pub(super) fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
     }
 
-    /// Forgets all but the first tokens and tells the rest, which a reply wrote.
-    pub(super) fn take_back(&mut self, tokens: usize) -> Vec<u32> {
-        let text = |token: &Token| match token {
-            Token::Text(id) => Some(*id),
-            Token::Picture { .. } => None,
-        };
-        let rest = self.tokens[tokens..].iter().filter_map(text).collect();
-        self.truncate(tokens);
-        rest
+    /// The last moment.
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
     }
 
-    /// Takes in tokens that were prefilled.
-    pub(super) fn extend(&mut self, prompt: &[Token]) {
-        debug_assert_eq!(self.shareable, self.tokens.len());
-        self.tokens.extend_from_slice(prompt);
-        self.shareable = self.tokens.len();
-    }
-}
-
-/// A slot that no request is using.
-pub(super) struct Free<'a> {
-    pub(super) slot: usize,
-    pub(super) held: &'a Held,
-    /// When it was last used; the larger the later.
-    pub(super) used: u64,
-}
-
-/// The slot for a prompt: the one that holds most of it, if that is at least half of what it holds; else the one whose
-/// last use is longest ago, so that a few common words do not cost another conversation its memory.
-pub(super) fn choose<'a>(free: impl Iterator<Item = Free<'a>> + Clone, prompt: &[Token]) -> Option<usize> {
-    let shared = free.clone().map(|free| (free.held.shared(prompt), free));
-    let worth = shared.filter(|(shared, free)| *shared > 0 && 2 * shared >= free.held.tokens.len());
-    let best = worth.max_by_key(|(shared, free)| (*shared, free.used));
-    let oldest = || free.min_by_key(|free| (!free.held.tokens.is_empty(), free.used));
-    best.map(|(_, free)| free).or_else(oldest).map(|free| free.slot)
-}
-
-/// Where a step may have its slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Places {
-    Anywhere,
-    /// The first ones, because a recorded step is one of certain slots: so there are no more recordings than slots.
-    First,
-}
-
-/// Brings active slots together, because a step sees neighbouring slots only and must not pay for the ones between.
-/// Returns the first of the places and the exchanges that fill them: as few as can be.
-///
-/// Moving a conversation costs a copy of its keys and values, once; a step that ran over inactive slots would pay for
-/// them every time, and a graph that gathers slots would copy them every time.
-pub(super) fn gather(active: &[usize], places: Places) -> (usize, Vec<(usize, usize)>) {
-    let inside = |first: usize, slot: usize| (first..first + active.len()).contains(&slot);
-    let best = active.iter().map(|&slot| (slot + 1).saturating_sub(active.len()));
-    let best = best.chain(active.iter().copied()).filter(|first| places == Places::Anywhere || *first == 0);
-    let count = |first: &usize| active.iter().filter(|&&slot| inside(*first, slot)).count();
-    let last = active.iter().max().copied().unwrap_or_default();
-    let first = best.filter(|first| first + active.len() <= last + 1).max_by_key(count).unwrap_or_default();
-    let outside = active.iter().copied().filter(|&slot| !inside(first, slot));
-    let gaps = (first..first + active.len()).filter(|slot| !active.contains(slot));
-    (first, outside.zip(gaps).collect())
-}
-
-/// How many of `rest` tokens the next chunk takes. It never takes or leaves a single one, which would go through the
-/// kernel for one token and come out differently in the last bits than in company.
-pub(super) fn chunk_length(rest: usize, chunk: usize) -> usize {
-    match rest {
-        rest if rest <= chunk => rest,
-        rest if rest == chunk + 1 => chunk - 1,
-        _ => chunk,
-    }
-}
-
-/// How many tokens of a prompt may come from memory: the last two are always run, for their logits.
-pub(super) fn most_shared(prompt: &[Token]) -> usize {
-    prompt.len().saturating_sub(2)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn held(ids: &[u32]) -> Held {
-        let mut held = Held::default();
-        held.extend(&text(ids));
-        held
+    /// The sequence in a slot.
+    pub(super) fn sequence(&mut self, slot: usize) -> Option<&mut Sequence> {
+        self.slots[slot].sequence.as_mut()
     }
 
-    fn text(ids: &[u32]) -> Vec<Token> {
-        ids.iter().map(|&id| Token::Text(id)).collect()
+    /// How many sequences have a slot.
+    pub(super) fn active(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.sequence.is_some()).count()
     }
 
-    #[test]
-    fn pictures_with_the_same_tokens_are_not_the_same() {
-        let picture = |digest: u8| (0..4).map(move |row| Token::Picture { tile: Digest([digest; 32]), row });
-        let prompt = |digest| [text(&[1, 2]), picture(digest).collect(), text(&[3])].concat();
-        let mut held = Held::default();
-        held.extend(&prompt(1));
-        assert_eq!(held.shared(&prompt(1)), 7);
-        assert_eq!(held.shared(&prompt(2)), 2);
+    /// The slot for a prompt, if one is free.
+    pub(super) fn choose(&self, prompt: &[Token]) -> Option<usize> {
+        let free = self.slots.iter().enumerate().filter(|(_, slot)| slot.sequence.is_none());
+        choose(
+            free.map(|(place, slot)| Free { slot: place, contents: &slot.contents, used: slot.used }),
+            prompt,
+        )
     }
 
-    #[test]
-    fn what_steps_wrote_is_not_shared() {
-        let mut held = held(&[1, 2, 3]);
-        held.tokens.push(Token::Text(4));
-        assert_eq!(held.shared(&text(&[1, 2, 3, 4, 5])), 3);
-        held.truncate(2);
-        assert_eq!(held.shared(&text(&[1, 2, 3, 4, 5])), 2);
+    /// Gives a sequence a slot that is free. What the slot holds of the prompt stays.
+    pub(super) fn seat(&mut self, mut sequence: Sequence, slot: usize) {
+        sequence.begin(self.tick());
+        let slot = &mut self.slots[slot];
+        let prompt = &sequence.prompt.tokens;
+        slot.contents.truncate(slot.contents.shared(prompt).min(most_shared(prompt)));
+        slot.conversation = Some(sequence.caller.conversation);
+        slot.sequence = Some(sequence);
     }
 
-    #[test]
-    fn slots_are_chosen_by_what_they_hold_then_by_age() {
-        let slots = [held(&[1, 2, 3, 4]), held(&[]), held(&[1, 9, 9, 9, 9]), held(&[1, 2, 3, 4, 5, 6])];
-        let free = |slots: &'static [usize]| {
-            let held = slots.iter().map(|&slot| (slot, [4, 9, 2, 3][slot]));
-            move |all: &[Held; 4], prompt: &[u32]| {
-                let free = held.clone().map(|(slot, used)| Free { slot, held: &all[slot], used });
-                choose(free.collect::<Vec<_>>().iter().map(|f| Free { ..*f }), &text(prompt))
-            }
-        };
-        let all = free(&[0, 1, 2, 3]);
-        assert_eq!(all(&slots, &[1, 2, 3, 4, 5, 7]), Some(3));
-        assert_eq!(all(&slots, &[1, 2, 3, 4]), Some(0), "the later of equals");
-        assert_eq!(all(&slots, &[1, 7]), Some(1), "an empty one before a conversation is lost");
-        assert_eq!(free(&[0, 2, 3])(&slots, &[1, 7]), Some(2), "the oldest");
-        assert_eq!(free(&[])(&slots, &[1]), None);
+    /// Takes the sequence out of its slot, which keeps what it holds.
+    pub(super) fn release(&mut self, slot: usize) -> Option<Sequence> {
+        let used = self.tick();
+        let slot = &mut self.slots[slot];
+        slot.used = used;
+        slot.sequence.take()
     }
 
-    proptest! {
-        #[test]
-        fn gathered_slots_are_neighbours(
-            active in proptest::collection::btree_set(0usize..12, 1..12),
-            wanted in prop_oneof![Just(Places::Anywhere), Just(Places::First)],
-        ) {
-            let active: Vec<_> = active.into_iter().collect();
-            let (first, exchanges) = gather(&active, wanted);
-            prop_assert!(wanted == Places::Anywhere || first == 0);
-            let mut places: Vec<_> = active.iter().map(|slot| {
-                exchanges.iter().find(|(from, _)| from == slot).map_or(*slot, |(_, to)| *to)
-            }).collect();
-            places.sort_unstable();
-            prop_assert_eq!(places, (first..first + active.len()).collect::<Vec<_>>());
-            prop_assert!(exchanges.iter().all(|(_, to)| !active.contains(to)));
-            let in_place = wanted == Places::Anywhere || active[0] == 0;
-            if in_place && active.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
-                prop_assert!(exchanges.is_empty());
-            }
+    /// The slot of the sequence that has waited longest for its pictures or its prompt to be worked on.
+    pub(super) fn next_to_prefill(&self) -> Option<usize> {
+        let prefilling = self.slots.iter().enumerate().filter_map(|(place, slot)| {
+            let sequence = slot.sequence.as_ref().filter(|sequence| sequence.status == Status::Prefilling)?;
+            Some((sequence.served, place))
+        });
+        prefilling.min().map(|(_, place)| place)
+    }
+
+    /// Copies into a slot what another one holds more of the prompt: a common beginning, or the work of a sequence that
+    /// prefills the same prompt at the same time.
+    pub(super) fn take_over(&mut self, place: usize, prompt: &[Token]) {
+        let most = most_shared(prompt);
+        let shared = |slot: &Slot| slot.contents.shared(prompt).min(most);
+        let others = self.slots.iter().enumerate().filter(|(other, _)| *other != place);
+        let best = others.map(|(other, slot)| (shared(slot), other)).max();
+        let done = self.slots[place].contents.tokens.len();
+        if let Some((tokens, other)) = best.filter(|(tokens, _)| *tokens > done) {
+            self.decoder.arena().copy(other, place, tokens);
+            self.slots[place].contents.extend(&prompt[done..tokens]);
         }
+    }
 
-        #[test]
-        fn no_chunk_is_a_single_token(total in 2usize..2000, chunk in 4usize..600) {
-            let mut rest = total;
-            while rest > 0 {
-                let length = chunk_length(rest, chunk);
-                prop_assert!(length >= 2 && length <= chunk && length <= rest);
-                rest -= length;
-            }
+    /// The token of the sequence in a slot that runs next.
+    pub(super) fn next(&self, slot: usize) -> Option<Next> {
+        let slot = &self.slots[slot];
+        let id = *slot.sequence.as_ref()?.pending.front()?;
+        Some(Next { id, position: slot.contents.tokens.len() })
+    }
+
+    /// Takes in the token of the sequence in a slot that ran.
+    pub(super) fn hold_next(&mut self, slot: usize) {
+        let slot = &mut self.slots[slot];
+        let ran = slot.sequence.as_mut().and_then(|sequence| sequence.pending.pop_front());
+        slot.contents.tokens.extend(ran.map(Token::Text));
+    }
+
+    /// Brings slots together for a step; returns where they are then.
+    pub(super) fn gather(&mut self, active: &[usize]) -> Range<usize> {
+        let places = if self.decoder.records_steps() { Places::First } else { Places::Anywhere };
+        let (first, exchanges) = gather(active, places);
+        for (one, other) in exchanges {
+            let tokens = |slot: usize| self.slots[slot].contents.tokens.len();
+            let tokens = tokens(one).max(tokens(other));
+            self.decoder.arena().exchange(one, other, tokens);
+            self.slots.swap(one, other);
         }
+        first..first + active.len()
+    }
+
+    /// Forgets what a slot holds, and that it held it: numbers that overflowed would come back with every prompt that
+    /// begins alike, and NaN times 0 is NaN, even at positions that attention masks.
+    pub(super) fn empty(&mut self, slot: usize) {
+        self.slots[slot].contents = Contents::default();
+        self.slots[slot].conversation = None;
+        self.decoder.arena().clear(slot);
+    }
+
+    /// Copies what a finished conversation left in its slot.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if it is under way or its slot was taken.
+    pub(super) fn save(&mut self, id: ConversationId) -> Result<Session> {
+        let of_it = |slot: &Slot| slot.conversation == Some(id) && slot.sequence.is_none();
+        let slot = self.slots.iter().position(of_it).ok_or_else(|| {
+            Error::request("session", "a finished conversation that is still in memory", "one that is not")
+                .hint("later requests took its slot: save earlier, or open the engine with more slots")
+        })?;
+        let tokens = self.slots[slot].contents.shareable;
+        Ok(Session {
+            tokens: self.slots[slot].contents.tokens[..tokens].to_vec(),
+            values: self.decoder.arena().read(slot, tokens)?,
+        })
+    }
+
+    /// Puts a conversation into a slot that is free.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if it does not fit into a slot, [`Error::Busy`] if none is free.
+    pub(super) fn restore(&mut self, session: Session) -> Result<ConversationId> {
+        let arena = self.decoder.arena();
+        let (tokens, capacity) = (session.tokens.len(), arena.shape().capacity);
+        if tokens > capacity {
+            return Err(Error::request("session", format!("at most {capacity} tokens"), tokens)
+                .hint("open the engine with a longer context"));
+        }
+        let (wanted, got) = (arena.shape().bytes_of(tokens), session.values.len());
+        if got != wanted {
+            return Err(Error::request(
+                "session",
+                format!("{wanted} bytes of keys and values for {tokens} tokens"),
+                format!("{got} bytes"),
+            )
+            .hint("save the session again"));
+        }
+        let slot = self.choose(&session.tokens).ok_or_else(|| {
+            Error::busy("slots", "a free one for the session", "all in use").hint("try again later")
+        })?;
+        // If the copy fails halfway, the slot holds neither what it held nor the session.
+        let used = self.tick();
+        self.slots[slot] = Slot { used, ..Slot::default() };
+        self.decoder.arena().write(slot, tokens, &session.values)?;
+        let id = ConversationId::next();
+        self.slots[slot].contents.extend(&session.tokens);
+        self.slots[slot].conversation = Some(id);
+        Ok(id)
     }
 }

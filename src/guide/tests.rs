@@ -57,7 +57,7 @@ impl Bench {
     }
 
     fn guide(&self, instruction: &Instruction, options: &AskOptions) -> Result<Guide> {
-        let common = Common {
+        let common = Parts {
             prompt: &self.prompt,
             vocabulary: self.tokenizer.size(),
             tokenizer: &self.tokenizer,

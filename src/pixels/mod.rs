@@ -23,6 +23,13 @@ pub(crate) struct Tile(Vec<u8>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Digest(pub(crate) [u8; 32]);
 
+impl Digest {
+    /// Of any bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
 /// Size and range of the vision graph's input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PixelGeometry {

@@ -106,7 +106,7 @@ fn place(template: &PromptTemplate, text: &str, frames: &[usize], placement: Pla
             tags - total
         ));
     } else if tags < total {
-        return Err(misplaced(frames, tags));
+        return Err(misplaced(template, frames, tags));
     }
     Ok(Written { pieces: cut(template, text, total), warnings })
 }

@@ -107,7 +107,7 @@ fn the_answer_does_not_depend_on_what_else_is_running() {
             for (together, alone) in together.iter().zip(&alone) {
                 assert_eq!(together.completion_ids, *alone, "{slots} slots, chunk {chunk}, {round}");
             }
-            let counts = engine.counts().unwrap();
+            let counts = engine.counts();
             assert_eq!(counts.failed_steps, 0, "answers were stepped one by one");
         }
     }
@@ -153,7 +153,7 @@ fn several_answers_share_one_prefill() {
         .into_iter()
         .map(|answering| answering.wait(&mut |_| {}).unwrap())
         .collect();
-    let counts = engine.counts().unwrap();
+    let counts = engine.counts();
     let prompt = all[0].usage.prompt_tokens as u64;
     // The last two tokens of a prompt are run for every answer.
     assert_eq!((counts.prefilled_tokens, counts.image_misses), (prompt + 3 * 2, 1), "{counts:?}");
@@ -180,7 +180,7 @@ fn a_further_question_pays_for_its_own_tokens() {
         Turn::user(["Where is the heart?".into()]),
     ];
     let on = Request { turns, ..again.clone() };
-    let before = engine.counts().unwrap();
+    let before = engine.counts();
     for request in [again, on] {
         let mut encoded = Vec::new();
         let reply = engine
@@ -195,7 +195,7 @@ fn a_further_question_pays_for_its_own_tokens() {
         assert_eq!(encoded, [(5, 5)]);
         assert_eq!(ids(&open(&options(1)), &request)[..4], reply.completion_ids);
     }
-    assert_eq!(engine.counts().unwrap().image_misses, before.image_misses);
+    assert_eq!(engine.counts().image_misses, before.image_misses);
 }
 
 #[test]
@@ -221,15 +221,15 @@ fn a_picture_is_encoded_once_whatever_stands_before_it() {
     let engine = open(&options(1));
     let request = about(vec![picture([9, 9, 9]), picture([80, 0, 9])], "What is shown?");
     let counted = |request: &Request| {
-        let before = engine.counts().unwrap();
+        let before = engine.counts();
         ids(&engine, request);
-        let counts = engine.counts().unwrap();
+        let counts = engine.counts();
         (counts.image_misses - before.image_misses, counts.image_hits - before.image_hits)
     };
     assert_eq!(counted(&request), (2, 0));
     // What was read before is of no use: another text comes first.
     assert_eq!(counted(&Request { system: Some(vec!["Be brief.".into()]), ..request.clone() }), (0, 2));
-    assert!(engine.counts().unwrap().image_bytes > 0);
+    assert!(engine.counts().image_bytes > 0);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn the_same_study_at_the_same_time_is_worked_on_once() {
     let engine = open(&EngineOptions { vision_cache: 0, ..options(4) });
     let requests = vec![about(vec![volume(4)], "What is shown?"); 4];
     let replies = all_at_once(&engine, &requests);
-    let counts = engine.counts().unwrap();
+    let counts = engine.counts();
     assert_eq!(counts.image_misses, 4, "{counts:?}");
     // Each runs its last two tokens at least.
     let most = replies[0].usage.prompt_tokens + 4 * 64;
@@ -271,7 +271,7 @@ fn between_two_chunks_of_a_long_prompt_every_answer_gets_a_token() {
     settled(&engine, 2);
     // It is prepared, and waits.
     let long = engine.submit(&about(vec![volume(6)], "What is shown?"), &tokens(1)).unwrap();
-    let before = engine.counts().unwrap();
+    let before = engine.counts();
     drop(before_it);
     let mut pieces = 0;
     let reply = long
@@ -280,7 +280,7 @@ fn between_two_chunks_of_a_long_prompt_every_answer_gets_a_token() {
             _ => {}
         })
         .unwrap();
-    let after = engine.counts().unwrap();
+    let after = engine.counts();
     let chunks = reply.usage.prompt_tokens.div_ceil(64);
     assert!(pieces >= chunks + 6, "{pieces} pieces of 6 tiles and {chunks} chunks");
     // One step between any two pieces: the other answer was never held up by more than one.
@@ -293,7 +293,7 @@ fn between_two_chunks_of_a_long_prompt_every_answer_gets_a_token() {
 fn settled(engine: &Engine, active: usize) {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
-        let counts = engine.counts().unwrap();
+        let counts = engine.counts();
         if (counts.active, counts.waiting) == (active, 0) {
             return;
         }
@@ -316,12 +316,12 @@ fn a_full_queue_says_so() {
     let nowhere = about(vec![StudyInput::image("nowhere.png")], "What is shown?");
     assert_eq!(engine.submit(&nowhere, &tokens(3)).err().unwrap().code(), ErrorCode::Busy);
     // Dropping cancels, wherever the request is: the next one has the slot.
-    let steps = engine.counts().unwrap().steps;
+    let steps = engine.counts().steps;
     drop(running);
     drop(waiting);
     settled(&engine, 0);
     assert_eq!(submit().unwrap().wait(&mut |_| {}).unwrap().completion_ids.len(), 3);
-    assert!(engine.counts().unwrap().steps < steps + 200, "the dropped answer went on");
+    assert!(engine.counts().steps < steps + 200, "the dropped answer went on");
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_session_outlives_the_engine() {
     let again = engine.ask(&request, &tokens(8), &mut |_| {}).unwrap();
     assert_eq!(again.completion_ids, first.completion_ids);
     assert_eq!(again.usage.cached_tokens, again.usage.prompt_tokens - 2);
-    assert_eq!(engine.counts().unwrap().image_misses, 0);
+    assert_eq!(engine.counts().image_misses, 0);
 
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;

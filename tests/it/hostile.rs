@@ -122,7 +122,8 @@ fn questions_that_cannot_be_asked() {
     let image = input("chest.png");
     let tags = refusal(ask(&["-q", "<image> <image>", "--image"]).arg(&image), 2);
     assert!(tags.contains("<image>"), "{tags}");
-    let typed = refusal(ask(&["-q", "<IMG_CONTEXT>", "--image"]).arg(&image), 2);
+    let reference = ["--preprocessing", "reference", "-q", "<IMG_CONTEXT>", "--image"];
+    let typed = refusal(ask(&reference).arg(&image), 2);
     assert!(typed.contains("<IMG_CONTEXT>"), "{typed}");
     let long = refusal(ask(&["-q", "x", "--context", "64", "--image"]).arg(&image), 2);
     assert!(long.contains("64"), "{long}");

@@ -52,7 +52,7 @@ fn load(requests: u64, threads: u64) -> u64 {
             (0..threads).map(|seed| scope.spawn(move || work(seed, requests / threads))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
-    let counts = engine.counts().unwrap();
+    let counts = engine.counts();
     assert_eq!((counts.waiting, counts.active, counts.failed_steps), (0, 0, 0));
     let grown = memory().saturating_sub(before);
     println!("{requests} requests, {whole} whole, resident memory {before} kB + {grown} kB, {counts:?}");
@@ -77,13 +77,7 @@ fn one(engine: &Engine, mixture: &[Request], alone: &HashMap<usize, Vec<u32>>, r
     if fate == Fate::Missing {
         request.studies.push(StudyInput::image("nowhere.png"));
     }
-    let answering = match engine.submit(&request, &options) {
-        Ok(answering) => answering,
-        Err(error) => {
-            assert!(fate == Fate::Missing && error.code() == ErrorCode::Input, "{error}");
-            return 0;
-        }
-    };
+    let pending = engine.submit(&request, &options).unwrap();
     let mut after = random.below(8);
     let mut on_event = |_: Event<'_>| {
         if after == 0 && fate == Fate::Cancelled {
@@ -94,11 +88,16 @@ fn one(engine: &Engine, mixture: &[Request], alone: &HashMap<usize, Vec<u32>>, r
     };
     let reply = match fate {
         Fate::Dropped => return 0,
-        Fate::Panicking => match catch_unwind(AssertUnwindSafe(|| answering.wait(&mut on_event))) {
+        Fate::Missing => {
+            let error = pending.wait(&mut on_event).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Input, "{error}");
+            return 0;
+        }
+        Fate::Panicking => match catch_unwind(AssertUnwindSafe(|| pending.wait(&mut on_event))) {
             Ok(reply) => reply.unwrap(),
             Err(_) => return 0,
         },
-        _ => answering.wait(&mut on_event).unwrap(),
+        _ => pending.wait(&mut on_event).unwrap(),
     };
     assert!(alone[&number].starts_with(&reply.completion_ids), "an answer to another question");
     let whole = reply.completion_ids.len() == alone[&number].len();

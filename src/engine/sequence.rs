@@ -1,33 +1,40 @@
-//! A request that has a slot.
+//! An answer on its way through the loop.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::Array3;
 
+use super::caller::{Caller, Ended, Message};
+use super::clock::milliseconds;
+use super::guesses::Guesses;
 use super::images::Embeddings;
-use super::job::{Job, Message, Outcome};
-use super::prepare::milliseconds;
-use super::slots::chunk_length;
-use super::speculate::Speculation;
+use super::prompt::Prompt;
+use super::schedule::chunk_length;
 use crate::decoder::{Chunk, Logits, Scores};
 use crate::error::{Error, Result};
-use crate::request::{Event, Finish, StopRule, Timings, Tracing};
+use crate::guide::Guide;
+use crate::request::{AskOptions, Event, Finish, StopRule, Timings, Tracing};
 use crate::stop::Spoken;
 use crate::tokenizer::Tokenizer;
 
-/// The state of one request between admission and its end.
-pub(super) struct Stream {
-    pub(super) job: Job,
-    pub(super) stage: Stage,
+/// An answer from the end of its preparation to its own end.
+pub(super) struct Sequence {
+    pub(super) caller: Caller,
+    pub(super) prompt: Arc<Prompt>,
+    pub(super) status: Status,
+    options: Arc<AskOptions>,
+    /// Chooses the tokens of the reply.
+    guide: Guide,
     /// Tokens that were chosen and have not run; one as a rule.
     pub(super) pending: VecDeque<u32>,
     /// Guesses ahead, if they were asked for.
-    pub(super) speculation: Option<Speculation>,
-    /// By tile, as far as they are needed and known.
+    pub(super) guesses: Option<Guesses>,
+    /// By tile, as far as they are needed and known; none once the prompt has run, unless they are traced.
     embeddings: Vec<Option<Embeddings>>,
     encoding_told: Option<usize>,
-    /// Prompt tokens that this stream ran itself.
+    /// Prompt tokens that this sequence ran itself.
     pub(super) prefilled: usize,
     pub(super) timings: Timings,
     decoding_since: Option<Instant>,
@@ -40,18 +47,23 @@ pub(super) struct Stream {
     pub(super) served: u64,
 }
 
-/// How far a stream is.
+/// How far a sequence is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum Status {
+    /// It waits for a slot.
+    Waiting {
+        /// When it was ready.
+        since: Instant,
+    },
     /// Its pictures or its prompt are being worked on.
-    Preparing,
+    Prefilling,
     /// It takes part in steps, next with the first of what is pending.
     Decoding,
-    /// Steps go over what a guess wrote before the next token is chosen; see [`Speculation`].
+    /// Steps go over what a guess wrote before the next token is chosen.
     Repeating,
 }
 
-/// What came of the logits that a stream was given.
+/// What came of the logits that a sequence was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
     /// A token was chosen, and the reply goes on.
@@ -62,7 +74,7 @@ pub(super) enum Choice {
     Doubtful,
 }
 
-/// Sizes of the model that streams know.
+/// Sizes of the model that sequences know.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) tokens_per_tile: usize,
@@ -71,32 +83,47 @@ pub(super) struct Sizes {
     pub(super) chunk: usize,
 }
 
-impl Stream {
-    pub(super) fn new(job: Job, turn: u64) -> Self {
-        let timings = Timings { queue: milliseconds(job.submitted), ..job.question.timings };
+impl Sequence {
+    pub(super) fn new(caller: Caller, prompt: Arc<Prompt>, guide: Guide, options: Arc<AskOptions>) -> Self {
         Self {
-            embeddings: vec![None; job.question.tiles.len()],
-            speculation: job.options.speculation.map(|most| Speculation::new(most, &job.question.prompt.ids)),
-            spoken: Spoken::new(&job.options.stop_strings),
-            job,
-            stage: Stage::Preparing,
+            caller,
+            status: Status::Waiting { since: Instant::now() },
+            guide,
             pending: VecDeque::new(),
+            guesses: options.speculation.map(|most| Guesses::new(most, &prompt.spliced.ids)),
+            embeddings: vec![None; prompt.tiles.len()],
             encoding_told: None,
             prefilled: 0,
-            timings,
+            timings: prompt.timings,
             decoding_since: None,
             made: 0,
             first_logits: Vec::new(),
-            served: turn,
+            spoken: Spoken::new(&options.stop_strings),
+            served: 0,
+            prompt,
+            options,
+        }
+    }
+
+    /// Has got a slot, at this time of the loop.
+    pub(super) fn begin(&mut self, served: u64) {
+        self.stop_waiting();
+        self.status = Status::Prefilling;
+        self.served = served;
+    }
+
+    fn stop_waiting(&mut self) {
+        if let Status::Waiting { since } = self.status {
+            self.timings.queue += milliseconds(since);
         }
     }
 
     /// The tiles that the rest of the prompt after `done` tokens needs and that are not known yet.
     pub(super) fn missing_tiles(&self, done: usize, sizes: Sizes) -> Vec<usize> {
-        let first = match self.job.options.tracing {
+        let first = match self.options.tracing {
             Tracing::Tensors => 0,
             Tracing::Off => {
-                let rest = self.job.question.prompt.rows.iter().skip(done);
+                let rest = self.prompt.spliced.rows.iter().skip(done);
                 let row = rest.copied().find(|&row| row >= 0);
                 row.map_or(self.embeddings.len(), |row| row as usize / sizes.tokens_per_tile)
             }
@@ -113,13 +140,20 @@ impl Stream {
         self.embeddings[tile] = Some(embeddings);
     }
 
+    /// Gives back the embeddings, which nobody needs once the prompt has run, unless they are traced.
+    pub(super) fn release_embeddings(&mut self) {
+        if self.options.tracing == Tracing::Off {
+            self.embeddings = Vec::new();
+        }
+    }
+
     /// Tells how many tiles are done, once for each number.
     pub(super) fn tell_encoding(&mut self, missing: usize) {
-        let total = self.embeddings.len();
+        let total = self.prompt.tiles.len();
         let done = total - missing;
         if total > 0 && self.encoding_told != Some(done) {
             self.encoding_told = Some(done);
-            self.job.tell(Message::Progress(Event::Encoding { done, total }));
+            self.caller.tell(Message::Progress(Event::Encoding { done, total }));
         }
     }
 
@@ -128,8 +162,9 @@ impl Stream {
     /// # Errors
     /// [`Error::Runtime`] if a tile is missing.
     pub(super) fn chunk(&self, done: usize, sizes: Sizes) -> Result<Chunk<'_>> {
-        let length = chunk_length(self.job.question.prompt.ids.len() - done, sizes.chunk);
-        let rows = &self.job.question.prompt.rows[done..done + length];
+        let spliced = &self.prompt.spliced;
+        let length = chunk_length(spliced.ids.len() - done, sizes.chunk);
+        let rows = &spliced.rows[done..done + length];
         let mut splice = Vec::with_capacity(length);
         let mut tiles = Vec::new();
         let mut last = None;
@@ -147,27 +182,27 @@ impl Stream {
             }
             splice.push(((tiles.len() - 1) * sizes.tokens_per_tile + row) as i64);
         }
-        Ok(Chunk { ids: &self.job.question.prompt.ids[done..done + length], splice, tiles })
+        Ok(Chunk { ids: &spliced.ids[done..done + length], splice, tiles })
     }
 
     pub(super) fn tell_prefilling(&self, done: usize) {
-        let total = self.job.question.prompt.ids.len();
-        self.job.tell(Message::Progress(Event::Prefilling { done, total }));
+        let total = self.prompt.spliced.ids.len();
+        self.caller.tell(Message::Progress(Event::Prefilling { done, total }));
     }
 
     /// What is likely to come after the pending token, if there is a guess.
     pub(super) fn guess(&self) -> Option<Vec<u32>> {
-        let speculation = self.speculation.as_ref().filter(|_| self.stage == Stage::Decoding)?;
+        let guesses = self.guesses.as_ref().filter(|_| self.status == Status::Decoding)?;
         // The last token of a reply is never run.
-        let room = self.job.question.limit - self.made - 1;
-        let guess = self.job.guide.draft(&speculation.history, speculation.length.min(room));
+        let room = self.prompt.limit - self.made - 1;
+        let guess = self.guide.draft(&guesses.history, guesses.length.min(room));
         (!guess.is_empty()).then_some(guess)
     }
 
     /// Has steps go over these tokens, which the slot has forgotten.
     pub(super) fn repeat(&mut self, tokens: impl DoubleEndedIterator<Item = u32>) {
         tokens.rev().for_each(|token| self.pending.push_front(token));
-        self.stage = Stage::Repeating;
+        self.status = Status::Repeating;
     }
 
     /// Chooses the next token from logits, where they tell which it is.
@@ -175,64 +210,65 @@ impl Stream {
     /// # Errors
     /// [`Error::Runtime`] for logits that are no numbers, [`Error::Request`] for a constraint that grew beyond its limits.
     pub(super) fn choose(&mut self, tokenizer: &Tokenizer, logits: &Logits) -> Result<Choice> {
-        let doubt = self.speculation.as_ref().and_then(Speculation::doubt);
-        let Some(chosen) = self.job.guide.choose(tokenizer, logits, doubt)? else {
+        let doubt = self.guesses.as_ref().and_then(Guesses::doubt);
+        let Some(chosen) = self.guide.choose(tokenizer, logits, doubt)? else {
             return Ok(Choice::Doubtful);
         };
         let id = chosen.id;
-        if let Some(speculation) = &mut self.speculation {
-            speculation.history.push(id);
+        if let Some(guesses) = &mut self.guesses {
+            guesses.history.push(id);
         }
         self.made += 1;
         if self.made == 1 {
-            self.timings.first_token = milliseconds(self.job.submitted);
+            self.timings.first_token = milliseconds(self.caller.submitted);
             self.decoding_since = Some(Instant::now());
-            if self.job.options.tracing == Tracing::Tensors {
+            if self.options.tracing == Tracing::Tensors {
                 self.first_logits = logits.logits()?.to_vec();
             }
         }
-        self.job.tell(Message::Token(chosen));
-        self.stage = Stage::Decoding;
+        self.caller.tell(Message::Token(chosen));
+        self.status = Status::Decoding;
         self.pending.push_back(id);
-        let ended = id == tokenizer.eos() && self.job.options.stop == StopRule::EndOfTurn;
+        let ended = id == tokenizer.eos() && self.options.stop == StopRule::EndOfTurn;
         self.spoken.push(tokenizer.bytes(id));
         if ended || self.spoken.is_stopped() {
             return Ok(Choice::Last(Finish::Stop));
         }
-        match self.made == self.job.question.limit {
+        match self.made == self.prompt.limit {
             true => Ok(Choice::Last(Finish::Length)),
             false => Ok(Choice::On),
         }
     }
 
-    /// Tells that the request is done.
+    /// Tells that the answer is done, however far it came.
     pub(super) fn end(mut self, finish: Finish, sizes: Sizes) {
+        self.stop_waiting();
         if let Some(since) = self.decoding_since {
             self.timings.decode = milliseconds(since);
         }
-        let prompt = self.job.question.prompt.ids.len();
-        let outcome = Outcome {
+        let prompt = self.prompt.spliced.ids.len();
+        let ended = Ended {
             finish,
             cached_tokens: match self.made {
                 0 => 0,
                 _ => prompt - self.prefilled,
             },
-            speculated: self.speculation.as_ref().map(|speculation| speculation.counts).unwrap_or_default(),
+            guessed: self.guesses.as_ref().map(|guesses| guesses.counts).unwrap_or_default(),
             timings: self.timings,
             embeddings: self.traced_embeddings(sizes),
             first_logits: std::mem::take(&mut self.first_logits),
         };
-        self.job.tell(Message::Done(Ok(outcome)));
+        self.caller.tell(Message::Ended(Ok(ended)));
     }
 
-    /// Tells that the request failed.
+    /// Tells that the answer failed.
     pub(super) fn fail(self, error: Error) {
-        self.job.tell(Message::Done(Err(error)));
+        self.caller.tell(Message::Ended(Err(error)));
     }
 
     fn traced_embeddings(&self, sizes: Sizes) -> Array3<f32> {
         let none = Array3::zeros((0, 0, 0));
-        if self.job.options.tracing == Tracing::Off || self.embeddings.iter().any(Option::is_none) {
+        if self.options.tracing == Tracing::Off || self.embeddings.iter().any(Option::is_none) {
             return none;
         }
         let values: Result<Vec<_>> = self.embeddings.iter().flatten().map(|tile| tile.to_vec()).collect();

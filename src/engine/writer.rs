@@ -27,6 +27,7 @@ pub(super) enum Tagging {
 }
 
 /// A finished reply.
+#[derive(Default)]
 pub(super) struct Written {
     pub(super) ids: Vec<u32>,
     pub(super) text: String,

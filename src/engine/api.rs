@@ -1,0 +1,179 @@
+//! A loaded model.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::time::Instant;
+
+use super::build;
+use super::caller::Caller;
+use super::counts::Counts;
+use super::handle::Handle;
+use super::memory::MemoryNeeds;
+use super::options::EngineOptions;
+use super::pending::{Group, Pending, Switches};
+use super::queue::{Command, Submission};
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::onnx::Runtime;
+use crate::package::Package;
+use crate::request::{AskOptions, ConversationId, Event, Reply, Request};
+use crate::watch::{Cancel, Watch};
+
+/// A loaded model that answers questions. Cheap to clone and usable from any thread; the model is unloaded when the last
+/// clone and the last [`Pending`] are gone.
+///
+/// ```no_run
+/// use fleming::{AskOptions, Engine, EngineOptions, Request, StudyInput};
+///
+/// let engine = Engine::open("models/demo".as_ref(), &EngineOptions::default())?;
+/// let study = StudyInput::image("chest.png");
+/// let request = Request::about(vec![study], "Is there a pleural effusion?");
+/// let reply = engine.ask(&request, &AskOptions::default(), &mut |_event| {})?;
+/// println!("{}", reply.answer);
+/// # Ok::<(), fleming::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Engine(pub(super) Arc<Handle>);
+
+impl Engine {
+    /// Loads a package. Its files are compared with their recorded digests while the graphs load. All memory for
+    /// conversations is taken here and never again.
+    ///
+    /// # Errors
+    /// [`Error::Package`] if the folder holds no intact package, [`Error::Runtime`] if ONNX Runtime, the provider or
+    /// a graph does not load, [`Error::Request`] for options that cannot be met or that the machine has no memory for.
+    pub fn open(folder: &Path, options: &EngineOptions) -> Result<Self> {
+        options.check()?;
+        let package = Package::open(folder)?;
+        build::check(&package, options)?;
+        let memory = MemoryNeeds::of(&package, options)?;
+        tracing::info!(
+            weights = memory.weights,
+            slots = memory.slots,
+            vision_cache = memory.vision_cache,
+            work = memory.work,
+            "bytes of memory"
+        );
+        let runtime = Runtime::load(options.library.as_deref())?;
+        memory.check(options.graph()?.device.free_memory(&runtime)?)?;
+        Ok(Self(Arc::new(Handle::open(package, options, &runtime, memory)?)))
+    }
+
+    /// The package that was loaded.
+    pub fn package(&self) -> &Package {
+        &self.0.shared.package
+    }
+
+    /// The memory that this engine takes.
+    pub fn memory(&self) -> MemoryNeeds {
+        self.0.memory
+    }
+
+    /// Most tokens in a conversation, prompt and reply together.
+    pub fn context(&self) -> usize {
+        self.0.shared.context
+    }
+
+    /// Answers a question. `on_event` hears of progress and of the text as it is made.
+    ///
+    /// # Errors
+    /// Those of [`submit`](Self::submit) and [`Pending::wait`]. The engine stays usable.
+    pub fn ask(
+        &self,
+        request: &Request,
+        options: &AskOptions,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Reply> {
+        self.submit(request, options)?.wait(on_event)
+    }
+
+    /// Hands a question in and returns at once. The studies are read and the answer is made while the caller does something
+    /// else; [`Pending::wait`] tells of studies that cannot be read.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for options that cannot be met, [`Error::Busy`] if too many answers are under way.
+    pub fn submit(&self, request: &Request, options: &AskOptions) -> Result<Pending> {
+        if let Some(answers @ 2..) = options.answers {
+            return Err(Error::request("answers", "one where one is waited for", answers)
+                .hint("`submit_all` gives as many as are asked for"));
+        }
+        let mut all = self.submit_all(request, options)?;
+        all.pop().ok_or_else(|| Error::request("answers", "at least 1", 0))
+    }
+
+    /// Hands in a question for as many answers as `options.answers` says, which share one prefill. The n-th, from 0, is
+    /// sampled with the seed plus n.
+    ///
+    /// # Errors
+    /// Those of [`submit`](Self::submit); [`Error::Request`] too if the engine never has room for so many.
+    pub fn submit_all(&self, request: &Request, options: &AskOptions) -> Result<Vec<Pending>> {
+        let submitted = Instant::now();
+        options.check()?;
+        let places = self.0.queue.places(options.answers.unwrap_or(1))?;
+        let options = Arc::new(options.clone());
+        let everybody_left = Cancel::default();
+        let group = Arc::new(Group(everybody_left.clone()));
+        let mut shared_watch = Watch::default().switch(&options.cancel);
+        if let Some(deadline) = options.timeout.and_then(|timeout| submitted.checked_add(timeout)) {
+            shared_watch = shared_watch.deadline(deadline);
+        }
+        let mut preparation = shared_watch.clone().switch(&everybody_left);
+        let alone = places.len() == 1;
+        let (mut callers, mut all) = (Vec::new(), Vec::new());
+        for place in places {
+            let (messages, receiver) = mpsc::channel();
+            let (cancel, abandoned) = (Cancel::default(), Cancel::default());
+            if alone {
+                preparation = preparation.switch(&cancel);
+            }
+            let conversation = ConversationId::next();
+            callers.push(Caller {
+                conversation,
+                submitted,
+                watch: shared_watch.clone().switch(&cancel).switch(&abandoned),
+                abandoned: abandoned.clone(),
+                messages,
+                _place: place,
+            });
+            let switches = Switches { cancel, abandoned, _group: Arc::clone(&group) };
+            all.push(Pending::new(&self.0, conversation, &options, receiver, switches));
+        }
+        let request = request.clone();
+        self.0.queue.submit(Submission { request, options, submitted, watch: preparation, callers })?;
+        Ok(all)
+    }
+
+    /// Writes what a finished conversation left in memory to a file, so that it can be gone on with after a restart.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if the conversation is under way or its place was taken, [`Error::Input`] if the file cannot
+    /// be written.
+    pub fn save_session(&self, conversation: ConversationId, file: &Path) -> Result<()> {
+        let session = self.command(|reply| Command::Save(conversation, reply))??;
+        session.write(file, self.package().digest())
+    }
+
+    /// Reads a saved conversation into a free slot: a request that begins like it is not prefilled again.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the file is not whole or of another package, [`Error::Request`] if it is longer than the
+    /// context, [`Error::Busy`] if no slot is free.
+    pub fn load_session(&self, file: &Path) -> Result<ConversationId> {
+        let session = Session::read(file, self.package().digest())?;
+        self.command(|reply| Command::Load(session, reply))?
+    }
+
+    /// What was done and what is under way, as of the loop's last round. It never waits for the loop.
+    pub fn counts(&self) -> Counts {
+        let waiting = self.0.queue.waiting();
+        Counts { preparing: waiting.preparing, waiting: waiting.ready, ..self.0.shared.counts.snapshot() }
+    }
+
+    /// Has the loop do something between two steps, and waits for it.
+    pub(super) fn command<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T> {
+        let (reply, answer) = mpsc::channel();
+        self.0.queue.command(command(reply))?;
+        answer.recv().map_err(|_| Error::runtime("engine", "a running loop", "one that broke down"))
+    }
+}

@@ -1,0 +1,113 @@
+//! Who waits for an answer, as the loop knows them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use ndarray::Array3;
+
+use super::guesses::Guessed;
+use super::prompt::Prompt;
+use super::writer::Tagging;
+use crate::error::{Error, ErrorCode, Result};
+use crate::request::{ConversationId, Event, Finish, Timings};
+use crate::sampler::Chosen;
+use crate::watch::{Cancel, Watch};
+
+/// Who waits for an answer.
+pub(super) struct Caller {
+    pub(super) conversation: ConversationId,
+    pub(super) submitted: Instant,
+    /// The caller's switches and the deadline.
+    pub(super) watch: Watch,
+    /// Thrown when nobody waits for the answer any more.
+    pub(super) abandoned: Cancel,
+    pub(super) messages: Sender<Message>,
+    /// Counts as one answer under way until it is dropped.
+    pub(super) _place: Place,
+}
+
+/// What the loop tells a caller.
+pub(super) enum Message {
+    /// The studies were read and the prompt was written.
+    Prepared(Arc<Prompt>, Tagging),
+    Progress(Event<'static>),
+    Token(Chosen),
+    /// The last one.
+    Ended(Result<Ended>),
+}
+
+/// How an answer ended.
+pub(super) struct Ended {
+    pub(super) finish: Finish,
+    pub(super) cached_tokens: usize,
+    pub(super) guessed: Guessed,
+    pub(super) timings: Timings,
+    /// `[tiles, tokens per tile, hidden]`, for a trace.
+    pub(super) embeddings: Array3<f32>,
+    /// `[vocabulary]`, for a trace; empty if cancelled before.
+    pub(super) first_logits: Vec<f32>,
+}
+
+impl Caller {
+    /// Why there is nothing more to do for this caller, if so.
+    pub(super) fn ended(&self) -> Option<Finish> {
+        match self.watch.check() {
+            Ok(()) => None,
+            Err(error) => finish_of(&error),
+        }
+    }
+
+    /// Sends a message. Where nobody listens any more, the answer ends at the next step.
+    pub(super) fn tell(&self, message: Message) {
+        if self.messages.send(message).is_err() {
+            self.abandoned.cancel();
+        }
+    }
+
+    /// Ends an answer that never came to a slot.
+    pub(super) fn end(self, finish: Finish, timings: Timings) {
+        self.tell(Message::Ended(Ok(Ended {
+            finish,
+            cached_tokens: 0,
+            guessed: Guessed::default(),
+            timings,
+            embeddings: Array3::zeros((0, 0, 0)),
+            first_logits: Vec::new(),
+        })));
+    }
+
+    /// Ends an answer with an error; one that says that it was stopped is no failure.
+    pub(super) fn fail(self, error: Error, timings: Timings) {
+        match finish_of(&error) {
+            Some(finish) => self.end(finish, timings),
+            None => self.tell(Message::Ended(Err(error))),
+        }
+    }
+}
+
+/// The end that an error stands for, if it says that the work was stopped.
+fn finish_of(error: &Error) -> Option<Finish> {
+    match error.code() {
+        ErrorCode::Cancelled => Some(Finish::Cancelled),
+        ErrorCode::TimedOut => Some(Finish::TimedOut),
+        _ => None,
+    }
+}
+
+/// One of the answers that an engine has room for; free again when it is dropped.
+pub(super) struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    pub(super) fn take(taken: &Arc<AtomicUsize>) -> Self {
+        taken.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(taken))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,110 @@
+//! What the clones of an engine and its pending answers share, and the threads behind it.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::build::{EnginePlace, Opening};
+use super::counts::Counts;
+use super::encoder::Encoder;
+use super::logging::logged_here;
+use super::memory::MemoryNeeds;
+use super::options::EngineOptions;
+use super::preparing;
+use super::queue::{Limits, Queue};
+use super::sequence::Sizes;
+use super::shared::Shared;
+use super::slots::Slots;
+use super::worker::Worker;
+use crate::decoder::Decoder;
+use crate::error::{Error, Result};
+use crate::onnx::{Runtime, Turn};
+use crate::package::Package;
+use crate::tokenizer::Tokenizer;
+use crate::vision::VisionTower;
+
+/// What the clones of an engine and its pending answers share. The last one to go ends the threads.
+pub(super) struct Handle {
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) memory: MemoryNeeds,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Loads a package. Its files are compared with their recorded digests while the graphs load.
+    pub(super) fn open(
+        package: Package,
+        options: &EngineOptions,
+        runtime: &Runtime,
+        memory: MemoryNeeds,
+    ) -> Result<Self> {
+        let (intact, tokenizer, model) = thread::scope(|scope| {
+            let intact = scope.spawn(|| package.verify());
+            let tokenizer = Tokenizer::open(&package);
+            let model = Model::open(runtime, &package, options);
+            (intact.join(), tokenizer, model)
+        });
+        // An altered file is the cause, whatever else failed to load because of it.
+        intact.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let shared = Arc::new(Shared::new(package, tokenizer?, options)?);
+        let queue = Arc::new(Queue::new(Limits {
+            under_way: options.slots.saturating_add(options.queue),
+            ready: options.slots.max(preparing::threads()),
+        }));
+        let mut threads = preparing::start(&shared, &queue)?;
+        threads.push(start(model?, &shared, &queue, options)?);
+        Ok(Self { shared, queue, memory, threads })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.queue.close();
+        for thread in self.threads.drain(..) {
+            // A loop that broke down has told everyone who waited.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The two graphs.
+struct Model {
+    vision: VisionTower,
+    decoder: Decoder,
+}
+
+impl Model {
+    fn open(runtime: &Runtime, package: &Package, options: &EngineOptions) -> Result<Self> {
+        let _turn = Turn::long();
+        let opening = Opening::new(runtime, package, options, EnginePlace::Cache)?;
+        Ok(Self { vision: opening.vision()?.graph, decoder: opening.decoder()?.graph })
+    }
+}
+
+/// Starts the loop.
+fn start(
+    model: Model,
+    shared: &Arc<Shared>,
+    queue: &Arc<Queue>,
+    options: &EngineOptions,
+) -> Result<JoinHandle<()>> {
+    let (shared, queue) = (Arc::clone(shared), Arc::clone(queue));
+    let (slots, chunk, vision_cache) = (options.slots, options.chunk, options.vision_cache);
+    let work = move || {
+        let vision = &shared.package.manifest().vision;
+        let sizes = Sizes { tokens_per_tile: vision.tokens_per_tile, hidden: vision.hidden_size, chunk };
+        let worker = Worker {
+            shared: &shared,
+            queue: &queue,
+            encoder: Encoder::new(model.vision, shared.geometry, vision_cache),
+            slots: Slots::new(model.decoder, slots),
+            sizes,
+            counts: Counts::default(),
+        };
+        worker.run();
+    };
+    thread::Builder::new()
+        .name("fleming-engine".into())
+        .spawn(logged_here(work))
+        .map_err(|error| Error::runtime("engine", "a thread", error))
+}

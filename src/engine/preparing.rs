@@ -1,0 +1,85 @@
+//! The threads that read studies and write prompts, so that handing a request in takes no time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::caller::Message;
+use super::clock::milliseconds;
+use super::logging::logged_here;
+use super::prompt::Prompt;
+use super::queue::{Queue, Submission};
+use super::sequence::Sequence;
+use super::shared::Shared;
+use super::writer::Tagging;
+use crate::error::{Error, Result};
+use crate::request::Timings;
+
+/// Most requests that are prepared at a time. Each holds the pixels of its studies meanwhile.
+const MOST_THREADS: usize = 4;
+
+/// How many requests are prepared at a time.
+pub(super) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+}
+
+/// Starts the threads. They end when the queue is closed.
+///
+/// # Errors
+/// [`Error::Runtime`] if the system gives no thread.
+pub(super) fn start(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<Vec<JoinHandle<()>>> {
+    let start = |number| {
+        let (shared, queue) = (Arc::clone(shared), Arc::clone(queue));
+        let work = move || {
+            while let Some(submission) = queue.next_submission() {
+                let answers = submission.callers.len();
+                let sequences = sequences(&shared, submission);
+                queue.prepared(answers, sequences);
+            }
+        };
+        let named = thread::Builder::new().name(format!("fleming-prepare-{number}"));
+        named.spawn(logged_here(work)).map_err(|error| Error::runtime("engine", "a thread", error))
+    };
+    (0..threads()).map(start).collect()
+}
+
+/// The answers to a request, ready for the loop. Its callers are told where that fails.
+fn sequences(shared: &Shared, submission: Submission) -> Vec<Sequence> {
+    let waited = milliseconds(submission.submitted);
+    let prepared = catch_unwind(AssertUnwindSafe(|| prepare(shared, &submission, waited)));
+    let prepared = prepared.unwrap_or_else(|_| {
+        Err(Error::runtime("the studies of a request", "pixels", "a panic").hint("report this"))
+    });
+    match prepared {
+        Ok(Prepared { prompt, guide, tagging }) => {
+            let Submission { callers, options, .. } = submission;
+            let sequence = |(number, caller): (u64, super::caller::Caller)| {
+                caller.tell(Message::Prepared(Arc::clone(&prompt), tagging));
+                Sequence::new(caller, Arc::clone(&prompt), guide.nth(number), Arc::clone(&options))
+            };
+            (0..).zip(callers).map(sequence).collect()
+        }
+        Err(error) => {
+            let timings = Timings { queue: waited, ..Timings::default() };
+            for caller in submission.callers {
+                caller.fail(error.clone(), timings);
+            }
+            Vec::new()
+        }
+    }
+}
+
+struct Prepared {
+    prompt: Arc<Prompt>,
+    guide: crate::guide::Guide,
+    tagging: Tagging,
+}
+
+fn prepare(shared: &Shared, submission: &Submission, waited: f64) -> Result<Prepared> {
+    let Submission { request, options, watch, .. } = submission;
+    let mut prompt = Prompt::new(shared, request, options, watch)?;
+    prompt.timings.queue = waited;
+    let guide = shared.guide(&request.instruction, options, &prompt.spliced.ids)?;
+    let tagging = if guide.is_untagged() { Tagging::Untagged } else { Tagging::Tagged };
+    Ok(Prepared { prompt: Arc::new(prompt), guide, tagging })
+}
