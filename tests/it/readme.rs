@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::capi::library;
-use crate::support::{Scratch, ask, input, package, package_at, reply, stderr};
+use crate::support::{self, Scratch, ask, input, package, package_at, stderr};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Commands that would change the environment of the tests.
@@ -286,7 +286,7 @@ fn names(page: &str, head: &str) -> BTreeSet<String> {
 #[test]
 fn the_tables_of_fields_are_those_of_a_reply() {
     let picture = input("chest.png").display().to_string();
-    let reply = reply(&mut ask(&["--image", &picture, "-q", "Q", "--logprobs", "1"]));
+    let reply = support::reply(&mut ask(&["--image", &picture, "-q", "Q", "--logprobs", "1"]));
     let keys = |value: &serde_json::Value| -> BTreeSet<String> {
         value.as_object().unwrap().keys().cloned().collect()
     };
@@ -294,6 +294,12 @@ fn the_tables_of_fields_are_those_of_a_reply() {
     for field in ["usage", "timings_ms"] {
         let told = names("docs/output.md", &format!("in `{field}`"));
         assert_eq!(told, keys(&reply[field]), "{field}");
+    }
+    for [option, name] in [["--volume", "volume_f32.npy"], ["--video", "clip.mp4"]] {
+        let file = input(name).display().to_string();
+        let seen = support::reply(&mut ask(&[option, &file, "-q", "Q"]))["frames"][0].clone();
+        let told = names("docs/output.md", "in `frames`");
+        assert!(keys(&seen).is_subset(&told), "{seen} {told:?}");
     }
     let short = names("README.md", "field");
     assert!(short.len() > 6 && short.is_subset(&keys(&reply)), "{short:?}");
