@@ -46,7 +46,10 @@ pub use request::*;
 pub use study::{FrameCount, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
 pub use watch::Watch;
 
-/// The README's Rust, compiled with the other examples.
+/// The Rust of the documents, compiled with the other examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/rust.md")]
+mod in_rust {}

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::readme::blocks;
 use crate::support::{Scratch, demo_model, example, input, package, stderr};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -15,7 +16,7 @@ fn root(path: &str) -> PathBuf {
 }
 
 /// The library that cargo built beside this test.
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let library = test.parent().unwrap().join("libfleming.so");
     assert!(library.exists(), "{} is missing", library.display());
@@ -85,13 +86,20 @@ fn the_programs_of_the_headers_answer_like_the_command_line() {
 }
 
 #[test]
-fn the_readmes_cpp_is_cpp() {
-    let readme = fs::read_to_string(root("README.md")).unwrap();
-    let (_, rest) = readme.split_once("```cpp\n").unwrap();
-    let (code, _) = rest.split_once("```").unwrap();
+fn the_readmes_c_answers_like_the_command_line() {
+    let [(_, code)] = &blocks("README.md", &["c"])[..] else { panic!("README.md shows C once") };
+    let scratch = Scratch::new();
+    let text = format!("#include <fleming.h>\n#include <stdio.h>\nint main(void) {{\n{code}return 0;\n}}\n");
+    let program = build(C, &scratch.file("readme.c", text.as_bytes()), &scratch.path("readme"));
+    assert_eq!(run(&mut Command::new(program)).trim(), answer());
+}
+
+#[test]
+fn the_cpp_of_the_documents_is_cpp() {
+    let [(_, code)] = &blocks("docs/c.md", &["cpp"])[..] else { panic!("docs/c.md shows C++ once") };
     let scratch = Scratch::new();
     let text = format!("#include <fleming.hpp>\n#include <iostream>\nint main() {{\n{code}}}\n");
-    build(CPP, &scratch.file("readme.cpp", text.as_bytes()), &scratch.path("readme"));
+    build(CPP, &scratch.file("page.cpp", text.as_bytes()), &scratch.path("page"));
 }
 
 #[test]
