@@ -11,9 +11,7 @@ mod job;
 mod logging;
 mod memory;
 mod options;
-mod parity;
 mod prepare;
-mod progress;
 mod queue;
 mod reply;
 mod session;
@@ -32,13 +30,13 @@ use crate::constraint::Grammars;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::guide::{Common, Guide};
-use crate::onnx::{Runtime, Turn};
+use crate::onnx::{DeviceLock, Runtime};
 use crate::package::Package;
 use crate::pixels::PixelGeometry;
 use crate::request::{AskOptions, Cancel, ConversationId, Event, Reply, Request};
 use crate::tokenizer::Tokenizer;
 use crate::vision::VisionTower;
-use build::Opening;
+use build::GraphOpener;
 use images::ImageCache;
 use job::{Command, Job};
 use logging::logged_here;
@@ -50,7 +48,7 @@ use stream::Sizes;
 use worker::{Slot, Worker};
 
 pub use answering::Answering;
-pub use build::{BuiltEngines, EnginePlace, EngineState, engine_states, graph_providers, warm};
+pub use build::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;
 pub use options::EngineOptions;
@@ -335,9 +333,9 @@ impl Shared {
 
 impl Model {
     fn open(runtime: &Runtime, package: &Package, options: &EngineOptions) -> Result<Self> {
-        let _turn = Turn::long();
-        let opening = Opening::new(runtime, package, options, EnginePlace::Cache)?;
-        Ok(Self { vision: opening.vision()?.graph, decoder: opening.decoder()?.graph })
+        let _lock = DeviceLock::loading();
+        let opener = GraphOpener::new(runtime, package, options, PlanFolder::Cache)?;
+        Ok(Self { vision: opener.vision()?.graph, decoder: opener.decoder()?.graph })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::images::{Embeddings, ImageCache};
 use super::job::{Command, Job, Message};
@@ -14,7 +14,7 @@ use super::stream::{Choice, Sizes, Stage, Stream};
 use super::{Counts, Model, Shared};
 use crate::decoder::{Logits, Next};
 use crate::error::{Error, ErrorCode, Result};
-use crate::onnx::{Ran, Turn};
+use crate::onnx::DeviceLock;
 use crate::pixels::{self, Digest, Tile};
 use crate::request::ConversationId;
 
@@ -44,7 +44,7 @@ pub(super) struct Slot {
 struct Round {
     began: Instant,
     before: Counts,
-    ran: Ran,
+    run_time: Duration,
 }
 
 /// Logits for the stream in a slot, or why there are none.
@@ -54,8 +54,9 @@ impl Worker<'_> {
     /// Works until the engine is closed and everything is answered.
     pub(super) fn run(mut self) {
         while let Some(commands) = self.queue.wait(self.load()) {
-            let _turn = Turn::take();
-            let round = Round { began: Instant::now(), before: self.counts, ran: self.model.decoder.ran() };
+            let _lock = DeviceLock::shared();
+            let round =
+                Round { began: Instant::now(), before: self.counts, run_time: self.model.decoder.run_time() };
             commands.into_iter().for_each(|command| self.obey(command));
             self.dismiss();
             self.admit();
@@ -67,9 +68,9 @@ impl Worker<'_> {
             self.take_time(&round);
         }
         tracing::debug!(counts = ?self.counts, "closed");
-        let turn = Turn::long();
+        let lock = DeviceLock::loading();
         drop(self);
-        drop(turn);
+        drop(lock);
     }
 
     /// Takes the time of a round in which there was a step and nothing else.
@@ -77,7 +78,7 @@ impl Worker<'_> {
         let stepped = self.counts.steps > round.before.steps && self.counts.turns == round.before.turns;
         if stepped {
             self.counts.step_time += round.began.elapsed();
-            self.counts.step_run_time += self.model.decoder.ran().time - round.ran.time;
+            self.counts.step_run_time += self.model.decoder.run_time() - round.run_time;
         }
     }
 
