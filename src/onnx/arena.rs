@@ -84,7 +84,8 @@ impl KvNumbers {
 impl KvShape {
     /// Bytes of memory for all layers and slots; `u64::MAX` for more than can be counted.
     pub(crate) fn bytes(&self) -> u64 {
-        2 * (self.layers * self.slots) as u64 * (self.slot_numbers() * self.numbers.width()) as u64
+        let sizes = [self.layers, self.slots, self.heads, self.capacity, self.head_dim, self.numbers.width()];
+        sizes.iter().fold(2, |bytes: u64, &size| bytes.saturating_mul(size as u64))
     }
 
     /// Refuses a cache of more bytes than memory can have. No product of its sizes overflows otherwise.
@@ -132,6 +133,7 @@ impl KvArena {
     /// # Errors
     /// [`Error::Request`] for more bytes than memory can have, [`Error::Runtime`] if the memory cannot be had.
     pub(crate) fn new(shape: KvShape, memory: &Memory) -> Result<Self> {
+        shape.check()?;
         let block = |slots: usize| {
             Block::new(memory.allocator(), shape.numbers.element(), &shape.sizes(slots)).map_err(|error| {
                 Error::runtime("KV cache", format!("{} bytes of memory", shape.bytes()), error)
@@ -379,6 +381,20 @@ mod tests {
             assert_ne!(host.read(0, 4).unwrap(), host.read(3, 4).unwrap());
         }
         assert_eq!(KvNumbers::named("float8"), None);
+    }
+
+    #[test]
+    fn sizes_whose_product_overflows_are_refused() {
+        let _runtime = Runtime::load(None).unwrap();
+        let huge = KvShape { heads: 1 << 30, head_dim: 1 << 30, ..shape(KvNumbers::Bfloat16) };
+        assert_eq!(huge.bytes(), u64::MAX);
+        for memory in [Memory::Host(Allocator::default()), Memory::Device(Allocator::default())] {
+            let error = KvArena::new(huge, &memory).err().unwrap().to_string();
+            assert!(error.contains("KV cache") && error.contains("1073741824 heads"), "{error}");
+        }
+        // one step before the overflow, bytes are counted
+        let large = KvShape { heads: 1 << 20, head_dim: 1 << 20, ..shape(KvNumbers::Bfloat16) };
+        assert_eq!(large.bytes(), (2 * 2 * 4 * 9 * 2) << 40);
     }
 
     #[test]

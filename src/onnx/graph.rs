@@ -208,9 +208,9 @@ impl Graph {
         };
         let options =
             run_options(&self.device, &id.to_string()).map_err(|error| failed(&self.name, &error))?;
-        let recording = self.recordings.entry(id).or_insert(Recording { options, bound: self.bound.clone() });
-        run_bound(&mut self.session, &self.binding, &recording.options, &mut self.run_time)
+        run_bound(&mut self.session, &self.binding, &options, &mut self.run_time)
             .map_err(|error| unrecorded(&self.name, &error))?;
+        self.recordings.insert(id, Recording { options, bound: self.bound.clone() });
         Ok(())
     }
 }
@@ -361,6 +361,21 @@ mod tests {
             GraphOptions { device: Device::parse("fake", &[]).unwrap(), threads: None, ranges: None };
         let runtime = Runtime::load(None).unwrap();
         Graph::open(&runtime, &path, &serde_json::from_value(contract).unwrap(), &options).unwrap()
+    }
+
+    #[test]
+    fn a_capture_that_fails_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut graph = identity(folder.path());
+        let memory = graph.memory().unwrap();
+        let number = |value: f32| ndarray::Array1::from_elem(1, value);
+        let [mut x, mut y] = [1.0, 0.0].map(|value| FixedRows::new(&memory, number(value)).unwrap());
+        graph.bind_output("y", &mut y.first(1).unwrap()).unwrap();
+        // without its input
+        graph.run_recorded(1).unwrap_err();
+        graph.bind_input("x", &x.first(1).unwrap()).unwrap();
+        graph.run_recorded(1).unwrap();
+        assert_eq!(y.first(1).unwrap().to_vec().unwrap(), [1.0]);
     }
 
     #[test]

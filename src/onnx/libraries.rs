@@ -25,7 +25,7 @@ enum Product {
 
 impl Product {
     /// In the order in which they are installed.
-    const ALL: [Self; 3] = [Self::Driver, Self::Cuda, Self::Tensorrt];
+    const ALL: [Self; 4] = [Self::Driver, Self::Cuda, Self::Cudnn, Self::Tensorrt];
 }
 
 #[derive(PartialEq, Eq)]
@@ -192,6 +192,7 @@ mod tests {
         let libraries = [
             library("libm.so.6", Product::Cuda, Need::Always),
             library("libbroken.so.13", Product::Cuda, Need::Always),
+            library("libdeep.so.9", Product::Cudnn, Need::Always),
             library("libnowhere.so.10", Product::Tensorrt, Need::Always),
             library("libperhaps.so.1", Product::Driver, Need::Perhaps),
         ];
@@ -200,12 +201,15 @@ mod tests {
         let all: Vec<_> = libraries.iter().collect();
         let error = load("cuda", &all, &places).unwrap_err();
         let facts = error.facts();
-        assert!(facts.wanted.contains("libm.so.6, libbroken.so.13, libnowhere.so.10 in"), "{error}");
+        assert!(
+            facts.wanted.contains("libm.so.6, libbroken.so.13, libdeep.so.9, libnowhere.so.10 in"),
+            "{error}"
+        );
         assert!(facts.wanted.contains(wheel.to_str().unwrap()), "{error}");
         assert!(facts.got.contains(wheel.join("libbroken.so.13").to_str().unwrap()), "{error}");
-        assert!(facts.got.ends_with("; no libnowhere.so.10"), "{error}");
+        assert!(facts.got.ends_with("; no libdeep.so.9, libnowhere.so.10"), "{error}");
         assert!(!facts.got.contains("libm.so") && !error.to_string().contains("libperhaps"), "{error}");
-        let advice = ["onnxruntime-gpu[cuda]", "TensorRT 10"];
+        let advice = ["onnxruntime-gpu[cuda]", "onnxruntime-gpu[cuda,cudnn]", "TensorRT 10"];
         assert!(advice.iter().all(|part| facts.hint.contains(part)), "{error}");
         assert!(!facts.hint.contains("driver"), "{error}");
         load("cuda", &all[..1], &places).unwrap();
