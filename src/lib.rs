@@ -11,9 +11,10 @@ mod frame;
 mod study;
 mod request;
 // ── what was exported
+mod digest;
 mod quality;
 mod package;
-mod store;
+mod plan_store;
 mod onnx;
 // ── stages, in the order an image meets them
 mod input;
@@ -34,8 +35,8 @@ mod engine;
 #[cfg(feature = "capi")]
 mod capi;
 
-pub use engine::{BuiltEngines, EnginePlace, EngineState, engine_states, graph_providers, warm};
 pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pending};
+pub use engine::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array4;
 
 use crate::error::Result;
-use crate::onnx::{Graph, GraphOptions, Memory, Place, Runtime, Tensor, split_tiles};
+use crate::onnx::{Destination, Graph, GraphOptions, Memory, Runtime, Tensor, split_tiles};
 use crate::package::Package;
 
 /// The vision tower with its projector.
@@ -17,25 +17,32 @@ pub(crate) struct VisionTower {
 
 impl VisionTower {
     /// Loads the package's vision graph.
+    ///
+    /// # Errors
+    /// Those of [`Graph::open`].
     pub(crate) fn open(runtime: &Runtime, package: &Package, options: &GraphOptions) -> Result<Self> {
         let contract = &package.manifest().graphs.vision;
-        // a picture is looked at once, and in any number of tiles
+        // pictures have any number of tiles, so runs seldom repeat
         let options = options.without_recording();
         let graph = Graph::open(runtime, &package.path(&contract.file), contract, &options)?;
         let memory = graph.memory()?;
         Ok(Self { graph, memory, tiles_per_run: options.tiles_per_run() })
     }
 
-    /// Tiles that one run takes.
+    /// Tiles in one run.
     pub(crate) fn tiles_per_run(&self) -> usize {
         self.tiles_per_run
     }
 
-    /// The embeddings of each tile, `[tokens per tile, hidden]`, of normalised pixels `[tiles, 3, size, size]`. They stay
-    /// in the memory that the graphs compute in.
+    /// Encodes normalised pixels `[tiles, 3, size, size]`. Returns the embeddings of each tile, `[tokens per tile, hidden]`, in
+    /// the memory that the graphs compute in.
+    ///
+    /// # Errors
+    /// [`Error::Request`](crate::Error::Request) for more tiles than the graph's plan takes,
+    /// [`Error::Runtime`](crate::Error::Runtime) if the run fails.
     pub(crate) fn encode(&mut self, pixels: Array4<f32>) -> Result<Vec<Arc<Tensor>>> {
         self.graph.bind_input("pixel_values", &Tensor::new(pixels)?)?;
-        let [embeddings] = self.graph.run([("image_embeds", Place::In(&self.memory))])?;
+        let [embeddings] = self.graph.run([("image_embeds", Destination::Memory(&self.memory))])?;
         split_tiles(embeddings, &self.memory)
     }
 }

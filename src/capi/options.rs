@@ -181,7 +181,7 @@ impl EngineSetup {
             queue: given(self.queue).unwrap_or(standard.queue),
             chunk: given(self.chunk).unwrap_or(standard.chunk),
             vision_cache: given(cache).unwrap_or(standard.vision_cache),
-            engine_cache,
+            plan_cache: engine_cache,
         })
     }
 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use fleming::{
-    AskOptions, EngineOptions, EngineState, GpuFacts, Instruction, Manifest, MemoryNeeds, Package,
-    ProviderFacts, Request, StopRule, engine_states, gpu_facts, graph_providers, providers_for, survey,
+    AskOptions, EngineOptions, GpuFacts, Instruction, Manifest, MemoryNeeds, Package, PlanState,
+    ProviderFacts, Request, StopRule, gpu_facts, graph_providers, plan_states, providers_for, survey,
 };
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ impl Doctor {
             return;
         }
         let places = graph_providers(&package, options);
-        match places.and_then(|places| Ok((places, engine_states(&package, options)?))) {
+        match places.and_then(|places| Ok((places, plan_states(&package, options)?))) {
             Ok((places, states)) => {
                 report["graphs"] = places.into_iter().collect();
                 report["engines"] = states.iter().map(engine).collect();
@@ -167,7 +167,7 @@ fn tensorrt(providers: &[ProviderFacts]) -> Value {
     library.and_then(|library| library.version.clone()).map_or(Value::Null, Value::from)
 }
 
-fn engine(state: &EngineState) -> Value {
+fn engine(state: &PlanState) -> Value {
     let word = match (&state.folder, &state.damage) {
         (_, Some(_)) => "damaged",
         (Some(_), None) => "present",

@@ -136,7 +136,7 @@ impl RuntimeArguments {
             // Nobody who asks from here is refused.
             queue: usual.queue.max(at_once),
             chunk: self.chunk.unwrap_or(usual.chunk),
-            engine_cache: self.engine_cache.clone(),
+            plan_cache: self.engine_cache.clone(),
             ..usual
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::{BuiltEngines, EnginePlace, Package, warm};
+use fleming::{Package, Plan, PlanFolder, warm};
 use serde_json::{Value, json};
 
 use super::emit;
@@ -30,7 +30,7 @@ impl Warm {
     pub(super) fn run(self) -> Result<ExitCode> {
         let folder = self.runtime.folder()?;
         let options = self.runtime.options(1);
-        let place = if self.into_package { EnginePlace::Package } else { EnginePlace::Cache };
+        let place = if self.into_package { PlanFolder::Package } else { PlanFolder::Cache };
         let engines = warm(&folder, &options, place)?;
         let package = Package::open(&folder)?;
         emit(match self.json {
@@ -48,7 +48,7 @@ impl Warm {
     }
 }
 
-fn object(engines: &BuiltEngines) -> Value {
+fn object(engines: &Plan) -> Value {
     json!({
         "graph": engines.graph,
         "key": engines.key,
@@ -60,7 +60,7 @@ fn object(engines: &BuiltEngines) -> Value {
     })
 }
 
-fn line(engines: &BuiltEngines) -> String {
+fn line(engines: &Plan) -> String {
     let how = match engines.cosine {
         Some(cosine) => format!("built in {:.0} s, cosine {cosine:.6}", engines.seconds),
         None => "was there".into(),

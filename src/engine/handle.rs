@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use super::build::{EnginePlace, Opening};
+use super::build::{GraphOpener, PlanFolder};
 use super::counts::Counts;
 use super::encoder::Encoder;
 use super::logging::logged_here;
@@ -17,7 +17,7 @@ use super::slots::Slots;
 use super::worker::Worker;
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
-use crate::onnx::{Runtime, Turn};
+use crate::onnx::{DeviceLock, Runtime};
 use crate::package::Package;
 use crate::tokenizer::Tokenizer;
 use crate::vision::VisionTower;
@@ -75,9 +75,9 @@ struct Model {
 
 impl Model {
     fn open(runtime: &Runtime, package: &Package, options: &EngineOptions) -> Result<Self> {
-        let _turn = Turn::long();
-        let opening = Opening::new(runtime, package, options, EnginePlace::Cache)?;
-        Ok(Self { vision: opening.vision()?.graph, decoder: opening.decoder()?.graph })
+        let _lock = DeviceLock::loading();
+        let opener = GraphOpener::new(runtime, package, options, PlanFolder::Cache)?;
+        Ok(Self { vision: opener.vision()?.graph, decoder: opener.decoder()?.graph })
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::EngineOptions;
 use crate::error::{Error, Result};
-use crate::onnx::{GPU_TILES, KvNumbers, KvShape, Ranges};
+use crate::onnx::{GPU_TILES, KvNumbers, KvShape, ShapeRanges};
 use crate::package::{Configuration, Manifest, Package};
 
 /// The memory that an engine takes, in bytes: what it keeps, and what a run takes while it lasts.
@@ -109,8 +109,8 @@ fn work(manifest: &Manifest, options: &EngineOptions) -> Result<u64> {
 /// New positions that an engine of TensorRT takes at once, in all its slots together.
 fn positions(manifest: &Manifest) -> Option<u64> {
     let profiles = &manifest.profiles.as_ref()?.decoder;
-    let ranges = Ranges::spanning(&manifest.graphs.decoder.file, profiles);
-    let [slots, chunk] = [0, 1].map(|axis| ranges.most("input_ids", axis));
+    let ranges = ShapeRanges::spanning(&manifest.graphs.decoder.file, profiles);
+    let [slots, chunk] = [0, 1].map(|axis| ranges.max("input_ids", axis));
     Some((slots? as u64).saturating_mul(chunk? as u64))
 }
 

@@ -10,8 +10,6 @@ mod logging;
 mod options;
 mod memory;
 // ── plans of providers that build them
-mod progress;
-mod parity;
 mod build;
 // ── a request
 mod counts;
@@ -40,7 +38,7 @@ mod api;
 mod embed;
 
 pub use api::Engine;
-pub use build::{BuiltEngines, EnginePlace, EngineState, engine_states, graph_providers, warm};
+pub use build::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use counts::Counts;
 pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;

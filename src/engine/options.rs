@@ -29,9 +29,9 @@ pub struct EngineOptions {
     pub chunk: usize,
     /// Most bytes of image embeddings that are kept, so that a picture asked about again is not encoded again.
     pub vision_cache: usize,
-    /// Folder for what a provider builds of graphs, which takes minutes the first time: TensorRT's engines. Absent, it is
-    /// `$XDG_CACHE_HOME/fleming`, or `~/.cache/fleming`. What is in the package's folder `engines` is taken first.
-    pub engine_cache: Option<PathBuf>,
+    /// Folder for plans, which TensorRT builds of graphs in minutes. Absent, it is `$XDG_CACHE_HOME/fleming`, or
+    /// `~/.cache/fleming`. Plans in the package's folder `engines` are taken first.
+    pub plan_cache: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
@@ -46,7 +46,7 @@ impl Default for EngineOptions {
             queue: 64,
             chunk: 512,
             vision_cache: 256 << 20,
-            engine_cache: None,
+            plan_cache: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::slots::Slots;
 use crate::decoder::{Logits, Next};
 use crate::error::{Error, ErrorCode, Result};
-use crate::onnx::Turn;
+use crate::onnx::DeviceLock;
 use crate::request::Finish;
 
 /// The loop's state. One thread owns it and the graphs.
@@ -41,7 +41,7 @@ impl Worker<'_> {
     /// Works until the engine is closed and everything is answered.
     pub(super) fn run(mut self) {
         while let Some(commands) = self.queue.wait(self.load()) {
-            let _turn = Turn::take();
+            let _lock = DeviceLock::shared();
             let round = self.round();
             commands.into_iter().for_each(|command| self.obey(command));
             self.dismiss();
@@ -54,9 +54,9 @@ impl Worker<'_> {
             self.end_round(&round);
         }
         tracing::debug!(counts = ?self.counts, "closed");
-        let turn = Turn::long();
+        let lock = DeviceLock::loading();
         drop(self);
-        drop(turn);
+        drop(lock);
     }
 
     fn load(&self) -> Load {
@@ -68,7 +68,7 @@ impl Worker<'_> {
             began: Instant::now(),
             steps: self.counts.steps,
             clock: self.slots.clock(),
-            run_time: self.slots.decoder.ran().time,
+            run_time: self.slots.decoder.run_time(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Worker<'_> {
     fn end_round(&mut self, round: &Round) {
         if self.counts.steps > round.steps && self.slots.clock() == round.clock {
             self.counts.step_time += round.began.elapsed();
-            self.counts.step_run_time += self.slots.decoder.ran().time - round.run_time;
+            self.counts.step_run_time += self.slots.decoder.run_time() - round.run_time;
         }
         self.counts.last_round = Some(Instant::now());
         self.publish();

@@ -1,4 +1,4 @@
-//! Memory for keys and values: allocated once for all slots, written in place by every run of the decoder.
+//! The KV cache: allocated once for all slots, updated in place by every run of the decoder.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,11 +15,11 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KvShape {
     pub(crate) layers: usize,
-    /// Conversations that fit.
+    /// Conversations in memory.
     pub(crate) slots: usize,
-    /// Key-value heads of a layer.
+    /// Key-value heads in a layer.
     pub(crate) heads: usize,
-    /// Tokens that fit in a slot.
+    /// Tokens in a slot.
     pub(crate) capacity: usize,
     pub(crate) head_dim: usize,
     pub(crate) numbers: KvNumbers,
@@ -33,24 +33,25 @@ pub(crate) enum KvNumbers {
     Bfloat16,
 }
 
-/// A key and a value tensor for each layer, `[slots, heads, capacity, head_dim]`. Past and present are the same
-/// memory: a run appends to it and copies nothing. A run sees the slots it is about as a tensor of their own.
+/// A key and a value tensor for each layer, `[slots, heads, capacity, head_dim]`. They are bound as past and as present: a
+/// run appends to them and copies nothing. Neighbouring slots are bound as tensors of their own.
 pub(crate) struct KvArena {
     shape: KvShape,
+    /// Names and memory: `key.0`, `value.0`, `key.1`, ….
     blocks: Vec<(String, Block)>,
-    /// Views of neighbouring slots, by the first and the number of them; in the order of `blocks`.
+    /// Views of neighbouring slots, by the first slot and their number, in the order of `blocks`.
     views: HashMap<(usize, usize), Vec<Tensor>>,
     bound: Range<usize>,
-    reach: Reach,
-    /// Why slots could not be moved: what they hold is not known since.
+    access: Access,
+    /// Why slots could not be moved. Their content is unknown from then on.
     broken: Option<String>,
 }
 
-/// How the arena moves what slots hold.
-enum Reach {
-    /// As bytes of the host, as many as there are tokens.
+/// How the arena moves the content of slots.
+enum Access {
+    /// As bytes in the host's memory, only those of the tokens.
     Bytes,
-    /// As tensors that ONNX Runtime copies on the device, whole slots because every copy has its price. The block is
+    /// As tensors that ONNX Runtime copies on the device. Whole slots, because each copy has a fixed price. The block is
     /// one slot of one tensor, for exchanges.
     Tensors(Block),
 }
@@ -63,7 +64,7 @@ impl KvNumbers {
             .find_map(|(known, numbers)| (known == name).then_some(numbers))
     }
 
-    /// Bytes of one.
+    /// Bytes of one number.
     fn width(self) -> usize {
         match self {
             Self::Float32 => 4,
@@ -81,9 +82,26 @@ impl KvNumbers {
 }
 
 impl KvShape {
-    /// Memory for all layers and slots in bytes.
+    /// Bytes of memory for all layers and slots; `u64::MAX` for more than can be counted.
     pub(crate) fn bytes(&self) -> u64 {
-        2 * (self.layers * self.slots) as u64 * (self.slot_numbers() * self.numbers.width()) as u64
+        let sizes = [self.layers, self.slots, self.heads, self.capacity, self.head_dim, self.numbers.width()];
+        sizes.iter().fold(2, |bytes: u64, &size| bytes.saturating_mul(size as u64))
+    }
+
+    /// Refuses a cache of more bytes than memory can have. No product of its sizes overflows otherwise.
+    fn check(&self) -> Result<()> {
+        match self.bytes() <= isize::MAX as u64 {
+            true => Ok(()),
+            false => Err(Error::request(
+                "KV cache",
+                format!("at most {} bytes", isize::MAX),
+                format!(
+                    "{} layers of {} slots, {} heads, {} tokens and {} numbers per token",
+                    self.layers, self.slots, self.heads, self.capacity, self.head_dim
+                ),
+            )
+            .hint("ask for a smaller context or fewer slots")),
+        }
     }
 
     /// Numbers in one slot of one tensor.
@@ -91,30 +109,31 @@ impl KvShape {
         self.heads * self.capacity * self.head_dim
     }
 
-    /// Where the first `tokens` tokens of a slot are in the bytes of each tensor, a range for each head.
+    /// The bytes of the first `tokens` tokens of a slot in each tensor, a range for each head.
     fn spans(&self, slot: usize, tokens: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let token = self.head_dim * self.numbers.width();
         let (start, stride) = (slot * self.heads * self.capacity * token, self.capacity * token);
         (0..self.heads).map(move |head| start + head * stride..start + head * stride + tokens * token)
     }
 
-    /// Bytes that `tokens` tokens have in all layers.
+    /// Bytes of `tokens` tokens in all layers.
     pub(crate) fn bytes_of(&self, tokens: usize) -> usize {
         2 * self.layers * self.heads * tokens * self.head_dim * self.numbers.width()
     }
 
-    /// The sizes of a tensor for so many slots.
+    /// The sizes of a tensor of `slots` slots.
     fn sizes(&self, slots: usize) -> [usize; 4] {
         [slots, self.heads, self.capacity, self.head_dim]
     }
 }
 
 impl KvArena {
-    /// Allocates the cache in the memory that the decoder computes in.
+    /// Allocates the cache in the memory that the decoder computes in, filled with zeros.
     ///
     /// # Errors
-    /// [`Error::Runtime`] saying how much memory could not be had.
+    /// [`Error::Request`] for more bytes than memory can have, [`Error::Runtime`] if the memory cannot be had.
     pub(crate) fn new(shape: KvShape, memory: &Memory) -> Result<Self> {
+        shape.check()?;
         let block = |slots: usize| {
             Block::new(memory.allocator(), shape.numbers.element(), &shape.sizes(slots)).map_err(|error| {
                 Error::runtime("KV cache", format!("{} bytes of memory", shape.bytes()), error)
@@ -127,13 +146,13 @@ impl KvArena {
                 blocks.push((format!("{kind}.{layer}"), block(shape.slots)?));
             }
         }
-        let reach = match memory {
-            Memory::Host(_) => Reach::Bytes,
-            Memory::Device(_) => Reach::Tensors(block(1)?),
+        let access = match memory {
+            Memory::Host(_) => Access::Bytes,
+            Memory::Device(_) => Access::Tensors(block(1)?),
         };
-        let mut arena = Self { shape, blocks, views: HashMap::new(), bound: 0..0, reach, broken: None };
-        // On the host, ort has written zeros. What a kernel reads beyond the tokens that are there counts for nothing, but a
-        // NaN times nothing is a NaN.
+        let mut arena = Self { shape, blocks, views: HashMap::new(), bound: 0..0, access, broken: None };
+        // On the host, ort has written zeros. Kernels also read beyond the tokens of a slot and weigh that with zero, but NaN × 0
+        // is NaN.
         if let Memory::Device(_) = memory {
             arena.clear(0);
             (1..shape.slots).for_each(|slot| arena.copy(0, slot, shape.capacity));
@@ -146,10 +165,10 @@ impl KvArena {
         &self.shape
     }
 
-    /// Has the next runs of `graph` read and write these slots, as a batch in their order.
+    /// Binds these slots to `graph`, as a batch in their order.
     ///
     /// # Errors
-    /// [`Error::Runtime`] if a move of slots failed before.
+    /// [`Error::Runtime`] if a move of slots failed before, or if a slot cannot be bound.
     pub(crate) fn bind(&mut self, graph: &mut Graph, slots: Range<usize>) -> Result<()> {
         if let Some(broken) = &self.broken {
             return Err(
@@ -180,15 +199,15 @@ impl KvArena {
         Ok(())
     }
 
-    /// Fills a slot with zeros. If that fails, so does every run from then on.
+    /// Fills a slot with zeros. If that fails, every later [`bind`](Self::bind) fails.
     pub(crate) fn clear(&mut self, slot: usize) {
-        let outcome = self.each(|shape, block, reach| match reach {
-            Reach::Bytes => {
+        let outcome = self.each(|shape, block, access| match access {
+            Access::Bytes => {
                 let bytes = block.bytes_mut()?;
                 shape.spans(slot, shape.capacity).for_each(|span| bytes[span].fill(0));
                 Ok(())
             }
-            Reach::Tensors(_) => {
+            Access::Tensors(_) => {
                 let sizes = shape.sizes(1);
                 let mut view = block.bits(slot * shape.slot_numbers(), &sizes)?;
                 host_slot(shape)?.bits(0, &sizes)?.copy_into(&mut view)
@@ -197,17 +216,17 @@ impl KvArena {
         self.keep(outcome);
     }
 
-    /// Copies the first `tokens` tokens of a slot to another one. If that fails, so does every run from then on.
+    /// Copies the first `tokens` tokens of a slot to another one. If that fails, every later [`bind`](Self::bind) fails.
     pub(crate) fn copy(&mut self, from: usize, to: usize, tokens: usize) {
-        let outcome = self.each(|shape, block, reach| match reach {
-            Reach::Bytes => {
+        let outcome = self.each(|shape, block, access| match access {
+            Access::Bytes => {
                 let bytes = block.bytes_mut()?;
                 for (from, to) in shape.spans(from, tokens).zip(shape.spans(to, tokens)) {
                     bytes.copy_within(from, to.start);
                 }
                 Ok(())
             }
-            Reach::Tensors(_) => {
+            Access::Tensors(_) => {
                 let sizes = shape.sizes(1);
                 let mut to = block.bits(to * shape.slot_numbers(), &sizes)?;
                 block.bits(from * shape.slot_numbers(), &sizes)?.copy_into(&mut to)
@@ -216,11 +235,11 @@ impl KvArena {
         self.keep(outcome);
     }
 
-    /// Exchanges the first `tokens` tokens of two slots. If that fails, so does every run from then on.
+    /// Exchanges the first `tokens` tokens of two slots. If that fails, every later [`bind`](Self::bind) fails.
     pub(crate) fn exchange(&mut self, one: usize, other: usize, tokens: usize) {
         let (low, high) = (one.min(other), one.max(other));
-        let outcome = self.each(|shape, block, reach| match reach {
-            Reach::Bytes => {
+        let outcome = self.each(|shape, block, access| match access {
+            Access::Bytes => {
                 let start = high * shape.slot_numbers() * shape.numbers.width();
                 let (lower, upper) = block.bytes_mut()?.split_at_mut(start);
                 for (here, there) in shape.spans(low, tokens).zip(shape.spans(0, tokens)) {
@@ -228,7 +247,7 @@ impl KvArena {
                 }
                 Ok(())
             }
-            Reach::Tensors(spare) => {
+            Access::Tensors(spare) => {
                 let sizes = shape.sizes(1);
                 let mut low = block.bits(low * shape.slot_numbers(), &sizes)?;
                 let mut high = block.bits(high * shape.slot_numbers(), &sizes)?;
@@ -247,13 +266,13 @@ impl KvArena {
     /// [`Error::Runtime`] if the device fails.
     pub(crate) fn read(&mut self, slot: usize, tokens: usize) -> Result<Vec<u8>> {
         let mut read = Vec::with_capacity(self.shape.bytes_of(tokens));
-        let outcome = self.each(|shape, block, reach| {
+        let outcome = self.each(|shape, block, access| {
             let mut gather = |bytes: &[u8], slot: usize| {
                 shape.spans(slot, tokens).for_each(|span| read.extend_from_slice(&bytes[span]));
             };
-            match reach {
-                Reach::Bytes => gather(block.bytes()?, slot),
-                Reach::Tensors(_) => {
+            match access {
+                Access::Bytes => gather(block.bytes()?, slot),
+                Access::Tensors(_) => {
                     let mut host = host_slot(shape)?;
                     let sizes = shape.sizes(1);
                     let view = block.bits(slot * shape.slot_numbers(), &sizes)?;
@@ -267,12 +286,12 @@ impl KvArena {
         Ok(read)
     }
 
-    /// Puts into a slot what [`read`](Self::read) gave.
+    /// Writes what [`read`](Self::read) returned into a slot. If that fails, the content of the slot is unknown.
     ///
     /// # Errors
     /// [`Error::Runtime`] if the device fails.
     pub(crate) fn write(&mut self, slot: usize, tokens: usize, mut values: &[u8]) -> Result<()> {
-        let outcome = self.each(|shape, block, reach| {
+        let outcome = self.each(|shape, block, access| {
             let mut spread = |bytes: &mut [u8], slot: usize| {
                 for span in shape.spans(slot, tokens) {
                     let (head, rest) = values.split_at(span.len());
@@ -280,9 +299,9 @@ impl KvArena {
                     values = rest;
                 }
             };
-            match reach {
-                Reach::Bytes => spread(block.bytes_mut()?, slot),
-                Reach::Tensors(_) => {
+            match access {
+                Access::Bytes => spread(block.bytes_mut()?, slot),
+                Access::Tensors(_) => {
                     let mut host = host_slot(shape)?;
                     spread(host.bytes_mut()?, 0);
                     let sizes = shape.sizes(1);
@@ -297,9 +316,9 @@ impl KvArena {
 
     fn each(
         &mut self,
-        mut act: impl FnMut(&KvShape, &mut Block, &mut Reach) -> ort::Result<()>,
+        mut act: impl FnMut(&KvShape, &mut Block, &mut Access) -> ort::Result<()>,
     ) -> ort::Result<()> {
-        self.blocks.iter_mut().try_for_each(|(_, block)| act(&self.shape, block, &mut self.reach))
+        self.blocks.iter_mut().try_for_each(|(_, block)| act(&self.shape, block, &mut self.access))
     }
 
     fn keep(&mut self, outcome: ort::Result<()>) {
@@ -310,7 +329,7 @@ impl KvArena {
     }
 }
 
-/// One slot of one tensor in the host's memory, which ort fills with zeros.
+/// One slot of one tensor in the host's memory, filled with zeros.
 fn host_slot(shape: &KvShape) -> ort::Result<Block> {
     Block::new(&Allocator::default(), shape.numbers.element(), &shape.sizes(1))
 }
@@ -320,7 +339,7 @@ mod tests {
     use super::*;
     use crate::onnx::Runtime;
 
-    /// An arena whose every byte in the first tokens of every slot is different, as far as bytes go.
+    /// An arena whose slots all hold other bytes.
     fn filled(shape: KvShape, memory: &Memory) -> KvArena {
         let mut arena = KvArena::new(shape, memory).unwrap();
         for slot in 0..shape.slots {
@@ -365,7 +384,21 @@ mod tests {
     }
 
     #[test]
-    fn what_attention_reads_is_numbers() {
+    fn sizes_whose_product_overflows_are_refused() {
+        let _runtime = Runtime::load(None).unwrap();
+        let huge = KvShape { heads: 1 << 30, head_dim: 1 << 30, ..shape(KvNumbers::Bfloat16) };
+        assert_eq!(huge.bytes(), u64::MAX);
+        for memory in [Memory::Host(Allocator::default()), Memory::Device(Allocator::default())] {
+            let error = KvArena::new(huge, &memory).err().unwrap().to_string();
+            assert!(error.contains("KV cache") && error.contains("1073741824 heads"), "{error}");
+        }
+        // one step before the overflow, bytes are counted
+        let large = KvShape { heads: 1 << 20, head_dim: 1 << 20, ..shape(KvNumbers::Bfloat16) };
+        assert_eq!(large.bytes(), (2 * 2 * 4 * 9 * 2) << 40);
+    }
+
+    #[test]
+    fn a_new_or_cleared_slot_is_zero() {
         let _runtime = Runtime::load(None).unwrap();
         let shape = shape(KvNumbers::Bfloat16);
         let is_clear = |arena: &mut KvArena, slot| {
@@ -381,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn on_the_host_only_the_tokens_move() {
+    fn on_the_host_only_tokens_move() {
         let _runtime = Runtime::load(None).unwrap();
         let shape = shape(KvNumbers::Float16);
         let mut arena = filled(shape, &Memory::Host(Allocator::default()));

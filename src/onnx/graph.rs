@@ -1,4 +1,4 @@
-//! One ONNX graph: opened, held against its contract, run.
+//! One ONNX graph: opened, compared with its contract, run.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -10,11 +10,11 @@ use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, RunOptions, Session, SessionOutputs};
 use ort::value::{DynTensorValueType, Outlet, TensorElementType, ValueType};
 
+use super::device_lock::CaptureLock;
 use super::memory::{Memory, Tensor};
-use super::profiles::Ranges;
 use super::provider::Device;
 use super::runtime::Runtime;
-use super::turns::Alone;
+use super::shape_ranges::ShapeRanges;
 use super::{placement, raw};
 use crate::error::{Error, Result};
 use crate::package::{Dimension, GraphContract, TensorContract};
@@ -25,12 +25,12 @@ pub(crate) struct GraphOptions {
     pub(crate) device: Device,
     /// Threads inside an operator; `None` leaves it to ONNX Runtime, which takes one for each physical core.
     pub(crate) threads: Option<usize>,
-    /// What the shapes of inputs are held to; nothing where any will do.
-    pub(crate) ranges: Option<Arc<Ranges>>,
+    /// The shapes that the graph's plan takes; `None` without a plan, where every shape runs.
+    pub(crate) ranges: Option<Arc<ShapeRanges>>,
 }
 
 impl GraphOptions {
-    /// The same for a graph whose runs are never recorded.
+    /// The same options for a graph whose runs are never recorded.
     pub(crate) fn without_recording(&self) -> Self {
         Self { device: self.device.without_recording(), ..self.clone() }
     }
@@ -40,58 +40,51 @@ impl GraphOptions {
 pub(crate) struct Graph {
     name: String,
     device: Device,
-    ranges: Option<Arc<Ranges>>,
+    ranges: Option<Arc<ShapeRanges>>,
     session: Session,
     binding: IoBinding,
-    /// Where each bound tensor is, and its sizes.
     bound: BTreeMap<String, Bound>,
-    /// Of runs that are not recorded.
+    /// For runs that are not recorded.
     options: RunOptions,
-    recorded: HashMap<usize, Recorded>,
-    ran: Ran,
+    /// By their ids.
+    recordings: HashMap<usize, Recording>,
+    run_time: Duration,
 }
 
-/// Where an output is wanted.
+/// The memory that an output of a run goes to.
 #[derive(Clone, Copy)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Destination<'a> {
     Host,
-    In(&'a Memory),
+    Memory(&'a Memory),
 }
 
-/// The place and the sizes of a tensor.
+/// The address and the sizes of a bound tensor.
 #[derive(Clone, PartialEq, Eq)]
 struct Bound {
     address: usize,
     sizes: Vec<usize>,
 }
 
-/// A run that the device has recorded, and plays again with the memory it was recorded with.
-struct Recorded {
+/// A run that was captured as a CUDA graph. It is replayed on the memory that was bound at the capture.
+struct Recording {
     options: RunOptions,
     bound: BTreeMap<String, Bound>,
 }
 
-impl Recorded {
-    /// The name of a tensor that is not where it was.
+impl Recording {
+    /// The name of a tensor that is bound elsewhere now, or with other sizes.
     fn moved<'a>(&self, bound: &'a BTreeMap<String, Bound>) -> Option<&'a str> {
         let moved = bound.iter().find(|(name, bound)| self.bound.get(*name) != Some(bound));
         moved.map(|(name, _)| name.as_str())
     }
 }
 
-/// What a graph has done so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Ran {
-    /// The time that ONNX Runtime took for it.
-    pub(crate) time: Duration,
-}
-
 impl Graph {
-    /// Loads the graph at `path` and checks its inputs and outputs against what the package promises.
+    /// Loads the graph at `path` and compares its inputs and outputs with the package's contract.
     ///
     /// # Errors
     /// [`Error::Runtime`] if it does not load or a node is not on the provider, [`Error::Package`] naming the tensor that
-    /// is not as promised.
+    /// differs.
     pub(crate) fn open(
         runtime: &Runtime,
         path: &Path,
@@ -102,17 +95,26 @@ impl Graph {
         check(path, "input", session.inputs(), &contract.inputs)?;
         check(path, "output", session.outputs(), &contract.outputs)?;
         let binding = session.create_binding().map_err(|error| failed(&contract.file, &error))?;
-        let (name, device) = (contract.file.clone(), options.device.clone());
-        let ranges = options.ranges.clone();
-        let options = run_options(&device, NOT_RECORDED).map_err(|error| failed(&name, &error))?;
-        let (bound, recorded) = (BTreeMap::new(), HashMap::new());
-        Ok(Self { name, device, ranges, session, binding, bound, options, recorded, ran: Ran::default() })
+        let device = options.device.clone();
+        let not_recorded =
+            run_options(&device, NOT_RECORDED).map_err(|error| failed(&contract.file, &error))?;
+        Ok(Self {
+            name: contract.file.clone(),
+            device,
+            ranges: options.ranges.clone(),
+            session,
+            binding,
+            bound: BTreeMap::new(),
+            options: not_recorded,
+            recordings: HashMap::new(),
+            run_time: Duration::ZERO,
+        })
     }
 
-    /// Gives `input` this value in all runs from now on.
+    /// Binds the tensor to `input` for all runs from now on.
     ///
     /// # Errors
-    /// [`Error::Request`] for a shape that the graph was not opened for, [`Error::Runtime`] if it cannot be bound.
+    /// [`Error::Request`] for a shape that the graph's plan does not take, [`Error::Runtime`] if it cannot be bound.
     pub(crate) fn bind_input(&mut self, input: &str, tensor: &Tensor) -> Result<()> {
         if let Some(ranges) = &self.ranges {
             ranges.check(input, tensor.0.shape())?;
@@ -121,7 +123,10 @@ impl Graph {
         self.binding.bind_input(input, &tensor.0).map_err(|error| failed(&self.name, &error))
     }
 
-    /// Has `output` written into this tensor in all runs from now on.
+    /// Binds the tensor to `output`: all runs from now on write into it.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if it cannot be bound.
     pub(crate) fn bind_output(&mut self, output: &str, tensor: &mut Tensor) -> Result<()> {
         self.note(output, tensor);
         self.binding.bind_output(output, &mut tensor.0).map_err(|error| failed(&self.name, &error))
@@ -135,32 +140,40 @@ impl Graph {
     }
 
     /// The memory that the graph computes in.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the device has no allocator.
     pub(crate) fn memory(&self) -> Result<Memory> {
         self.device.memory(&self.session).map_err(|error| failed(&self.name, &error))
     }
 
-    /// What it has done so far.
-    pub(crate) fn ran(&self) -> Ran {
-        self.ran
+    /// The time that ONNX Runtime has taken for all runs so far.
+    pub(crate) fn run_time(&self) -> Duration {
+        self.run_time
     }
 
-    /// Runs the graph on what is bound and returns these outputs, each in the memory where it is wanted.
-    pub(crate) fn run<const N: usize>(&mut self, outputs: [(&str, Place<'_>); N]) -> Result<[Tensor; N]> {
+    /// Runs the graph on what is bound and returns these outputs, each at its destination.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the run fails.
+    pub(crate) fn run<const N: usize>(
+        &mut self,
+        outputs: [(&str, Destination<'_>); N],
+    ) -> Result<[Tensor; N]> {
         let broken = |error: ort::Error| failed(&self.name, &error);
         let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
             .map_err(broken)?;
-        for (output, place) in outputs {
-            let info = match place {
-                Place::In(memory @ Memory::Device(_)) => memory.info(),
-                Place::In(Memory::Host(_)) | Place::Host => &host,
+        for (output, destination) in outputs {
+            let info = match destination {
+                Destination::Memory(memory @ Memory::Device(_)) => memory.info(),
+                Destination::Memory(Memory::Host(_)) | Destination::Host => &host,
             };
-            // Each time: ONNX Runtime takes what the last run returned for the place of the next one's, and fails if the
-            // shape is another.
+            // before every run: otherwise ONNX Runtime writes into the last run's output, and fails if the shape differs
             self.binding.bind_output_to_device(output, info).map_err(broken)?;
         }
         let started = Instant::now();
         let ran = self.session.run_binding_with_options(&self.binding, &self.options);
-        self.ran.time += started.elapsed();
+        self.run_time += started.elapsed();
         let mut made = ran.map_err(broken)?;
         let taken = outputs.map(|(output, _)| take(&self.name, &mut made, output));
         taken
@@ -170,40 +183,56 @@ impl Graph {
             .map_err(|_| Error::runtime(&self.name, format!("{N} outputs"), "another number of them"))
     }
 
-    /// Runs the graph on what is bound. The device records the first run of each number that falls in no time when a
-    /// graph is being loaded, and plays it again in later ones, which read and write the memory that was bound then,
-    /// whatever is bound now: so everything that is bound must be where it was, and changes are made in place.
+    /// Runs the graph on what is bound. Captures the first run of each id, unless another thread is loading a model. Later
+    /// runs of the id replay the capture: they read and write the memory that was bound then, whatever is bound now. So
+    /// everything must still be bound to the same memory, and inputs change in place.
     ///
     /// # Errors
-    /// [`Error::Runtime`] naming the tensor that is somewhere else.
-    pub(crate) fn run_recorded(&mut self, number: usize) -> Result<()> {
-        let broken = |error: ort::Error| failed(&self.name, &error);
-        let alone = if self.recorded.contains_key(&number) { None } else { Alone::take() };
-        if alone.is_some() {
-            let options = run_options(&self.device, &number.to_string()).map_err(broken)?;
-            self.recorded.insert(number, Recorded { options, bound: self.bound.clone() });
+    /// [`Error::Runtime`] naming a tensor that is bound elsewhere, or if the run fails. A capture that fails is forgotten.
+    pub(crate) fn run_recorded(&mut self, id: usize) -> Result<()> {
+        if let Some(recording) = self.recordings.get(&id) {
+            if let Some(name) = recording.moved(&self.bound) {
+                return Err(Error::runtime(
+                    format!("{}: {name} of recorded run {id}", self.name),
+                    "the memory and the sizes it was recorded with",
+                    "others",
+                )
+                .hint("report this; `--provider-option enable_cuda_graph=false` runs without recordings"));
+            }
+            return run_bound(&mut self.session, &self.binding, &recording.options, &mut self.run_time)
+                .map_err(|error| unrecorded(&self.name, &error));
         }
-        let recorded = self.recorded.get(&number);
-        if let Some(name) = recorded.and_then(|recorded| recorded.moved(&self.bound)) {
-            return Err(Error::runtime(
-                format!("{}: {name} of recorded run {number}", self.name),
-                "the memory and the sizes it was recorded with",
-                "others",
-            )
-            .hint("report this; `--provider-option enable_cuda_graph=false` runs without recordings"));
-        }
-        let options = recorded.map_or(&self.options, |recorded| &recorded.options);
-        let started = Instant::now();
-        let ran = self.session.run_binding_with_options(&self.binding, options);
-        self.ran.time += started.elapsed();
-        ran.map(drop).map_err(|error| {
-            broken(error).hint("`--provider-option enable_cuda_graph=false` runs without recordings")
-        })
+        let Some(_alone) = CaptureLock::take() else {
+            return run_bound(&mut self.session, &self.binding, &self.options, &mut self.run_time)
+                .map_err(|error| unrecorded(&self.name, &error));
+        };
+        let options =
+            run_options(&self.device, &id.to_string()).map_err(|error| failed(&self.name, &error))?;
+        run_bound(&mut self.session, &self.binding, &options, &mut self.run_time)
+            .map_err(|error| unrecorded(&self.name, &error))?;
+        self.recordings.insert(id, Recording { options, bound: self.bound.clone() });
+        Ok(())
     }
 }
 
-/// The key and the value for runs that are neither recorded nor played, as `onnxruntime_run_options_config_keys.h` has
-/// them.
+/// A run whose outputs are all bound to memory.
+fn run_bound(
+    session: &mut Session,
+    binding: &IoBinding,
+    options: &RunOptions,
+    run_time: &mut Duration,
+) -> ort::Result<()> {
+    let started = Instant::now();
+    let ran = session.run_binding_with_options(binding, options);
+    *run_time += started.elapsed();
+    ran.map(drop)
+}
+
+fn unrecorded(thing: &str, error: &ort::Error) -> Error {
+    failed(thing, error).hint("`--provider-option enable_cuda_graph=false` runs without recordings")
+}
+
+/// The key and the value for runs that are neither captured nor replayed: `onnxruntime_run_options_config_keys.h`.
 const RECORDING: &str = "gpu_graph_id";
 const NOT_RECORDED: &str = "-1";
 
@@ -227,10 +256,10 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     let refused = |error: ort::Error| {
         Error::runtime(path.display(), format!("a graph that the {} provider can run", provider.name), error)
     };
-    let builder = recording(runtime).map_err(refused)?;
-    let mut builder = device.tell_session(builder).map_err(refused)?;
+    let builder = placement_builder(runtime).map_err(refused)?;
+    let mut builder = device.configure_session(builder).map_err(refused)?;
     if provider.on_device() {
-        // weights for good, not from the arena that grows with the largest run
+        // outside the arena, which grows with the largest run: weights stay
         builder = builder.with_device_allocated_initializers().map_err(|error| refused(error.into()))?;
     }
     if let Some(threads) = options.threads {
@@ -244,8 +273,8 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     Ok(session)
 }
 
-/// A session to be that knows afterwards which provider each node is on.
-pub(super) fn recording(runtime: &Runtime) -> ort::Result<SessionBuilder> {
+/// A builder of sessions that record the provider of each node.
+pub(super) fn placement_builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {
     let builder = Session::builder(&runtime.environment)?;
     Ok(builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?)
 }
@@ -272,7 +301,7 @@ fn check(path: &Path, kind: &str, found: &[Outlet], promised: &[TensorContract])
     Ok(())
 }
 
-/// Sizes with −1 for the named ones, as ONNX Runtime tells them.
+/// Sizes with −1 for the named ones, as in ONNX Runtime.
 fn sizes(shape: &[Dimension]) -> Vec<i64> {
     let size = |dimension: &Dimension| match dimension {
         Dimension::Fixed(size) => *size,
@@ -321,7 +350,7 @@ mod tests {
     use crate::onnx::FixedRows;
     use crate::onnx::survey::GRAPH;
 
-    /// A graph of one `Identity` that can be recorded.
+    /// A graph of one `Identity` on a device that records.
     fn identity(folder: &Path) -> Graph {
         let path = folder.join("identity.onnx");
         std::fs::write(&path, GRAPH).unwrap();
@@ -335,7 +364,22 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_is_played_only_where_it_was_made() {
+    fn a_capture_that_fails_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut graph = identity(folder.path());
+        let memory = graph.memory().unwrap();
+        let number = |value: f32| ndarray::Array1::from_elem(1, value);
+        let [mut x, mut y] = [1.0, 0.0].map(|value| FixedRows::new(&memory, number(value)).unwrap());
+        graph.bind_output("y", &mut y.first(1).unwrap()).unwrap();
+        // without its input
+        graph.run_recorded(1).unwrap_err();
+        graph.bind_input("x", &x.first(1).unwrap()).unwrap();
+        graph.run_recorded(1).unwrap();
+        assert_eq!(y.first(1).unwrap().to_vec().unwrap(), [1.0]);
+    }
+
+    #[test]
+    fn a_recording_is_replayed_only_on_its_memory() {
         let folder = tempfile::tempdir().unwrap();
         let mut graph = identity(folder.path());
         let memory = graph.memory().unwrap();
@@ -354,7 +398,7 @@ mod tests {
         assert!(error.contains("enable_cuda_graph=false"), "{error}");
         graph.run_recorded(2).unwrap();
         assert_eq!(y.first(1).unwrap().to_vec().unwrap(), [4.0]);
-        let [plain] = graph.run([("y", Place::Host)]).unwrap();
+        let [plain] = graph.run([("y", Destination::Host)]).unwrap();
         assert_eq!(plain.to_vec().unwrap(), [4.0]);
     }
 }

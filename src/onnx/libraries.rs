@@ -1,5 +1,5 @@
-//! The shared libraries that an execution provider needs: loaded before ONNX Runtime asks for them, and named where
-//! they are missing.
+//! The shared libraries that execution providers need. They are loaded before ONNX Runtime asks for them, so that an error
+//! can name the missing ones.
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
@@ -10,55 +10,68 @@ use crate::error::{Error, Result};
 /// A shared library by its soname.
 pub(super) struct Library {
     pub(super) name: &'static str,
-    source: Source,
+    product: Product,
     need: Need,
 }
 
-/// Where a library comes from.
+/// The product that a library is part of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum Product {
     Driver,
     Cuda,
     Cudnn,
     Tensorrt,
 }
 
+impl Product {
+    /// In the order in which they are installed.
+    const ALL: [Self; 4] = [Self::Driver, Self::Cuda, Self::Cudnn, Self::Tensorrt];
+}
+
 #[derive(PartialEq, Eq)]
 enum Need {
+    /// The provider does not start without it.
     Always,
-    /// It is looked up by name while the provider works, and only in places that the loader knows: it is loaded where it
-    /// is found.
+    /// The provider may load it by name while it works. It is loaded here if it is found, because the provider itself looks
+    /// only where the system's loader does.
     Perhaps,
 }
 
-const fn library(name: &'static str, source: Source, need: Need) -> Library {
-    Library { name, source, need }
+const fn library(name: &'static str, product: Product, need: Need) -> Library {
+    Library { name, product, need }
 }
 
-/// Of the CUDA 13 builds of ONNX Runtime. A library stands after those it needs itself.
+/// NVIDIA's driver.
+pub(super) const LIBCUDA: &str = "libcuda.so.1";
+/// CUDA's runtime.
+pub(super) const LIBCUDART: &str = "libcudart.so.13";
+/// TensorRT.
+pub(super) const LIBNVINFER: &str = "libnvinfer.so.10";
+
+/// What ONNX Runtime's builds for CUDA 13 need. A library comes after those that it depends on.
 pub(super) const CUDA: &[Library] = &[
-    library("libcuda.so.1", Source::Driver, Need::Always),
-    library("libcudart.so.13", Source::Cuda, Need::Always),
-    library("libnvrtc.so.13", Source::Cuda, Need::Perhaps),
-    library("libcublasLt.so.13", Source::Cuda, Need::Always),
-    library("libcublas.so.13", Source::Cuda, Need::Always),
-    library("libcurand.so.10", Source::Cuda, Need::Always),
-    library("libcufft.so.12", Source::Cuda, Need::Perhaps),
+    library(LIBCUDA, Product::Driver, Need::Always),
+    library(LIBCUDART, Product::Cuda, Need::Always),
+    library("libnvrtc.so.13", Product::Cuda, Need::Perhaps),
+    library("libcublasLt.so.13", Product::Cuda, Need::Always),
+    library("libcublas.so.13", Product::Cuda, Need::Always),
+    library("libcurand.so.10", Product::Cuda, Need::Always),
+    library("libcufft.so.12", Product::Cuda, Need::Perhaps),
 ];
 
-/// What TensorRT needs beside CUDA's. Its provider is linked with cuDNN.
+/// What TensorRT needs beside CUDA. ONNX Runtime's TensorRT provider is linked with cuDNN.
 pub(super) const TENSORRT: &[Library] = &[
-    library("libcudnn.so.9", Source::Cudnn, Need::Always),
-    library("libcudnn_graph.so.9", Source::Cudnn, Need::Perhaps),
-    library("libcudnn_ops.so.9", Source::Cudnn, Need::Perhaps),
-    library("libcudnn_heuristic.so.9", Source::Cudnn, Need::Perhaps),
-    library("libcudnn_adv.so.9", Source::Cudnn, Need::Perhaps),
-    library("libcudnn_cnn.so.9", Source::Cudnn, Need::Perhaps),
-    library("libcudnn_engines_precompiled.so.9", Source::Cudnn, Need::Perhaps),
-    library("libcudnn_engines_runtime_compiled.so.9", Source::Cudnn, Need::Perhaps),
-    library("libnvinfer.so.10", Source::Tensorrt, Need::Always),
-    library("libnvinfer_plugin.so.10", Source::Tensorrt, Need::Perhaps),
-    library("libnvonnxparser.so.10", Source::Tensorrt, Need::Always),
+    library("libcudnn.so.9", Product::Cudnn, Need::Always),
+    library("libcudnn_graph.so.9", Product::Cudnn, Need::Perhaps),
+    library("libcudnn_ops.so.9", Product::Cudnn, Need::Perhaps),
+    library("libcudnn_heuristic.so.9", Product::Cudnn, Need::Perhaps),
+    library("libcudnn_adv.so.9", Product::Cudnn, Need::Perhaps),
+    library("libcudnn_cnn.so.9", Product::Cudnn, Need::Perhaps),
+    library("libcudnn_engines_precompiled.so.9", Product::Cudnn, Need::Perhaps),
+    library("libcudnn_engines_runtime_compiled.so.9", Product::Cudnn, Need::Perhaps),
+    library(LIBNVINFER, Product::Tensorrt, Need::Always),
+    library("libnvinfer_plugin.so.10", Product::Tensorrt, Need::Perhaps),
+    library("libnvonnxparser.so.10", Product::Tensorrt, Need::Always),
 ];
 
 impl Library {
@@ -68,7 +81,7 @@ impl Library {
     }
 }
 
-impl Source {
+impl Product {
     fn advice(self) -> &'static str {
         match self {
             Self::Driver => "libcuda comes with NVIDIA's driver",
@@ -81,7 +94,7 @@ impl Source {
     }
 }
 
-/// Where the wheels put NVIDIA's libraries beside the ONNX Runtime in this folder, `site-packages/onnxruntime/capi`.
+/// The folders in which Python wheels put NVIDIA's libraries, for an ONNX Runtime in `site-packages/onnxruntime/capi`.
 pub(super) fn folders(onnxruntime: &Path) -> Vec<PathBuf> {
     let mut found = vec![onnxruntime.to_path_buf()];
     if let Some(packages) = onnxruntime.ancestors().nth(2) {
@@ -90,7 +103,7 @@ pub(super) fn folders(onnxruntime: &Path) -> Vec<PathBuf> {
         wheels.retain(|folder| folder.is_dir());
         wheels.sort();
         if wheels.is_empty() {
-            // nowhere yet, but where they would be
+            // for the error: where they would be
             wheels.push(packages.join("nvidia/*/lib"));
         }
         found.extend(wheels);
@@ -99,16 +112,16 @@ pub(super) fn folders(onnxruntime: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Loads the libraries, each from the first of the folders that has it, else from where the system's loader finds it.
+/// Loads each library from the first of the folders that has it, else from where the system's loader finds it.
 ///
 /// # Errors
-/// [`Error::Runtime`] naming those that are missing, where they were looked for and how to get them.
+/// [`Error::Runtime`] naming the missing ones, the folders that were searched and how to get them.
 pub(super) fn load(provider: &str, libraries: &[&Library], folders: &[PathBuf]) -> Result<()> {
     let mut missing = Vec::new();
     for library in libraries {
         match load_one(library.name, folders) {
             Err(reason) if library.need == Need::Always => missing.push((library, reason)),
-            // Whatever is wrong with it, the provider may do without.
+            // the provider may do without it, whatever is wrong
             Ok(()) | Err(_) => {}
         }
     }
@@ -119,35 +132,35 @@ pub(super) fn load(provider: &str, libraries: &[&Library], folders: &[PathBuf]) 
     let needed: Vec<_> = needed.map(|library| library.name).collect();
     let (broken, absent): (Vec<_>, Vec<_>) = missing.iter().partition(|(_, reason)| reason.is_some());
     let absent: Vec<_> = absent.iter().map(|(library, _)| library.name).collect();
-    let mut told: Vec<_> = broken.iter().filter_map(|(_, reason)| reason.clone()).collect();
+    let mut got: Vec<_> = broken.iter().filter_map(|(_, reason)| reason.clone()).collect();
     if !absent.is_empty() {
-        told.push(format!("no {}", absent.join(", ")));
+        got.push(format!("no {}", absent.join(", ")));
     }
-    let sources = [Source::Driver, Source::Cuda, Source::Tensorrt].into_iter();
-    let sources = sources.filter(|source| missing.iter().any(|(library, _)| library.source == *source));
-    let advice: Vec<_> = sources.map(Source::advice).collect();
+    let products = Product::ALL.into_iter();
+    let products = products.filter(|product| missing.iter().any(|(library, _)| library.product == *product));
+    let advice: Vec<_> = products.map(Product::advice).collect();
     let searched: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
     Err(Error::runtime(
         format!("{provider} provider"),
         format!("{} in {} or where the system's loader looks", needed.join(", "), searched.join(", ")),
-        told.join("; "),
+        got.join("; "),
     )
     .hint(advice.join("; ")))
 }
 
-/// Loads a library, or tells what is wrong with it; nothing if it is nowhere.
+/// Loads a library. The error is what is wrong with it, or `None` if there is no such file.
 fn load_one(name: &str, folders: &[PathBuf]) -> std::result::Result<(), Option<String>> {
     let here = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     let path = here.unwrap_or_else(|| PathBuf::from(name));
     ort::util::preload_dylib(&path).map_err(|error| {
         let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        // the loader's words for the library itself, and not for one that it needs
+        // the loader says so of the library itself, and not of one that it depends on
         let absent = reason.starts_with(&format!("{name}: cannot open shared object file"));
         (!absent).then_some(reason)
     })
 }
 
-/// The file that is loaded for a library, if it can be.
+/// The file that was loaded for a library; `None` if it cannot be loaded.
 pub(super) fn loaded_from(library: &Library, folders: &[PathBuf]) -> Option<PathBuf> {
     load_one(library.name, folders).ok()?;
     let here = folders.iter().map(|folder| folder.join(library.name)).find(|path| path.is_file());
@@ -177,25 +190,27 @@ mod tests {
         fs::create_dir_all(&wheel).unwrap();
         fs::write(wheel.join("libbroken.so.13"), "no library").unwrap();
         let libraries = [
-            library("libm.so.6", Source::Cuda, Need::Always),
-            library("libbroken.so.13", Source::Cuda, Need::Always),
-            library("libnowhere.so.10", Source::Tensorrt, Need::Always),
-            library("libperhaps.so.1", Source::Driver, Need::Perhaps),
+            library("libm.so.6", Product::Cuda, Need::Always),
+            library("libbroken.so.13", Product::Cuda, Need::Always),
+            library("libdeep.so.9", Product::Cudnn, Need::Always),
+            library("libnowhere.so.10", Product::Tensorrt, Need::Always),
+            library("libperhaps.so.1", Product::Driver, Need::Perhaps),
         ];
         let places = folders(&capi);
         assert!(places.contains(&wheel), "{places:?}");
         let all: Vec<_> = libraries.iter().collect();
         let error = load("cuda", &all, &places).unwrap_err();
         let facts = error.facts();
-        assert!(facts.wanted.contains("libm.so.6, libbroken.so.13, libnowhere.so.10 in"), "{error}");
-        assert!(facts.wanted.contains(wheel.to_str().unwrap()), "{error}");
-        assert!(facts.got.contains(wheel.join("libbroken.so.13").to_str().unwrap()), "{error}");
-        assert!(facts.got.ends_with("; no libnowhere.so.10"), "{error}");
-        assert!(!facts.got.contains("libm.so") && !error.to_string().contains("libperhaps"), "{error}");
         assert!(
-            facts.hint.contains("onnxruntime-gpu[cuda]") && facts.hint.contains("TensorRT 10"),
+            facts.wanted.contains("libm.so.6, libbroken.so.13, libdeep.so.9, libnowhere.so.10 in"),
             "{error}"
         );
+        assert!(facts.wanted.contains(wheel.to_str().unwrap()), "{error}");
+        assert!(facts.got.contains(wheel.join("libbroken.so.13").to_str().unwrap()), "{error}");
+        assert!(facts.got.ends_with("; no libdeep.so.9, libnowhere.so.10"), "{error}");
+        assert!(!facts.got.contains("libm.so") && !error.to_string().contains("libperhaps"), "{error}");
+        let advice = ["onnxruntime-gpu[cuda]", "onnxruntime-gpu[cuda,cudnn]", "TensorRT 10"];
+        assert!(advice.iter().all(|part| facts.hint.contains(part)), "{error}");
         assert!(!facts.hint.contains("driver"), "{error}");
         load("cuda", &all[..1], &places).unwrap();
     }

@@ -1,4 +1,4 @@
-//! The memory that graphs compute in: the host's, or a device's that only ONNX Runtime reaches.
+//! The memory that graphs compute in: the host's, or a device's, which only ONNX Runtime can access.
 
 use ndarray::{Array, Dimension as Rank};
 use ort::memory::{Allocator, MemoryInfo};
@@ -7,38 +7,38 @@ use ort::value::{DynTensor, PrimitiveTensorElementType};
 use super::raw::Block;
 use crate::error::{Error, Result};
 
-/// Where a graph computes.
+/// The memory that a graph computes in.
 pub(crate) enum Memory {
-    /// It is reached as it is.
+    /// The host's, which this process can access.
     Host(Allocator),
-    /// What is there is copied by ONNX Runtime, and never by way of the host.
+    /// A device's. ONNX Runtime copies within it, never through the host.
     Device(Allocator),
 }
 
-/// Memory for rows that never moves: what is in it changes in place.
+/// Rows in memory that never moves; their values change in place.
 pub(crate) struct FixedRows {
     block: Block,
     /// Sizes of one row.
     row: Vec<usize>,
 }
 
-/// A tensor that ONNX Runtime holds, in whatever memory.
+/// A tensor of ONNX Runtime, in any memory.
 pub(crate) struct Tensor(pub(super) DynTensor);
 
 impl Memory {
-    /// Where to allocate.
+    /// What allocates in this memory.
     pub(super) fn allocator(&self) -> &Allocator {
         match self {
             Self::Host(allocator) | Self::Device(allocator) => allocator,
         }
     }
 
-    /// Where the outputs of a run are to be.
+    /// ONNX Runtime's description of this memory.
     pub(super) fn info(&self) -> &MemoryInfo<'_> {
         self.allocator().memory_info()
     }
 
-    /// The tensor in this memory: itself where that is the host's, else a copy.
+    /// Moves a tensor of the host's into this memory. Copies unless this is the host's.
     pub(crate) fn take(&self, tensor: Tensor) -> Result<Tensor> {
         match self {
             Self::Host(_) => Ok(tensor),
@@ -56,7 +56,7 @@ impl Memory {
 }
 
 impl FixedRows {
-    /// Rows in this memory that begin as those of the array.
+    /// Rows in this memory, initialised with those of the array.
     pub(crate) fn new<T, D>(memory: &Memory, rows: Array<T, D>) -> Result<Self>
     where
         T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
@@ -67,13 +67,13 @@ impl FixedRows {
         Ok(Self { block: Block::of(tensor.0).map_err(|error| failed(&error))?, row })
     }
 
-    /// The first of them, as a tensor on the same memory. It must not be used when they are gone.
+    /// The first `rows` rows, as a tensor on the same memory. It must not outlive these rows.
     pub(crate) fn first(&mut self, rows: usize) -> Result<Tensor> {
         let sizes = [&[rows], self.row.as_slice()].concat();
         self.block.view(0, &sizes).map(Tensor).map_err(|error| failed(&error))
     }
 
-    /// Puts the array's rows into the first ones, and returns these.
+    /// Overwrites the first rows with the array's and returns them, as [`first`](Self::first) does.
     pub(crate) fn fill<T, D>(&mut self, rows: Array<T, D>) -> Result<Tensor>
     where
         T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
@@ -86,7 +86,7 @@ impl FixedRows {
 }
 
 impl Tensor {
-    /// A tensor with the array's values, in row-major order, in the host's memory.
+    /// A tensor of the array's values, row-major, in the host's memory.
     pub(crate) fn new<T, D>(array: Array<T, D>) -> Result<Self>
     where
         T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
@@ -106,7 +106,7 @@ impl Tensor {
         self.0.shape().iter().map(|&size| size as usize).collect()
     }
 
-    /// Bytes of memory.
+    /// Its bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
         self.0.size().unwrap_or_default()
     }
@@ -125,7 +125,7 @@ impl Tensor {
         Memory::Host(Allocator::default()).copy_of(self)
     }
 
-    /// A copy of the values, row-major, from whatever memory.
+    /// A copy of the values, row-major, from any memory.
     pub(crate) fn to_vec(&self) -> Result<Vec<f32>> {
         match self.0.memory_info().is_cpu_accessible() {
             true => Ok(self.numbers()?.to_vec()),

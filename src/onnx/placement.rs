@@ -1,13 +1,14 @@
-//! Which provider each node of a graph is on: a node that fell back to the CPU is an error.
+//! The provider of each node of a graph: a node that fell back to the CPU is an error.
 
 use super::raw::Placed;
 use crate::error::{Error, Result};
 
-/// The provider that takes what no other does.
+/// The provider that takes the nodes that no other takes.
 const CPU: &str = "CPUExecutionProvider";
 
-/// How the exporter names the nodes that compute with sizes and positions. ONNX Runtime keeps such nodes on the CPU on
-/// purpose, where the sizes are, and they hold a few whole numbers: `session.disable_cpu_ep_fallback` would refuse them.
+/// How the names of nodes begin that compute sizes and positions, as the exporter writes them. ONNX Runtime keeps such nodes
+/// on the CPU on purpose: sizes are there, and they are a few whole numbers. `session.disable_cpu_ep_fallback` would refuse
+/// them, so it cannot replace this check.
 const SIZES: [&str; 6] = [
     "batch_and_sequence",
     "shape_",
@@ -17,10 +18,10 @@ const SIZES: [&str; 6] = [
     "vision_model.embeddings.class_shape",
 ];
 
-/// Refuses a graph of which a node is on none of `providers`.
+/// Refuses a graph with a node on none of `providers`.
 ///
 /// # Errors
-/// [`Error::Runtime`] naming the first such node, how many there are, and what runs it.
+/// [`Error::Runtime`] naming the first such node, the provider that runs it, and how many more there are.
 pub(super) fn check(graph: &str, placed: &[Placed], providers: &[&str]) -> Result<()> {
     let elsewhere = |node: &&Placed| !providers.contains(&node.provider.as_str()) && !of_sizes(node);
     let mut astray = placed.iter().filter(elsewhere);
@@ -67,14 +68,15 @@ mod tests {
     fn the_nodes_of_a_real_graph_are_where_they_are() {
         let runtime = Runtime::load(None).unwrap();
         let graph = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/decoder.onnx");
-        let session = super::super::graph::recording(&runtime).unwrap().commit_from_file(graph).unwrap();
+        let session =
+            super::super::graph::placement_builder(&runtime).unwrap().commit_from_file(graph).unwrap();
         let placed = raw::placement(&session).unwrap();
         assert!(placed.len() > 20 && placed.iter().all(|node| node.provider == CPU), "{placed:?}");
         check("decoder.onnx", &placed, &[CPU]).unwrap();
         let error = check("decoder.onnx", &placed, &["CUDAExecutionProvider"]).unwrap_err().to_string();
         assert!(placed.iter().any(|node| node.name == "shape_192"), "{placed:?}");
         assert!(!error.contains("shape_192") && error.contains("decoder.onnx: node "), "{error}");
-        // without the sizes it would be accepted on no provider but this one
+        // the nodes that compute are checked
         let attention = placed.iter().find(|node| node.operator == "GroupQueryAttention");
         assert!(attention.is_some_and(|node| node.name.contains("self_attn")), "{placed:?}");
     }

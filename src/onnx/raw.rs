@@ -1,8 +1,9 @@
-//! What ONNX Runtime offers and ort does not: tensors on a part of another's memory, and on which provider each node of a
-//! graph is. The only place under `onnx/` with `unsafe`.
+//! What ONNX Runtime offers and ort does not: tensors on a part of another tensor's memory, and the provider of each node.
+//! What NVIDIA's libraries say of a GPU. The only file under `onnx/` with `unsafe`.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -11,7 +12,9 @@ use ort::memory::{Allocator, MemoryInfo};
 use ort::session::Session;
 use ort::value::{DynTensor, TensorElementType};
 
-/// A node of a graph and what runs it.
+use super::libraries::{LIBCUDA, LIBCUDART, LIBNVINFER};
+
+/// A node of a graph and the provider that runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) name: String,
@@ -20,7 +23,7 @@ pub(super) struct Placed {
     pub(super) provider: String,
 }
 
-/// Memory for numbers of one type, of the host or of a device. It never moves.
+/// Memory for numbers of one type, on the host or a device. It never moves.
 pub(super) struct Block {
     tensor: DynTensor,
     element: TensorElementType,
@@ -29,7 +32,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Memory for a tensor of these sizes; what is in it is not known.
+    /// Uninitialised memory for a tensor of these sizes.
     pub(super) fn new(
         allocator: &Allocator,
         element: TensorElementType,
@@ -46,7 +49,7 @@ impl Block {
         Ok(Self { tensor, element, width })
     }
 
-    /// All of it as a tensor.
+    /// All of the memory as a tensor.
     pub(super) fn into_tensor(self) -> DynTensor {
         self.tensor
     }
@@ -54,25 +57,25 @@ impl Block {
     /// The bytes, in the host's memory.
     pub(super) fn bytes(&self) -> ort::Result<&[u8]> {
         let length = self.length()?;
-        // SAFETY: the tensor has so many bytes in memory that the processor reaches, and they are borrowed as long as it is.
+        // SAFETY: the tensor has `length` bytes of memory that the processor reaches, and the slice borrows the tensor.
         Ok(unsafe { slice::from_raw_parts(self.tensor.data_ptr().cast(), length) })
     }
 
     /// The bytes, in the host's memory, to be written.
     pub(super) fn bytes_mut(&mut self) -> ort::Result<&mut [u8]> {
         let length = self.length()?;
-        // SAFETY: as above, and nobody else writes: a run, which writes through views, and this are steps of one thread.
+        // SAFETY: as above. Nobody else writes: a run writes through views, but on this thread, before or after.
         Ok(unsafe { slice::from_raw_parts_mut(self.tensor.data_ptr_mut().cast(), length) })
     }
 
     fn length(&self) -> ort::Result<usize> {
         match (self.tensor.memory_info().is_cpu_accessible(), self.tensor.size()) {
             (true, Some(length)) => Ok(length),
-            _ => Err(ort::Error::new("the memory of a device, which the processor does not reach")),
+            _ => Err(ort::Error::new("device memory, which the processor does not reach")),
         }
     }
 
-    /// A tensor of these sizes on the memory that begins with number `first`. It must not be used when the block is gone.
+    /// A tensor of these sizes on the memory from number `first` on. It must not outlive the block.
     ///
     /// # Errors
     /// If it would reach beyond the block.
@@ -80,35 +83,35 @@ impl Block {
         self.view_of(self.element, first, sizes)
     }
 
-    /// The same as numbers of a type that can be copied everywhere: ONNX Runtime's copies know no bfloat16.
+    /// The same tensor in a type that ONNX Runtime can copy: it cannot copy bfloat16, so numbers of 16 bits become `uint16`.
     pub(super) fn bits(&mut self, first: usize, sizes: &[usize]) -> ort::Result<DynTensor> {
         let element = if self.width == 2 { TensorElementType::Uint16 } else { self.element };
         self.view_of(element, first, sizes)
     }
 
-    /// `element` is of the same width as the block's.
+    /// `element` must be as wide as the block's.
     fn view_of(
         &mut self,
         element: TensorElementType,
         first: usize,
         sizes: &[usize],
     ) -> ort::Result<DynTensor> {
-        let bytes = sizes.iter().product::<usize>() * self.width;
-        let within = self.tensor.size().is_some_and(|length| first * self.width + bytes <= length);
-        if !within {
+        let range = byte_range(first, sizes, self.width);
+        let within = range.filter(|range| self.tensor.size().is_some_and(|length| range.end <= length));
+        let Some(range) = within else {
             return Err(ort::Error::new(format!("{sizes:?} from {first} on reach beyond the memory")));
-        }
+        };
         let sizes: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
         let info: MemoryInfo<'static> = self.tensor.memory_info().to_owned();
         let mut value = ptr::null_mut();
         // SAFETY: the range lies inside the tensor, as was just checked, and the tensor's memory never moves. Views of a block
-        // live beside it or in the binding of the graph beside it, and go before it. Every number is reached through one of
-        // them at a time: a run, or a copy between runs.
+        // live beside it or in the binding of the graph beside it, and are dropped before it. One view at a time accesses a
+        // number: in a run, or in a copy between runs.
         let status = unsafe {
             (ort::api().CreateTensorWithDataAsOrtValue)(
                 info.ptr(),
-                self.tensor.data_ptr_mut().cast::<u8>().add(first * self.width).cast(),
-                bytes,
+                self.tensor.data_ptr_mut().cast::<u8>().add(range.start).cast(),
+                range.len(),
                 sizes.as_ptr(),
                 sizes.len(),
                 element.into(),
@@ -124,12 +127,20 @@ impl Block {
     }
 }
 
-/// Every node of a session that was asked to record it.
+/// The bytes of a tensor of these sizes from number `first` on, for numbers of `width` bytes; `None` if there are more than
+/// can be counted.
+fn byte_range(first: usize, sizes: &[usize], width: usize) -> Option<Range<usize>> {
+    let bytes = sizes.iter().try_fold(width, |bytes, &size| bytes.checked_mul(size))?;
+    let start = first.checked_mul(width)?;
+    Some(start..start.checked_add(bytes)?)
+}
+
+/// The nodes of a session that was opened to record where they are.
 pub(super) fn placement(session: &Session) -> ort::Result<Vec<Placed>> {
     let api = ort::api();
     let (mut parts, mut count) = (ptr::null(), 0);
-    // SAFETY: the session is alive; what is returned belongs to it and is only read here, before it can be dropped. Every
-    // pointer is read only after the call that fills it succeeded, and never beyond the number that came with it.
+    // SAFETY: the session is alive. What is returned belongs to it and is only read here, before it can be dropped. A pointer
+    // is read only after the call that fills it succeeded, and never beyond the count that came with it.
     unsafe {
         check((api.Session_GetEpGraphAssignmentInfo)(session.ptr(), &raw mut parts, &raw mut count))?;
         let mut placed = Vec::new();
@@ -151,12 +162,12 @@ pub(super) fn placement(session: &Session) -> ort::Result<Vec<Placed>> {
     }
 }
 
-/// Free bytes of a GPU's memory, as CUDA's runtime tells, which must be loaded.
+/// Free bytes of a GPU's memory, from CUDA's runtime, which must be loaded.
 pub(super) fn free_memory(gpu: i32) -> Result<u64, String> {
     let (mut free, mut total) = (0_usize, 0_usize);
-    // SAFETY: the two functions have had these signatures since CUDA 2; they return 0 when they filled what is passed.
+    // SAFETY: the two functions have had these signatures since CUDA 2. They return 0 once they have filled what is passed.
     let status = unsafe {
-        let cuda = libloading::Library::new("libcudart.so.13").map_err(|error| error.to_string())?;
+        let cuda = libloading::Library::new(LIBCUDART).map_err(|error| error.to_string())?;
         let choose = cuda.get::<unsafe extern "C" fn(c_int) -> c_int>("cudaSetDevice");
         let ask = cuda.get::<unsafe extern "C" fn(*mut usize, *mut usize) -> c_int>("cudaMemGetInfo");
         let (choose, ask) =
@@ -172,26 +183,26 @@ pub(super) fn free_memory(gpu: i32) -> Result<u64, String> {
     }
 }
 
-/// A GPU, as NVIDIA's driver tells.
+/// What NVIDIA's driver says of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gpu {
     pub(super) name: String,
     /// Major and minor: 9 and 0.
     pub(super) capability: (i32, i32),
-    /// The newest CUDA that the driver knows, major and minor: 13 and 0.
+    /// The newest CUDA that the driver supports, major and minor: 13 and 0.
     pub(super) cuda: (i32, i32),
 }
 
-/// What the driver tells of a GPU.
+/// Asks the driver about a GPU.
 pub(super) fn gpu(number: i32) -> Result<Gpu, String> {
     const MAJOR: c_int = 75;
     const MINOR: c_int = 76;
     let (mut version, mut device, mut capability) = (0, 0, (0, 0));
     let mut name = [0_u8; 256];
-    // SAFETY: functions of the driver's interface, which have had these signatures since CUDA 2, and the device is an int
-    // in it. They return 0 when they filled what is passed; the name ends in zero within the length that is told.
+    // SAFETY: functions of the driver's interface, which have had these signatures since CUDA 2; a device is an int there.
+    // They return 0 once they have filled what is passed. The name ends in zero within the length that is passed.
     unsafe {
-        let driver = library("libcuda.so.1")?;
+        let driver = library(LIBCUDA)?;
         let init = function::<unsafe extern "C" fn(u32) -> c_int>(&driver, "cuInit")?;
         let ask_version =
             function::<unsafe extern "C" fn(*mut c_int) -> c_int>(&driver, "cuDriverGetVersion")?;
@@ -202,13 +213,13 @@ pub(super) fn gpu(number: i32) -> Result<Gpu, String> {
             &driver,
             "cuDeviceGetAttribute",
         )?;
-        told(number, "cuInit", init(0))?;
-        told(number, "cuDriverGetVersion", ask_version(&raw mut version))?;
-        told(number, "cuDeviceGet", get(&raw mut device, number))?;
+        succeeded(number, "cuInit", init(0))?;
+        succeeded(number, "cuDriverGetVersion", ask_version(&raw mut version))?;
+        succeeded(number, "cuDeviceGet", get(&raw mut device, number))?;
         let length = name.len() as c_int;
-        told(number, "cuDeviceGetName", ask_name(name.as_mut_ptr().cast(), length, device))?;
-        told(number, "cuDeviceGetAttribute", ask(&raw mut capability.0, MAJOR, device))?;
-        told(number, "cuDeviceGetAttribute", ask(&raw mut capability.1, MINOR, device))?;
+        succeeded(number, "cuDeviceGetName", ask_name(name.as_mut_ptr().cast(), length, device))?;
+        succeeded(number, "cuDeviceGetAttribute", ask(&raw mut capability.0, MAJOR, device))?;
+        succeeded(number, "cuDeviceGetAttribute", ask(&raw mut capability.1, MINOR, device))?;
     }
     let name = CStr::from_bytes_until_nul(&name).map_err(|error| error.to_string())?;
     // 1000 times the major and 10 times the minor
@@ -216,19 +227,19 @@ pub(super) fn gpu(number: i32) -> Result<Gpu, String> {
     Ok(Gpu { name: name.to_string_lossy().into_owned(), capability, cuda })
 }
 
-/// TensorRT's version, as its library tells: 10.15.1. It must be loaded, or where the system's loader finds it.
+/// TensorRT's version, from its library: 10.15.1. The library must be loaded, or where the system's loader finds it.
 pub(super) fn tensorrt_version() -> Result<String, String> {
     // SAFETY: the function takes nothing and has returned an int in every version.
     let number = unsafe {
-        let library = library("libnvinfer.so.10")?;
+        let library = library(LIBNVINFER)?;
         let ask = function::<unsafe extern "C" fn() -> c_int>(&library, "getInferLibVersion")?;
         ask()
     };
-    // of 10 and later: 10000 times the major, 100 times the minor
+    // from version 10 on: 10000 times the major, 100 times the minor
     Ok(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
 }
 
-/// It stays loaded: a driver that has begun to work is not to be taken away.
+/// Opens a library for good: a driver must not be unloaded once it works.
 ///
 /// # Safety
 /// What the library does when it is loaded must be harmless.
@@ -248,7 +259,7 @@ unsafe fn function<'a, T>(
     unsafe { library.get::<T>(name) }.map_err(|error| error.to_string())
 }
 
-fn told(gpu: i32, what: &str, status: c_int) -> Result<(), String> {
+fn succeeded(gpu: i32, what: &str, status: c_int) -> Result<(), String> {
     match status {
         0 => Ok(()),
         status => Err(format!("CUDA error {status} of {what} for GPU {gpu}")),
@@ -270,5 +281,18 @@ unsafe fn text(get: impl FnOnce(*mut *const c_char) -> ort::sys::OrtStatusPtr) -
     unsafe {
         check(get(&raw mut text))?;
         Ok(CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_cannot_be_counted_are_none() {
+        assert_eq!(byte_range(3, &[2, 5], 4), Some(12..52));
+        assert_eq!(byte_range(0, &[1 << 30, 1 << 30, 16], 4), None);
+        assert_eq!(byte_range(usize::MAX, &[1], 2), None);
+        assert_eq!(byte_range(usize::MAX / 2, &[2], 2), None);
     }
 }

@@ -9,28 +9,28 @@ use ort::environment::Environment;
 
 use crate::error::{Error, Result};
 
-/// The loaded library. Cheap to clone; one process has one.
+/// The loaded library. Cheap to clone. A process has at most one.
 #[derive(Clone)]
 pub(crate) struct Runtime {
     pub(super) environment: Environment,
     library: PathBuf,
-    /// Where the library is, links resolved.
+    /// The folder of the library, links resolved.
     folder: PathBuf,
 }
 
 // ONNX Runtime allows one environment in the life of a process, so it is never dropped.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
-/// Which ONNX Runtime runs in this process.
+/// The ONNX Runtime of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeFacts {
-    /// File name of the library, which ends in its version where it was installed with one.
+    /// File name of the library. It ends in the version if the library was installed with one.
     pub library: String,
-    /// What the library says about its build.
+    /// What the library says of its build.
     pub build: String,
 }
 
-/// The ONNX Runtime that was loaded by the first engine; none before.
+/// The ONNX Runtime that the first engine loaded; `None` before.
 pub fn onnxruntime() -> Option<RuntimeFacts> {
     let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let library = loaded.as_ref()?.library.canonicalize().ok()?;
@@ -38,7 +38,7 @@ pub fn onnxruntime() -> Option<RuntimeFacts> {
     Some(RuntimeFacts { library, build: ort::info().to_owned() })
 }
 
-/// What the loaded library says about its build.
+/// What the loaded library says of its build.
 pub(super) fn build() -> String {
     ort::info().to_owned()
 }
@@ -49,12 +49,12 @@ const SYSTEM_FOLDERS: [&str; 5] =
     ["/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
 impl Runtime {
-    /// The library at `option`, or at `ORT_DYLIB_PATH`, or the first usable one beside this library or the
-    /// executable, in the active or the project's virtual environment, or on the system. A place that was named
-    /// explicitly is the only one tried. Once loaded, the same library serves the whole process.
+    /// Loads the library at `option`, else at `ORT_DYLIB_PATH`, else the first usable one: beside this library or the
+    /// executable, in the active or the project's virtual environment, or on the system. A path that was named is the only
+    /// one tried. A loaded library serves the process to its end.
     ///
     /// # Errors
-    /// [`Error::Runtime`] saying which places were tried and why each was no good.
+    /// [`Error::Runtime`] naming the paths that were tried, and what was wrong with each.
     pub(crate) fn load(option: Option<&Path>) -> Result<Self> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = &*loaded {
@@ -66,7 +66,7 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// The folder that the library is in; its providers' libraries are beside it.
+    /// The folder of the library and of its providers' libraries.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -108,7 +108,7 @@ fn find(option: Option<&Path>) -> Result<Runtime> {
 }
 
 fn open(library: &Path) -> std::result::Result<(Environment, PathBuf), String> {
-    // dlopen would search the system for a bare name; only what was looked at is loaded.
+    // a full path: dlopen would search the system for a bare name
     let library = library.canonicalize().map_err(|error| error.to_string())?;
     let builder = ort::init_from(&library).map_err(|error| match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
@@ -119,12 +119,12 @@ fn open(library: &Path) -> std::result::Result<(Environment, PathBuf), String> {
     Ok((environment.map_err(|error| error.to_string())?, folder))
 }
 
-/// Every existing library in the order of preference.
+/// Every library there is, in the order of preference.
 fn places() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let executable = env::current_exe().ok();
     let beside = executable.as_deref().and_then(Path::parent);
-    // What is shipped: libfleming.so with libonnxruntime.so beside it, and bin/fleming with both in lib/.
+    // as `make dist` lays them out: libonnxruntime.so beside libfleming.so, and both in ../lib from bin/fleming
     let shipped = own_file().and_then(|file| file.parent().map(Path::to_path_buf));
     let installed = beside.and_then(Path::parent).map(|prefix| prefix.join("lib"));
     let near = [shipped.as_deref(), beside, installed.as_deref()];
@@ -141,10 +141,10 @@ fn places() -> Vec<PathBuf> {
     found
 }
 
-/// The file that this code was loaded from: the executable, or libfleming.so in a process of its own name.
+/// The file that this code was loaded from: the executable, or libfleming.so in the process of a host program.
 fn own_file() -> Option<PathBuf> {
     let here = own_file as fn() -> Option<PathBuf> as usize;
-    // Lines of `from-to permissions offset device inode   path`, addresses in hexadecimal.
+    // lines of `from-to permissions offset device inode   path`, addresses in hexadecimal
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines().find_map(|line| {
         let mut fields = line.splitn(6, ' ');

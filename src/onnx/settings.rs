@@ -1,17 +1,18 @@
-//! What may be set of an execution provider: keys by ONNX Runtime's names, values by type.
+//! The options of execution providers: keys by ONNX Runtime's names, values by type.
 
-/// Something that may be set of a provider.
+/// An option of a provider.
 pub(super) struct ProviderOption {
     pub(super) key: &'static str,
     pub(super) values: Values,
 }
 
-/// What an option may be set to.
+/// The values that an option takes.
 pub(super) enum Values {
-    /// `true` or `false`, which ONNX Runtime knows as 1 and 0.
+    /// `true` or `false`; 1 and 0 in ONNX Runtime.
     Flag,
-    /// A number of bytes, in full or with MiB or GiB.
+    /// A number of bytes, plain or with MiB or GiB.
     Bytes,
+    /// A whole number between these two, which are among the values.
     Whole(u64, u64),
     OneOf(&'static [&'static str]),
 }
@@ -21,6 +22,7 @@ pub(super) const fn option(key: &'static str, values: Values) -> ProviderOption 
 }
 
 impl Values {
+    /// The values in words, for errors.
     pub(super) fn usage(&self) -> String {
         match self {
             Self::Flag => "true or false".into(),
@@ -30,7 +32,7 @@ impl Values {
         }
     }
 
-    /// The value in ONNX Runtime's words, if it is one.
+    /// The value in ONNX Runtime's words; `None` if the option does not take it.
     pub(super) fn read(&self, text: &str) -> Option<String> {
         match self {
             Self::Flag => [("true", "1"), ("false", "0")]
@@ -51,7 +53,7 @@ impl Values {
     }
 }
 
-/// Digits only: no sign, no space.
+/// A number of digits alone: no sign, no space.
 pub(super) fn whole(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

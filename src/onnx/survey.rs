@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use ort::session::Session;
 
-use super::libraries::{self, Library};
+use super::libraries::{self, LIBNVINFER, Library};
 use super::provider::{Device, PROVIDERS, Provider};
 use super::raw::{self, Gpu};
 use super::runtime::Runtime;
 use crate::error::{Error, Facts, Result};
 use crate::package::Manifest;
 
-/// What this machine has and lacks for an execution provider.
+/// An execution provider on this machine: what it has and what it lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProviderFacts {
@@ -21,7 +21,7 @@ pub struct ProviderFacts {
     pub built_in: bool,
     /// The libraries that it needs beside ONNX Runtime.
     pub libraries: Vec<LibraryFacts>,
-    /// Why it cannot be used; nothing if a graph ran on it.
+    /// Why it cannot be used; `None` if a graph opened on it.
     pub problem: Option<Facts>,
 }
 
@@ -31,13 +31,13 @@ pub struct ProviderFacts {
 pub struct LibraryFacts {
     /// Its soname.
     pub name: &'static str,
-    /// The file that is loaded for it; none if there is none.
+    /// The file that is loaded for it; `None` if there is none.
     pub path: Option<PathBuf>,
-    /// Its version, where it tells, or the name of the file does.
+    /// Its version, if the library or the name of its file says it.
     pub version: Option<String>,
 }
 
-/// A GPU and its driver, as CUDA tells.
+/// A GPU and its driver, from CUDA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GpuFacts {
@@ -45,18 +45,16 @@ pub struct GpuFacts {
     pub name: String,
     /// Its compute capability: `9.0`.
     pub compute_capability: String,
-    /// The newest version of CUDA that the driver is good for: `13.0`.
+    /// The newest CUDA that the driver supports: `13.0`.
     pub cuda: String,
-    /// What is wrong with the driver, if it is too old.
+    /// What is wrong with the driver; `None` if it is new enough.
     pub problem: Option<Facts>,
 }
 
-/// What the builds of ONNX Runtime that this version loads were built with.
+/// The CUDA that the builds of ONNX Runtime for this version are made for.
 const CUDA: (i32, i32) = (13, 0);
-/// The library that tells TensorRT's version itself.
-const TENSORRT: &str = "libnvinfer.so.10";
 
-/// One `Identity` of one number, as small as a graph can be: `protoc --decode` shows it.
+/// The smallest graph: one `Identity` of one number. `protoc --decode` shows it.
 pub(super) const GRAPH: &[u8] =
     b"\x08\x08:7\n\x10\n\x01x\x12\x01y\"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\
     \x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x0d";
@@ -74,7 +72,7 @@ pub(super) const GRAPH: &[u8] =
 /// [`Error::Runtime`] if there is no ONNX Runtime.
 pub fn survey(library: Option<&Path>) -> Result<Vec<ProviderFacts>> {
     let runtime = Runtime::load(library)?;
-    Ok(PROVIDERS.iter().map(|provider| facts(provider, &runtime)).collect())
+    Ok(PROVIDERS.into_iter().map(|provider| facts(provider, &runtime)).collect())
 }
 
 /// The GPU of this number, from 0, and its driver.
@@ -101,8 +99,9 @@ fn of_gpu(gpu: Gpu) -> GpuFacts {
 
 /// The providers that run a package, by name.
 pub fn providers_for(manifest: &Manifest) -> Vec<&'static str> {
-    let accepts = |provider: &&Provider| provider.accept(&manifest.target, &manifest.precision).is_ok();
-    PROVIDERS.iter().filter(accepts).map(|provider| provider.name).collect()
+    let accepts =
+        |provider: &&'static Provider| provider.accept(&manifest.target, &manifest.precision).is_ok();
+    PROVIDERS.into_iter().filter(accepts).map(|provider| provider.name).collect()
 }
 
 fn facts(provider: &'static Provider, runtime: &Runtime) -> ProviderFacts {
@@ -116,7 +115,7 @@ fn facts(provider: &'static Provider, runtime: &Runtime) -> ProviderFacts {
     }
 }
 
-/// Opens the smallest graph on it.
+/// Opens the smallest graph on the provider.
 fn try_out(provider: &'static Provider, runtime: &Runtime) -> Result<()> {
     let failed = |error| Error::runtime(format!("{} provider", provider.name), "a graph to run on it", error);
     let builder = Session::builder(&runtime.environment).map_err(failed)?;
@@ -129,12 +128,12 @@ fn library_facts(library: &Library, folders: &[PathBuf]) -> Option<LibraryFacts>
     if path.is_none() && !library.is_required() {
         return None;
     }
-    let told = (library.name == TENSORRT).then(|| raw::tensorrt_version().ok()).flatten();
-    let version = told.or_else(|| path.as_deref().and_then(version));
+    let stated = (library.name == LIBNVINFER).then(|| raw::tensorrt_version().ok()).flatten();
+    let version = stated.or_else(|| path.as_deref().and_then(version));
     Some(LibraryFacts { name: library.name, path, version })
 }
 
-/// `10.15.1` of `libnvinfer.so.10.15.1`, whatever link leads there; else that of the wheel the file came in.
+/// The version in a file's name, links resolved: `10.15.1` of `libnvinfer.so.10.15.1`. A soname's one number is none.
 fn version(path: &Path) -> Option<String> {
     let file = path.canonicalize().ok()?;
     let name = file.file_name()?.to_str()?;
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cpu_is_always_there_and_what_is_not_is_told() {
+    fn the_cpu_is_always_there_and_what_is_missing_is_reported() {
         let found = survey(None).unwrap();
         assert_eq!(
             found.iter().map(|provider| provider.name).collect::<Vec<_>>(),
@@ -158,14 +157,14 @@ mod tests {
         assert_eq!(found[0].problem, None);
         assert!(found[0].built_in && found[0].libraries.is_empty());
         for provider in &found[1..] {
-            // a machine with a GPU passes too
+            // this holds on a machine with a GPU too
             assert!(provider.built_in || provider.problem.is_some(), "{provider:?}");
             assert!(provider.libraries.iter().any(|library| library.name == "libcublasLt.so.13"));
         }
     }
 
     #[test]
-    fn a_driver_that_is_too_old_is_told() {
+    fn a_driver_that_is_too_old_is_reported() {
         let gpu = |cuda| Gpu { name: "NVIDIA H100".into(), capability: (9, 0), cuda };
         for cuda in [(13, 0), (13, 1), (14, 0)] {
             assert_eq!(of_gpu(gpu(cuda)).problem, None);
@@ -177,7 +176,6 @@ mod tests {
             problem,
             "NVIDIA's driver: wanted one for CUDA 13.0, got one for CUDA 12.8 (install 580 or newer)"
         );
-        // where there is none, it says so
         if let Err(error) = gpu_facts(0) {
             assert!(
                 error.to_string().contains("GPU 0") && error.to_string().contains("nvidia-smi"),
@@ -190,11 +188,11 @@ mod tests {
     #[test]
     fn versions_are_read_from_file_names() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("libnvinfer.so.10.15.1"), "").unwrap();
-        let link = folder.path().join("libnvinfer.so.10");
-        std::os::unix::fs::symlink("libnvinfer.so.10.15.1", &link).unwrap();
+        fs::write(folder.path().join("libany.so.10.15.1"), "").unwrap();
+        let link = folder.path().join("libany.so.10");
+        std::os::unix::fs::symlink("libany.so.10.15.1", &link).unwrap();
         assert_eq!(version(&link).as_deref(), Some("10.15.1"));
-        fs::write(folder.path().join("libcudart.so.13"), "").unwrap();
-        assert_eq!(version(&folder.path().join("libcudart.so.13")), None);
+        fs::write(folder.path().join("libother.so.13"), "").unwrap();
+        assert_eq!(version(&folder.path().join("libother.so.13")), None);
     }
 }

@@ -1,11 +1,11 @@
-//! The ranges that a package's inputs lie in, for an optimiser that must know them before it builds.
+//! Optimization profiles: the ranges of input shapes that TensorRT must know before it builds a plan.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Dimension, GraphContract, Manifest};
+use super::contract::{Dimension, GraphContract, Graphs};
 use crate::error::{Error, Result};
 
 /// The profiles of both graphs.
@@ -15,37 +15,30 @@ pub(crate) struct Profiles {
     pub decoder: Vec<Profile>,
 }
 
-/// What runs of one kind have for inputs.
+/// The input shapes of one kind of run.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Profile {
     pub name: String,
-    pub inputs: BTreeMap<String, Sizes>,
+    pub inputs: BTreeMap<String, ShapeRange>,
 }
 
-/// The least, the usual and the largest shape of an input.
+/// The smallest, the usual and the largest shape of an input.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Sizes {
+pub(crate) struct ShapeRange {
     pub min: Vec<i64>,
     pub opt: Vec<i64>,
     pub max: Vec<i64>,
 }
 
-/// The target whose packages cannot be without.
-const WANTED_BY: &str = "tensorrt";
-
-/// Refuses profiles that do not fit the graphs, and a package without them that needs them.
-pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
+/// Refuses profiles that do not fit the graphs. `path` is for errors.
+///
+/// # Errors
+/// [`Error::Package`] naming the profile and the input.
+pub(super) fn check(path: &Path, profiles: &Profiles, graphs: &Graphs) -> Result<()> {
     let complain = |what: String, wanted: &str, got: String| {
         Err(Error::package(format!("{}: {what}", path.display()), wanted, got)
             .hint("export the checkpoint again"))
     };
-    let Some(profiles) = &manifest.profiles else {
-        return match manifest.target == WANTED_BY {
-            true => complain("profiles".into(), "ranges of the inputs, for TensorRT", "none".into()),
-            false => Ok(()),
-        };
-    };
-    let graphs = &manifest.graphs;
     for (kind, contract, profiles) in
         [("vision", &graphs.vision, &profiles.vision), ("decoder", &graphs.decoder, &profiles.decoder)]
     {
@@ -61,7 +54,7 @@ pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with an input of a profile.
+/// An input of a profile that does not fit the graph.
 struct Misfit {
     input: String,
     wanted: String,
@@ -78,7 +71,7 @@ impl Profile {
         if let Some(name) = stranger {
             return misfit(name, "an input of the graph", "none of that name".into());
         }
-        // sizes of one name are one size
+        // a name stands for the same sizes in all inputs
         let mut named: BTreeMap<&str, [i64; 3]> = BTreeMap::new();
         for input in &contract.inputs {
             let varies = input.shape.iter().any(|size| matches!(size, Dimension::Named(_)));
@@ -112,8 +105,8 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TensorContract;
     use super::*;
+    use crate::package::TensorContract;
 
     fn contract() -> GraphContract {
         let named = |name: &str| Dimension::Named(name.into());
@@ -131,8 +124,8 @@ mod tests {
         GraphContract { file: "graph.onnx".into(), inputs, outputs: Vec::new() }
     }
 
-    fn profile(change: impl Fn(&mut BTreeMap<String, Sizes>)) -> Profile {
-        let sizes = |min: &[i64], opt: &[i64], max: &[i64]| Sizes {
+    fn profile(change: impl Fn(&mut BTreeMap<String, ShapeRange>)) -> Profile {
+        let sizes = |min: &[i64], opt: &[i64], max: &[i64]| ShapeRange {
             min: min.into(),
             opt: opt.into(),
             max: max.into(),
@@ -149,7 +142,7 @@ mod tests {
     #[test]
     fn a_profile_lies_within_its_graph() {
         assert!(profile(|_| {}).fits(&contract()).is_ok());
-        type Change = fn(&mut BTreeMap<String, Sizes>);
+        type Change = fn(&mut BTreeMap<String, ShapeRange>);
         let table: [(&str, Change); 9] = [
             ("last", |inputs| drop(inputs.remove("last"))),
             ("other", |inputs| drop(inputs.insert("other".into(), inputs["last"].clone()))),

@@ -51,10 +51,10 @@ fn tensorrt_is_not_here_and_says_so() {
 }
 
 #[test]
-fn what_the_engines_of_a_package_cannot_do_is_told_first() {
+fn what_the_plans_of_a_package_cannot_run_is_refused_first() {
     let package = package_for("tensorrt");
     for (options, told) in [
-        (["--slots", "9"], "slots: wanted at most 8, for which the package's engines are built, got 9"),
+        (["--slots", "9"], "slots: wanted at most 8, for which the package's plans are built, got 9"),
         (["--chunk", "1024"], "chunk: wanted at most 512"),
         (["--provider-option", "trt_engine_cache_path=/tmp"], "--engine-cache says where"),
         (["--provider-option", "trt_profile_max_shapes=x:1"], "the profiles are those of the package"),

@@ -1,31 +1,72 @@
-//! Engines found and built, on a fake device that writes files as TensorRT's provider does.
+//! Plans found and built, on a fake device that writes files as TensorRT's provider does.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::agreement::Sample;
+use super::graphs::PlannedGraph;
 use super::*;
-use crate::Engine;
+use crate::error::Result;
+use crate::onnx::{GraphOptions, Runtime, ShapeRanges};
+use crate::package::{GraphContract, Package};
+use crate::vision::VisionTower;
+use crate::{Engine, EngineOptions};
 
-/// A copy of a package that `make test` exports, so that something can be put beside its files.
+/// A copy of the demo model as a package for TensorRT, with profiles for prompts, steps and guesses.
 fn package(folder: &TempDir) -> PathBuf {
-    let exported = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/synthetic-tensorrt");
-    assert!(exported.exists(), "{} is missing: `make test` makes it", exported.display());
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo");
     let copy = folder.path().join("package");
     fs::create_dir(&copy).unwrap();
-    for file in fs::read_dir(exported).unwrap() {
+    for file in fs::read_dir(&demo).unwrap() {
         let file = file.unwrap();
-        if file.file_type().unwrap().is_file() {
-            fs::copy(file.path(), copy.join(file.file_name())).unwrap();
-        }
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
     }
+    let path = copy.join("fleming.json");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    manifest["target"] = "tensorrt".into();
+    manifest["profiles"] = json!({"vision": [vision_profile()], "decoder": decoder_profiles()});
+    fs::write(path, serde_json::to_vec(&manifest).unwrap()).unwrap();
     copy
+}
+
+fn range(min: &[i64], opt: &[i64], max: &[i64]) -> Value {
+    json!({"min": min, "opt": opt, "max": max})
+}
+
+fn vision_profile() -> Value {
+    let pixels = range(&[1, 3, 448, 448], &[1, 3, 448, 448], &[12, 3, 448, 448]);
+    json!({"name": "tiles", "inputs": {"pixel_values": pixels}})
+}
+
+/// Of one slot with up to 512 new tokens and 33 guessed ones, and of up to 8 slots with a new token each.
+fn decoder_profiles() -> Value {
+    let profile = |name: &str, slots: i64, tokens: i64, guesses: i64| {
+        let mut inputs = json!({
+            "input_ids": range(&[1, 1], &[1, tokens], &[slots, tokens]),
+            "splice": range(&[1, 1], &[1, tokens], &[slots, tokens]),
+            "seqlens_k": range(&[1], &[1], &[slots]),
+            "image_embeds": range(&[1, 192], &[1, 192], &[4096, 192]),
+            "logits_at": range(&[1], &[1], &[guesses]),
+        });
+        for layer in 0..4 {
+            for kind in ["key", "value"] {
+                let cache = range(&[1, 2, 1, 32], &[1, 2, 4096, 32], &[slots, 2, 4096, 32]);
+                inputs[format!("past_{kind}.{layer}")] = cache;
+            }
+        }
+        json!({"name": name, "inputs": inputs})
+    };
+    json!([profile("prefill", 1, 512, 33), profile("step", 8, 1, 1)])
 }
 
 fn options(folder: &TempDir) -> EngineOptions {
     EngineOptions {
         provider: "builder".into(),
-        engine_cache: Some(folder.path().join("cache")),
+        plan_cache: Some(folder.path().join("cache")),
         ..EngineOptions::default()
     }
 }
@@ -35,43 +76,43 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn engines_are_built_once_and_found_again() {
+fn plans_are_built_once_and_found_again() {
     let folder = TempDir::new().unwrap();
     let (package, options) = (package(&folder), options(&folder));
-    let before = engine_states(&Package::open(&package).unwrap(), &options).unwrap();
+    let before = plan_states(&Package::open(&package).unwrap(), &options).unwrap();
     assert!(before.iter().all(|state| state.folder.is_none() && state.damage.is_none()), "{before:?}");
-    let built = warm(&package, &options, EnginePlace::Cache).unwrap();
+    let built = warm(&package, &options, PlanFolder::Cache).unwrap();
     assert_eq!(
-        built.iter().map(|engines| engines.graph.as_str()).collect::<Vec<_>>(),
+        built.iter().map(|plan| plan.graph.as_str()).collect::<Vec<_>>(),
         ["vision.onnx", "decoder.onnx"]
     );
-    // computed by the same kernels on the CPU
-    assert!(built.iter().all(|engines| engines.cosine.is_some_and(|cosine| cosine > 0.999_999)), "{built:?}");
+    // both by the same kernels on the CPU
+    assert!(built.iter().all(|plan| plan.cosine.is_some_and(|cosine| cosine > 0.999_999)), "{built:?}");
     assert_eq!(entries(&folder.path().join("cache")).len(), 2);
-    for (engines, state) in built.iter().zip(before) {
-        assert_eq!((&engines.graph, &engines.key), (&state.graph, &state.key));
-        assert!(engines.folder.join("entry.json").is_file() && engines.bytes > 10);
+    for (plan, state) in built.iter().zip(before) {
+        assert_eq!((&plan.graph, &plan.key), (&state.graph, &state.key));
+        assert!(plan.folder.join("entry.json").is_file() && plan.bytes > 10);
     }
-    let found = warm(&package, &options, EnginePlace::Cache).unwrap();
+    let found = warm(&package, &options, PlanFolder::Cache).unwrap();
     for (found, built) in found.iter().zip(&built) {
         assert_eq!(
             (&found.key, &found.folder, found.bytes, found.cosine),
             (&built.key, &built.folder, built.bytes, None)
         );
     }
-    // an engine takes them too
+    // an engine uses them too
     drop(Engine::open(&package, &options).unwrap());
-    let after = engine_states(&Package::open(&package).unwrap(), &options).unwrap();
+    let after = plan_states(&Package::open(&package).unwrap(), &options).unwrap();
     assert_eq!(after.iter().filter_map(|state| state.folder.as_ref()).count(), 2);
     assert!(!package.join("engines").exists());
 }
 
 #[test]
-fn what_engines_depend_on_makes_others() {
+fn other_inputs_make_other_plans() {
     let folder = TempDir::new().unwrap();
     let (package, options) = (package(&folder), options(&folder));
     let keys = |options: &EngineOptions| -> Vec<String> {
-        let states = engine_states(&Package::open(&package).unwrap(), options).unwrap();
+        let states = plan_states(&Package::open(&package).unwrap(), options).unwrap();
         states.into_iter().map(|state| state.key).collect()
     };
     let usual = keys(&options);
@@ -81,7 +122,7 @@ fn what_engines_depend_on_makes_others() {
         ..options.clone()
     };
     assert!(keys(&other).iter().all(|key| !usual.contains(key)));
-    // not on the number of the device, nor on what is no matter of the graph
+    // but not another number of the device, or options of the engine alone
     let same = EngineOptions { provider: "builder:1".into(), slots: 4, chunk: 64, ..options.clone() };
     assert_eq!(keys(&same), usual);
     let manifest = package.join("fleming.json");
@@ -91,41 +132,41 @@ fn what_engines_depend_on_makes_others() {
 }
 
 #[test]
-fn a_damaged_engine_is_built_again() {
+fn a_damaged_plan_is_built_again() {
     let folder = TempDir::new().unwrap();
     let (package, options) = (package(&folder), options(&folder));
-    let built = warm(&package, &options, EnginePlace::Cache).unwrap();
-    let engine = built[1].folder.join("decoder_1_0_sm00.engine");
-    fs::write(&engine, "BUILT").unwrap();
-    let states = engine_states(&Package::open(&package).unwrap(), &options).unwrap();
+    let built = warm(&package, &options, PlanFolder::Cache).unwrap();
+    let plan = built[1].folder.join("decoder_1_0_sm00.engine");
+    fs::write(&plan, "BUILT").unwrap();
+    let states = plan_states(&Package::open(&package).unwrap(), &options).unwrap();
     assert!(
         states[0].damage.is_none() && states[1].damage.as_ref().unwrap().contains("SHA-256"),
         "{states:?}"
     );
-    let again = warm(&package, &options, EnginePlace::Cache).unwrap();
+    let again = warm(&package, &options, PlanFolder::Cache).unwrap();
     assert!(again[0].cosine.is_none() && again[1].cosine.is_some());
-    assert_eq!(fs::read_to_string(&engine).unwrap(), "built");
+    assert_eq!(fs::read_to_string(&plan).unwrap(), "built");
 }
 
 #[test]
-fn engines_are_shipped_in_the_package() {
+fn plans_are_shipped_in_the_package() {
     let folder = TempDir::new().unwrap();
     let (package, options) = (package(&folder), options(&folder));
-    // those that are in the cache are copied
-    let cached = warm(&package, &options, EnginePlace::Cache).unwrap();
-    let shipped = warm(&package, &options, EnginePlace::Package).unwrap();
+    // from the cache
+    let cached = warm(&package, &options, PlanFolder::Cache).unwrap();
+    let shipped = warm(&package, &options, PlanFolder::Package).unwrap();
     for (shipped, cached) in shipped.iter().zip(&cached) {
         assert_eq!((&shipped.key, shipped.cosine), (&cached.key, None));
         assert!(shipped.folder.starts_with(package.join("engines")), "{shipped:?}");
     }
     fs::remove_dir_all(folder.path().join("cache")).unwrap();
-    let found = warm(&package, &options, EnginePlace::Cache).unwrap();
+    let found = warm(&package, &options, PlanFolder::Cache).unwrap();
     assert!(found.iter().zip(&shipped).all(|(found, shipped)| found.folder == shipped.folder));
     assert!(!folder.path().join("cache").exists());
-    // and built there where there are none
+    // or built where there are none
     fs::remove_dir_all(package.join("engines")).unwrap();
-    let built = warm(&package, &options, EnginePlace::Package).unwrap();
-    assert!(built.iter().all(|engines| engines.cosine.is_some() && engines.folder.starts_with(&package)));
+    let built = warm(&package, &options, PlanFolder::Package).unwrap();
+    assert!(built.iter().all(|plan| plan.cosine.is_some() && plan.folder.starts_with(&package)));
     assert!(!folder.path().join("cache").exists());
 }
 
@@ -133,7 +174,7 @@ fn engines_are_shipped_in_the_package() {
 fn two_that_open_at_once_both_end_well() {
     let folder = TempDir::new().unwrap();
     let (package, options) = (package(&folder), options(&folder));
-    let open = || warm(&package, &options, EnginePlace::Cache).unwrap();
+    let open = || warm(&package, &options, PlanFolder::Cache).unwrap();
     let (one, other) = thread::scope(|scope| {
         let (one, other) = (scope.spawn(open), scope.spawn(open));
         (one.join().unwrap(), other.join().unwrap())
@@ -144,76 +185,103 @@ fn two_that_open_at_once_both_end_well() {
     assert_eq!(entries(&folder.path().join("cache")).len(), 2);
 }
 
+/// The vision graph with this sample, where its reference is `[1, 1]`.
+struct Sampled<'a> {
+    runtime: &'a Runtime,
+    package: &'a Package,
+    options: &'a GraphOptions,
+    sample: [f32; 2],
+}
+
+impl PlannedGraph for Sampled<'_> {
+    type Open = VisionTower;
+
+    fn contract(&self) -> &GraphContract {
+        &self.package.manifest().graphs.vision
+    }
+
+    fn options(&self) -> &GraphOptions {
+        self.options
+    }
+
+    fn ranges(&self) -> Option<ShapeRanges> {
+        let [ranges, _] = graphs::ranges(self.package);
+        ranges
+    }
+
+    fn open(&self, options: &GraphOptions) -> Result<VisionTower> {
+        VisionTower::open(self.runtime, self.package, options)
+    }
+
+    fn sample(&self, _: &mut VisionTower) -> Result<Sample> {
+        Ok(vec![self.sample.to_vec()])
+    }
+
+    fn reference(&self, _: &GraphOptions) -> Result<Sample> {
+        Ok(vec![vec![1.0, 1.0]])
+    }
+}
+
 #[test]
-fn an_engine_that_computes_something_else_is_thrown_away() {
+fn a_plan_that_computes_something_else_is_thrown_away() {
     let folder = TempDir::new().unwrap();
     let (path, options) = (package(&folder), options(&folder));
     let package = Package::open(&path).unwrap();
     let runtime = Runtime::load(None).unwrap();
-    let opening = Opening::new(&runtime, &package, &options, EnginePlace::Cache).unwrap();
-    let [ranges, _] = ranges(&package);
-    let part = |sample: &[f32]| {
-        let sample = sample.to_vec();
-        let open = |options: &GraphOptions| VisionTower::open(&runtime, &package, options);
-        let contract = &package.manifest().graphs.vision;
-        opening.open(&Part {
-            contract,
-            options: &opening.vision,
-            ranges: ranges.clone(),
-            open: &open,
-            sample: &|_| Ok(vec![sample.clone()]),
-            reference: &|_| Ok(vec![vec![1.0, 1.0]]),
-        })
+    let opener = GraphOpener::new(&runtime, &package, &options, PlanFolder::Cache).unwrap();
+    let [(_, graph, _), _] = opener.graphs();
+    let opened = |sample| {
+        opener.open(&Sampled { runtime: &runtime, package: &package, options: graph, sample }).map(drop)
     };
-    let error = part(&[1.0, 0.8]).err().unwrap().to_string();
-    assert!(error.contains("vision.onnx: its new engine") && error.contains("got 0.993884"), "{error}");
+    let error = opened([1.0, 0.8]).unwrap_err().to_string();
+    assert!(error.contains("vision.onnx: its new plan") && error.contains("got 0.993884"), "{error}");
     assert!(error.contains("the cpu provider"), "{error}");
     assert!(entries(&folder.path().join("cache")).is_empty());
-    part(&[1.0, 1.0]).unwrap();
-    // it is in question only when it is built
-    part(&[1.0, 0.8]).unwrap();
+    opened([1.0, 1.0]).unwrap();
+    // a stored plan is not compared again
+    opened([1.0, 0.8]).unwrap();
 }
 
 #[test]
-fn an_engine_built_without_a_word_is_an_error() {
+fn a_plan_built_without_a_word_is_an_error() {
     let folder = TempDir::new().unwrap();
     let (package, options) = (package(&folder), options(&folder));
-    let built = warm(&package, &options, EnginePlace::Cache).unwrap();
-    // an entry that is whole, but whose engine is of another name than the one that is looked for
+    let built = warm(&package, &options, PlanFolder::Cache).unwrap();
+    // a complete plan whose file has another name than the one that ONNX Runtime loads
     let entry = &built[0].folder;
     fs::rename(entry.join("vision_1_0_sm00.engine"), entry.join("vision_2_0_sm00.engine")).unwrap();
     let list = fs::read_to_string(entry.join("entry.json")).unwrap();
     fs::write(entry.join("entry.json"), list.replace("vision_1_0_sm00.engine", "vision_2_0_sm00.engine"))
         .unwrap();
-    let error = warm(&package, &options, EnginePlace::Cache).unwrap_err().to_string();
-    assert!(error.contains("vision.onnx: its engines") && error.contains("without a word"), "{error}");
+    let error = warm(&package, &options, PlanFolder::Cache).unwrap_err().to_string();
+    assert!(error.contains("vision.onnx: its plan") && error.contains("without a word"), "{error}");
     assert!(error.contains(entry.to_str().unwrap()), "{error}");
 }
 
 #[test]
-fn a_folder_that_onnx_runtime_cannot_be_told_is_refused() {
+fn a_folder_whose_name_is_not_utf8_is_refused() {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
 
     let folder = TempDir::new().unwrap();
     let (package, mut options) = (package(&folder), options(&folder));
-    options.engine_cache = Some(folder.path().join(OsString::from_vec(b"caf\xe9".to_vec())));
-    let error = warm(&package, &options, EnginePlace::Cache).unwrap_err().to_string();
+    options.plan_cache = Some(folder.path().join(OsString::from_vec(b"caf\xe9".to_vec())));
+    let error = warm(&package, &options, PlanFolder::Cache).unwrap_err().to_string();
     assert!(error.contains("engine-cache: wanted a folder named in UTF-8"), "{error}");
 }
 
 #[test]
-fn a_graph_of_which_no_engine_is_built_is_an_error() {
+fn a_graph_of_which_no_plan_is_built_is_an_error() {
     let folder = TempDir::new().unwrap();
     let (package, mut options) = (package(&folder), options(&folder));
     options.provider_options = vec![("trt_detailed_build_log".into(), "true".into())];
-    let error = warm(&package, &options, EnginePlace::Cache).unwrap_err().to_string();
-    assert!(error.contains("vision.onnx: wanted nodes that an engine is built of"), "{error}");
+    let error = warm(&package, &options, PlanFolder::Cache).unwrap_err().to_string();
+    assert!(error.contains("vision.onnx: wanted nodes that a plan is built of"), "{error}");
     assert!(entries(&folder.path().join("cache")).is_empty());
 }
 
 #[test]
-fn an_altered_package_has_no_engines_built() {
+fn an_altered_package_has_no_plans_built() {
     let folder = TempDir::new().unwrap();
     let (package, options) = (package(&folder), options(&folder));
     let weights = package.join("vision.onnx.data");
@@ -226,7 +294,7 @@ fn an_altered_package_has_no_engines_built() {
 }
 
 #[test]
-fn options_outside_the_profiles_are_told_before_anything_is_loaded() {
+fn options_outside_the_profiles_are_refused_before_anything_is_loaded() {
     let folder = TempDir::new().unwrap();
     let package = package(&folder);
     for provider in ["builder", "tensorrt"] {
@@ -242,10 +310,10 @@ fn options_outside_the_profiles_are_told_before_anything_is_loaded() {
         )
         .unwrap();
     }
-    // the other providers take any
+    // providers without plans take any
     let options = EngineOptions { slots: 9, chunk: 513, ..EngineOptions::default() };
     check(&Package::open(&package).unwrap(), &options).unwrap();
-    assert!(warm(&package, &EngineOptions::default(), EnginePlace::Cache).unwrap().is_empty());
+    assert!(warm(&package, &EngineOptions::default(), PlanFolder::Cache).unwrap().is_empty());
 }
 
 #[test]
@@ -260,22 +328,22 @@ fn decoders_that_a_provider_leaves_to_another_are_not_built() {
     assert_eq!(runs_on(&options), ["builder", "builder"]);
     options.provider_options = vec![("trt_auxiliary_streams".into(), "1".into())];
     assert_eq!(runs_on(&options), ["builder", "other"]);
-    let graphs = |states: Vec<EngineState>| states.into_iter().map(|state| state.graph).collect::<Vec<_>>();
-    assert_eq!(graphs(engine_states(&package, &options).unwrap()), ["vision.onnx"]);
-    let built = warm(&path, &options, EnginePlace::Cache).unwrap();
-    assert_eq!(built.iter().map(|engines| engines.graph.as_str()).collect::<Vec<_>>(), ["vision.onnx"]);
+    let graphs = |states: Vec<PlanState>| states.into_iter().map(|state| state.graph).collect::<Vec<_>>();
+    assert_eq!(graphs(plan_states(&package, &options).unwrap()), ["vision.onnx"]);
+    let built = warm(&path, &options, PlanFolder::Cache).unwrap();
+    assert_eq!(built.iter().map(|plan| plan.graph.as_str()).collect::<Vec<_>>(), ["vision.onnx"]);
     assert_eq!(entries(&folder.path().join("cache")).len(), 1);
 }
 
 #[test]
-fn a_run_outside_the_profiles_is_told_before_it_is_run() {
+fn a_run_outside_the_profiles_is_refused_before_it_runs() {
     let folder = TempDir::new().unwrap();
     let (path, mut options) = (package(&folder), options(&folder));
     options.slots = 8;
     let package = Package::open(&path).unwrap();
     let runtime = Runtime::load(None).unwrap();
-    let opening = Opening::new(&runtime, &package, &options, EnginePlace::Cache).unwrap();
-    let mut decoder = opening.decoder().unwrap().graph;
+    let opener = GraphOpener::new(&runtime, &package, &options, PlanFolder::Cache).unwrap();
+    let mut decoder = opener.decoder().unwrap().graph;
     let guess = |length: u32| (0..length).collect::<Vec<_>>();
     assert_eq!(decoder.verify(0, 0, &guess(33)).unwrap().len(), 33);
     let error = decoder.verify(0, 0, &guess(34)).err().unwrap().to_string();
@@ -287,7 +355,7 @@ fn a_run_outside_the_profiles_is_told_before_it_is_run() {
         error.contains("decoder.onnx: input_ids: wanted 1×1 to 8×512") && error.contains("got 1×513"),
         "{error}"
     );
-    let tower = opening.vision().unwrap().graph;
+    let tower = opener.vision().unwrap().graph;
     assert_eq!(tower.tiles_per_run(), 12, "the profile's, where the provider would take more");
 }
 
@@ -303,6 +371,6 @@ fn a_reference_is_the_cpu_where_it_runs_the_package() {
     assert_eq!(name("tensorrt:1"), "cpu");
     let manifest = path.join("fleming.json");
     let text = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, text.replace("\"precision\": \"f32\"", "\"precision\": \"bf16\"")).unwrap();
+    fs::write(&manifest, text.replace("\"precision\":\"f32\"", "\"precision\":\"bf16\"")).unwrap();
     assert_eq!(name("tensorrt:1"), "cuda");
 }

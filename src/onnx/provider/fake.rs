@@ -1,4 +1,4 @@
-//! Devices for tests: they compute on the CPU, and reach their memory only as a device's is reached.
+//! Devices for tests. They compute on the CPU, and their memory is reached only as a device's is.
 
 use std::fs;
 use std::path::Path;
@@ -7,42 +7,41 @@ use ort::ep::{self, ExecutionProvider};
 use ort::memory::Allocator;
 use ort::session::builder::SessionBuilder;
 
+use super::device::{Device, MemoryAccess, Packages, PlanSupport, Provider, RECORDING};
 use super::table::cpu;
-use super::{Device, Memory, Provider, RECORDING};
+use crate::onnx::memory::Memory;
 use crate::onnx::settings::{Values, option};
 
-/// What they have in common: one runs packages for TensorRT, and has nothing to be set.
+/// What they share. By itself it runs packages for TensorRT and has no options.
 const BARE: Provider = Provider {
     name: "other",
-    targets: &["tensorrt"],
-    twins: None,
-    lacks: None,
+    packages: Packages { targets: &["tensorrt"], any_target_in: None, except_in: None },
     options: &[],
     defaults: &[],
     built_in: ep::CPU::is_available,
     libraries: &[],
     register: cpu,
-    free_memory: |_| Ok(Some(1 << 40)),
-    memory: |_, _| Ok(Memory::Device(Allocator::default())),
-    engines: None,
-    decoders: None,
+    memory: MemoryAccess {
+        free: |_| Ok(Some(1 << 40)),
+        of_session: |_, _| Ok(Memory::Device(Allocator::default())),
+    },
+    plans: None,
     nodes_on: &[ep::CPU::NAME],
     tiles_per_run: 2,
 };
 
-/// A device that records runs and builds no engines.
+/// A device that records runs and builds no plans.
 pub(super) static PLAIN: Provider = Provider {
     name: "fake",
-    targets: &["cuda"],
-    twins: Some("f32"),
+    packages: Packages { targets: &["cuda"], any_target_in: Some("f32"), except_in: None },
     options: &[option(RECORDING, Values::Flag)],
     defaults: &[(RECORDING, "1")],
     ..BARE
 };
 
-/// A device that builds engines: it writes the files that TensorRT's provider writes. With the option
-/// `trt_detailed_build_log` it builds none, as where TensorRT takes no node; with `trt_auxiliary_streams` it leaves
-/// decoders to another, as an old TensorRT does.
+/// A device that builds plans: it writes the files that TensorRT's provider writes. With the option
+/// `trt_detailed_build_log` it writes none, as where TensorRT takes no node. With `trt_auxiliary_streams` it leaves decoders
+/// to [`OTHER`], as an old TensorRT does.
 pub(super) static BUILDER: Provider = Provider {
     name: "builder",
     options: &[
@@ -51,16 +50,18 @@ pub(super) static BUILDER: Provider = Provider {
     ],
     defaults: &[("trt_fp16_enable", "0")],
     register: build,
-    engines: Some(|_| Ok(vec![("tensorrt", "10".into()), ("gpu", "fake".into())])),
-    decoders: Some(|device| Ok(device.setting("trt_auxiliary_streams").map(|_| "other"))),
+    plans: Some(PlanSupport {
+        inputs: |_| Ok(vec![("tensorrt", "10".into()), ("gpu", "fake".into())]),
+        decoder_fallback: |device| Ok(device.setting("trt_auxiliary_streams").map(|_| &OTHER)),
+    }),
     tiles_per_run: 16,
     ..BARE
 };
 
-/// The one that runs decoders in its stead.
+/// The fallback of [`BUILDER`] for decoders.
 pub(super) static OTHER: Provider = BARE;
 
-/// Writes the engine that is not there, as TensorRT's provider does, whoever asked for it.
+/// Writes a plan where there is none, as TensorRT's provider does even for a session that was to load one.
 fn build(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder> {
     let write = |folder: &str, name: String| {
         let file = Path::new(folder).join(name);

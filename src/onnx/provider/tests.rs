@@ -1,8 +1,10 @@
-use super::*;
+use super::Device;
+use super::table::cuda_beside;
+use crate::error::Result;
 
 fn settings(text: &str, options: &[(&str, &str)]) -> Result<Vec<(String, String)>> {
     let options: Vec<_> = options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-    let mut settings = Device::parse(text, &options)?.settings.to_vec();
+    let mut settings = Device::parse(text, &options)?.settings().to_vec();
     settings.sort();
     Ok(settings)
 }
@@ -12,7 +14,7 @@ fn strings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_onnx_runtime_is_told() {
+fn settings_reach_onnx_runtime_in_its_words() {
     assert_eq!(settings("cpu", &[]).unwrap(), strings(&[("use_arena", "1")]));
     assert_eq!(settings("cpu", &[("use_arena", "false")]).unwrap(), strings(&[("use_arena", "0")]));
     let options = [("use_tf32", "true"), ("gpu_mem_limit", "20GiB"), ("sdpa_kernel", "1")];
@@ -43,14 +45,14 @@ fn what_onnx_runtime_is_told() {
 }
 
 #[test]
-fn no_provider_is_told_what_is_for_its_session() {
+fn settings_of_the_session_do_not_reach_the_provider() {
     let cuda = Device::parse("cuda:3", &[]).unwrap();
     assert!(cuda.settings().iter().any(|(key, _)| key == "ep.cuda.fpa_intb_gemm"));
-    let told: Vec<_> = cuda.of_provider().collect();
-    assert!(told.iter().all(|(key, _)| !key.contains('.')) && told.len() > 4, "{told:?}");
-    // nor where it stands beside TensorRT, and records nothing
-    let beside = Device::parse("tensorrt:3", &[]).unwrap().beside().unwrap();
-    let wanted: Vec<_> = told.into_iter().filter(|(key, _)| key != "enable_cuda_graph").collect();
+    let found: Vec<_> = cuda.of_provider().collect();
+    assert!(found.iter().all(|(key, _)| !key.contains('.')) && found.len() > 4, "{found:?}");
+    // nor beside TensorRT, where CUDA records nothing
+    let beside = cuda_beside(&Device::parse("tensorrt:3", &[]).unwrap()).unwrap();
+    let wanted: Vec<_> = found.into_iter().filter(|(key, _)| key != "enable_cuda_graph").collect();
     assert_eq!(beside.of_provider().collect::<Vec<_>>(), wanted);
 }
 
@@ -106,7 +108,7 @@ fn which_packages_run_where() {
     assert!(accepts("cuda", "cuda", "int4") && accepts("cuda:1", "tensorrt", "bf16"));
     assert!(!accepts("cuda", "cpu", "f32") && !accepts("tensorrt", "cuda", "bf16"));
     assert!(accepts("tensorrt", "tensorrt", "bf16") && !accepts("tensorrt", "cpu", "int4"));
-    // whose attention is of 16 bits; elsewhere such a package is a twin
+    // TensorRT has fused attention in 16 bits only; elsewhere such a package is a twin for tests
     assert!(!accepts("tensorrt", "tensorrt", "f32") && accepts("cuda", "tensorrt", "f32"));
     let error = Device::parse("tensorrt", &[]).unwrap().provider.accept("tensorrt", "f32").unwrap_err();
     assert!(error.to_string().contains("precision") && error.to_string().contains("got f32"), "{error}");

@@ -1,4 +1,4 @@
-//! The store: found, altered, built twice at once, and left behind.
+//! Plans that are found, altered, built twice at once, and left behind.
 
 use std::sync::Barrier;
 use std::thread;
@@ -7,19 +7,19 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn facts(pairs: &[(&str, &str)]) -> Facts {
+fn inputs(pairs: &[(&str, &str)]) -> BuildInputs {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
 
-fn built(store: &Store, facts: &Facts, content: &str) -> Entry {
-    let draft = store.start(facts).unwrap();
+fn built(store: &PlanStore, inputs: &BuildInputs, content: &str) -> StoredPlan {
+    let draft = store.start(inputs).unwrap();
     fs::write(draft.folder().join("graph.engine"), content).unwrap();
     fs::write(draft.folder().join("graph.timing"), "times").unwrap();
     draft.publish().unwrap()
 }
 
-fn here(folder: &TempDir) -> Store {
-    Store::new(vec![folder.path().join("cache")])
+fn here(folder: &TempDir) -> PlanStore {
+    PlanStore::new(vec![folder.path().join("cache")])
 }
 
 fn listing(folder: &Path) -> Vec<String> {
@@ -29,18 +29,18 @@ fn listing(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn every_fact_is_in_the_key() {
-    let usual = facts(&[("package", "a"), ("tensorrt", "10.15.1"), ("driver", "13000")]);
+fn every_build_input_is_in_the_key() {
+    let usual = inputs(&[("package", "a"), ("tensorrt", "10.15.1"), ("driver", "13000")]);
     assert_eq!(key(&usual), key(&usual.clone()));
     assert_eq!(key(&usual).len(), 64);
     let others = [
-        facts(&[("package", "b"), ("tensorrt", "10.15.1"), ("driver", "13000")]),
-        facts(&[("package", "a"), ("tensorrt", "10.15.2"), ("driver", "13000")]),
-        facts(&[("package", "a"), ("tensorrt", "10.15.1"), ("driver", "13010")]),
-        facts(&[("package", "a"), ("tensorrt", "10.15.1")]),
-        facts(&[("package", "a"), ("tensorrt", "10.15.1"), ("driver", "13000"), ("more", "")]),
+        inputs(&[("package", "b"), ("tensorrt", "10.15.1"), ("driver", "13000")]),
+        inputs(&[("package", "a"), ("tensorrt", "10.15.2"), ("driver", "13000")]),
+        inputs(&[("package", "a"), ("tensorrt", "10.15.1"), ("driver", "13010")]),
+        inputs(&[("package", "a"), ("tensorrt", "10.15.1")]),
+        inputs(&[("package", "a"), ("tensorrt", "10.15.1"), ("driver", "13000"), ("more", "")]),
         // the same bytes in a row
-        facts(&[("packagea", ""), ("tensorrt", "10.15.1"), ("driver", "13000")]),
+        inputs(&[("packagea", ""), ("tensorrt", "10.15.1"), ("driver", "13000")]),
     ];
     for (place, other) in others.iter().enumerate() {
         assert_ne!(key(other), key(&usual), "{place}");
@@ -49,15 +49,15 @@ fn every_fact_is_in_the_key() {
 }
 
 #[test]
-fn what_was_built_is_found_and_only_for_what_it_was_built_for() {
+fn a_plan_is_found_only_with_its_build_inputs() {
     let folder = TempDir::new().unwrap();
-    let (store, this) = (here(&folder), facts(&[("driver", "13000")]));
-    assert_eq!(store.look_up(&this), None);
+    let (store, this) = (here(&folder), inputs(&[("driver", "13000")]));
+    assert_eq!(store.find(&this), None);
     let entry = built(&store, &this, "engine");
-    assert_eq!(store.look_up(&this), Some(entry.clone()));
+    assert_eq!(store.find(&this), Some(entry.clone()));
     assert_eq!((entry.bytes, entry.key.as_str()), (11, key(&this).as_str()));
     assert_eq!(listing(&entry.folder), ["graph.engine", "graph.timing"]);
-    assert_eq!(store.look_up(&facts(&[("driver", "13010")])), None);
+    assert_eq!(store.find(&inputs(&[("driver", "13010")])), None);
     assert_eq!(listing(&folder.path().join("cache")), [entry.key], "nothing is left of the draft");
 }
 
@@ -65,7 +65,7 @@ fn what_was_built_is_found_and_only_for_what_it_was_built_for() {
 fn a_draft_that_is_given_up_leaves_nothing() {
     let folder = TempDir::new().unwrap();
     let store = here(&folder);
-    let draft = store.start(&facts(&[])).unwrap();
+    let draft = store.start(&inputs(&[])).unwrap();
     fs::write(draft.folder().join("graph.engine"), "half").unwrap();
     assert!(draft.has(".engine") && !draft.has(".timing"));
     drop(draft);
@@ -73,7 +73,7 @@ fn a_draft_that_is_given_up_leaves_nothing() {
 }
 
 #[test]
-fn what_was_altered_is_removed_and_built_again() {
+fn an_altered_plan_is_removed_and_built_again() {
     type Damage = fn(&Path);
     let table: [(&str, Damage); 6] = [
         ("graph.engine has SHA-256", |entry| fs::write(entry.join("graph.engine"), "enginE").unwrap()),
@@ -81,33 +81,33 @@ fn what_was_altered_is_removed_and_built_again() {
         ("graph.timing: No such file", |entry| fs::remove_file(entry.join("graph.timing")).unwrap()),
         ("stranger is not listed", |entry| fs::write(entry.join("stranger"), "").unwrap()),
         ("entry.json: No such file", |entry| fs::remove_file(entry.join(LIST)).unwrap()),
-        ("entry.json is of another entry", |entry| {
+        ("entry.json is of another plan", |entry| {
             let text = fs::read_to_string(entry.join(LIST)).unwrap();
             fs::write(entry.join(LIST), text.replace("13000", "13010")).unwrap();
         }),
     ];
     for (wanted, damage) in table {
         let folder = TempDir::new().unwrap();
-        let (store, this) = (here(&folder), facts(&[("driver", "13000")]));
+        let (store, this) = (here(&folder), inputs(&[("driver", "13000")]));
         let entry = built(&store, &this, "engine");
         damage(&entry.folder);
-        match store.state(&this) {
-            State::Damaged(place, reason) => {
+        match store.look_up(&this) {
+            LookUp::Damaged(place, reason) => {
                 assert!(place == entry.folder && reason.contains(wanted), "{reason}");
             }
             other => panic!("{wanted}: {other:?}"),
         }
-        assert_eq!(store.look_up(&this), None, "{wanted}");
+        assert_eq!(store.find(&this), None, "{wanted}");
         assert!(!entry.folder.exists(), "{wanted}");
         assert_eq!(built(&store, &this, "engine"), entry);
-        assert_eq!(store.look_up(&this), Some(entry));
+        assert_eq!(store.find(&this), Some(entry));
     }
 }
 
 #[test]
 fn two_that_build_at_once_both_end_well() {
     let folder = TempDir::new().unwrap();
-    let (store, this) = (here(&folder), facts(&[("driver", "13000")]));
+    let (store, this) = (here(&folder), inputs(&[("driver", "13000")]));
     let start = Barrier::new(4);
     let entries: Vec<_> = thread::scope(|scope| {
         let build = |content: &'static str| {
@@ -122,15 +122,15 @@ fn two_that_build_at_once_both_end_well() {
         let all: Vec<_> = ["one", "two", "three", "four"].into_iter().map(build).collect();
         all.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let found = store.look_up(&this).unwrap();
+    let found = store.find(&this).unwrap();
     assert!(entries.iter().all(|entry| *entry == found), "{entries:?}");
     assert_eq!(listing(&folder.path().join("cache")), [found.key]);
 }
 
 #[test]
-fn a_damaged_entry_gives_way_to_a_whole_one() {
+fn a_damaged_plan_gives_way_to_a_whole_one() {
     let folder = TempDir::new().unwrap();
-    let (store, this) = (here(&folder), facts(&[("driver", "13000")]));
+    let (store, this) = (here(&folder), inputs(&[("driver", "13000")]));
     let entry = built(&store, &this, "engine");
     let draft = store.start(&this).unwrap();
     fs::write(draft.folder().join("graph.engine"), "anew").unwrap();
@@ -140,29 +140,29 @@ fn a_damaged_entry_gives_way_to_a_whole_one() {
 }
 
 #[test]
-fn what_was_shipped_comes_first_and_is_never_touched() {
+fn a_shipped_plan_comes_first_and_is_never_touched() {
     let folder = TempDir::new().unwrap();
     let (shipped, cache) = (folder.path().join("engines"), folder.path().join("cache"));
-    let this = facts(&[("driver", "13000")]);
-    let both = Store::new(vec![shipped.clone(), cache.clone()]);
+    let this = inputs(&[("driver", "13000")]);
+    let both = PlanStore::new(vec![shipped.clone(), cache.clone()]);
     let own = built(&both, &this, "own");
     assert!(own.folder.starts_with(&cache) && !shipped.exists());
-    let into = Store::new(vec![shipped.clone()]);
+    let into = PlanStore::new(vec![shipped.clone()]);
     let copy = own.copy_to(&into, &this).unwrap().publish().unwrap();
     assert!(copy.folder.starts_with(&shipped) && copy.bytes == own.bytes);
-    assert_eq!(both.look_up(&this), Some(copy.clone()));
+    assert_eq!(both.find(&this), Some(copy.clone()));
     fs::write(copy.folder.join("graph.engine"), "off").unwrap();
-    assert_eq!(both.look_up(&this), Some(own.clone()));
+    assert_eq!(both.find(&this), Some(own.clone()));
     assert!(copy.folder.exists());
-    assert_eq!(both.state(&this), State::Present(own));
+    assert_eq!(both.look_up(&this), LookUp::Present(own));
 }
 
 #[test]
-fn times_are_taken_from_the_newest_entry_of_the_same_kind() {
+fn kernel_timings_are_those_of_the_newest_plan_of_the_same_kind() {
     let folder = TempDir::new().unwrap();
     let store = here(&folder);
-    let this = |option: &str, gpu: &str| facts(&[("option", option), ("gpu", gpu), ("tensorrt", "10")]);
-    let newest = |facts: &Facts| store.newest(".timing", facts, &["gpu", "tensorrt"]);
+    let this = |option: &str, gpu: &str| inputs(&[("option", option), ("gpu", gpu), ("tensorrt", "10")]);
+    let newest = |inputs: &BuildInputs| store.newest(".timing", inputs, &["gpu", "tensorrt"]);
     assert_eq!(newest(&this("1", "a")), None);
     let first = built(&store, &this("1", "a"), "engine");
     built(&store, &this("1", "b"), "engine");
@@ -173,17 +173,17 @@ fn times_are_taken_from_the_newest_entry_of_the_same_kind() {
 }
 
 #[test]
-fn what_killed_processes_left_behind_is_swept() {
+fn drafts_of_killed_processes_are_swept() {
     let folder = TempDir::new().unwrap();
     let store = here(&folder);
-    let living = store.start(&facts(&[("a", "")])).unwrap();
-    let killed = folder.path().join("cache").join(format!("{}{PARTIAL}00000001", key(&facts(&[]))));
+    let living = store.start(&inputs(&[("a", "")])).unwrap();
+    let killed = folder.path().join("cache").join(format!("{}{PARTIAL}00000001", key(&inputs(&[]))));
     fs::create_dir(&killed).unwrap();
     let long_ago = SystemTime::now() - 2 * LOCKED_AFTER;
     for path in [living.folder(), &killed] {
         File::open(path).unwrap().set_modified(long_ago).unwrap();
     }
-    let draft = store.start(&facts(&[("b", "")])).unwrap();
+    let draft = store.start(&inputs(&[("b", "")])).unwrap();
     assert!(living.folder().exists() && draft.folder().exists() && !killed.exists());
 }
 
@@ -192,6 +192,6 @@ fn a_folder_that_cannot_be_written_to_is_named() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = Store::new(vec![file.clone()]).start(&facts(&[])).err().unwrap().to_string();
+    let error = PlanStore::new(vec![file.clone()]).start(&inputs(&[])).err().unwrap().to_string();
     assert!(error.contains(file.to_str().unwrap()) && error.contains("--engine-cache"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Whether two ways to run a graph agree: the same inputs, and the cosine between what comes out.
+//! Whether a plan agrees with another provider: the cosine between their outputs for the same inputs.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::onnx::Tensor;
 use crate::package::Manifest;
 use crate::vision::VisionTower;
 
-/// What a graph makes of the fixed inputs, run by run.
+/// The outputs of a graph for fixed inputs, run by run.
 pub(super) type Sample = Vec<Vec<f32>>;
 
-/// The least cosine of two that agree. Kernels of 16 bits that differ in nothing but the order of their sums are above
-/// it; a fusion that was compiled wrong is far below.
+/// The least cosine of outputs that agree. Kernels of 16 bits that sum in another order are above it; a fusion that was
+/// compiled wrong is far below.
 const LEAST: f64 = 0.999;
 
-/// Tokens of the fixed prompt, and how many of them are rows of a picture.
+/// Tokens of the fixed prompt, and how many of them are a picture's.
 const PROMPT: usize = 24;
 const ROWS: usize = 8;
 
@@ -34,7 +34,7 @@ pub(super) fn of_decoder(decoder: &mut Decoder, manifest: &Manifest) -> Result<S
     let capacity = decoder.arena().shape().capacity;
     let length = PROMPT.min(capacity.saturating_sub(1)).max(2);
     let vocabulary = manifest.tokens.vocabulary as i64;
-    // a stride that has no factor in common with any number of tokens that there is
+    // a prime stride, so that ids do not repeat in any vocabulary
     let ids: Vec<_> = (0..=length as i64).map(|place| (place * 7919 + 1009) % vocabulary).collect();
     let rows = ROWS.min(manifest.vision.tokens_per_tile).min(length - 1);
     let splice = (0..length).map(|place| if place < rows { place as i64 } else { -1 }).collect();
@@ -48,7 +48,7 @@ pub(super) fn of_decoder(decoder: &mut Decoder, manifest: &Manifest) -> Result<S
     Ok(vec![prefilled, stepped.logits()?.to_vec()])
 }
 
-/// Refuses what does not agree with what the provider of that name makes of the same inputs. Returns the least cosine.
+/// Refuses outputs that do not agree with those of the provider of that name. Returns the least cosine.
 ///
 /// # Errors
 /// [`Error::Runtime`] with the cosine.
@@ -62,18 +62,19 @@ pub(super) fn check(graph: &str, found: &Sample, wanted: &Sample, provider: &str
     match least >= LEAST {
         true => Ok(least),
         false => Err(Error::runtime(
-            format!("{graph}: its new engine"),
+            format!("{graph}: its new plan"),
             format!("a cosine of at least {LEAST} with what the {provider} provider computes"),
             format!("{least:.6}"),
         )
         .hint(
-            "the engine was thrown away: try another trt_builder_optimization_level or version of TensorRT, or the cuda \
+            "the plan was thrown away: try another trt_builder_optimization_level or version of TensorRT, or the cuda \
              provider",
         )),
     }
 }
 
-/// The cosine between two rows of numbers; nothing where they are not of one length, or where one is zero or no number.
+/// The cosine between two rows of numbers; `None` if their lengths differ, if one is all zeros, or if one holds a number that
+/// is not finite.
 fn cosine(one: &[f32], other: &[f32]) -> Option<f64> {
     let dot = |one: &[f32], other: &[f32]| -> f64 {
         one.iter().zip(other).map(|(one, other)| f64::from(*one) * f64::from(*other)).sum()
@@ -105,7 +106,7 @@ mod tests {
         close(&[1.0, 0.0], &[0.0, 5.0], 0.0);
         close(&[1.0, 1.0], &[-1.0, -1.0], -1.0);
         close(&[1.0, 0.0], &[1.0, 1.0], 0.5_f64.sqrt());
-        // where 32 bits would not reach
+        // beyond the range of 32 bits
         close(&[3e30, 3e30], &[3e30, 3e30], 1.0);
         for (one, other) in [
             (&[0.0, 0.0][..], &[1.0, 1.0][..]),
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_is_told_with_the_figure() {
+    fn the_error_gives_the_bar_and_the_figure() {
         let right = vec![vec![1.0, 2.0, 3.0], vec![-1.0, 0.5, 0.25]];
         assert!(check("decoder.onnx", &right, &right, "cpu").unwrap() > 0.999_999);
         let near = vec![vec![1.01, 2.0, 3.0], vec![-1.0, 0.5, 0.25]];
@@ -127,12 +128,9 @@ mod tests {
         // one run is right, the other is not
         let wrong = vec![vec![1.0, 2.0, 3.0], vec![-1.0, -0.5, 0.25]];
         let error = check("decoder.onnx", &wrong, &right, "cuda").unwrap_err().to_string();
-        for part in [
-            "decoder.onnx: its new engine",
-            "at least 0.999 with what the cuda",
-            "got 0.619048",
-            "thrown away",
-        ] {
+        for part in
+            ["decoder.onnx: its new plan", "at least 0.999 with what the cuda", "got 0.619048", "thrown away"]
+        {
             assert!(error.contains(part), "{part}: {error}");
         }
         for wrong in [vec![], vec![right[0].clone()], vec![right[0].clone(), vec![f32::NAN; 3]]] {

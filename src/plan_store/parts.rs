@@ -1,4 +1,4 @@
-//! The digest of a file that may be as large as all weights of a model, by as many threads as the machine runs at once.
+//! The digest of a file that can be as large as a model's weights, computed on all cores.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,12 +8,12 @@ use std::thread;
 
 use sha2::{Digest, Sha256};
 
-use crate::package::{hex, sha256_of};
+use crate::digest::{hex, sha256_of};
 
-/// Bytes that one thread reads at a time.
+/// Bytes of one part.
 const PART: u64 = 16 << 20;
 
-/// SHA-256 of the SHA-256 of each 16 MiB of a file, one after the other.
+/// SHA-256 of the SHA-256 digests of a file's parts of 16 MiB, in their order.
 pub(super) fn digest_by_parts(path: &Path) -> io::Result<String> {
     let parts = File::open(path)?.metadata()?.len().div_ceil(PART);
     let next = AtomicU64::new(0);
@@ -32,7 +32,7 @@ pub(super) fn digest_by_parts(path: &Path) -> io::Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// Those that no other thread has taken.
+/// The numbers and digests of the parts that no other thread took.
 fn some_parts(path: &Path, parts: u64, next: &AtomicU64) -> io::Result<Vec<(u64, [u8; 32])>> {
     let mut file = File::open(path)?;
     let mut found = Vec::new();

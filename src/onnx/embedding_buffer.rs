@@ -1,4 +1,4 @@
-//! Image embeddings: kept tile by tile in the memory that graphs compute in, and put side by side for a run of the decoder.
+//! Image embeddings: kept tile by tile in the memory that graphs compute in, and concatenated for a run of the decoder.
 
 use std::sync::Arc;
 
@@ -9,30 +9,47 @@ use super::memory::{Memory, Tensor, failed};
 use super::raw::Block;
 use crate::error::{Error, Result};
 
-/// Puts the embeddings of tiles side by side.
-pub(crate) struct Rows {
+/// Far more than any tower gives, and few enough that the numbers of thousands of tiles can be counted.
+const MAX_NUMBERS_PER_TILE: usize = 1 << 30;
+
+/// Concatenates the embeddings of tiles into the decoder's input.
+pub(crate) struct EmbeddingBuffer {
     memory: Memory,
     tokens_per_tile: usize,
     hidden: usize,
-    /// On a device: room for as many tiles as a run has had so far.
-    room: Option<(usize, Block)>,
-    /// What stands in for embeddings where a run needs none, `[1, hidden]`.
-    none: Tensor,
+    /// On a device: memory for the most tiles that a run has had so far, and their number.
+    buffer: Option<(usize, Block)>,
+    /// The input of runs without a picture, `[1, hidden]`.
+    empty: Tensor,
 }
 
-impl Rows {
-    /// Rows of that width in that memory.
+impl EmbeddingBuffer {
+    /// A buffer in that memory for embeddings of `hidden` numbers, `tokens_per_tile` to a tile.
+    ///
+    /// # Errors
+    /// [`Error::Package`] for tiles whose numbers cannot be counted, [`Error::Runtime`] if memory cannot be had.
     pub(crate) fn new(memory: Memory, tokens_per_tile: usize, hidden: usize) -> Result<Self> {
-        let none = memory.take(Tensor::new(Array2::<f32>::zeros((1, hidden)))?)?;
-        Ok(Self { memory, tokens_per_tile, hidden, room: None, none })
+        if tokens_per_tile.checked_mul(hidden).is_none_or(|numbers| numbers > MAX_NUMBERS_PER_TILE) {
+            return Err(Error::package(
+                "fleming.json: vision",
+                format!("tiles of at most {MAX_NUMBERS_PER_TILE} numbers"),
+                format!("{tokens_per_tile} tokens per tile of {hidden} numbers each"),
+            )
+            .hint("export the checkpoint again"));
+        }
+        let empty = memory.take(Tensor::new(Array2::<f32>::zeros((1, hidden)))?)?;
+        Ok(Self { memory, tokens_per_tile, hidden, buffer: None, empty })
     }
 
-    /// What stands in for embeddings where a run needs none, `[1, hidden]`.
-    pub(crate) fn none(&self) -> &Tensor {
-        &self.none
+    /// The input of a run without a picture, `[1, hidden]`.
+    pub(crate) fn empty(&self) -> &Tensor {
+        &self.empty
     }
 
-    /// The tiles one after the other, `[tiles × tokens per tile, hidden]`; good until the next call.
+    /// The embeddings of the tiles in their order, `[tiles × tokens per tile, hidden]`. Valid until the next call.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a tile is of another size or the device fails.
     pub(crate) fn join(&mut self, tiles: &[Arc<Tensor>]) -> Result<Tensor> {
         match &self.memory {
             Memory::Host(_) => self.join_on_host(tiles),
@@ -54,11 +71,11 @@ impl Rows {
     fn join_on_device(&mut self, tiles: &[Arc<Tensor>]) -> ort::Result<Tensor> {
         let (tile_rows, hidden) = (self.tokens_per_tile, self.hidden);
         let sizes = [tiles.len() * tile_rows, hidden];
-        let (_, block) = match self.room.take().filter(|(most, _)| *most >= tiles.len()) {
-            Some(room) => self.room.insert(room),
+        let (_, block) = match self.buffer.take().filter(|(most, _)| *most >= tiles.len()) {
+            Some(buffer) => self.buffer.insert(buffer),
             None => {
                 let block = Block::new(self.memory.allocator(), TensorElementType::Float32, &sizes)?;
-                self.room.insert((tiles.len(), block))
+                self.buffer.insert((tiles.len(), block))
             }
         };
         for (place, tile) in tiles.iter().enumerate() {
@@ -69,8 +86,10 @@ impl Rows {
     }
 }
 
-/// The embeddings of each tile of a run, a tensor of `tokens per tile × hidden` numbers each, out of the run's output
-/// `[tiles, tokens per tile, hidden]`, which is in that memory.
+/// Splits a run's output `[tiles, tokens per tile, hidden]`, which is in that memory, into one tensor for each tile.
+///
+/// # Errors
+/// [`Error::Runtime`] if the output has another rank or the device fails.
 pub(crate) fn split_tiles(output: Tensor, memory: &Memory) -> Result<Vec<Arc<Tensor>>> {
     let sizes = output.sizes();
     let &[tiles, tokens, hidden] = sizes.as_slice() else {

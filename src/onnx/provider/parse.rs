@@ -1,0 +1,53 @@
+//! The name of a device, as users write it.
+
+use super::device::{Device, Provider};
+use super::table::PROVIDERS;
+use crate::error::{Error, Result};
+use crate::onnx::settings::whole;
+
+impl Device {
+    /// Reads `cpu`, `cuda`, `cuda:1` or `tensorrt:0`, and options of that provider.
+    ///
+    /// # Errors
+    /// [`Error::Request`] listing the providers there are, the options of the provider, or the values of an option.
+    pub(crate) fn parse(text: &str, options: &[(String, String)]) -> Result<Self> {
+        let (name, number) = match text.split_once(':') {
+            Some((name, number)) => (name, Some(number)),
+            None => (text, None),
+        };
+        let provider = named(name).ok_or_else(|| {
+            let known: Vec<_> = PROVIDERS.iter().map(|provider| usage(provider)).collect();
+            Error::request("provider", format!("one of: {}", known.join(", ")), text)
+        })?;
+        let number = match number {
+            None => 0,
+            Some(digits) => number_of(digits)
+                .filter(|_| provider.on_device())
+                .ok_or_else(|| Error::request("provider", usage(provider), text))?,
+        };
+        Self::new(provider, number, options)
+    }
+}
+
+#[cfg(not(test))]
+fn named(name: &str) -> Option<&'static Provider> {
+    PROVIDERS.into_iter().find(|provider| provider.name == name)
+}
+
+#[cfg(test)]
+fn named(name: &str) -> Option<&'static Provider> {
+    use super::fake;
+    let all = PROVIDERS.into_iter().chain([&fake::PLAIN, &fake::BUILDER, &fake::OTHER]);
+    all.into_iter().find(|provider| provider.name == name)
+}
+
+fn usage(provider: &Provider) -> String {
+    match provider.on_device() {
+        true => format!("{0} or {0}:N with the number of the device", provider.name),
+        false => format!("{} without a number", provider.name),
+    }
+}
+
+fn number_of(text: &str) -> Option<i32> {
+    whole(text)?.try_into().ok()
+}
