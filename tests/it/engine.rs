@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use fleming::{
-    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Finish, Frame, Instruction, Look,
-    MemoryNeeds, Modality, Package, Part, Reply, Request, Sampling, StopRule, Study, StudyInput, Turn,
+    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Frame, Instruction, Look, MemoryNeeds,
+    Modality, Package, Part, Reply, Request, Sampling, StopRule, Study, StudyInput, Turn,
 };
 
+use crate::requests::settled;
 use crate::support::{Scratch, input, package, package_at};
 
 const CONTEXT: usize = 2048;
@@ -26,7 +26,7 @@ pub fn tokens(most: usize) -> AskOptions {
 }
 
 /// A flat picture of one colour.
-fn picture(colour: [u8; 3]) -> StudyInput {
+pub fn picture(colour: [u8; 3]) -> StudyInput {
     let frame = Frame::rgb(8, 8, colour.repeat(64)).unwrap();
     StudyInput::Frames(Study {
         modality: Modality::Image,
@@ -36,11 +36,11 @@ fn picture(colour: [u8; 3]) -> StudyInput {
     })
 }
 
-fn volume(slices: usize) -> StudyInput {
+pub fn volume(slices: usize) -> StudyInput {
     StudyInput::volume(input("volume_f32.npy")).look(Look::default().slices(slices))
 }
 
-fn about(studies: Vec<StudyInput>, question: &str) -> Request {
+pub fn about(studies: Vec<StudyInput>, question: &str) -> Request {
     Request { instruction: Instruction::Direct, ..Request::about(studies, question) }
 }
 
@@ -136,33 +136,6 @@ fn drawn_and_constrained_answers_of_any_length_are_those_of_one_at_a_time() {
             }
         }
     }
-}
-
-#[test]
-fn several_answers_share_one_prefill() {
-    let engine = open(&options(4));
-    let request = about(vec![picture([9, 90, 200])], "What is shown?");
-    let drawn = |seed: u64, answers| AskOptions {
-        sampling: Sampling { temperature: 1.2, seed, ..Sampling::default() },
-        answers,
-        ..tokens(10)
-    };
-    let all: Vec<_> = engine
-        .submit_all(&request, &drawn(5, Some(4)))
-        .unwrap()
-        .into_iter()
-        .map(|answering| answering.wait(&mut |_| {}).unwrap())
-        .collect();
-    let counts = engine.counts();
-    let prompt = all[0].usage.prompt_tokens as u64;
-    // The last two tokens of a prompt are run for every answer.
-    assert_eq!((counts.prefilled_tokens, counts.image_misses), (prompt + 3 * 2, 1), "{counts:?}");
-    for (number, reply) in all.iter().enumerate() {
-        let alone = open(&options(1)).ask(&request, &drawn(5 + number as u64, None), &mut |_| {}).unwrap();
-        assert_eq!(reply.completion_ids, alone.completion_ids, "answer {number}");
-    }
-    assert_ne!(all[0].completion_ids, all[1].completion_ids);
-    assert_eq!(engine.ask(&request, &drawn(5, Some(2)), &mut |_| {}).unwrap_err().code(), ErrorCode::Request);
 }
 
 #[test]
@@ -287,58 +260,6 @@ fn between_two_chunks_of_a_long_prompt_every_answer_gets_a_token() {
     assert!(after.steps - before.steps >= (chunks + 6 - 1) as u64, "{before:?}, {after:?}");
     assert_eq!(after.active, 1, "the other was under way all the time");
     drop(beside);
-}
-
-/// Waits until so many requests have a slot and none waits for one.
-fn settled(engine: &Engine, active: usize) {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let counts = engine.counts();
-        if (counts.active, counts.waiting) == (active, 0) {
-            return;
-        }
-        assert!(Instant::now() < end, "{counts:?}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-#[test]
-fn a_full_queue_says_so() {
-    let engine = open(&EngineOptions { queue: 2, ..options(1) });
-    let running = engine.submit(&about(vec![], "What is CT?"), &tokens(1900)).unwrap();
-    settled(&engine, 1);
-    let submit = || engine.submit(&about(vec![], "Why?"), &tokens(3));
-    let waiting = [submit().unwrap(), submit().unwrap()];
-    let refusal = submit().err().unwrap();
-    assert_eq!(refusal.code(), ErrorCode::Busy);
-    assert!(!refusal.facts().hint.is_empty());
-    // Before anything is read.
-    let nowhere = about(vec![StudyInput::image("nowhere.png")], "What is shown?");
-    assert_eq!(engine.submit(&nowhere, &tokens(3)).err().unwrap().code(), ErrorCode::Busy);
-    // Dropping cancels, wherever the request is: the next one has the slot.
-    let steps = engine.counts().steps;
-    drop(running);
-    drop(waiting);
-    settled(&engine, 0);
-    assert_eq!(submit().unwrap().wait(&mut |_| {}).unwrap().completion_ids.len(), 3);
-    assert!(engine.counts().steps < steps + 200, "the dropped answer went on");
-}
-
-#[test]
-fn time_that_is_up_ends_an_answer_wherever_it_is() {
-    let engine = open(&options(1));
-    let running = engine.submit(&about(vec![], "Why?"), &tokens(1500)).unwrap();
-    let brief = AskOptions { timeout: Some(Duration::from_millis(20)), ..tokens(1500) };
-    let waiting = engine.ask(&about(vec![], "What is CT?"), &brief, &mut |_| {}).unwrap();
-    assert_eq!((waiting.finish, waiting.completion_ids.len()), (Finish::TimedOut, 0));
-    drop(running);
-    // A fifth of what so many tokens take on the fastest machine seen; a slower one is late all the more.
-    let begun = AskOptions { timeout: Some(Duration::from_millis(60)), ..tokens(2000) };
-    let cut = engine.ask(&about(vec![], "What is CT?"), &begun, &mut |_| {}).unwrap();
-    assert_eq!(cut.finish, Finish::TimedOut);
-    let whole = ids(&open(&options(1)), &about(vec![], "What is CT?"));
-    let common = whole.len().min(cut.completion_ids.len());
-    assert_eq!(cut.completion_ids[..common], whole[..common]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod library;
 mod load;
 mod providers;
 mod readme;
+mod requests;
 mod sampling;
 mod speculation;
 mod support;
