@@ -38,6 +38,7 @@ pub use engine::{Answering, Counts, Engine, EngineOptions, ImageEmbeddings, Memo
 pub use engine::{BuiltEngines, EnginePlace, EngineState, engine_states, graph_providers, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
+pub use input::{Measured, ReadOptions, measure, read};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package};

@@ -8,7 +8,7 @@ use super::answering::Asked;
 use super::reply::Tagging;
 use super::slots::Token;
 use crate::error::{Error, Result};
-use crate::input;
+use crate::input::{self, ReadOptions};
 use crate::package::TilingLimits;
 use crate::pixels::{self, Digest, Tile, Tiling};
 use crate::prompt::{self, Spliced};
@@ -106,15 +106,16 @@ pub(super) fn prepare(
     let vision = &shared.package.manifest().vision;
     let tiling = tiling(vision.tiling, options.max_tiles)?;
     let started = Instant::now();
-    let studies =
-        studies.iter().map(|study| input::read(study, options.preprocessing)).collect::<Result<Vec<_>>>()?;
+    let reading = ReadOptions::default().preprocessing(options.preprocessing);
+    let opened = studies.iter().map(|study| input::open(study, &reading)).collect::<Result<Vec<_>>>()?;
+    let studies = opened.into_iter().map(|study| study.read()).collect::<Result<Vec<_>>>()?;
     timings.read = milliseconds(started);
 
     let started = Instant::now();
     let mut tiles = Vec::new();
     let mut frames = Vec::new();
     for (place, study) in studies.iter().enumerate() {
-        let cut = pixels::tiles(study, vision.image_size, tiling);
+        let cut = pixels::tiles(study, vision.image_size, tiling, &reading.watch)?;
         for (frame, cut) in study.frames.iter().zip(cut) {
             let provenance = frame.provenance().clone();
             frames.push(FrameUsed {
