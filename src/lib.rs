@@ -35,10 +35,11 @@ mod engine;
 #[cfg(feature = "capi")]
 mod capi;
 
-pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pending};
+pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pending, TokenCount};
 pub use engine::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
+pub use input::{Measured, ReadOptions, measure, read};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package};

@@ -1,13 +1,14 @@
 //! What there is to look at: where it is, what it is taken for, and which part of it counts.
 
-mod look;
 mod volume;
+mod look;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::frame::{Modality, Study};
 
+pub(crate) use look::MOST_FRAMES;
 pub use look::{FrameCount, Look, Windowing};
 pub use volume::{RawVolume, Voxels, Window, WindowFunction};
 

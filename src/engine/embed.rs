@@ -1,12 +1,14 @@
 //! Pictures to embeddings, without a question.
 
+use std::time::Instant;
+
 use ndarray::Array3;
 
 use super::api::Engine;
 use super::queue::Command;
-use super::studies;
+use super::studies::Studies;
 use crate::error::{Error, Result};
-use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};
+use crate::request::{AskOptions, FrameUsed, StudyInput};
 use crate::watch::Watch;
 
 /// What the vision tower makes of studies: what the decoder gets to see of them.
@@ -22,26 +24,27 @@ pub struct ImageEmbeddings {
 }
 
 impl Engine {
-    /// The image embeddings of studies alone. Of the options only `preprocessing`, `max_tiles` and `cancel` matter. Answers
+    /// The image embeddings of studies alone. Of the options only `preprocessing`, `max_tiles`, `scope`, `cancel` and `timeout` matter. Answers
     /// under way go on: a tile at a time is encoded between their steps, and what is in memory already is not encoded again.
     ///
     /// # Errors
-    /// [`Error::Input`] for studies that cannot be read, [`Error::Request`] if there are none, for options that cannot be
-    /// met and if it was cancelled, [`Error::Runtime`] if the graph fails.
+    /// [`Error::Input`] for studies that cannot be read, [`Error::Request`] if there are none and for options that cannot be
+    /// met, [`Error::Cancelled`] or [`Error::TimedOut`] if it was stopped, [`Error::Runtime`] if the graph fails.
     pub fn embed(&self, studies: &[StudyInput], options: &AskOptions) -> Result<ImageEmbeddings> {
         if studies.is_empty() {
             return Err(Error::request("studies", "at least one to embed", "none"));
         }
         let shared = &self.0.shared;
-        let watch = Watch::default().switch(&options.cancel);
-        let prepared = studies::prepare(shared, studies, options, &watch, &mut Timings::default())?;
+        let mut watch = Watch::default().switch(&options.cancel);
+        if let Some(deadline) = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
+            watch = watch.deadline(deadline);
+        }
+        let prepared = Studies::open(shared, studies, options, &watch)?.read(options.scope.as_deref())?;
         let vision = &shared.package.manifest().vision;
         let shape = (prepared.tiles.len(), vision.tokens_per_tile, vision.hidden_size);
         let mut values = Vec::with_capacity(shape.0 * shape.1 * shape.2);
         for (tile, digest) in prepared.tiles.into_iter().zip(prepared.digests) {
-            if options.cancel.is_cancelled() {
-                return Err(Error::request("embeddings", "all tiles encoded", "a cancelled request"));
-            }
+            watch.check()?;
             let embeddings = self.command(|reply| Command::Embed(tile, digest, reply))??;
             values.extend(embeddings.to_vec()?);
         }

@@ -36,9 +36,11 @@ mod handle;
 mod pending;
 mod api;
 mod embed;
+mod count;
 
 pub use api::Engine;
 pub use build::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
+pub use count::TokenCount;
 pub use counts::Counts;
 pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;

@@ -2,10 +2,10 @@
 
 use super::contents::Token;
 use super::shared::Shared;
-use super::studies;
+use super::studies::{Extent, Studies};
 use crate::error::Result;
 use crate::pixels::{Digest, Tile};
-use crate::prompt::{self, Spliced};
+use crate::prompt::{self, Spliced, Written};
 use crate::request::{AskOptions, FrameUsed, Request, Timings};
 use crate::watch::Watch;
 
@@ -29,7 +29,7 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
-    /// Reads the studies and writes the prompt.
+    /// Reads the studies and writes the prompt. What does not fit is refused before any pixel is made.
     ///
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) for studies that cannot be read,
@@ -40,30 +40,64 @@ impl Prompt {
         options: &AskOptions,
         watch: &Watch,
     ) -> Result<Self> {
+        let studies = Studies::open(shared, &request.studies, options, watch)?;
+        let counted = studies.extent.clone();
+        let mut text = Text::write(shared, request, options, &counted)?;
+        let prepared = studies.read(options.scope.as_deref())?;
+        // A stream may hold other frames than its header promises.
+        if prepared.extent != counted {
+            text = Text::write(shared, request, options, &prepared.extent)?;
+        }
+        let Text { written, spliced, limit } = text;
         let manifest = shared.package.manifest();
-        let mut timings = Timings::default();
-        let prepared = studies::prepare(shared, &request.studies, options, watch, &mut timings)?;
-        let template = &manifest.prompt;
-        let written = prompt::write(template, request, &prepared.frames_per_study, options.preprocessing)?;
-        let remarks = prompt::remarks(request, &shared.tokenizer, options.preprocessing);
-        let spliced =
-            written.splice(template, &manifest.tokens, &shared.tokenizer, &prepared.tokens_per_frame)?;
         let mut tokens = tokens(&spliced, &prepared.digests, manifest.vision.tokens_per_tile);
         if let (Some(scope), Some(first)) = (&options.scope, tokens.first_mut()) {
             *first = first.within(scope);
         }
+        let remarks = prompt::remarks(request, &shared.tokenizer, options.preprocessing);
         Ok(Self {
-            limit: shared.reply_limit(spliced.ids.len(), options)?,
+            limit,
             tokens,
             spliced,
+            text: written.text(&manifest.prompt),
+            image_tokens: prepared.extent.tokens(),
             tiles: prepared.tiles,
             digests: prepared.digests,
-            text: written.text(template),
-            image_tokens: prepared.tokens_per_frame.iter().sum(),
             frames: prepared.frames,
             warnings: [prepared.warnings, written.warnings, remarks].concat(),
-            timings,
+            timings: prepared.timings,
         })
+    }
+}
+
+/// The text of a prompt with room for its pictures.
+pub(super) struct Text {
+    written: Written,
+    pub(super) spliced: Spliced,
+    /// Most tokens to generate.
+    limit: usize,
+}
+
+impl Text {
+    /// Writes a prompt around studies of this extent.
+    ///
+    /// # Errors
+    /// [`Error::Request`](crate::Error::Request) for one that does not fit.
+    pub(super) fn write(
+        shared: &Shared,
+        request: &Request,
+        options: &AskOptions,
+        extent: &Extent,
+    ) -> Result<Self> {
+        let manifest = shared.package.manifest();
+        let template = &manifest.prompt;
+        // The pictures alone may be too many, which is said before so many tokens are laid out.
+        shared.reply_limit(extent.tokens(), options)?;
+        let written = prompt::write(template, request, &extent.frames_per_study, options.preprocessing)?;
+        let spliced =
+            written.splice(template, &manifest.tokens, &shared.tokenizer, &extent.tokens_per_frame)?;
+        let limit = shared.reply_limit(spliced.ids.len(), options)?;
+        Ok(Self { written, spliced, limit })
     }
 }
 

@@ -1,75 +1,109 @@
-//! Studies to pixels.
+//! Studies to pixels: counted first, then read.
 
 use std::time::Instant;
 
 use super::clock::milliseconds;
 use super::shared::Shared;
 use crate::error::{Error, Result};
-use crate::input;
+use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::package::TilingLimits;
 use crate::pixels::{self, Digest, Tile, Tiling};
 use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};
 use crate::watch::Watch;
 
-/// The studies of a request, ready for the vision tower.
+/// How many positions of a prompt studies take.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Extent {
+    pub(super) frames_per_study: Vec<usize>,
+    /// Of all frames of all studies in order.
+    pub(super) tokens_per_frame: Vec<usize>,
+}
+
+impl Extent {
+    pub(super) fn tokens(&self) -> usize {
+        self.tokens_per_frame.iter().sum()
+    }
+}
+
+/// Studies whose headers were read and whose frames were chosen.
+pub(super) struct Studies<'a> {
+    shared: &'a Shared,
+    opened: Vec<OpenedStudy>,
+    tiling: Tiling,
+    watch: &'a Watch,
+    /// What they come to, counted without pixels.
+    pub(super) extent: Extent,
+    timings: Timings,
+}
+
+/// Studies that are ready for the vision tower.
 pub(super) struct Prepared {
-    /// All frames of all studies in order.
+    /// All tiles of all frames of all studies in order.
     pub(super) tiles: Vec<Tile>,
     /// Of each tile, for this vision graph.
     pub(super) digests: Vec<Digest>,
     pub(super) frames: Vec<FrameUsed>,
-    pub(super) frames_per_study: Vec<usize>,
-    /// Positions that each frame takes in the prompt.
-    pub(super) tokens_per_frame: Vec<usize>,
+    pub(super) extent: Extent,
     pub(super) warnings: Vec<String>,
+    pub(super) timings: Timings,
 }
 
-/// Reads the studies, picks their frames and brings them to the size that the vision graph takes.
-pub(super) fn prepare(
-    shared: &Shared,
-    studies: &[StudyInput],
-    options: &AskOptions,
-    watch: &Watch,
-    timings: &mut Timings,
-) -> Result<Prepared> {
-    let vision = &shared.package.manifest().vision;
-    let tiling = tiling(vision.tiling, options.max_tiles)?;
-    let started = Instant::now();
-    let read = |study| {
-        watch.check()?;
-        input::read(study, options.preprocessing)
-    };
-    let studies = studies.iter().map(read).collect::<Result<Vec<_>>>()?;
-    watch.check()?;
-    timings.read = milliseconds(started);
-
-    let started = Instant::now();
-    let mut tiles = Vec::new();
-    let mut frames = Vec::new();
-    for (place, study) in studies.iter().enumerate() {
-        let cut = pixels::tiles(study, vision.image_size, tiling);
-        for (frame, cut) in study.frames.iter().zip(cut) {
-            let provenance = frame.provenance().clone();
-            frames.push(FrameUsed {
-                source: study.source.clone(),
-                study: place,
-                provenance,
-                tiles: cut.len(),
-            });
-            tiles.extend(cut);
+impl<'a> Studies<'a> {
+    /// Opens studies and counts what of them will be looked at. No pixel is made.
+    pub(super) fn open(
+        shared: &'a Shared,
+        studies: &[StudyInput],
+        options: &AskOptions,
+        watch: &'a Watch,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let vision = &shared.package.manifest().vision;
+        let tiling = tiling(vision.tiling, options.max_tiles)?;
+        let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch.clone());
+        let opened = studies.iter().map(|study| input::open(study, &reading)).collect::<Result<Vec<_>>>()?;
+        let mut extent = Extent::default();
+        for study in &opened {
+            let measured = study.measured();
+            extent.frames_per_study.push(measured.sizes.len());
+            for size in measured.sizes {
+                let tiles = pixels::count(measured.modality, size, vision.image_size, tiling);
+                extent.tokens_per_frame.push(tiles * vision.tokens_per_tile);
+            }
         }
+        let timings = Timings { read: milliseconds(started), ..Timings::default() };
+        Ok(Self { shared, opened, tiling, watch, extent, timings })
     }
-    let key = shared.image_key(options.scope.as_deref());
-    let digests = tiles.iter().map(|tile| pixels::digest(tile, &shared.geometry, &key)).collect();
-    timings.preprocess = milliseconds(started);
-    Ok(Prepared {
-        tiles,
-        digests,
-        tokens_per_frame: frames.iter().map(|frame| frame.tiles * vision.tokens_per_tile).collect(),
-        frames,
-        frames_per_study: studies.iter().map(|study| study.frames.len()).collect(),
-        warnings: studies.into_iter().flat_map(|study| study.warnings).collect(),
-    })
+
+    /// Reads the frames and brings them to the size that the vision graph takes.
+    pub(super) fn read(self, scope: Option<&[u8]>) -> Result<Prepared> {
+        let Self { shared, opened, tiling, watch, mut timings, .. } = self;
+        let vision = &shared.package.manifest().vision;
+        let started = Instant::now();
+        let studies = opened.into_iter().map(OpenedStudy::read).collect::<Result<Vec<_>>>()?;
+        timings.read += milliseconds(started);
+
+        let started = Instant::now();
+        let (mut tiles, mut frames, mut extent) = (Vec::new(), Vec::new(), Extent::default());
+        for (place, study) in studies.iter().enumerate() {
+            let cut = pixels::tiles(study, vision.image_size, tiling, watch)?;
+            extent.frames_per_study.push(study.frames.len());
+            for (frame, cut) in study.frames.iter().zip(cut) {
+                extent.tokens_per_frame.push(cut.len() * vision.tokens_per_tile);
+                frames.push(FrameUsed {
+                    source: study.source.clone(),
+                    study: place,
+                    provenance: frame.provenance().clone(),
+                    tiles: cut.len(),
+                });
+                tiles.extend(cut);
+            }
+        }
+        let key = shared.image_key(scope);
+        let digests = tiles.iter().map(|tile| pixels::digest(tile, &shared.geometry, &key)).collect();
+        timings.preprocess = milliseconds(started);
+        let warnings = studies.into_iter().flat_map(|study| study.warnings).collect();
+        Ok(Prepared { tiles, digests, frames, extent, warnings, timings })
+    }
 }
 
 /// Far more tiles than any context holds.

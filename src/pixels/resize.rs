@@ -1,193 +1,231 @@
-//! Resizing exactly as Pillow does it: a separable convolution whose filter widens when shrinking, in fixed point,
-//! with the picture rounded to 8 bits between the horizontal and the vertical pass.
+//! Resizing exactly as Pillow does it: a separable convolution whose filter widens when shrinking, rounded between the
+//! horizontal and the vertical pass.
+//!
+//! Rows are resized across as they come and added to the output rows that they belong to. So the memory is that of the
+//! output and a few of its rows, however tall the picture is.
 
-use super::convert::product;
-use crate::frame::{Frame, values16};
+use std::collections::VecDeque;
+use std::ops::Range;
 
-/// Bits after the point of a filter weight.
-const PRECISION: u32 = 22;
-/// Reach of the bicubic kernel, in pixels of the coarser of the two grids.
-const SUPPORT: f64 = 2.0;
+use super::kernel::{Sample, Scale, Taps, centres};
+use super::rows::Rows;
+use crate::error::Result;
+use crate::watch::Watch;
 
-/// Samples in rows without padding, interleaved.
-pub(super) struct Raster {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) samples: Vec<u8>,
-}
+/// Rows between two looks at the watch.
+const STRIP: usize = 64;
 
-/// What one output pixel takes from its line: the first input pixel and a weight for each from there on.
-struct Taps<T> {
-    first: usize,
-    weights: Vec<T>,
-}
-
-impl Raster {
-    pub(super) fn of(frame: &Frame) -> Self {
-        Self {
-            width: frame.width() as usize,
-            height: frame.height() as usize,
-            samples: frame.samples().to_vec(),
-        }
-    }
-
-    /// Colours multiplied by their alpha, so that transparent pixels weigh nothing; `N` channels, alpha last.
-    pub(super) fn premultiplied<const N: usize>(mut self) -> Self {
-        for pixel in self.samples.chunks_exact_mut(N) {
-            let alpha = pixel[N - 1];
-            pixel[..N - 1].iter_mut().for_each(|c| *c = product(*c, alpha));
-        }
-        self
-    }
-
-    /// Colours divided by the alpha that [`Self::premultiplied`] multiplied them with; `N` channels, alpha last.
-    pub(super) fn unpremultiplied<const N: usize>(mut self) -> Vec<u8> {
-        for pixel in self.samples.chunks_exact_mut(N) {
-            let alpha = u32::from(pixel[N - 1]);
-            if alpha != 0 && alpha != 255 {
-                pixel[..N - 1].iter_mut().for_each(|c| *c = (255 * u32::from(*c) / alpha).min(255) as u8);
-            }
-        }
-        self.samples
-    }
-}
-
-/// Bicubic at `[width, height]`, `N` channels of 8 bits.
-pub(super) fn bicubic<const N: usize>(raster: &Raster, [width, height]: [u32; 2]) -> Raster {
+/// Bicubic at `[width, height]`, `N` interleaved channels.
+///
+/// # Errors
+/// What the watch says.
+pub(super) fn bicubic<S: Sample, const N: usize>(
+    rows: &impl Rows<S>,
+    [width, height]: [u32; 2],
+    watch: &Watch,
+) -> Result<Vec<S>> {
     let (width, height) = (width as usize, height as usize);
-    let across = match width == raster.width {
-        true => None,
-        false => Some(horizontal::<N>(raster, width)),
-    };
-    let wide = across.as_ref().unwrap_or(raster);
-    match height == raster.height {
-        true => Raster { width, height, samples: wide.samples.clone() },
-        false => vertical(wide, wide.width * N, height),
+    let across = Across::<S>::new(rows.width(), width);
+    let mut out = Vec::with_capacity(width * height * N);
+    if height == rows.height() {
+        each_line::<S, N>(rows, &across, watch, |_, line| across.widen::<N>(line, &mut out))?;
+    } else if height > rows.height() {
+        enlarge::<S, N>(rows, &across, height, watch, &mut out)?;
+    } else {
+        shrink::<S, N>(rows, &across, height, watch, &mut out)?;
     }
-}
-
-fn horizontal<const N: usize>(raster: &Raster, width: usize) -> Raster {
-    let taps = fixed(taps(raster.width, width));
-    let mut samples = Vec::with_capacity(width * raster.height * N);
-    for row in raster.samples.chunks_exact(raster.width * N) {
-        for Taps { first, weights } in &taps {
-            let mut sums = [1 << (PRECISION - 1); N];
-            for (pixel, weight) in row[first * N..].as_chunks::<N>().0.iter().zip(weights) {
-                for (sum, value) in sums.iter_mut().zip(pixel) {
-                    *sum += i32::from(*value) * weight;
-                }
-            }
-            samples.extend(sums.map(rounded));
-        }
-    }
-    Raster { width, height: raster.height, samples }
-}
-
-/// `stride` is the length of a row in samples.
-fn vertical(raster: &Raster, stride: usize, height: usize) -> Raster {
-    let mut samples = Vec::with_capacity(stride * height);
-    let mut sums = vec![0; stride];
-    for Taps { first, weights } in fixed(taps(raster.height, height)) {
-        sums.fill(1 << (PRECISION - 1));
-        for (row, weight) in raster.samples[first * stride..].chunks_exact(stride).zip(weights) {
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum += i32::from(*value) * weight;
-            }
-        }
-        samples.extend(sums.iter().map(|&sum| rounded(sum)));
-    }
-    Raster { width: raster.width, height, samples }
-}
-
-fn rounded(sum: i32) -> u8 {
-    (sum >> PRECISION).clamp(0, 255) as u8
-}
-
-/// Bicubic of one channel of 16 bits, in double precision, rounded after each pass.
-pub(super) fn bicubic16(raster: &Raster, [width, height]: [u32; 2]) -> Vec<u16> {
-    let (width, height) = (width as usize, height as usize);
-    let values: Vec<u16> = values16(&raster.samples).collect();
-    let wide: Vec<u16> = match width == raster.width {
-        true => values,
-        false => {
-            let taps = taps(raster.width, width);
-            let rows = values.chunks_exact(raster.width);
-            rows.flat_map(|row| taps.iter().map(|taps| weighted(taps, |at| row[at]))).collect()
-        }
-    };
-    if height == raster.height {
-        return wide;
-    }
-    let column = |taps: &Taps<f64>, x: usize| weighted(taps, |at| wide[at * width + x]);
-    taps(raster.height, height).iter().flat_map(|taps| (0..width).map(move |x| column(taps, x))).collect()
-}
-
-fn weighted(taps: &Taps<f64>, value: impl Fn(usize) -> u16) -> u16 {
-    let terms = taps.weights.iter().enumerate();
-    let sum: f64 = terms.map(|(offset, weight)| f64::from(value(taps.first + offset)) * weight).sum();
-    // Pillow clips the two bytes of the result one by one.
-    let whole = sum.round() as i64;
-    let (low, high) = ((whole % 256).clamp(0, 255), (whole >> 8).clamp(0, 255));
-    (high * 256 + low) as u16
+    Ok(out)
 }
 
 /// The nearest pixel of one channel of 8 bits.
-pub(super) fn nearest(raster: &Raster, [width, height]: [u32; 2]) -> Raster {
-    let (width, height) = (width as usize, height as usize);
-    let columns = centres(raster.width, width);
-    let rows = centres(raster.height, height).into_iter().map(|y| y * raster.width);
-    let samples = rows.flat_map(|row| columns.iter().map(move |x| raster.samples[row + x])).collect();
-    Raster { width, height, samples }
-}
-
-/// The input pixel under the centre of each output pixel. Pillow adds up the steps, and where a centre falls on a border
-/// its rounding errors decide.
-fn centres(from: usize, to: usize) -> Vec<usize> {
-    let step = from as f64 / to as f64;
-    let positions = std::iter::successors(Some(step * 0.5), |position| Some(position + step));
-    positions.take(to).map(|position| (position as usize).min(from - 1)).collect()
-}
-
-/// The taps of every output pixel, normalised to a sum of one.
-fn taps(from: usize, to: usize) -> Vec<Taps<f64>> {
-    let scale = from as f64 / to as f64;
-    // Shrinking, the kernel spans the input pixels that fall into an output pixel.
-    let stretch = scale.max(1.0);
-    let support = SUPPORT * stretch;
-    let tap = |output: usize| {
-        let centre = (output as f64 + 0.5) * scale;
-        let first = (centre - support + 0.5).max(0.0) as usize;
-        let end = ((centre + support + 0.5) as usize).min(from);
-        let kernel =
-            (first..end).map(|input| bicubic_kernel((input as f64 - centre + 0.5) * (1.0 / stretch)));
-        let mut weights: Vec<f64> = kernel.collect();
-        let sum: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|weight| *weight /= sum);
-        Taps { first, weights }
-    };
-    (0..to).map(tap).collect()
-}
-
-/// Weights in fixed point, rounded half away from zero.
-fn fixed(taps: Vec<Taps<f64>>) -> Vec<Taps<i32>> {
-    let one = f64::from(1 << PRECISION);
-    let fix = |taps: Taps<f64>| Taps {
-        first: taps.first,
-        weights: taps
-            .weights
-            .iter()
-            .map(|weight| (weight * one + 0.5_f64.copysign(*weight)) as i32)
-            .collect(),
-    };
-    taps.into_iter().map(fix).collect()
-}
-
-/// Keys' cubic convolution with a = −½.
-fn bicubic_kernel(x: f64) -> f64 {
-    const A: f64 = -0.5;
-    match x.abs() {
-        x if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-        x if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-        _ => 0.0,
+///
+/// # Errors
+/// What the watch says.
+pub(super) fn nearest(rows: &impl Rows<u8>, [width, height]: [u32; 2], watch: &Watch) -> Result<Vec<u8>> {
+    let columns = centres(rows.width(), width as usize);
+    let (mut out, mut buffer) = (Vec::new(), Vec::new());
+    for y in centres(rows.height(), height as usize) {
+        watch.check()?;
+        let row = rows.row(y, &mut buffer);
+        out.extend(columns.iter().map(|&x| row[x]));
     }
+    Ok(out)
+}
+
+/// How lines are resized across.
+struct Across<S: Sample> {
+    /// What the different pixels of a line take, unless lines stay as they are.
+    taps: Option<Vec<Taps<S::Weight>>>,
+    /// How often each of them stands in the line, one after the other: of a picture one pixel wide all are the same.
+    copies: Vec<usize>,
+}
+
+impl<S: Sample> Across<S> {
+    fn new(from: usize, to: usize) -> Self {
+        if from == to {
+            return Self { taps: None, copies: vec![1; to] };
+        }
+        let mut copies = vec![];
+        let mut different: Vec<Taps<S::Weight>> = vec![];
+        let scale = Scale { from, to };
+        for pixel in (0..to).map(|output| scale.taps::<S>(output)) {
+            match (different.last(), copies.last_mut()) {
+                (Some(last), Some(copies)) if *last == pixel => *copies += 1,
+                _ => {
+                    different.push(pixel);
+                    copies.push(1);
+                }
+            }
+        }
+        Self { taps: Some(different), copies }
+    }
+
+    /// Samples of a line before it is widened.
+    fn stride<const N: usize>(&self) -> usize {
+        self.copies.len() * N
+    }
+
+    /// The different pixels of a line.
+    fn line<'r, const N: usize>(&self, row: &'r [S], buffer: &'r mut Vec<S>) -> &'r [S] {
+        let Some(taps) = &self.taps else { return row };
+        buffer.clear();
+        for Taps { first, weights } in taps {
+            let mut sums = [S::NOTHING; N];
+            for (pixel, &weight) in row[first * N..].as_chunks::<N>().0.iter().zip(weights) {
+                for (sum, value) in sums.iter_mut().zip(pixel) {
+                    S::add(sum, *value, weight);
+                }
+            }
+            buffer.extend(sums.map(S::of));
+        }
+        buffer
+    }
+
+    /// Appends all pixels of a line.
+    fn widen<const N: usize>(&self, line: &[S], out: &mut Vec<S>) {
+        if self.copies.iter().all(|copies| *copies == 1) {
+            return out.extend_from_slice(line);
+        }
+        for (pixel, &copies) in line.as_chunks::<N>().0.iter().zip(&self.copies) {
+            (0..copies).for_each(|_| out.extend_from_slice(pixel));
+        }
+    }
+}
+
+/// Makes each line and hands it over with its place.
+fn each_line<S: Sample, const N: usize>(
+    rows: &impl Rows<S>,
+    across: &Across<S>,
+    watch: &Watch,
+    mut take: impl FnMut(usize, &[S]),
+) -> Result<()> {
+    let (mut row, mut line) = (Vec::new(), Vec::new());
+    for y in 0..rows.height() {
+        if y % STRIP == 0 {
+            watch.check()?;
+        }
+        take(y, across.line::<N>(rows.row(y, &mut row), &mut line));
+    }
+    Ok(())
+}
+
+/// More rows than there are: the lines take less memory than the output, and each output row is added up from some of them.
+fn enlarge<S: Sample, const N: usize>(
+    rows: &impl Rows<S>,
+    across: &Across<S>,
+    height: usize,
+    watch: &Watch,
+    out: &mut Vec<S>,
+) -> Result<()> {
+    let stride = across.stride::<N>();
+    let mut lines = Vec::with_capacity(stride * rows.height());
+    each_line::<S, N>(rows, across, watch, |_, line| lines.extend_from_slice(line))?;
+    let scale = Scale { from: rows.height(), to: height };
+    for y in 0..height {
+        if y % STRIP == 0 {
+            watch.check()?;
+        }
+        let Taps { first, weights } = scale.taps::<S>(y);
+        let mut sums = vec![S::NOTHING; stride];
+        for (line, weight) in lines[first * stride..].chunks_exact(stride).zip(weights) {
+            add(&mut sums, line, weight);
+        }
+        finish::<S, N>(&sums, across, out);
+    }
+    Ok(())
+}
+
+/// Fewer rows than there are: each line is added to the few output rows that take from it. Rows that repeat are added once,
+/// with their weights together.
+fn shrink<S: Sample, const N: usize>(
+    rows: &impl Rows<S>,
+    across: &Across<S>,
+    height: usize,
+    watch: &Watch,
+    out: &mut Vec<S>,
+) -> Result<()> {
+    let scale = Scale { from: rows.height(), to: height };
+    let (mut row, mut buffer) = (Vec::new(), Vec::new());
+    // The output rows under way and the place of the next one.
+    let (mut open, mut next) = (VecDeque::new(), 0);
+    let (mut start, mut strip) = (0, 0);
+    while start < rows.height() {
+        if strip % STRIP == 0 {
+            watch.check()?;
+        }
+        let end = (start + 1..rows.height()).find(|&y| !rows.repeats(y)).unwrap_or(rows.height());
+        let line = across.line::<N>(rows.row(start, &mut row), &mut buffer);
+        for output in &mut open {
+            Output::add(output, line, start..end);
+        }
+        loop {
+            while open.front().is_some_and(|output: &Output<S>| output.end <= end) {
+                open.pop_front().iter().for_each(|output| finish::<S, N>(&output.sums, across, out));
+            }
+            if next == height || scale.span(next).start >= end {
+                break;
+            }
+            let mut output = Output::new(scale, next, across.copies.len() * N);
+            output.add(line, start..end);
+            open.push_back(output);
+            next += 1;
+        }
+        (start, strip) = (end, strip + 1);
+    }
+    Ok(())
+}
+
+/// An output row under way.
+struct Output<S: Sample> {
+    taps: Taps<S::Weight>,
+    /// The input row after the last one that it takes.
+    end: usize,
+    sums: Vec<S::Sum>,
+}
+
+impl<S: Sample> Output<S> {
+    /// Output row number `place`, of so many samples.
+    fn new(scale: Scale, place: usize, stride: usize) -> Self {
+        Self { taps: scale.taps::<S>(place), end: scale.span(place).end, sums: vec![S::NOTHING; stride] }
+    }
+
+    /// Adds the line that all of these input rows are.
+    fn add(&mut self, line: &[S], rows: Range<usize>) {
+        match self.taps.of(rows) {
+            [] => {}
+            [weight] => add(&mut self.sums, line, *weight),
+            weights => add(&mut self.sums, line, S::together(weights)),
+        }
+    }
+}
+
+fn add<S: Sample>(sums: &mut [S::Sum], line: &[S], weight: S::Weight) {
+    for (sum, value) in sums.iter_mut().zip(line) {
+        S::add(sum, *value, weight);
+    }
+}
+
+fn finish<S: Sample, const N: usize>(sums: &[S::Sum], across: &Across<S>, out: &mut Vec<S>) {
+    let line: Vec<S> = sums.iter().map(|&sum| S::of(sum)).collect();
+    across.widen::<N>(&line, out);
 }

@@ -1,7 +1,11 @@
 //! Cutting a large image into tiles near its own aspect ratio, by InternVL's rule.
 
-use super::Tile;
-use super::resize::{Raster, bicubic};
+use super::resize::bicubic;
+use super::rows::Bytes;
+use super::tile::Tile;
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::watch::Watch;
 
 /// Into how many tiles an image is cut.
 #[derive(Debug, Clone, Copy)]
@@ -14,30 +18,39 @@ pub(crate) struct Tiling {
 }
 
 impl Tiling {
-    /// The tiles of an RGB picture, row by row, and its thumbnail where there is more than one.
-    pub(super) fn cut(&self, picture: &Raster, size: u32) -> Vec<Tile> {
-        let (columns, rows) = self.grid(picture.width, picture.height, size as usize);
-        let sheet = bicubic::<3>(picture, [columns as u32 * size, rows as u32 * size]);
-        let side = size as usize;
+    /// The tiles of a picture in RGB, row by row, and its thumbnail where there is more than one.
+    ///
+    /// # Errors
+    /// What the watch says.
+    pub(super) fn cut(&self, frame: &Frame, size: u32, watch: &Watch) -> Result<Vec<Tile>> {
+        let picture = Bytes::rgb(frame);
+        let (columns, rows) = self.grid([frame.width(), frame.height()], size);
+        let sheet = bicubic::<u8, 3>(&picture, [columns as u32 * size, rows as u32 * size], watch)?;
+        let (side, width) = (size as usize, columns * size as usize);
         let mut tiles: Vec<Tile> = (0..rows * columns)
             .map(|place| {
                 let (x, y) = (place % columns * side, place / columns * side);
-                let row = |y: usize| {
-                    let start = (y * sheet.width + x) * 3;
-                    &sheet.samples[start..start + side * 3]
-                };
+                let row = |y: usize| &sheet[(y * width + x) * 3..][..side * 3];
                 Tile((y..y + side).flat_map(row).copied().collect())
             })
             .collect();
         if self.thumbnail && tiles.len() > 1 {
-            tiles.push(Tile(bicubic::<3>(picture, [size; 2]).samples));
+            tiles.push(Tile(bicubic::<u8, 3>(&picture, [size; 2], watch)?));
         }
-        tiles
+        Ok(tiles)
+    }
+
+    /// How many tiles [`cut`](Self::cut) makes of a picture of this width and height.
+    pub(super) fn count(&self, sides: [u32; 2], size: u32) -> usize {
+        let (columns, rows) = self.grid(sides, size);
+        let tiles = columns * rows;
+        tiles + usize::from(self.thumbnail && tiles > 1)
     }
 
     /// Columns and rows of the grid whose aspect ratio is nearest to the picture's. Among equals, a larger grid is taken if
     /// the picture fills more than half of its area.
-    fn grid(&self, width: usize, height: usize, size: usize) -> (usize, usize) {
+    fn grid(&self, [width, height]: [u32; 2], size: u32) -> (usize, usize) {
+        let (width, height, size) = (width as usize, height as usize, size as usize);
         let ratio = width as f64 / height as f64;
         let mut grids: Vec<(usize, usize)> = (1..=self.max_tiles)
             .flat_map(|columns| (1..=self.max_tiles).map(move |rows| (columns, rows)))
@@ -70,7 +83,10 @@ mod tests {
             (1000, 1000, (3, 3)),
             (448, 896, (1, 2)),
         ] {
-            assert_eq!(tiling.grid(width, height, 448), grid, "{width}×{height}");
+            assert_eq!(tiling.grid([width, height], 448), grid, "{width}×{height}");
+            let frame = Frame::rgb(width, height, vec![7; (width * height * 3) as usize]).unwrap();
+            let tiles = tiling.cut(&frame, 448, &Watch::default()).unwrap();
+            assert_eq!(tiles.len(), tiling.count([width, height], 448), "{width}×{height}");
         }
     }
 }

@@ -143,8 +143,7 @@ impl RawVolume {
         let name = &self.source;
         let [depth, height, width] = self.shape;
         let promised = depth.checked_mul(height).and_then(|n| n.checked_mul(width));
-        let sides = [height, width];
-        if self.shape.contains(&0) || sides.iter().any(|&side| u32::try_from(side).is_err()) {
+        if self.shape.contains(&0) {
             return Err(Error::input(
                 name,
                 "at least one slice, row and column",

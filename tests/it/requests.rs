@@ -245,3 +245,30 @@ fn counts_are_there_while_the_loop_works() {
     assert!(engine.counts().last_round > before.last_round);
     drop(running);
 }
+
+#[test]
+fn tokens_are_counted_without_pixels() {
+    let engine = open(&options(1));
+    let clip = StudyInput::video(example("clip.mp4"));
+    let picture = StudyInput::image(input("chest.png"));
+    for (studies, max_tiles) in [
+        (vec![], None),
+        (vec![clip.clone().look(Look::default().frames(FrameCount::Exactly(3)))], None),
+        (vec![picture.clone(), volume(2)], None),
+        (vec![picture], Some(6)),
+    ] {
+        let request = about(studies, "What is shown?");
+        let asked = AskOptions { max_tiles, ..tokens(1) };
+        let count = engine.count_tokens(&request, &asked).unwrap();
+        let reply = engine.ask(&request, &asked, &mut |_| {}).unwrap();
+        assert_eq!(count.prompt_tokens, reply.usage.prompt_tokens);
+        assert_eq!((count.image_tokens, count.frames), (reply.usage.image_tokens, reply.frames.len()));
+        assert!(count.fits());
+    }
+    // What does not fit is counted, and refused without a pixel: so many would be gigabytes.
+    let many = about(vec![clip.look(Look::default().frames(FrameCount::Exactly(4096)))], "What is shown?");
+    let count = engine.count_tokens(&many, &tokens(1)).unwrap();
+    assert!(!count.fits() && count.image_tokens >= 4096 * 256, "{count:?}");
+    let refusal = engine.ask(&many, &tokens(1), &mut |event| panic!("{event:?}")).unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::Request);
+}

@@ -1,16 +1,35 @@
 //! JPEG. Only libjpeg-turbo (feature `jpeg-turbo`) gives the pixels that Pillow gives; without the feature
 //! another decoder reads JPEG, some levels apart, and CMYK as RGB.
 
+use super::super::reading::ReadOptions;
 use super::orientation::Orientation;
-use super::{Fault, Picture};
+use super::picture::{Fault, Picture, checked_pixels};
 use crate::study::Preprocessing;
 
-pub(super) fn decode(bytes: &[u8], _: Preprocessing) -> Result<Picture, Fault> {
+/// Width and height as it will be read.
+pub(super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
     let segments = Segments::of(bytes);
     if !segments.complete {
-        return Err(Fault::damaged("JPEG", "a file that ends before the picture does"));
+        return Err(cut_off());
+    }
+    let size = stored_size(bytes)?;
+    checked_pixels(size.0, size.1)?;
+    Ok(match preprocessing {
+        Preprocessing::Reference => size,
+        Preprocessing::Clinical => segments.orientation.upright(size),
+    })
+}
+
+pub(super) fn decode(bytes: &[u8], _: &ReadOptions) -> Result<Picture, Fault> {
+    let segments = Segments::of(bytes);
+    if !segments.complete {
+        return Err(cut_off());
     }
     Ok(pixels(bytes)?.turned(segments.orientation))
+}
+
+fn cut_off() -> Fault {
+    Fault::damaged("JPEG", "a file that ends before the picture does")
 }
 
 /// What the segments around the pixels tell.
@@ -54,10 +73,28 @@ fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
 }
 
 #[cfg(feature = "jpeg-turbo")]
+fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
+    let damaged = |error: turbojpeg::Error| Fault::damaged("JPEG", error);
+    let header = turbojpeg::Decompressor::new().and_then(|mut decoder| decoder.read_header(bytes));
+    let header = header.map_err(damaged)?;
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+    Ok((side(header.width), side(header.height)))
+}
+
+#[cfg(not(feature = "jpeg-turbo"))]
+fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
+    use image::ImageDecoder;
+    use image::codecs::jpeg::JpegDecoder;
+
+    let decoder = JpegDecoder::new(std::io::Cursor::new(bytes));
+    Ok(decoder.map_err(|error| Fault::damaged("JPEG", error))?.dimensions())
+}
+
+#[cfg(feature = "jpeg-turbo")]
 fn pixels(bytes: &[u8]) -> Result<Picture, Fault> {
     use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
-    use super::checked_pixels;
+    use super::picture::samples;
     use crate::frame::PixelMode;
 
     /// Far more scans than an honest progressive file has; without a limit a small file can keep a decoder
@@ -77,7 +114,7 @@ fn pixels(bytes: &[u8]) -> Result<Picture, Fault> {
         _ => (PixelFormat::RGB, PixelMode::Rgb),
     };
     let pitch = header.width * format.size();
-    let mut samples = vec![0; count * format.size()];
+    let mut samples = samples(count * format.size())?;
     let output =
         Image { pixels: samples.as_mut_slice(), width: header.width, pitch, height: header.height, format };
     let mut remarks = Vec::new();

@@ -1,6 +1,5 @@
 //! The EXIF orientation: which of the eight ways of turning and mirroring makes a picture upright.
 
-use super::Picture;
 use super::ifd::Ifd;
 
 /// The tag's number, in EXIF and in TIFF alike.
@@ -38,8 +37,13 @@ impl Orientation {
         self.0 >= 5
     }
 
+    /// Width and height of a picture once it is upright.
+    pub(super) fn upright(self, (width, height): (u32, u32)) -> (u32, u32) {
+        if self.is_sideways() { (height, width) } else { (width, height) }
+    }
+
     /// Where in the stored picture of `width` × `height` the pixel at (`x`, `y`) of the upright one is.
-    fn origin(self, size: (usize, usize), x: usize, y: usize) -> (usize, usize) {
+    pub(super) fn origin(self, size: (usize, usize), x: usize, y: usize) -> (usize, usize) {
         let (right, bottom) = (size.0 - 1, size.1 - 1);
         match self.0 {
             2 => (right - x, y),
@@ -52,26 +56,4 @@ impl Orientation {
             _ => (x, y),
         }
     }
-}
-
-/// Makes the picture upright.
-pub(super) fn apply(picture: &mut Picture) {
-    let orientation = std::mem::replace(&mut picture.orientation, Orientation::UPRIGHT);
-    let stored = (picture.width as usize, picture.height as usize);
-    if orientation == Orientation::UPRIGHT || stored.0 == 0 || stored.1 == 0 {
-        return;
-    }
-    if orientation.is_sideways() {
-        std::mem::swap(&mut picture.width, &mut picture.height);
-    }
-    let size = picture.mode.bytes_per_pixel();
-    let mut samples = Vec::with_capacity(picture.samples.len());
-    for y in 0..picture.height as usize {
-        for x in 0..picture.width as usize {
-            let (from_x, from_y) = orientation.origin(stored, x, y);
-            let start = (from_y * stored.0 + from_x) * size;
-            samples.extend_from_slice(&picture.samples[start..start + size]);
-        }
-    }
-    picture.samples = samples;
 }

@@ -3,10 +3,28 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::ifd::Ifd;
-use super::*;
+use super::layout;
+use super::orientation::Orientation;
+use super::picture::Picture;
+use super::sniff;
+use crate::error::{Error, Result};
+use crate::frame::{PixelMode, Study};
+use crate::input::{self, ReadOptions};
+use crate::study::{Preprocessing, Source, StudyInput};
 
 fn source(bytes: impl Into<Arc<[u8]>>) -> Source {
     Source::Bytes { name: "picture".into(), bytes: bytes.into() }
+}
+
+/// Reads a picture; what its header was measured to must be what comes out.
+fn read(source: &Source, preprocessing: Preprocessing) -> Result<Study> {
+    let options = ReadOptions::default().preprocessing(preprocessing);
+    let opened = input::open(&StudyInput::image(source.clone()), &options)?;
+    let measured = opened.measured();
+    let study = opened.read()?;
+    let frame = &study.frames[0];
+    assert_eq!(measured.sizes, [[frame.width(), frame.height()]]);
+    Ok(study)
 }
 
 fn exif(orientation: u16, big_endian: bool) -> Vec<u8> {
@@ -88,7 +106,7 @@ fn formats_are_told_by_their_content() {
         (b"", None),
     ];
     for (head, name) in rows {
-        assert_eq!(is_image(head), name, "{head:?}");
+        assert_eq!(sniff(head), name, "{head:?}");
     }
 }
 
@@ -122,7 +140,7 @@ fn every_orientation_turns_as_pillow_does() {
     for (tag, size, samples) in rows {
         let turned = Orientation::of_exif(&exif(tag, false));
         let mut picture = Picture::new((3, 2), PixelMode::Grey, (0..6).collect()).turned(turned);
-        orientation::apply(&mut picture);
+        picture.stand_up();
         assert_eq!(
             ((picture.width, picture.height), picture.samples.as_slice()),
             (size, &samples[..]),

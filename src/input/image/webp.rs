@@ -5,19 +5,38 @@ use std::io::Cursor;
 use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder};
 
+use super::super::reading::ReadOptions;
 use super::orientation::Orientation;
-use super::{Fault, Picture, checked_pixels};
+use super::picture::{Fault, Picture, checked_pixels, samples};
 use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
-pub(super) fn decode(bytes: &[u8], _: Preprocessing) -> Result<Picture, Fault> {
+/// Width and height as it will be read.
+pub(super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
+    let decoder = decoder(bytes)?;
+    let size = decoder.dimensions();
+    checked_pixels(size.0, size.1)?;
+    Ok(match preprocessing {
+        Preprocessing::Reference => size,
+        Preprocessing::Clinical => orientation(bytes).upright(size),
+    })
+}
+
+pub(super) fn decode(bytes: &[u8], _: &ReadOptions) -> Result<Picture, Fault> {
+    Ok(pixels("WebP", decoder(bytes)?)?.turned(orientation(bytes)))
+}
+
+fn decoder(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>, Fault> {
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| Fault::damaged("WebP", error))?;
     // Beyond being no single picture: the decoder panics on animations whose frames contradict their headers.
     if decoder.has_animation() || chunk(bytes, b"ANMF").is_some() {
         return Err(Fault::unsupported("an animated WebP"));
     }
-    let orientation = chunk(bytes, b"EXIF").map_or(Orientation::UPRIGHT, Orientation::of_exif);
-    Ok(pixels("WebP", decoder)?.turned(orientation))
+    Ok(decoder)
+}
+
+fn orientation(bytes: &[u8]) -> Orientation {
+    chunk(bytes, b"EXIF").map_or(Orientation::UPRIGHT, Orientation::of_exif)
 }
 
 /// The content of the first chunk of this name. The decoder would allocate whatever length the chunk claims.
@@ -45,7 +64,7 @@ pub(super) fn pixels(format: &str, decoder: impl ImageDecoder) -> Result<Picture
         ColorType::Rgba8 => PixelMode::Rgba,
         other => return Err(Fault::unsupported(format!("a {format} of {other:?} pixels"))),
     };
-    let mut samples = vec![0; count * mode.bytes_per_pixel()];
+    let mut samples = samples(count * mode.bytes_per_pixel())?;
     decoder.read_image(&mut samples).map_err(|error| Fault::damaged(format, error))?;
     Ok(Picture::new(size, mode, samples))
 }

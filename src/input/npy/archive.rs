@@ -1,101 +1,116 @@
 //! The one array of an `.npz`: a ZIP archive of `.npy` files, as `numpy.savez` and `savez_compressed` write it.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Read};
 
 use zip::ZipArchive;
 use zip::read::ZipFile;
+use zip::result::ZipError;
 
-use super::super::{Content, open, unreadable};
+use super::super::source::{Opened, unreadable};
 use crate::error::{Error, Result};
-use crate::study::Source;
 
-/// Far more than any study has, and little enough that a hostile archive does no harm.
+/// Bytes of an unpacked array: far more than any study has, and little enough that a hostile archive does no harm.
 const MOST_BYTES: u64 = 4 << 30;
-const MAGIC: &[u8] = b"PK\x03\x04";
 
+/// Whether a file that begins with these bytes is an archive.
 pub(super) fn is_archive(head: &[u8]) -> bool {
-    head.starts_with(MAGIC)
+    // The second is an archive of nothing.
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
 }
 
-/// The content of the archive's only array.
-pub(super) fn read(source: &Source) -> Result<Cursor<Vec<u8>>> {
-    let name = source.name();
-    let mut archive = ZipArchive::new(open(source)?).map_err(|error| damaged(&name, error))?;
-    let members: Vec<_> =
-        archive.file_names().collect::<std::result::Result<_, _>>().map_err(|error| damaged(&name, error))?;
-    let arrays: Vec<String> =
-        members.into_iter().filter(|member| member.ends_with(".npy")).map(Into::into).collect();
-    let [array] = &arrays[..] else {
-        return Err(Error::input(&name, "an archive with one array", format!("{} arrays", arrays.len()))
-            .hint("save the volume alone, with numpy.savez_compressed(file, volume)"));
-    };
-    let member = archive.by_name(array).map_err(|error| damaged(&name, error))?;
-    extract(source, member)
+/// An archive with one array.
+pub(super) struct Archive {
+    name: String,
+    zip: ZipArchive<Opened>,
+    /// Which of its members the array is.
+    member: usize,
 }
 
-fn extract(source: &Source, member: ZipFile<'_, Box<dyn Content + '_>>) -> Result<Cursor<Vec<u8>>> {
-    let mut content = Vec::new();
-    // The size in the directory may lie; what is read does not.
-    member.take(MOST_BYTES + 1).read_to_end(&mut content).map_err(|error| unreadable(source, &error))?;
-    match content.len() as u64 > MOST_BYTES {
-        true => Err(Error::input(source.name(), format!("at most {MOST_BYTES} bytes unpacked"), "more")),
-        false => Ok(Cursor::new(content)),
-    }
+/// The array, unpacked from front to back.
+pub(super) struct Member<'a> {
+    file: ZipFile<'a, Opened>,
+    /// Bytes that were unpacked.
+    position: u64,
 }
 
-fn damaged(name: &str, error: zip::result::ZipError) -> Error {
-    Error::input(name, "a NumPy array, or an .npz archive of one", error)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-    use zip::CompressionMethod;
-    use zip::write::{SimpleFileOptions, ZipWriter};
-
-    fn archive(members: &[(&str, &[u8])], method: CompressionMethod) -> Source {
-        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, content) in members {
-            writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
-            writer.write_all(content).unwrap();
-        }
-        let bytes = writer.finish().unwrap().into_inner().into();
-        Source::Bytes { name: "volume".into(), bytes }
-    }
-
-    #[test]
-    fn the_only_array_is_taken() {
-        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
-            let source = archive(&[("notes.txt", b"?"), ("arr_0.npy", b"content")], method);
-            assert_eq!(read(&source).unwrap().into_inner(), b"content");
-        }
-    }
-
-    #[test]
-    fn any_other_number_is_refused() {
-        for members in [&[][..], &[("a.npy", &b"1"[..]), ("b.npy", b"2")]] {
-            let error = read(&archive(members, CompressionMethod::Stored)).unwrap_err().to_string();
-            assert!(error.contains("one array"), "{error}");
-        }
-    }
-
-    #[test]
-    fn damage_is_an_error() {
-        let Source::Bytes { bytes, name } = archive(&[("a.npy", &[7; 500])], CompressionMethod::Deflated)
-        else {
-            unreachable!()
+impl Archive {
+    /// Finds the array.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the archive is damaged, or has no array or several.
+    pub(super) fn open(opened: Opened) -> Result<Self> {
+        let name = opened.name().to_owned();
+        let zip = ZipArchive::new(opened).map_err(|error| damaged(&name, error))?;
+        let names: Vec<_> =
+            zip.file_names().collect::<std::result::Result<_, _>>().map_err(|error| damaged(&name, error))?;
+        let arrays: Vec<&str> =
+            names.iter().map(|name| &**name).filter(|name| name.ends_with(".npy")).collect();
+        let member = match arrays[..] {
+            [array] => zip.index_for_name(array),
+            _ => {
+                let got = format!("{} arrays", arrays.len());
+                return Err(Error::input(&name, "an archive with one array", got)
+                    .hint("save the volume alone, with numpy.savez_compressed(file, volume)"));
+            }
         };
-        for cut in 0..bytes.len() {
-            let cut = Source::Bytes { name: name.clone(), bytes: bytes[..cut].into() };
-            assert!(read(&cut).is_err());
+        drop(names);
+        let member = member.ok_or_else(|| damaged(&name, ZipError::FileNotFound))?;
+        Ok(Self { name, zip, member })
+    }
+
+    /// The array from its beginning, and its length by the archive's directory, which may lie.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the archive is damaged or the array too long.
+    pub(super) fn array(&mut self) -> Result<(Member<'_>, u64)> {
+        let file = self.zip.by_index(self.member).map_err(|error| damaged(&self.name, error))?;
+        let length = file.size();
+        match length > MOST_BYTES {
+            true => Err(too_long(&self.name, length)),
+            false => Ok((Member { file, position: 0 }, length)),
         }
-        for at in 0..bytes.len() {
-            let mut altered = bytes.to_vec();
-            altered[at] ^= 0x55;
-            // Not every byte matters; none may panic.
-            let _ = read(&Source::Bytes { name: name.clone(), bytes: altered.into() });
+    }
+}
+
+impl Read for Member<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Member<'_> {
+    /// Goes on to an offset that has not been passed.
+    pub(super) fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+        let skipped = offset.saturating_sub(self.position);
+        match io::copy(&mut self.by_ref().take(skipped), &mut io::sink())? == skipped {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
+    }
+
+    /// Unpacks what is left: the check sum is that of the whole.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the archive is damaged or the array too long.
+    pub(super) fn finish(mut self, name: &str) -> Result<()> {
+        let most = (MOST_BYTES + 1).saturating_sub(self.position);
+        io::copy(&mut self.by_ref().take(most), &mut io::sink()).map_err(|error| unreadable(name, error))?;
+        match self.position > MOST_BYTES {
+            true => Err(too_long(name, self.position)),
+            false => Ok(()),
+        }
+    }
+}
+
+fn too_long(name: &str, length: u64) -> Error {
+    Error::input(name, format!("at most {MOST_BYTES} bytes unpacked"), format!("at least {length}"))
+}
+
+fn damaged(name: &str, error: ZipError) -> Error {
+    match error {
+        ZipError::Io(error) => unreadable(name, error),
+        error => Error::input(name, "a NumPy array, or an .npz archive of one", error),
     }
 }

@@ -1,6 +1,7 @@
 //! BMP's run lengths.
 
-use super::{Fault, Packing};
+use super::super::picture::Fault;
+use super::header::Packing;
 
 /// The indices of a picture of `size`, in file order. As in Pillow, what a row leaves out is index 0, and
 /// what is stored too much is dropped.

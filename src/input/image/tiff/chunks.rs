@@ -6,8 +6,10 @@ use flate2::read::ZlibDecoder;
 use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
 use super::super::ifd::Ifd;
-use super::super::{Fault, layout};
+use super::super::layout;
+use super::super::picture::{Fault, checked, checked_pixels, samples};
 use super::tag;
+use crate::watch::Watch;
 
 /// Samples of one pixel that Pillow reads at most.
 const MOST_SAMPLES: u32 = 6;
@@ -89,7 +91,7 @@ impl Chunks {
     }
 
     /// All samples, pixel by pixel, each row beginning on a byte, 16-bit samples little-endian.
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+    pub(super) fn read(&self, bytes: &[u8], watch: &Watch) -> Result<Vec<u8>, Fault> {
         let (width, height) = (self.size.0 as usize, self.size.1 as usize);
         let planes = if self.planar { self.samples } else { 1 };
         let (across, down) = (width.div_ceil(self.chunk.0), height.div_ceil(self.chunk.1));
@@ -98,10 +100,11 @@ impl Chunks {
             return Err(Fault::damaged("TIFF", got));
         }
         let plane_bytes = self.row_bytes(width) * height;
-        let mut all = vec![0; plane_bytes * planes];
+        let mut all = samples(plane_bytes * planes)?;
         for (plane, places) in all.chunks_exact_mut(plane_bytes).zip(self.places.chunks_exact(across * down))
         {
             for (index, &place) in places.iter().enumerate() {
+                checked(watch)?;
                 let origin = (index % across * self.chunk.0, index / across * self.chunk.1);
                 self.put(plane, origin, bytes, place)?;
             }
@@ -124,7 +127,7 @@ impl Chunks {
         // A last tile has more rows, but nobody needs them.
         let rows = self.chunk.1.min(height - origin.1);
         let stride = self.row_bytes(self.chunk.0);
-        let mut unpacked = vec![0; stride * rows];
+        let mut unpacked = samples(stride * rows)?;
         let damaged = || Fault::damaged("TIFF", "a strip or tile that is cut off or broken");
         let end = match length {
             Some(length) if self.compression != Compression::None => start.checked_add(length),
@@ -224,7 +227,7 @@ fn places(ifd: &Ifd<'_>, (width, height): (u32, u32)) -> Result<Places, Fault> {
         let side = |tag| ifd.value(tag).unwrap_or(0);
         ((side(tag::TILE_WIDTH), side(tag::TILE_HEIGHT)), offsets, ifd.values(tag::TILE_LENGTHS))
     };
-    super::checked_pixels(chunk.0, chunk.1)?;
+    checked_pixels(chunk.0, chunk.1)?;
     let places = offsets
         .iter()
         .enumerate()

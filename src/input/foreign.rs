@@ -1,0 +1,92 @@
+//! Names for files that no reader takes.
+
+/// A format that is not read.
+struct Foreign {
+    name: &'static str,
+    hint: &'static str,
+    sniff: fn(&[u8]) -> bool,
+}
+
+const CONVERT: &str = "convert it to PNG or JPEG";
+const UNPACK: &str = "unpack it first";
+const ARRAY: &str = "save its array with numpy.save, shape (depth, height, width)";
+
+static FORMATS: [Foreign; 16] = [
+    Foreign { name: "an empty file", hint: "copy it again", sniff: <[u8]>::is_empty },
+    Foreign { name: "a DICOM file", hint: ARRAY, sniff: |head| head.get(128..132) == Some(b"DICM") },
+    Foreign { name: "a NIfTI volume", hint: ARRAY, sniff: is_nifti },
+    Foreign { name: "an NRRD volume", hint: ARRAY, sniff: |head| head.starts_with(b"NRRD000") },
+    Foreign { name: "a MetaImage header", hint: ARRAY, sniff: |head| head.starts_with(b"ObjectType") },
+    Foreign { name: "an HDF5 file", hint: ARRAY, sniff: |head| head.starts_with(b"\x89HDF\r\n\x1a\n") },
+    Foreign { name: "a MATLAB file", hint: ARRAY, sniff: |head| head.starts_with(b"MATLAB 5.0") },
+    Foreign { name: "a gzip file", hint: UNPACK, sniff: |head| head.starts_with(b"\x1f\x8b") },
+    Foreign { name: "a bzip2 file", hint: UNPACK, sniff: |head| head.starts_with(b"BZh") },
+    Foreign { name: "an xz file", hint: UNPACK, sniff: |head| head.starts_with(b"\xfd7zXZ\0") },
+    Foreign { name: "a zstd file", hint: UNPACK, sniff: |head| head.starts_with(b"\x28\xb5\x2f\xfd") },
+    Foreign { name: "a HEIC or AVIF image", hint: CONVERT, sniff: is_heif },
+    Foreign { name: "a JPEG 2000 image", hint: CONVERT, sniff: is_jpeg_2000 },
+    Foreign {
+        name: "a JPEG XL image",
+        hint: CONVERT,
+        sniff: |head| head.starts_with(b"\xff\x0a") || head.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n"),
+    },
+    Foreign {
+        name: "a PDF document",
+        hint: "export the page as PNG",
+        sniff: |head| head.starts_with(b"%PDF-"),
+    },
+    Foreign { name: "an SVG or XML file", hint: CONVERT, sniff: is_xml },
+];
+
+/// What a file that begins with these bytes is called, and what to do with it.
+pub(super) fn name(head: &[u8]) -> (&'static str, &'static str) {
+    let known = FORMATS.iter().find(|format| (format.sniff)(head));
+    known.map_or(("something else", ""), |format| (format.name, format.hint))
+}
+
+/// Version 1 has its magic at 344, alone or beside its pixels; version 2 at 4, in either byte order.
+fn is_nifti(head: &[u8]) -> bool {
+    matches!(head.get(344..348), Some(b"n+1\0" | b"ni1\0"))
+        || matches!(head.get(4..12), Some(b"n+2\0\r\n\x1a\n" | b"ni2\0\r\n\x1a\n"))
+}
+
+fn is_heif(head: &[u8]) -> bool {
+    head.get(4..8) == Some(b"ftyp")
+        && matches!(
+            head.get(8..12),
+            Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1" | b"avif" | b"avis")
+        )
+}
+
+/// In its boxes, or as a bare code stream.
+fn is_jpeg_2000(head: &[u8]) -> bool {
+    head.starts_with(b"\0\0\0\x0cjP  \r\n\x87\n") || head.starts_with(b"\xff\x4f\xff\x51")
+}
+
+fn is_xml(head: &[u8]) -> bool {
+    head.starts_with(b"<?xml") || head.starts_with(b"<svg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_hand_in_is_called_by_its_name() {
+        let mut nifti = vec![0; 352];
+        nifti[344..348].copy_from_slice(b"n+1\0");
+        let mut dicom = vec![0; 132];
+        dicom[128..].copy_from_slice(b"DICM");
+        let rows: [(&[u8], &str); 6] = [
+            (b"", "an empty file"),
+            (&nifti, "a NIfTI volume"),
+            (&dicom, "a DICOM file"),
+            (b"\x1f\x8b\x08", "a gzip file"),
+            (b"\0\0\0\x18ftypheic", "a HEIC or AVIF image"),
+            (b"not a picture at all", "something else"),
+        ];
+        for (head, called) in rows {
+            assert_eq!(name(head).0, called);
+        }
+    }
+}

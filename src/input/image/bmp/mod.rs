@@ -1,0 +1,7 @@
+//! BMP.
+
+mod header;
+mod rle;
+mod decode;
+
+pub(super) use decode::{decode, size};

@@ -1,0 +1,61 @@
+//! The formats of pictures.
+
+use super::super::reading::ReadOptions;
+use super::picture::{Fault, Picture, Size};
+use super::{bmp, gif, jpeg, png, tiff, webp};
+use crate::study::Preprocessing;
+
+/// What is known of a file format.
+pub(super) struct Format {
+    pub(super) name: &'static str,
+    /// Whether a file that begins with these bytes has it.
+    sniff: fn(&[u8]) -> bool,
+    /// Width and height of the picture as it will be read, upright or not. No pixel is made.
+    pub(super) size: fn(&[u8], Preprocessing) -> Result<Size, Fault>,
+    pub(super) decode: fn(&[u8], &ReadOptions) -> Result<Picture, Fault>,
+}
+
+impl Format {
+    pub(super) fn of(head: &[u8]) -> Option<&'static Self> {
+        FORMATS.iter().find(|format| (format.sniff)(head))
+    }
+}
+
+static FORMATS: [Format; 6] = [
+    Format {
+        name: "PNG",
+        sniff: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
+        size: png::size,
+        decode: png::decode,
+    },
+    Format {
+        name: "JPEG",
+        sniff: |head| head.starts_with(b"\xff\xd8\xff"),
+        size: jpeg::size,
+        decode: jpeg::decode,
+    },
+    Format { name: "BMP", sniff: is_bmp, size: bmp::size, decode: bmp::decode },
+    Format {
+        name: "GIF",
+        sniff: |head| head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"),
+        size: gif::size,
+        decode: gif::decode,
+    },
+    Format { name: "TIFF", sniff: is_tiff, size: tiff::size, decode: tiff::decode },
+    Format {
+        name: "WebP",
+        sniff: |head| head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
+        size: webp::size,
+        decode: webp::decode,
+    },
+];
+
+/// "BM" alone begins many a text; the header's size says more.
+fn is_bmp(head: &[u8]) -> bool {
+    head.starts_with(b"BM") && matches!(head.get(14..18), Some([12 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
+}
+
+/// Magic number 43 is BigTIFF.
+fn is_tiff(head: &[u8]) -> bool {
+    matches!(head.get(..4), Some([b'I', b'I', 42 | 43, 0] | [b'M', b'M', 0, 42 | 43]))
+}

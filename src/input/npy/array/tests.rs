@@ -1,0 +1,206 @@
+use std::io::{Cursor, Write};
+use std::sync::Arc;
+
+use zip::CompressionMethod;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use super::*;
+use crate::error::Error;
+use crate::study::{RawVolume, Source, StudyInput, Voxels, Window};
+
+fn npy(header: &str, data: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([1, 0]);
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+fn described(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    npy(&format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n"), data)
+}
+
+fn zipped(members: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn read(bytes: impl Into<Arc<[u8]>>, look: Look) -> Result<Study> {
+    let source = Source::Bytes { name: "volume".into(), bytes: bytes.into() };
+    crate::input::read(&StudyInput::volume(source).look(look), &ReadOptions::default())
+}
+
+fn samples(study: &Study) -> Vec<&[u8]> {
+    study.frames.iter().map(crate::frame::Frame::samples).collect()
+}
+
+#[test]
+fn raw_slices_are_those_of_an_array() {
+    let values = [-1000, -600, 0, 3000, -32768, 0, 1, 32767];
+    let bytes: Vec<u8> = values.iter().flat_map(|value: &i16| value.to_le_bytes()).collect();
+    let array = read(described("<i2", "False", "(2, 1, 4)", &bytes), Look::default().slices(2)).unwrap();
+    let volume = RawVolume {
+        source: "volume".into(),
+        shape: [2, 1, 4],
+        voxels: Voxels::I16(values.into()),
+        spacing_mm: None,
+    };
+    let look = Look::default().slices(2);
+    let study = crate::input::read(&StudyInput::raw(volume).look(look), &ReadOptions::default()).unwrap();
+    assert_eq!((study.warnings, study.frames), (array.warnings, array.frames));
+}
+
+/// The numbers of an array of this shape as an array of the other memory order has them.
+fn turned_over(values: &[i16], [a, b, c]: [usize; 3]) -> Vec<i16> {
+    let mut turned = Vec::new();
+    for k in 0..c {
+        for j in 0..b {
+            turned.extend((0..a).map(|i| values[(i * b + j) * c + k]));
+        }
+    }
+    turned
+}
+
+#[test]
+fn both_memory_orders_and_archives_give_the_same_slices_along_each_axis() {
+    let shape = [4, 3, 5];
+    let values: Vec<i16> = (0..60).map(|i| (i * 37 % 61) - 30).collect();
+    for axis in 0..3 {
+        let look = Look::default().slices(6).axis(axis).window(Window::linear_exact(0.0, 61.0));
+        let volume = RawVolume {
+            source: "volume".into(),
+            shape,
+            voxels: Voxels::I16(values.clone().into()),
+            spacing_mm: None,
+        };
+        let raw = StudyInput::raw(volume).look(look.clone());
+        let wanted = crate::input::read(&raw, &ReadOptions::default()).unwrap();
+        for (fortran, values) in [("False", values.clone()), ("True", turned_over(&values, shape))] {
+            for (descr, big) in [("<i2", false), (">i2", true)] {
+                let order = |value: &i16| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+                let bytes = described(
+                    descr,
+                    fortran,
+                    "(4, 3, 5)",
+                    &values.iter().flat_map(order).collect::<Vec<_>>(),
+                );
+                let packed = zipped(&[("a.npy", &bytes)], CompressionMethod::Deflated);
+                for file in [bytes, packed] {
+                    let study = read(file, look.clone()).unwrap();
+                    assert_eq!(study.frames, wanted.frames, "axis {axis}, {descr}, Fortran {fortran}");
+                }
+            }
+        }
+    }
+}
+
+/// Counts the bytes that were read.
+struct Counting<'a>(&'a mut dyn Rising, usize);
+
+impl Read for Counting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1 += read;
+        Ok(read)
+    }
+}
+
+impl Rising for Counting<'_> {
+    fn go_to(&mut self, offset: u64) -> io::Result<()> {
+        self.0.go_to(offset)
+    }
+}
+
+#[test]
+fn no_byte_of_a_volume_is_read_twice() {
+    let bytes = described("|u1", "True", "(40, 30, 20)", &[7; 24_000]);
+    let source = Source::Bytes { name: "volume".into(), bytes: bytes.into() };
+    let mut opened = Opened::new(&source, &crate::watch::Watch::default()).unwrap();
+    let length = opened.length();
+    let layout = Layout::read("volume", &mut opened, length).unwrap();
+    for (axis, most) in [(0, 24_000), (1, 24_000), (2, 11 * 1200)] {
+        let mut counting = Counting(&mut opened, 0);
+        let mut strided = Strided { name: "volume", layout, axis, bytes: &mut counting };
+        let places: Vec<usize> = (0..11).collect();
+        let scaling = Scaling {
+            name: "volume",
+            windowing: crate::study::Windowing::OwnRange,
+            mode: crate::study::Preprocessing::Clinical,
+        };
+        strided.each(&places, &scaling, &mut |_, _| Ok(())).unwrap();
+        assert_eq!(counting.1, most, "axis {axis}");
+    }
+}
+
+#[test]
+fn the_only_array_of_an_archive_is_taken() {
+    let array = described("|u1", "False", "(1, 1, 2)", &[0, 9]);
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let study =
+            read(zipped(&[("notes.txt", b"?"), ("arr_0.npy", &array)], method), Look::default().slices(1));
+        assert_eq!(samples(&study.unwrap()), [[0, 255]]);
+    }
+    for members in [&[][..], &[("a.npy", &array[..]), ("b.npy", &array)]] {
+        let error =
+            read(zipped(members, CompressionMethod::Stored), Look::default()).unwrap_err().to_string();
+        assert!(error.contains("one array"), "{error}");
+    }
+}
+
+#[test]
+fn damage_to_an_archive_is_an_error() {
+    let array = described("|u1", "False", "(4, 8, 8)", &(0..=255).collect::<Vec<u8>>());
+    let whole = zipped(&[("a.npy", &array)], CompressionMethod::Deflated);
+    let look = || Look::default().slices(1).range([0, 1]);
+    let sound = read(whole.clone(), look()).unwrap();
+    for cut in 0..whole.len() {
+        assert!(read(whole[..cut].to_vec(), look()).is_err());
+    }
+    for at in 0..whole.len() {
+        let mut altered = whole.clone();
+        altered[at] ^= 0x55;
+        // Not every byte matters. None may panic, and none may change a picture, even behind the last one looked at.
+        if let Ok(study) = read(altered, look()) {
+            assert_eq!(samples(&study), samples(&sound), "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_header_that_claims_more_than_a_header_has_is_refused() {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([2, 0, 0xff, 0xff, 0xff, 0xff]);
+    bytes.resize(4096, b' ');
+    assert!(matches!(read(bytes, Look::default()), Err(Error::Input(_))));
+}
+
+proptest::proptest! {
+    #[test]
+    fn headers_of_all_kinds_are_read_or_refused(
+        order in "[<>|=!]?",
+        kind in "[fiubcUOV][0-9]{0,2}",
+        fortran in "True|False|None",
+        shape in "[(][0-9 ,-]{0,12}[)]",
+        data in proptest::collection::vec(0u8.., 0..200),
+        axis in 0usize..3,
+    ) {
+        let bytes = described(&format!("{order}{kind}"), &fortran, &shape, &data);
+        if let Ok(study) = read(bytes, Look::default().slices(3).axis(axis)) {
+            proptest::prop_assert_eq!(study.frames.len(), 3);
+        }
+    }
+
+    #[test]
+    fn damaged_files_are_read_or_refused(at in 0usize..110, byte in 0u8.., length in 0usize..200) {
+        let mut bytes = described("<f4", "False", "(2, 3, 4)", &[7; 96]);
+        let at = at.min(bytes.len() - 1);
+        bytes[at] = byte;
+        bytes.truncate(length.max(at));
+        let _ = read(bytes, Look::default().slices(3));
+    }
+}

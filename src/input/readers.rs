@@ -1,0 +1,149 @@
+//! What a source is, and the reader for it.
+
+use super::foreign;
+use super::image;
+use super::npy;
+use super::reading::{Chosen, Header, Measured, ReadOptions, Reader};
+use super::source::Opened;
+use super::stored;
+#[cfg(feature = "video")]
+use super::video;
+use super::volume;
+use crate::error::{Error, Result};
+use crate::frame::{Modality, Study};
+use crate::study::{Source, StudyInput};
+use crate::watch::Watch;
+
+/// Every kind of file there is a reader for.
+static READERS: &[Reader] = &[
+    Reader {
+        formats: "PNG, JPEG, BMP, GIF, TIFF or WebP",
+        kinds: &[Modality::Image],
+        sniff: image::sniff,
+        open: image::open,
+    },
+    #[cfg(feature = "video")]
+    Reader {
+        formats: "MP4, QuickTime, WebM, Matroska, AVI, FLV, WMV, Ogg or MPEG",
+        kinds: &[Modality::Video],
+        sniff: video::sniff,
+        open: video::open,
+    },
+    Reader {
+        formats: "a NumPy array, .npy or .npz",
+        kinds: &[Modality::Volume],
+        sniff: npy::sniff,
+        open: npy::open,
+    },
+];
+
+/// A study whose header was read and whose frames were chosen.
+pub(crate) struct OpenedStudy {
+    chosen: Box<dyn Chosen>,
+    options: ReadOptions,
+}
+
+/// Opens a study and counts what of it will be looked at. A file stays open until it is read.
+///
+/// # Errors
+/// [`Error::Input`] if the source cannot be read or is of another kind than asked for, [`Error::Request`] if options
+/// contradict it or leave nothing to look at, [`Error::Cancelled`] or [`Error::TimedOut`] if the watch ended it.
+pub(crate) fn open(study: &StudyInput, options: &ReadOptions) -> Result<OpenedStudy> {
+    let chosen = watched(&options.watch, || choose(study, options))?;
+    Ok(OpenedStudy { chosen, options: options.clone() })
+}
+
+impl OpenedStudy {
+    /// What will be looked at.
+    pub(crate) fn measured(&self) -> Measured {
+        self.chosen.measured()
+    }
+
+    /// Makes the pixels.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the source is damaged or too large, [`Error::Cancelled`] or [`Error::TimedOut`] if the watch ended
+    /// it.
+    pub(crate) fn read(self) -> Result<Study> {
+        watched(&self.options.watch, || self.chosen.read(&self.options))
+    }
+}
+
+/// What of a study would be looked at, from headers and options alone: no pixel is made.
+///
+/// # Errors
+/// As [`read`], of what can be found out without pixels.
+pub fn measure(study: &StudyInput, options: &ReadOptions) -> Result<Measured> {
+    Ok(open(study, options)?.measured())
+}
+
+/// Reads a study: the frames that are looked at, as they go into preprocessing.
+///
+/// ```
+/// use fleming::{ReadOptions, StudyInput, read};
+///
+/// let study = read(&StudyInput::file("examples/chest.png"), &ReadOptions::default())?;
+/// assert_eq!(study.frames.len(), 1);
+/// # Ok::<(), fleming::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Input`] if the source cannot be read, is damaged or of another kind than asked for, [`Error::Request`] if options
+/// contradict it or leave nothing to look at, [`Error::Cancelled`] or [`Error::TimedOut`] if the watch ended it.
+pub fn read(study: &StudyInput, options: &ReadOptions) -> Result<Study> {
+    open(study, options)?.read()
+}
+
+/// Does work that the watch may end. Where it did, what failed inside a library for it is not the source's fault.
+fn watched<T>(watch: &Watch, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    watch.check()?;
+    work().map_err(|error| watch.check().err().unwrap_or(error))
+}
+
+fn choose(study: &StudyInput, options: &ReadOptions) -> Result<Box<dyn Chosen>> {
+    let (header, look) = match study {
+        StudyInput::File { source, modality, look } => {
+            // Before a file is read for nothing.
+            look.check()?;
+            (header(source, *modality, options)?, look)
+        }
+        StudyInput::Raw(volume, look) => (volume::open(volume.clone())?, look),
+        StudyInput::Frames(study) => return stored::open(study.clone()),
+    };
+    look.check_for(header.modality(), &study.name())?;
+    header.choose(look)
+}
+
+/// The header of a source, which must be what was asked for.
+fn header(source: &Source, wanted: Option<Modality>, options: &ReadOptions) -> Result<Box<dyn Header>> {
+    let opened = Opened::new(source, &options.watch)?;
+    let known = READERS.iter().find_map(|reader| Some((reader, (reader.sniff)(opened.head())?)));
+    let Some((reader, format)) = known else { return Err(unknown(&opened, wanted)) };
+    let other = |kind: Modality| {
+        let wanted = wanted.unwrap_or(kind).with_article();
+        Error::input(source.name(), wanted, format!("{} ({format})", kind.with_article()))
+            .hint(format!("name it as {}", kind.with_article()))
+    };
+    match (wanted, reader.kinds) {
+        (Some(wanted), [kind, ..]) if !reader.kinds.contains(&wanted) => return Err(other(*kind)),
+        _ => {}
+    }
+    let header = (reader.open)(opened, options)?;
+    match wanted {
+        Some(wanted) if wanted != header.modality() => Err(other(header.modality())),
+        _ => Ok(header),
+    }
+}
+
+/// What no reader takes.
+fn unknown(opened: &Opened, wanted: Option<Modality>) -> Error {
+    let readers = READERS.iter().filter(|reader| wanted.is_none_or(|kind| reader.kinds.contains(&kind)));
+    let formats: Vec<_> = readers.map(|reader| reader.formats).collect();
+    let kind = wanted.map_or("an image, a video or a volume", Modality::with_article);
+    let (got, hint) = foreign::name(opened.head());
+    if formats.is_empty() {
+        return Error::input(opened.name(), format!("a build that reads {kind}"), got)
+            .hint("this library was built without the feature `video`");
+    }
+    Error::input(opened.name(), format!("{kind} ({})", formats.join("; ")), got).hint(hint)
+}

@@ -1,0 +1,74 @@
+//! The steps of reading a study: its header, which frames are chosen, their pixels.
+
+use crate::error::Result;
+use crate::frame::{Modality, Study};
+use crate::study::{Look, Preprocessing};
+use crate::watch::Watch;
+
+use super::source::Opened;
+
+/// How studies are read.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// How faithfully the reference's input handling is followed.
+    pub preprocessing: Preprocessing,
+    /// What ends the reading early.
+    pub watch: Watch,
+}
+
+impl ReadOptions {
+    /// The same with this preprocessing.
+    pub fn preprocessing(self, preprocessing: Preprocessing) -> Self {
+        Self { preprocessing, ..self }
+    }
+
+    /// The same, ended early by this watch.
+    pub fn watch(self, watch: Watch) -> Self {
+        Self { watch, ..self }
+    }
+}
+
+/// What a study comes to, counted before any pixel is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Measured {
+    /// What kind of study it is.
+    pub modality: Modality,
+    /// Width and height of each chosen frame in pixels, in order, as it will be read. Those of a video are what its header
+    /// states; a stream may change them on its way.
+    pub sizes: Vec<[u32; 2]>,
+}
+
+/// One kind of file.
+pub(super) struct Reader {
+    /// The formats, for messages.
+    pub(super) formats: &'static str,
+    /// The kinds of studies that these formats hold.
+    pub(super) kinds: &'static [Modality],
+    /// The name of the format, if a file that begins with these bytes is one of these.
+    pub(super) sniff: fn(&[u8]) -> Option<&'static str>,
+    /// Reads what comes before the pixels.
+    pub(super) open: fn(Opened, &ReadOptions) -> Result<Box<dyn Header>>,
+}
+
+/// What stands before the pixels.
+pub(super) trait Header {
+    /// What kind of study it is.
+    fn modality(&self) -> Modality;
+
+    /// Chooses what is looked at. The options fit the kind of study and are within their bounds.
+    ///
+    /// # Errors
+    /// If the study has nothing like it.
+    fn choose(self: Box<Self>, look: &Look) -> Result<Box<dyn Chosen>>;
+}
+
+/// The chosen frames, before they are read.
+pub(super) trait Chosen {
+    /// How many there are, and how large.
+    fn measured(&self) -> Measured;
+
+    /// Makes the pixels.
+    fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study>;
+}

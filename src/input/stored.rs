@@ -1,0 +1,33 @@
+//! Frames that the caller already has.
+
+use super::reading::{Chosen, Measured, ReadOptions};
+use crate::error::{Error, Result};
+use crate::frame::Study;
+use crate::study::MOST_FRAMES;
+
+/// The frames of a study that is in memory.
+///
+/// # Errors
+/// [`Error::Input`] if there are none, [`Error::Request`] if there are too many.
+pub(super) fn open(study: Study) -> Result<Box<dyn Chosen>> {
+    match study.frames.len() {
+        0 => Err(Error::input(&study.source, "at least one frame", "none")),
+        1..=MOST_FRAMES => Ok(Box::new(Stored(study))),
+        count => {
+            Err(Error::request(format!("{}: frames", study.source), format!("1 to {MOST_FRAMES}"), count))
+        }
+    }
+}
+
+struct Stored(Study);
+
+impl Chosen for Stored {
+    fn measured(&self) -> Measured {
+        let size = |frame: &crate::frame::Frame| [frame.width(), frame.height()];
+        Measured { modality: self.0.modality, sizes: self.0.frames.iter().map(size).collect() }
+    }
+
+    fn read(self: Box<Self>, _: &ReadOptions) -> Result<Study> {
+        Ok(self.0)
+    }
+}

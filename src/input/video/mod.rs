@@ -1,0 +1,9 @@
+//! Clips, by FFmpeg.
+
+mod container;
+mod sampling;
+mod track;
+mod walk;
+mod clip;
+
+pub(super) use clip::{open, sniff};

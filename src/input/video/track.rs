@@ -1,0 +1,121 @@
+//! The video stream of a file and its packets.
+
+use ffmpeg_next as ffmpeg;
+
+use ffmpeg::codec::{self, packet, threading};
+use ffmpeg::format::{context, stream::Disposition};
+use ffmpeg::{Packet, Stream, media};
+
+use crate::error::{Error, Result};
+use crate::watch::Watch;
+
+/// Consecutive failures after which a demuxer or decoder is taken to be stuck.
+pub(super) const MAX_FAILURES: usize = 1024;
+
+/// What the container says of its video stream.
+pub(super) struct Track {
+    pub(super) stream: usize,
+    /// Frames a second, averaged over the file.
+    pub(super) fps: f64,
+    /// Frames that the container announces; 0 if it does not.
+    pub(super) promised: usize,
+    /// Filters that stand the picture upright, each with a comma after it.
+    pub(super) rotation: &'static str,
+    /// Width and height that the header states, upright.
+    pub(super) size: [u32; 2],
+    pub(super) warnings: Vec<String>,
+}
+
+impl Track {
+    pub(super) fn find(input: &context::Input) -> Result<Self> {
+        let stream = input
+            .streams()
+            .best(media::Type::Video)
+            // The cover of a piece of music.
+            .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
+            .ok_or_else(|| Error::input("", "a video", "a file without moving pictures"))?;
+        // Some containers state only the rate of the codec; decord refuses those.
+        let fps = [stream.avg_frame_rate(), stream.rate()]
+            .map(f64::from)
+            .into_iter()
+            .find(|fps| fps.is_finite() && *fps > 0.0)
+            .ok_or_else(|| Error::input("", "a frame rate", "a video that states none"))?;
+        let matrix = stream.side_data().find(|data| data.kind() == packet::side_data::Type::DisplayMatrix);
+        let mut warnings = Vec::new();
+        let rotation = matrix.map_or("", |data| upright(data.data(), &mut warnings));
+        let promised = usize::try_from(stream.frames()).unwrap_or(0);
+        let decoder = decoder(&stream)?;
+        let size = match rotation.starts_with("transpose") {
+            true => [decoder.height(), decoder.width()],
+            false => [decoder.width(), decoder.height()],
+        };
+        Ok(Self { stream: stream.index(), fps, promised, rotation, size, warnings })
+    }
+
+    /// Packets of the stream, one a frame, those that will not be shown included.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is none, and what the watch says.
+    pub(super) fn count(&self, input: &mut context::Input, watch: &Watch) -> Result<usize> {
+        let mut frames = 0;
+        while self.packet(input, watch)?.is_some() {
+            frames += 1;
+        }
+        if frames == 0 {
+            return Err(Error::input("", "at least one frame", "a video without any"));
+        }
+        Ok(frames)
+    }
+
+    /// The next packet of the stream, if there is one.
+    pub(super) fn packet(&self, input: &mut context::Input, watch: &Watch) -> Result<Option<Packet>> {
+        let mut failures = 0;
+        while failures < MAX_FAILURES {
+            watch.check()?;
+            let mut packet = Packet::empty();
+            match packet.read(input) {
+                Ok(()) if packet.stream() == self.stream => return Ok(Some(packet)),
+                Ok(()) => failures = 0,
+                // Demuxers find their way back after a damaged place.
+                Err(ffmpeg::Error::InvalidData) => failures += 1,
+                // The watch may have ended the reading.
+                Err(_) => return watch.check().map(|()| None),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A decoder for the stream, which works on several frames at a time.
+///
+/// # Errors
+/// [`Error::Input`] if FFmpeg has none.
+pub(super) fn decoder(stream: &Stream<'_>) -> Result<ffmpeg::decoder::Video> {
+    let undecodable = |error| Error::input("", "a video codec that the installed FFmpeg decodes", error);
+    let mut context = codec::Context::from_parameters(stream.parameters()).map_err(undecodable)?;
+    context.set_threading(threading::Config::kind(threading::Type::Frame));
+    context.decoder().video().map_err(undecodable)
+}
+
+/// The filters for a display matrix, by decord's rule: the angle counts, a mirror image does not.
+fn upright(matrix: &[u8], warnings: &mut Vec<String>) -> &'static str {
+    let words: Vec<f64> = matrix
+        .chunks_exact(4)
+        .map(|bytes| f64::from(i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])))
+        .collect();
+    let &[a, b, _, c, d, ..] = &words[..] else { return "" };
+    if a * d - b * c < 0.0 {
+        warnings.push("The file asks to be shown mirrored, which is not done.".into());
+    }
+    let degrees = (b / b.hypot(d)).atan2(a / a.hypot(c)).to_degrees().rem_euclid(360.0);
+    match degrees {
+        89.0..=91.0 => "transpose=clock,",
+        179.0..=181.0 => "vflip,hflip,",
+        269.0..=271.0 => "transpose=cclock,",
+        1.0..=359.0 => {
+            warnings.push(format!("The file asks to be turned by {degrees:.0} degrees, which is not done."));
+            ""
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,245 @@
+//! Which slices of a volume are looked at, and what comes of them.
+
+use std::collections::BTreeMap;
+
+use super::super::limits::{MOST_PIXELS, check_frames};
+use super::super::reading::{Measured, ReadOptions};
+use super::number::Number;
+use super::window::{Scaled, Scaling};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
+use crate::study::{Look, Preprocessing, Windowing};
+
+/// The shape of a volume as it is stored.
+#[derive(Debug, Clone)]
+pub(in crate::input) struct Grid {
+    /// For messages.
+    pub(in crate::input) name: String,
+    /// Lengths of the axes, none of them 0.
+    pub(in crate::input) shape: [usize; 3],
+    /// Distances of neighbours along each axis in millimetres, where known.
+    pub(in crate::input) spacing_mm: Option<[f64; 3]>,
+}
+
+/// The slices that are looked at.
+#[derive(Debug, Clone)]
+pub(in crate::input) struct SliceChoice {
+    grid: Grid,
+    /// The axis of the slices. The other two are rows and columns, in their order.
+    pub(in crate::input) axis: usize,
+    /// Of each frame, its place along the axis: never decreasing, some perhaps twice.
+    places: Vec<usize>,
+    windowing: Windowing,
+}
+
+/// Where the numbers of slices come from.
+pub(in crate::input) trait Slices {
+    /// The type of the numbers.
+    fn number(&self) -> Number;
+
+    /// Hands over each of these slices in 8 bits, row by row. The places rise.
+    ///
+    /// # Errors
+    /// If a slice cannot be read or scaled, or `take` fails.
+    fn each(
+        &mut self,
+        places: &[usize],
+        scaling: &Scaling<'_>,
+        take: &mut dyn FnMut(usize, Scaled) -> Result<()>,
+    ) -> Result<()>;
+}
+
+impl Grid {
+    /// Refuses a shape without slices, rows or columns.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the shape.
+    pub(in crate::input) fn check(&self) -> Result<()> {
+        match self.shape.contains(&0) {
+            true => Err(Error::input(
+                &self.name,
+                "at least one slice, row and column",
+                format!("shape {:?}", self.shape),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// The slices to look at, none of them larger than a picture may be.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if there are no such slices, [`Error::Input`] if they are too large.
+    pub(in crate::input) fn choose(self, look: &Look) -> Result<SliceChoice> {
+        let axis = look.axis.unwrap_or(0);
+        let depth = self.shape[axis];
+        let [first, last] = look.range.unwrap_or([0, depth - 1]);
+        if last >= depth {
+            return Err(Error::request(
+                format!("{}: range", self.name),
+                format!("slices from 0 to {}", depth - 1),
+                format!("{first} to {last}"),
+            ));
+        }
+        let count = look.slices.unwrap_or(Look::SLICES);
+        let places = evenly(last - first + 1, count).into_iter().map(|place| first + place).collect();
+        let windowing = look.window.unwrap_or(Windowing::OwnRange);
+        let choice = SliceChoice { grid: self, axis, places, windowing };
+        choice.check()?;
+        Ok(choice)
+    }
+}
+
+impl SliceChoice {
+    /// The lengths of the other two axes: rows and columns.
+    pub(in crate::input) fn sides(&self) -> [usize; 2] {
+        let [a, b] = self.others();
+        [self.grid.shape[a], self.grid.shape[b]]
+    }
+
+    fn others(&self) -> [usize; 2] {
+        [[1, 2], [0, 2], [0, 1]][self.axis]
+    }
+
+    fn check(&self) -> Result<()> {
+        let [height, width] = self.sides();
+        if (height as u64).saturating_mul(width as u64) > MOST_PIXELS {
+            return Err(Error::input(
+                &self.grid.name,
+                format!("slices of at most {MOST_PIXELS} pixels"),
+                format!("{width}×{height}"),
+            )
+            .hint("scale the volume down, or name another axis"));
+        }
+        // Each side is at most the number of pixels.
+        check_frames(&self.grid.name, self.places.len(), [width as u32, height as u32], 1)
+    }
+
+    /// How many frames there will be, and how large.
+    pub(in crate::input) fn measured(&self) -> Measured {
+        let [height, width] = self.sides();
+        // A side is at most the number of pixels of a slice, which was checked.
+        let sizes = vec![[width as u32, height as u32]; self.places.len()];
+        Measured { modality: Modality::Volume, sizes }
+    }
+
+    /// The frames.
+    ///
+    /// # Errors
+    /// Those of `slices` and of the watch.
+    pub(in crate::input) fn read(self, slices: &mut dyn Slices, options: &ReadOptions) -> Result<Study> {
+        let [height, width] = self.sides();
+        let mode = options.preprocessing;
+        let own_range = self.windowing == Windowing::OwnRange;
+        let scaling = Scaling { name: &self.grid.name, windowing: self.windowing, mode };
+        let mut distinct = self.places.clone();
+        distinct.dedup();
+        let (mut frames, mut wrapped, mut constant) = (BTreeMap::new(), Vec::new(), Vec::new());
+        slices.each(&distinct, &scaling, &mut |place, scaled| {
+            options.watch.check()?;
+            wrapped.extend(scaled.wraps.then_some(place));
+            constant.extend((own_range && scaled.window[0] == scaled.window[1]).then_some(place));
+            let provenance = Provenance {
+                spacing_mm: self.spacing_mm(),
+                axis: Some(self.axis),
+                ..Provenance::volume(place, scaled.window)
+            };
+            frames.insert(
+                place,
+                Frame::new(width as u32, height as u32, PixelMode::Grey, scaled.grey, provenance)?,
+            );
+            Ok(())
+        })?;
+        let mut warnings = self.warnings();
+        warnings.extend(slices.number().warning(&wrapped, mode));
+        warnings.extend(without_contrast(&constant, mode));
+        let frames = self.places.iter().filter_map(|place| frames.get(place).cloned()).collect();
+        Ok(Study { modality: Modality::Volume, source: self.grid.name, frames, warnings })
+    }
+
+    /// Distances of neighbouring slices, rows and columns.
+    fn spacing_mm(&self) -> Option<[f64; 3]> {
+        let [rows, columns] = self.others();
+        self.grid.spacing_mm.map(|spacing| [spacing[self.axis], spacing[rows], spacing[columns]])
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let ([height, width], depth) = (self.sides(), self.grid.shape[self.axis]);
+        let count = self.places.len();
+        let mut warnings = Vec::new();
+        if self.places.windows(2).any(|pair| pair[0] == pair[1]) {
+            warnings.push(format!("{count} slices were asked of a volume of {depth}: some are seen twice"));
+        }
+        if height != width {
+            warnings.push(format!("slices of {width}×{height} pixels are stretched to a square"));
+        }
+        warnings
+    }
+}
+
+/// What to say of slices of one value.
+fn without_contrast(places: &[usize], mode: Preprocessing) -> Option<String> {
+    if places.is_empty() || mode == Preprocessing::Reference {
+        return None;
+    }
+    let list: Vec<_> = places.iter().map(usize::to_string).collect();
+    Some(format!("slices {} have one value throughout and are black", list.join(", ")))
+}
+
+/// `count` places from the first to the last of `depth`, as `numpy.linspace(0, depth - 1, count, dtype=int)`.
+fn evenly(depth: usize, count: usize) -> Vec<usize> {
+    let last = depth - 1;
+    let step = last as f64 / (count.max(2) - 1) as f64;
+    let index = |place: usize| match place + 1 == count && count > 1 {
+        true => last,
+        false => (place as f64 * step).floor() as usize,
+    };
+    (0..count).map(index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_numpys() {
+        for (depth, count, wanted) in [
+            (32, 11, &[0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 31][..]),
+            (1, 3, &[0, 0, 0]),
+            (5, 11, &[0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4]),
+            (7, 1, &[0]),
+            (100, 2, &[0, 99]),
+        ] {
+            assert_eq!(evenly(depth, count), wanted, "{count} of {depth}");
+        }
+    }
+
+    fn choice(look: &Look) -> Result<SliceChoice> {
+        Grid { name: "ct".into(), shape: [9, 4, 5], spacing_mm: Some([3.0, 2.0, 1.0]) }.choose(look)
+    }
+
+    #[test]
+    fn axis_and_range_say_what_there_is_to_choose_from() {
+        let look = Look::default();
+        let taken = choice(&look.clone().slices(3).range([2, 6])).unwrap();
+        assert_eq!((taken.places.as_slice(), taken.sides()), (&[2, 4, 6][..], [4, 5]));
+        let taken = choice(&look.clone().slices(2).axis(1)).unwrap();
+        assert_eq!((taken.places.as_slice(), taken.sides()), (&[0, 3][..], [9, 5]));
+        assert_eq!(taken.spacing_mm(), Some([2.0, 3.0, 1.0]));
+        let taken = choice(&look.clone().slices(2).axis(2).range([4, 4])).unwrap();
+        assert_eq!((taken.places.as_slice(), taken.sides()), (&[4, 4][..], [9, 4]));
+        let error = choice(&look.axis(1).range([0, 4])).unwrap_err();
+        assert_eq!(error.facts().thing, "ct: range", "{error}");
+    }
+
+    #[test]
+    fn slices_beyond_all_measure_are_refused() {
+        let grid = |shape| Grid { name: "ct".into(), shape, spacing_mm: None };
+        for (shape, slices) in
+            [([1, 1 << 30, 1 << 30], 1), ([2, 1 << 14, 1 << 14], 1), ([4096, 2048, 2048], 4096)]
+        {
+            let error = grid(shape).choose(&Look::default().slices(slices)).unwrap_err();
+            assert!(matches!(error, Error::Input(_)), "{error}");
+        }
+        grid([4096, 512, 512]).choose(&Look::default().slices(4096)).unwrap();
+    }
+}
