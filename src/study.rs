@@ -1,7 +1,7 @@
 //! What there is to look at: where it is, what it is taken for, and which part of it counts.
 
-mod look;
 mod volume;
+mod look;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
