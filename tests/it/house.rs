@@ -15,7 +15,7 @@ const MOST_LINES_OF_FUNCTION: usize = 60;
 const MOST_PARAMETERS: usize = 5;
 
 /// Folders of `src` whose files may still import one another out of order. An entry that is no longer needed fails too.
-const UNORDERED: [&str; 7] = ["request", "input", "pixels", "prompt", "engine", "capi", "cli"];
+const UNORDERED: [&str; 6] = ["request", "input", "pixels", "prompt", "capi", "cli"];
 /// Files that are still too long. An entry that is no longer needed fails too.
 const LONG: [&str; 2] = ["src/capi/request.rs", "tests/it/engine.rs"];
 
