@@ -273,13 +273,13 @@ typedef struct fleming_engine fleming_engine;
 // An answer that is being made. Any thread may wait for it, one at a time, and any thread may cancel it meanwhile.
 typedef struct fleming_pending fleming_pending;
 
+// An answer and how it came about. It does not change: any thread may read it.
+typedef struct fleming_reply fleming_reply;
+
 // A question about any number of studies. The word <image> in the question or in a turn places the next study; with no such
 // word anywhere, all studies come before the question (with earlier turns and an instruction of "" the word is needed). It may
 // be asked any number of times, of any engine.
 typedef struct fleming_request fleming_request;
-
-// An answer and how it came about. It does not change: any thread may read it.
-typedef struct fleming_reply fleming_reply;
 
 // What of a file is looked at. 0 and NULL are the defaults; what does not fit the kind of file is refused.
 typedef struct fleming_study_options {

@@ -1,28 +1,25 @@
 //! Token ids and image embeddings to logits, through the KV cache.
 
 mod logits;
+mod length;
 mod recorded;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ndarray::{Array0, Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 
 use crate::error::{Error, Result};
 use crate::onnx::{
     Destination, EmbeddingBuffer, Graph, GraphOptions, KvArena, KvShape, Memory, Runtime, Tensor,
 };
 use crate::package::{Dimension, GraphContract, Package};
+pub(crate) use length::Next;
+use length::{LengthInput, by_positions};
 use logits::Outputs;
 pub(crate) use logits::{Best, Logits, Scores};
 use recorded::{RecordedSteps, StepSizes};
-
-/// The input that carries the filled length of the cache, in graphs for the CPU and CUDA.
-const LENGTH: &str = "total_sequence_length";
-/// The input that carries the positions 0..n of the cache that are read, in graphs for TensorRT, whose sizes all come from
-/// the shapes of inputs.
-const POSITIONS: &str = "key_positions";
 
 /// The language model with its cache.
 pub(crate) struct Decoder {
@@ -36,18 +33,6 @@ pub(crate) struct Decoder {
     recorded: Option<RecordedSteps>,
 }
 
-/// How the length of the longest row enters the graph.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LengthInput {
-    /// As it is.
-    Exact,
-    /// In steps rounded up to a power of two, at most the capacity. The length is part of a recording, and a step that is not
-    /// recorded must compute the same.
-    PowerOfTwo,
-    /// As the positions that are read; with the number of positions that are bound, if any.
-    Positions(Option<usize>),
-}
-
 /// Tokens of one slot that run together.
 pub(crate) struct Chunk<'a> {
     pub(crate) ids: &'a [i64],
@@ -55,14 +40,6 @@ pub(crate) struct Chunk<'a> {
     pub(crate) splice: Vec<i64>,
     /// The tiles that `splice` refers to, `[tokens per tile, hidden]` each.
     pub(crate) tiles: Vec<Arc<Tensor>>,
-}
-
-/// The next token of a slot.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Next {
-    pub(crate) id: u32,
-    /// Tokens in the slot before it.
-    pub(crate) position: usize,
 }
 
 /// The inputs of a run.
@@ -193,7 +170,7 @@ impl Decoder {
         self.graph.bind_input("splice", &Tensor::new(splice)?)?;
         self.graph.bind_input("seqlens_k", &Tensor::new(Array1::from(last))?)?;
         self.graph.bind_input("logits_at", &Tensor::new(Array1::from(logits_at.to_vec()))?)?;
-        self.bind_length(longest)?;
+        self.length_input.bind(&mut self.graph, longest, self.arena.shape().capacity)?;
         let rows = totals.len() * logits_at.len();
         let outputs = match (self.finds_best, &self.memory) {
             (true, memory @ Memory::Device(_)) => {
@@ -208,52 +185,6 @@ impl Decoder {
         };
         Ok(outputs.split())
     }
-
-    fn bind_length(&mut self, longest: usize) -> Result<()> {
-        let capacity = self.arena.shape().capacity;
-        let LengthInput::Positions(bound) = &mut self.length_input else {
-            return self.graph.bind_input(LENGTH, &Tensor::new(Array0::from_elem((), longest as i32))?);
-        };
-        let read = longest.next_multiple_of(POSITIONS_AT_ONCE).min(capacity);
-        if *bound != Some(read) {
-            let positions = Array1::from_iter(0..read as i64);
-            self.graph.bind_input(POSITIONS, &Tensor::new(positions)?)?;
-            *bound = Some(read);
-        }
-        Ok(())
-    }
-}
-
-/// Shorter lengths are not worth recordings of their own.
-const MIN_POWER_OF_TWO: usize = 512;
-/// TensorRT works out all sizes anew for every new shape, so the number of positions grows in blocks.
-const POSITIONS_AT_ONCE: usize = 256;
-
-impl LengthInput {
-    /// The length that a step binds, after which the slots have `totals` tokens.
-    fn of_step(self, totals: &[usize], capacity: usize) -> usize {
-        let longest = totals.iter().max().copied().unwrap_or_default();
-        match self {
-            Self::Exact | Self::Positions(_) => longest,
-            // not the capacity: CUDA splits attention into blocks by this length, and all of a short conversation would be in
-            // one block
-            Self::PowerOfTwo => longest.next_power_of_two().max(MIN_POWER_OF_TWO).min(capacity),
-        }
-    }
-}
-
-/// Whether the graph has an input for positions instead of one for the length.
-fn by_positions(contract: &GraphContract) -> Result<bool> {
-    let mut names = contract.inputs.iter().map(|tensor| tensor.name.as_str());
-    match names.find(|name| [LENGTH, POSITIONS].contains(name)) {
-        Some(name) => Ok(name == POSITIONS),
-        None => Err(Error::package(
-            format!("{}: inputs", contract.file),
-            format!("{LENGTH} or {POSITIONS}"),
-            "neither",
-        )
-        .hint("export the checkpoint again, with this version's exporter")),
-    }
 }
 
 /// The width of the output with each row's largest logits, if the graph has it.
@@ -262,36 +193,5 @@ fn numbers_of_best(contract: &GraphContract) -> Option<usize> {
     match best.shape.as_slice() {
         [_, Dimension::Fixed(numbers)] => usize::try_from(*numbers).ok(),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_input_for_the_length_decides_the_form() {
-        let form = |inputs: &[&str]| {
-            let inputs = inputs.iter().map(|name| json!({"name": name, "dtype": "int64", "shape": []}));
-            let contract = json!({
-                "file": "decoder.onnx", "data": [], "inputs": inputs.collect::<Vec<_>>(), "outputs": []
-            });
-            by_positions(&serde_json::from_value(contract).unwrap())
-        };
-        assert!(!form(&["input_ids", LENGTH]).unwrap());
-        assert!(form(&["input_ids", POSITIONS]).unwrap());
-        let error = form(&["input_ids", "seqlens_k"]).unwrap_err().to_string();
-        assert!(error.contains("decoder.onnx: inputs") && error.contains(POSITIONS), "{error}");
-    }
-
-    #[test]
-    fn there_are_few_recordings_for_many_lengths() {
-        let bound = |longest| LengthInput::PowerOfTwo.of_step(&[3, longest, 1], 3000);
-        let lengths = [1, 512, 513, 1024, 1025, 2048, 2049, 3000].map(bound);
-        assert_eq!(lengths, [512, 512, 1024, 1024, 2048, 2048, 3000, 3000]);
-        assert_eq!(LengthInput::PowerOfTwo.of_step(&[7], 64), 64);
-        assert_eq!(LengthInput::Exact.of_step(&[7, 600], 3000), 600);
     }
 }

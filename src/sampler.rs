@@ -1,7 +1,7 @@
 //! Logits to the next token: pure, and the same for the same seed.
 
-mod candidates;
 mod mask;
+mod candidates;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::status::{Failure, Outcome};
+use super::status::{CallResult, Failure};
 
 /// A struct that grows at its end from version to version. Its first field is `struct_size`.
 ///
@@ -19,11 +19,11 @@ pub(super) unsafe trait Growing: Copy {
 
 /// Declares structs of which every byte may be 0.
 macro_rules! growing {
-    ($($type:ident as $name:literal),* $(,)?) => {$(
+    ($($type:ident),* $(,)?) => {$(
         // SAFETY: repr(C), begins with `struct_size`, consists of numbers and of pointers that may be null; the list of
         // layouts in the tests shows that there is no padding.
         unsafe impl crate::capi::arguments::Growing for $type {
-            const NAME: &'static str = $name;
+            const NAME: &'static str = stringify!($type);
         }
     )*};
 }
@@ -44,7 +44,7 @@ fn size_refused<T: Growing>(wanted: &str, size: usize) -> Failure {
 ///
 /// # Safety
 /// `from` is NULL or points to as many bytes as its `struct_size` says.
-pub(super) unsafe fn options<T: Growing>(from: *const T) -> Outcome<T> {
+pub(super) unsafe fn options<T: Growing>(from: *const T) -> CallResult<T> {
     let mut copy = zeroed::<T>();
     if from.is_null() {
         return Ok(copy);
@@ -70,7 +70,7 @@ pub(super) unsafe fn options<T: Growing>(from: *const T) -> Outcome<T> {
 ///
 /// # Safety
 /// That of [`options`].
-pub(super) unsafe fn description<T: Growing>(from: *const T) -> Outcome<T> {
+pub(super) unsafe fn description<T: Growing>(from: *const T) -> CallResult<T> {
     match from.is_null() {
         true => Err(Failure::argument(T::NAME, "a pointer", "NULL")),
         // SAFETY: the same.
@@ -79,15 +79,15 @@ pub(super) unsafe fn description<T: Growing>(from: *const T) -> Outcome<T> {
 }
 
 /// A place for facts, checked before there are any.
-pub(super) struct Facts<T> {
+pub(super) struct StructOut<T> {
     to: *mut T,
     size: usize,
 }
 
-impl<T: Growing> Facts<T> {
+impl<T: Growing> StructOut<T> {
     /// # Safety
     /// `to` is NULL or points to as many writable bytes as its `struct_size` says, for as long as this lives.
-    pub(super) unsafe fn at(to: *mut T) -> Outcome<Self> {
+    pub(super) unsafe fn at(to: *mut T) -> CallResult<Self> {
         if to.is_null() {
             return Err(Failure::argument(T::NAME, "a pointer", "NULL"));
         }
@@ -113,12 +113,12 @@ impl<T: Growing> Facts<T> {
 }
 
 /// A place for a handle, checked before there is one.
-pub(super) struct Out<T>(*mut *mut T);
+pub(super) struct HandleOut<T>(*mut *mut T);
 
-impl<T> Out<T> {
+impl<T> HandleOut<T> {
     /// # Safety
     /// `to` is NULL or a place for a pointer for as long as this lives.
-    pub(super) unsafe fn at(name: &str, to: *mut *mut T) -> Outcome<Self> {
+    pub(super) unsafe fn at(name: &str, to: *mut *mut T) -> CallResult<Self> {
         match to.is_null() {
             true => Err(Failure::argument(name, "a place for the result", "NULL")),
             false => Ok(Self(to)),
@@ -136,7 +136,7 @@ impl<T> Out<T> {
 ///
 /// # Safety
 /// `handle` is NULL or was given by [`Out::give`] and not freed before this call.
-pub(super) unsafe fn held<T>(name: &str, handle: *const T) -> Outcome<Arc<T>> {
+pub(super) unsafe fn held<T>(name: &str, handle: *const T) -> CallResult<Arc<T>> {
     if handle.is_null() {
         return Err(Failure::argument(name, "an object", "NULL"));
     }
@@ -160,7 +160,7 @@ pub(super) unsafe fn taken<T>(handle: *mut T) -> Option<Arc<T>> {
 ///
 /// # Safety
 /// `text` is NULL or ends with a NUL.
-pub(super) unsafe fn optional_text(name: &str, text: *const c_char) -> Outcome<Option<String>> {
+pub(super) unsafe fn optional_text(name: &str, text: *const c_char) -> CallResult<Option<String>> {
     if text.is_null() {
         return Ok(None);
     }
@@ -178,7 +178,7 @@ pub(super) unsafe fn optional_text(name: &str, text: *const c_char) -> Outcome<O
 ///
 /// # Safety
 /// That of [`optional_text`].
-pub(super) unsafe fn text(name: &str, text: *const c_char) -> Outcome<String> {
+pub(super) unsafe fn text(name: &str, text: *const c_char) -> CallResult<String> {
     // SAFETY: the same.
     unsafe { optional_text(name, text) }?.ok_or_else(|| Failure::argument(name, "a text", "NULL"))
 }
@@ -187,7 +187,7 @@ pub(super) unsafe fn text(name: &str, text: *const c_char) -> Outcome<String> {
 ///
 /// # Safety
 /// That of [`optional_text`].
-pub(super) unsafe fn optional_path(name: &str, path: *const c_char) -> Outcome<Option<PathBuf>> {
+pub(super) unsafe fn optional_path(name: &str, path: *const c_char) -> CallResult<Option<PathBuf>> {
     #[cfg(unix)]
     {
         use std::ffi::OsStr;
@@ -206,7 +206,7 @@ pub(super) unsafe fn optional_path(name: &str, path: *const c_char) -> Outcome<O
 ///
 /// # Safety
 /// That of [`optional_text`].
-pub(super) unsafe fn path(name: &str, path: *const c_char) -> Outcome<PathBuf> {
+pub(super) unsafe fn path(name: &str, path: *const c_char) -> CallResult<PathBuf> {
     // SAFETY: the same.
     unsafe { optional_path(name, path) }?.ok_or_else(|| Failure::argument(name, "a path", "NULL"))
 }
@@ -215,7 +215,7 @@ pub(super) unsafe fn path(name: &str, path: *const c_char) -> Outcome<PathBuf> {
 ///
 /// # Safety
 /// `values` is NULL or points to `count` values of a type of which any bytes are valid.
-pub(super) unsafe fn values<T: Copy>(name: &str, values: *const T, count: usize) -> Outcome<Vec<T>> {
+pub(super) unsafe fn values<T: Copy>(name: &str, values: *const T, count: usize) -> CallResult<Vec<T>> {
     if count == 0 {
         return Ok(Vec::new());
     }
@@ -242,9 +242,30 @@ pub(super) unsafe fn values<T: Copy>(name: &str, values: *const T, count: usize)
 ///
 /// # Safety
 /// `texts` is NULL or points to `count` pointers, each NULL or to a text that ends with a NUL.
-pub(super) unsafe fn texts(name: &str, texts: *const *const c_char, count: usize) -> Outcome<Vec<String>> {
+pub(super) unsafe fn texts(name: &str, texts: *const *const c_char, count: usize) -> CallResult<Vec<String>> {
     // SAFETY: the caller vouches for the pointers.
     let pointers = unsafe { values(name, texts, count) }?;
     // SAFETY: and for the texts.
     pointers.into_iter().map(|pointer| unsafe { text(name, pointer) }).collect()
+}
+
+/// 0 is absent.
+pub(super) fn given(number: usize) -> Option<usize> {
+    (number != 0).then_some(number)
+}
+
+/// What a number of an enum of the header stands for.
+pub(super) fn one_of<T: Copy>(name: &str, all: &[(i32, T)], number: i32) -> CallResult<T> {
+    let found = all.iter().find(|(known, _)| *known == number);
+    found
+        .map(|(_, value)| *value)
+        .ok_or_else(|| Failure::argument(name, "a number that the header names", &number.to_string()))
+}
+
+/// Refuses a reserved field that is not 0.
+pub(super) fn zero(name: &str, reserved: i32) -> CallResult<()> {
+    match reserved {
+        0 => Ok(()),
+        other => Err(Failure::argument(name, "0", &other.to_string())),
+    }
 }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use tracing::Dispatch;
 
-use super::arguments::{Facts, Out, growing, held, options, path, taken, zeroed};
-use super::embeddings::Embeddings;
+use super::arguments::{HandleOut, StructOut, growing, held, options, path, taken, zeroed};
+use super::embeddings::fleming_embeddings;
 use super::log::{dispatch, logged};
-use super::options::{AskSetup, EngineSetup};
-use super::pending::Pending;
-use super::reply::{Listener, Reply};
-use super::request::Question;
-use super::status::{Status, c_text, guard, guard_free};
+use super::options::{fleming_ask_options, fleming_engine_options};
+use super::pending::fleming_pending;
+use super::reply::fleming_reply;
+use super::request::fleming_request;
+use super::status::{c_text, fleming_status, guard, guard_free};
 use crate::{Cancel, Engine, Package, onnxruntime};
 
 /// A loaded model. It may be used from any number of threads at once. Freed while calls are under way or pending answers are
 /// there, it is unloaded when the last of them is done.
-pub struct Model {
+pub struct fleming_engine {
     pub(super) engine: Engine,
     pub(super) log: Option<Dispatch>,
     /// Of the package: name, digest, precision, target; of ONNX Runtime: file and build.
@@ -27,7 +27,7 @@ pub struct Model {
 /// Memory in bytes that an engine takes.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Memory {
+pub struct fleming_memory {
     /// sizeof(fleming_memory)
     pub struct_size: usize,
     /// The weights of both graphs.
@@ -45,7 +45,7 @@ pub struct Memory {
 /// What was loaded. The texts stand until the engine is freed.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct EngineFacts {
+pub struct fleming_engine_facts {
     /// sizeof(fleming_engine_facts)
     pub struct_size: usize,
     /// Name of the package.
@@ -65,21 +65,21 @@ pub struct EngineFacts {
     pub memory: u64,
 }
 
-growing!(Memory as "fleming_memory", EngineFacts as "fleming_engine_facts");
+growing!(fleming_memory, fleming_engine_facts);
 
 /// Tells how much memory an engine on the package in this folder will take with these options. Nothing is loaded.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_package_memory(
     package: *const c_char,
-    options: *const EngineSetup,
-    memory: *mut Memory,
-) -> Status {
+    options: *const fleming_engine_options,
+    memory: *mut fleming_memory,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let (folder, setup) = (path("package", package)?, self::options(options)?.read()?);
-        let facts = Facts::at(memory)?;
+        let facts = StructOut::at(memory)?;
         let needs = crate::MemoryNeeds::of(&Package::open(&folder)?, &setup)?;
-        facts.write(&Memory {
+        facts.write(&fleming_memory {
             weights: needs.weights,
             slots: needs.slots,
             image_cache: needs.vision_cache,
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn fleming_package_memory(
             total: needs.total(),
             ..zeroed()
         });
-        Ok(Status::Ok)
+        Ok(fleming_status::Ok)
     })
 }
 
@@ -96,29 +96,32 @@ pub unsafe extern "C" fn fleming_package_memory(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_open(
     package: *const c_char,
-    options: *const EngineSetup,
-    engine: *mut *mut Model,
-) -> Status {
+    options: *const fleming_engine_options,
+    engine: *mut *mut fleming_engine,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let (folder, setup) = (path("package", package)?, self::options(options)?);
-        let out = Out::at("engine", engine)?;
+        let out = HandleOut::at("engine", engine)?;
         let log = dispatch(setup.log, setup.log_user_data, setup.log_level)?;
         let options = setup.read()?;
         let engine = logged(log.as_ref(), || Engine::open(&folder, &options))?;
-        out.give(Arc::new(Model::new(engine, log)));
-        Ok(Status::Ok)
+        out.give(Arc::new(fleming_engine::new(engine, log)));
+        Ok(fleming_status::Ok)
     })
 }
 
 /// Tells what was loaded.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_read(engine: *const Model, facts: *mut EngineFacts) -> Status {
+pub unsafe extern "C" fn fleming_engine_read(
+    engine: *const fleming_engine,
+    facts: *mut fleming_engine_facts,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
-        let (model, facts) = (held("engine", engine)?, Facts::at(facts)?);
+        let (model, facts) = (held("engine", engine)?, StructOut::at(facts)?);
         facts.write(&model.facts());
-        Ok(Status::Ok)
+        Ok(fleming_status::Ok)
     })
 }
 
@@ -126,23 +129,23 @@ pub unsafe extern "C" fn fleming_engine_read(engine: *const Model, facts: *mut E
 /// thread; an answer that it cancels is FLEMING_STATUS_OK, as far as it got. Options may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_ask(
-    engine: *const Model,
-    request: *const Question,
-    options: *const AskSetup,
-    reply: *mut *mut Reply,
-) -> Status {
+    engine: *const fleming_engine,
+    request: *const fleming_request,
+    options: *const fleming_ask_options,
+    reply: *mut *mut fleming_reply,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let model = held("engine", engine)?;
         let (request, setup) = (held("request", request)?, self::options(options)?);
-        let out = Out::at("reply", reply)?;
+        let out = HandleOut::at("reply", reply)?;
         let cancel = Cancel::default();
         let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&cancel)?);
-        let listener = Listener::of(&setup);
+        let listener = setup.listener();
         let tell = &mut |event: crate::Event<'_>| listener.tell(event, &cancel);
         let reply = logged(model.log.as_ref(), || model.engine.ask(&request, &options, tell))?;
-        out.give(Arc::new(Reply::new(reply)));
-        Ok(Status::Ok)
+        out.give(Arc::new(fleming_reply::new(reply)));
+        Ok(fleming_status::Ok)
     })
 }
 
@@ -150,20 +153,20 @@ pub unsafe extern "C" fn fleming_engine_ask(
 /// studies that cannot be read. The callback of the options is called from fleming_pending_wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_submit(
-    engine: *const Model,
-    request: *const Question,
-    options: *const AskSetup,
-    pending: *mut *mut Pending,
-) -> Status {
+    engine: *const fleming_engine,
+    request: *const fleming_request,
+    options: *const fleming_ask_options,
+    pending: *mut *mut fleming_pending,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let model = held("engine", engine)?;
         let (request, setup) = (held("request", request)?, self::options(options)?);
-        let out = Out::at("pending", pending)?;
+        let out = HandleOut::at("pending", pending)?;
         let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&Cancel::default())?);
         let submitted = logged(model.log.as_ref(), || model.engine.submit(&request, &options))?;
-        out.give(Arc::new(Pending::new(submitted, Listener::of(&setup), model.log.clone())));
-        Ok(Status::Ok)
+        out.give(Arc::new(fleming_pending::new(submitted, setup.listener(), model.log.clone())));
+        Ok(fleming_status::Ok)
     })
 }
 
@@ -171,20 +174,20 @@ pub unsafe extern "C" fn fleming_engine_submit(
 /// preprocessing and max_tiles matter; they may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_embed(
-    engine: *const Model,
-    request: *const Question,
-    options: *const AskSetup,
-    embeddings: *mut *mut Embeddings,
-) -> Status {
+    engine: *const fleming_engine,
+    request: *const fleming_request,
+    options: *const fleming_ask_options,
+    embeddings: *mut *mut fleming_embeddings,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let model = held("engine", engine)?;
         let (request, setup) = (held("request", request)?, self::options(options)?);
-        let out = Out::at("embeddings", embeddings)?;
+        let out = HandleOut::at("embeddings", embeddings)?;
         let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&Cancel::default())?);
         let made = logged(model.log.as_ref(), || model.engine.embed(&request.studies, &options))?;
-        out.give(Arc::new(Embeddings::new(made)));
-        Ok(Status::Ok)
+        out.give(Arc::new(fleming_embeddings::new(made)));
+        Ok(fleming_status::Ok)
     })
 }
 
@@ -192,38 +195,41 @@ pub unsafe extern "C" fn fleming_engine_embed(
 /// confidential as the study.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_save_session(
-    engine: *const Model,
-    reply: *const Reply,
+    engine: *const fleming_engine,
+    reply: *const fleming_reply,
     file: *const c_char,
-) -> Status {
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let (model, reply, file) = (held("engine", engine)?, held("reply", reply)?, path("file", file)?);
         logged(model.log.as_ref(), || model.engine.save_session(reply.conversation, &file))?;
-        Ok(Status::Ok)
+        Ok(fleming_status::Ok)
     })
 }
 
 /// Reads a saved conversation into a free slot: a request that begins like it (the same studies, the same turns) runs only what
 /// is new.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_load_session(engine: *const Model, file: *const c_char) -> Status {
+pub unsafe extern "C" fn fleming_engine_load_session(
+    engine: *const fleming_engine,
+    file: *const c_char,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let (model, file) = (held("engine", engine)?, path("file", file)?);
         logged(model.log.as_ref(), || model.engine.load_session(&file))?;
-        Ok(Status::Ok)
+        Ok(fleming_status::Ok)
     })
 }
 
 /// Frees an engine; NULL is nothing to free. It does not wait: see fleming_engine.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_free(engine: *mut Model) {
+pub unsafe extern "C" fn fleming_engine_free(engine: *mut fleming_engine) {
     // SAFETY: the pointer is as the header asks.
     guard_free(|| drop(unsafe { taken(engine) }));
 }
 
-impl Model {
+impl fleming_engine {
     fn new(engine: Engine, log: Option<Dispatch>) -> Self {
         let manifest = engine.package().manifest();
         let (library, build) = match onnxruntime() {
@@ -241,10 +247,10 @@ impl Model {
         Self { words: words.map(c_text), engine, log }
     }
 
-    fn facts(&self) -> EngineFacts {
+    fn facts(&self) -> fleming_engine_facts {
         let [package, digest, precision, target, onnxruntime, onnxruntime_build] =
             self.words.each_ref().map(|word| word.as_ptr());
-        EngineFacts {
+        fleming_engine_facts {
             package,
             digest,
             precision,

@@ -8,28 +8,12 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Subscriber;
 use tracing::{Dispatch, Event, Level, Metadata, level_filters::LevelFilter};
 
-use super::options::one_of;
-use super::status::{Outcome, c_text, outside};
-
-/// How much is told to a `fleming_log_callback`, and how grave a line is.
-#[repr(i32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// What failed and is not told by a status.
-    Error = 1,
-    /// What its owner should know.
-    Warn = 2,
-    /// What was loaded, and how much memory it takes.
-    Info = 3,
-    /// Counts of each request, and what ONNX Runtime logs.
-    Debug = 4,
-    /// Everything.
-    Trace = 5,
-}
+use super::enums::{fleming_log_level, log_level};
+use super::status::{CallResult, c_text, outside};
 
 /// Hears a line of the log, of level `level` (a fleming_log_level). It is called from any thread, also from several at once, and
 /// calls no function of this library. No line holds a prompt, an answer, a path or a pixel.
-pub type LogCallback =
+pub type fleming_log_callback =
     Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, level: i32, message: *const c_char)>;
 
 /// A function of the host, as the place where the log goes.
@@ -46,19 +30,11 @@ unsafe impl Sync for Host {}
 
 /// Where an engine logs; none if there is no callback. Level 0 is that of warnings.
 pub(super) fn dispatch(
-    callback: LogCallback,
+    callback: fleming_log_callback,
     user_data: *mut c_void,
     level: i32,
-) -> Outcome<Option<Dispatch>> {
-    let all = [
-        (0, LevelFilter::WARN),
-        (LogLevel::Error as i32, LevelFilter::ERROR),
-        (LogLevel::Warn as i32, LevelFilter::WARN),
-        (LogLevel::Info as i32, LevelFilter::INFO),
-        (LogLevel::Debug as i32, LevelFilter::DEBUG),
-        (LogLevel::Trace as i32, LevelFilter::TRACE),
-    ];
-    let most = one_of("fleming_log_level", &all, level)?;
+) -> CallResult<Option<Dispatch>> {
+    let most = log_level(level)?;
     Ok(callback.map(|callback| Dispatch::new(Host { callback, user_data, most })))
 }
 
@@ -85,11 +61,11 @@ impl Subscriber for Host {
         let mut line = Line(String::new());
         event.record(&mut line);
         let level = match *event.metadata().level() {
-            Level::ERROR => LogLevel::Error,
-            Level::WARN => LogLevel::Warn,
-            Level::INFO => LogLevel::Info,
-            Level::DEBUG => LogLevel::Debug,
-            Level::TRACE => LogLevel::Trace,
+            Level::ERROR => fleming_log_level::Error,
+            Level::WARN => fleming_log_level::Warn,
+            Level::INFO => fleming_log_level::Info,
+            Level::DEBUG => fleming_log_level::Debug,
+            Level::TRACE => fleming_log_level::Trace,
         };
         let text = c_text(&line.0);
         // SAFETY: the header asks for a callback that takes these, and for a pointer that is good until the engine is gone.

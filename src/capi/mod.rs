@@ -3,15 +3,20 @@
 //! Every function reads its arguments, calls the crate's public API within [`status::guard`] and writes what came of it.
 //! Handles are `Arc`s: a call that is under way holds what it uses, whatever is freed meanwhile.
 
+#![allow(non_camel_case_types, reason = "types bear the names that they have in C")]
+
 mod status;
 mod arguments;
+mod enums;
 mod log;
+mod event;
 mod options;
-mod engine;
+mod study;
 mod request;
 mod reply;
 mod pending;
 mod embeddings;
+mod engine;
 mod version;
 
 #[cfg(test)]

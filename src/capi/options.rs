@@ -3,19 +3,17 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use super::arguments::{growing, optional_path, optional_text, texts};
-use super::log::LogCallback;
-use super::reply::EventCallback;
-use super::request::Asked;
-use super::status::{Failure, Outcome};
-use crate::{
-    AskOptions, Cancel, Constraint, EngineOptions, Instruction, Part, Preprocessing, Request, Sampling,
-};
+use super::arguments::{given, growing, optional_path, optional_text, texts, zero};
+use super::enums::preprocessing;
+use super::event::{Listener, fleming_event_callback};
+use super::log::fleming_log_callback;
+use super::status::{CallResult, Failure};
+use crate::{AskOptions, Cancel, Constraint, EngineOptions, Instruction, Sampling};
 
 /// How an engine is set up. 0 and NULL are the defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct EngineSetup {
+pub struct fleming_engine_options {
     /// sizeof(fleming_engine_options)
     pub struct_size: usize,
     /// The ONNX Runtime library; searched for by default, as the README says.
@@ -39,7 +37,7 @@ pub struct EngineSetup {
     pub image_cache: u64,
     /// Hears the log; nothing is logged by default. It and log_user_data must be good until the engine is freed, and
     /// everything that was begun with it.
-    pub log: LogCallback,
+    pub log: fleming_log_callback,
     /// Handed to the callback.
     pub log_user_data: *mut c_void,
     /// Most that is logged, a fleming_log_level; warnings by default.
@@ -54,11 +52,11 @@ pub struct EngineSetup {
 /// How a question is answered. 0 and NULL are the defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct AskSetup {
+pub struct fleming_ask_options {
     /// sizeof(fleming_ask_options)
     pub struct_size: usize,
     /// Hears of the answer while it is made.
-    pub on_event: EventCallback,
+    pub on_event: fleming_event_callback,
     /// Handed to the callback.
     pub user_data: *mut c_void,
     /// The system message; the package's by default.
@@ -112,34 +110,11 @@ pub struct AskSetup {
     pub reserved: i32,
 }
 
-/// How faithfully the authors' script is followed where it is plainly broken; the README lists where that is.
-#[repr(i32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PreprocessingKind {
-    /// Its defects are mended, with a warning.
-    Clinical = 0,
-    /// Bit for bit.
-    Reference = 1,
-}
-
-growing!(EngineSetup as "fleming_engine_options", AskSetup as "fleming_ask_options");
-
-/// 0 is absent.
-pub(super) fn given(number: usize) -> Option<usize> {
-    (number != 0).then_some(number)
-}
-
-/// What a number of an enum of the header stands for.
-pub(super) fn one_of<T: Copy>(name: &str, all: &[(i32, T)], number: i32) -> Outcome<T> {
-    let found = all.iter().find(|(known, _)| *known == number);
-    found
-        .map(|(_, value)| *value)
-        .ok_or_else(|| Failure::argument(name, "a number that the header names", &number.to_string()))
-}
+growing!(fleming_engine_options, fleming_ask_options);
 
 /// Texts of the form `name=value`.
-fn pairs(settings: &[String]) -> Outcome<Vec<(String, String)>> {
-    let pair = |setting: &String| -> Outcome<_> {
+fn pairs(settings: &[String]) -> CallResult<Vec<(String, String)>> {
+    let pair = |setting: &String| -> CallResult<_> {
         let (name, value) = setting
             .split_once('=')
             .ok_or_else(|| Failure::argument("provider_options", "name=value", setting))?;
@@ -148,17 +123,10 @@ fn pairs(settings: &[String]) -> Outcome<Vec<(String, String)>> {
     settings.iter().map(pair).collect()
 }
 
-fn zero(name: &str, reserved: i32) -> Outcome<()> {
-    match reserved {
-        0 => Ok(()),
-        other => Err(Failure::argument(name, "0", &other.to_string())),
-    }
-}
-
-impl EngineSetup {
+impl fleming_engine_options {
     /// # Safety
     /// The pointers are as the header asks.
-    pub(super) unsafe fn read(&self) -> Outcome<EngineOptions> {
+    pub(super) unsafe fn read(&self) -> CallResult<EngineOptions> {
         zero("reserved", self.reserved)?;
         let standard = EngineOptions::default();
         let cache = usize::try_from(self.image_cache).unwrap_or(usize::MAX);
@@ -186,18 +154,14 @@ impl EngineSetup {
     }
 }
 
-impl AskSetup {
+impl fleming_ask_options {
     /// What is asked of the answer; the switch stops it.
     ///
     /// # Safety
     /// The pointers are as the header asks.
-    pub(super) unsafe fn read(&self, cancel: &Cancel) -> Outcome<AskOptions> {
+    pub(super) unsafe fn read(&self, cancel: &Cancel) -> CallResult<AskOptions> {
         zero("reserved", self.reserved)?;
-        let kinds = [
-            (PreprocessingKind::Clinical as i32, Preprocessing::Clinical),
-            (PreprocessingKind::Reference as i32, Preprocessing::Reference),
-        ];
-        let preprocessing = one_of("fleming_preprocessing", &kinds, self.preprocessing)?;
+        let preprocessing = preprocessing(self.preprocessing)?;
         Ok(AskOptions {
             max_new_tokens: given(self.max_new_tokens),
             max_thinking_tokens: given(self.max_thinking_tokens),
@@ -215,11 +179,11 @@ impl AskSetup {
         })
     }
 
-    /// The request with what these options say of it; `placeholder` places studies in its texts.
+    /// The system message, and what stands before the question.
     ///
     /// # Safety
     /// The pointers are as the header asks.
-    pub(super) unsafe fn complete(&self, asked: &Asked, placeholder: &str) -> Outcome<Request> {
+    pub(super) unsafe fn frame(&self) -> CallResult<(Option<String>, Instruction)> {
         // SAFETY: the caller's.
         let (system, instruction) = unsafe {
             (optional_text("system", self.system)?, optional_text("instruction", self.instruction)?)
@@ -229,10 +193,12 @@ impl AskSetup {
             Some(text) if text.is_empty() => Instruction::Direct,
             Some(text) => Instruction::Custom(text),
         };
-        let system = system.map(|text| Part::tagged(placeholder, &text));
-        let Asked { studies, history, question } = asked;
-        let request = Request::tagged(placeholder, studies.clone(), history, question);
-        Ok(Request { system, instruction, ..request })
+        Ok((system, instruction))
+    }
+
+    /// Who hears of the answer.
+    pub(super) fn listener(&self) -> Listener {
+        Listener::new(self.on_event, self.user_data)
     }
 
     fn sampling(&self) -> Sampling {
@@ -250,7 +216,7 @@ impl AskSetup {
         }
     }
 
-    unsafe fn constraint(&self) -> Outcome<Option<Constraint>> {
+    unsafe fn constraint(&self) -> CallResult<Option<Constraint>> {
         // SAFETY: the caller's.
         let (choices, schema, regex, grammar) = unsafe {
             (

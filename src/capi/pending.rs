@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tracing::Dispatch;
 
-use super::arguments::{Out, held, taken};
+use super::arguments::{HandleOut, held, taken};
+use super::event::Listener;
 use super::log::logged;
-use super::reply::{Listener, Reply};
-use super::status::{Failure, Outcome, Status, guard, guard_free};
+use super::reply::fleming_reply;
+use super::status::{CallResult, Failure, fleming_status, guard, guard_free};
 use crate::Cancel;
 
 /// An answer that is being made. Any thread may wait for it, one at a time, and any thread may cancel it meanwhile.
-pub struct Pending {
+pub struct fleming_pending {
     state: Mutex<(crate::Pending, Listener)>,
     cancel: Cancel,
     log: Option<Dispatch>,
@@ -23,18 +24,18 @@ pub struct Pending {
 /// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is given once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_pending_wait(
-    pending: *const Pending,
+    pending: *const fleming_pending,
     timeout_ms: i64,
-    reply: *mut *mut Reply,
-) -> Status {
+    reply: *mut *mut fleming_reply,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| {
-        let (pending, out) = unsafe { (held("pending", pending)?, Out::at("reply", reply)?) };
+        let (pending, out) = unsafe { (held("pending", pending)?, HandleOut::at("reply", reply)?) };
         match logged(pending.log.as_ref(), || pending.wait(timeout_ms))? {
-            None => Ok(Status::Pending),
+            None => Ok(fleming_status::Pending),
             Some(reply) => {
-                out.give(Arc::new(Reply::new(reply)));
-                Ok(Status::Ok)
+                out.give(Arc::new(fleming_reply::new(reply)));
+                Ok(fleming_status::Ok)
             }
         }
     })
@@ -42,17 +43,17 @@ pub unsafe extern "C" fn fleming_pending_wait(
 
 /// Ends an answer at its next step, from any thread; fleming_pending_wait then gives what there is.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_pending_cancel(pending: *const Pending) -> Status {
+pub unsafe extern "C" fn fleming_pending_cancel(pending: *const fleming_pending) -> fleming_status {
     // SAFETY: the pointer is as the header asks.
     guard(|| {
         unsafe { held("pending", pending) }?.cancel.cancel();
-        Ok(Status::Ok)
+        Ok(fleming_status::Ok)
     })
 }
 
 /// Cancels an answer that is not complete, and frees it; NULL is nothing to free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_pending_free(pending: *mut Pending) {
+pub unsafe extern "C" fn fleming_pending_free(pending: *mut fleming_pending) {
     guard_free(|| {
         // SAFETY: the pointer is as the header asks.
         if let Some(pending) = unsafe { taken(pending) } {
@@ -61,12 +62,12 @@ pub unsafe extern "C" fn fleming_pending_free(pending: *mut Pending) {
     });
 }
 
-impl Pending {
+impl fleming_pending {
     pub(super) fn new(pending: crate::Pending, listener: Listener, log: Option<Dispatch>) -> Self {
         Self { cancel: pending.switch(), state: Mutex::new((pending, listener)), log }
     }
 
-    fn wait(&self, timeout_ms: i64) -> Outcome<Option<crate::Reply>> {
+    fn wait(&self, timeout_ms: i64) -> CallResult<Option<crate::Reply>> {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             // The callback panicked: the answer itself is sound.

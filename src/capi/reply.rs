@@ -1,92 +1,27 @@
 //! An answer, while it is made and when it is complete.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CString, c_char};
 
-use super::arguments::{Facts, growing, held, taken, zeroed};
-use super::options::AskSetup;
-use super::request::ModalityKind;
-use super::status::{Failure, Status, c_text, guard, guard_free, outside};
-use crate::{Cancel, ConversationId, Finish, FrameUsed, Modality, ReplyPart};
+use super::arguments::{StructOut, growing, held, taken, zeroed};
+use super::enums::{fleming_finish, fleming_modality, fleming_part};
+use super::status::{Failure, c_text, fleming_status, guard, guard_free};
+use crate::{ConversationId, FrameUsed};
 
 /// An answer and how it came about. It does not change: any thread may read it.
-pub struct Reply {
+pub struct fleming_reply {
     pub(super) conversation: ConversationId,
     answer: CString,
     thought: Option<CString>,
     text: CString,
     warnings: CString,
     frames: Vec<(FrameUsed, CString)>,
-    facts: ReplyFacts,
-}
-
-/// What an event tells of.
-#[repr(i32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventKind {
-    /// done of total tiles went through the vision tower.
-    Encoding = 1,
-    /// done of total prompt tokens are in memory.
-    Prefilling = 2,
-    /// The next piece of the thought.
-    Thought = 3,
-    /// The next piece of the answer.
-    Answer = 4,
-}
-
-/// What happens while an answer is made.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Event {
-    /// How much of this struct is there.
-    pub struct_size: usize,
-    /// A fleming_event_kind. There may be more kinds in time: pass over those you do not know.
-    pub kind: i32,
-    /// 0
-    pub reserved: i32,
-    /// Whole characters, and a NUL at the end; "" where there is no text. It stands until the callback returns.
-    pub text: *const c_char,
-    /// Bytes of text, without the NUL.
-    pub length: usize,
-    /// See fleming_event_kind.
-    pub done: usize,
-    pub total: usize,
-}
-
-/// Hears of an answer while it is made, in the thread that asks or waits. A return value other than 0 cancels the answer. It may
-/// call functions of this library, but must not throw, panic or jump out.
-pub type EventCallback =
-    Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, event: *const Event) -> i32>;
-
-/// Why generation ended.
-#[repr(i32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FinishKind {
-    /// The model ended its turn, or a stop string came.
-    Stop = 1,
-    /// The limit on new tokens or the end of the context was reached.
-    Length = 2,
-    /// The caller stopped it.
-    Cancelled = 3,
-    /// The time for it was up.
-    TimedOut = 4,
-}
-
-/// A part of a reply.
-#[repr(i32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartKind {
-    /// None.
-    None = 0,
-    /// The reasoning before the answer.
-    Thought = 1,
-    /// The answer.
-    Answer = 2,
+    facts: fleming_reply_facts,
 }
 
 /// What a reply holds. The texts stand until it is freed.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct ReplyFacts {
+pub struct fleming_reply_facts {
     /// sizeof(fleming_reply_facts)
     pub struct_size: usize,
     /// The answer; "" if generation ended before.
@@ -126,7 +61,7 @@ pub struct ReplyFacts {
 /// A frame that the model saw. The name stands until the reply is freed.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct FrameFacts {
+pub struct fleming_frame_facts {
     /// sizeof(fleming_frame_facts)
     pub struct_size: usize,
     /// Name of its study.
@@ -150,63 +85,66 @@ pub struct FrameFacts {
     pub reserved: i32,
 }
 
-growing!(ReplyFacts as "fleming_reply_facts", FrameFacts as "fleming_frame_facts");
+growing!(fleming_reply_facts, fleming_frame_facts);
 
 /// Tells what a reply holds.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_reply_read(reply: *const Reply, facts: *mut ReplyFacts) -> Status {
+pub unsafe extern "C" fn fleming_reply_read(
+    reply: *const fleming_reply,
+    facts: *mut fleming_reply_facts,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
-        let (reply, facts) = (held("reply", reply)?, Facts::at(facts)?);
-        facts.write(&ReplyFacts {
+        let (reply, facts) = (held("reply", reply)?, StructOut::at(facts)?);
+        facts.write(&fleming_reply_facts {
             answer: reply.answer.as_ptr(),
             thought: reply.thought.as_ref().map_or(std::ptr::null(), |thought| thought.as_ptr()),
             text: reply.text.as_ptr(),
             warnings: reply.warnings.as_ptr(),
             ..reply.facts
         });
-        Ok(Status::Ok)
+        Ok(fleming_status::Ok)
     })
 }
 
 /// Tells of one of the frames that the model saw, from 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_reply_frame(
-    reply: *const Reply,
+    reply: *const fleming_reply,
     place: usize,
-    facts: *mut FrameFacts,
-) -> Status {
+    facts: *mut fleming_frame_facts,
+) -> fleming_status {
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
-        let (reply, facts) = (held("reply", reply)?, Facts::at(facts)?);
+        let (reply, facts) = (held("reply", reply)?, StructOut::at(facts)?);
         let (frame, source) = reply.frames.get(place).ok_or_else(|| {
             let wanted = format!("less than frame_count, {}", reply.frames.len());
             Failure::argument("place", &wanted, &place.to_string())
         })?;
-        facts.write(&FrameFacts { source: source.as_ptr(), ..of(frame) });
-        Ok(Status::Ok)
+        facts.write(&fleming_frame_facts { source: source.as_ptr(), ..of(frame) });
+        Ok(fleming_status::Ok)
     })
 }
 
 /// Frees a reply; NULL is nothing to free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_reply_free(reply: *mut Reply) {
+pub unsafe extern "C" fn fleming_reply_free(reply: *mut fleming_reply) {
     // SAFETY: the pointer is as the header asks.
     guard_free(|| drop(unsafe { taken(reply) }));
 }
 
 // SAFETY: the pointers among the facts are NULL; they are set in the caller's copy.
-unsafe impl Send for Reply {}
+unsafe impl Send for fleming_reply {}
 // SAFETY: the same; nothing in it changes.
-unsafe impl Sync for Reply {}
+unsafe impl Sync for fleming_reply {}
 
-impl Reply {
+impl fleming_reply {
     pub(super) fn new(reply: crate::Reply) -> Self {
         let usage = reply.usage;
         let timings = reply.timings;
-        let facts = ReplyFacts {
-            finish: finish(reply.finish) as i32,
-            truncated: part(reply.truncated) as i32,
+        let facts = fleming_reply_facts {
+            finish: fleming_finish::from(reply.finish) as i32,
+            truncated: fleming_part::from(reply.truncated) as i32,
             prompt_tokens: usage.prompt_tokens,
             image_tokens: usage.image_tokens,
             cached_tokens: usage.cached_tokens,
@@ -239,82 +177,18 @@ impl Reply {
     }
 }
 
-fn finish(finish: Finish) -> FinishKind {
-    match finish {
-        Finish::Stop => FinishKind::Stop,
-        Finish::Length => FinishKind::Length,
-        Finish::Cancelled => FinishKind::Cancelled,
-        Finish::TimedOut => FinishKind::TimedOut,
-    }
-}
-
-fn part(part: Option<ReplyPart>) -> PartKind {
-    match part {
-        None => PartKind::None,
-        Some(ReplyPart::Thought) => PartKind::Thought,
-        Some(ReplyPart::Answer) => PartKind::Answer,
-    }
-}
-
-fn of(frame: &FrameUsed) -> FrameFacts {
+fn of(frame: &FrameUsed) -> fleming_frame_facts {
     let place = &frame.provenance;
-    let modality = match place.modality {
-        Modality::Image => ModalityKind::Image,
-        Modality::Video => ModalityKind::Video,
-        Modality::Volume => ModalityKind::Volume,
-    };
     let [window_low, window_high] = place.window.unwrap_or_default();
-    FrameFacts {
+    fleming_frame_facts {
         study: frame.study,
         tiles: frame.tiles,
-        modality: modality as i32,
+        modality: fleming_modality::from(place.modality) as i32,
         index: place.index.unwrap_or_default(),
         seconds: place.seconds.unwrap_or_default(),
         window_low,
         window_high,
         spacing_mm: place.spacing_mm.unwrap_or_default(),
         ..zeroed()
-    }
-}
-
-/// The host's function for events.
-#[derive(Clone, Copy)]
-pub(super) struct Listener {
-    callback: EventCallback,
-    user_data: *mut c_void,
-}
-
-// SAFETY: a pending answer may be waited for in any thread; the header says so of the callback and its pointer.
-unsafe impl Send for Listener {}
-
-impl Listener {
-    pub(super) fn of(setup: &AskSetup) -> Self {
-        Self { callback: setup.on_event, user_data: setup.user_data }
-    }
-
-    /// Tells the host, and stops the answer if it says so.
-    pub(super) fn tell(&self, event: crate::Event<'_>, cancel: &Cancel) {
-        let Some(callback) = self.callback else { return };
-        let (kind, text, [done, total]) = match event {
-            crate::Event::Encoding { done, total } => (EventKind::Encoding, "", [done, total]),
-            crate::Event::Prefilling { done, total } => (EventKind::Prefilling, "", [done, total]),
-            crate::Event::Text { part: ReplyPart::Thought, text } => (EventKind::Thought, text, [0; 2]),
-            crate::Event::Text { part: ReplyPart::Answer, text } => (EventKind::Answer, text, [0; 2]),
-        };
-        let text = c_text(text);
-        let event = Event {
-            struct_size: size_of::<Event>(),
-            kind: kind as i32,
-            reserved: 0,
-            text: text.as_ptr(),
-            length: text.count_bytes(),
-            done,
-            total,
-        };
-        // SAFETY: the header asks for a callback that takes these.
-        let stop = outside(|| unsafe { callback(self.user_data, &raw const event) });
-        if stop != 0 {
-            cancel.cancel();
-        }
     }
 }

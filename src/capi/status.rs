@@ -11,7 +11,7 @@ use crate::{Error, ErrorCode};
 /// What a call came to. The numbers stay what they are; new ones may be added.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum fleming_status {
     /// Done; results are written.
     Ok = 0,
     /// An image, video, volume or file that cannot be read as asked.
@@ -36,16 +36,16 @@ pub enum Status {
     Pending = 102,
 }
 
-impl From<ErrorCode> for Status {
+impl From<ErrorCode> for fleming_status {
     fn from(code: ErrorCode) -> Self {
         match code {
-            ErrorCode::Input => Status::Input,
-            ErrorCode::Request => Status::Request,
-            ErrorCode::Package => Status::Package,
-            ErrorCode::Runtime => Status::Runtime,
-            ErrorCode::Busy => Status::Busy,
-            ErrorCode::Cancelled => Status::Cancelled,
-            ErrorCode::TimedOut => Status::TimedOut,
+            ErrorCode::Input => fleming_status::Input,
+            ErrorCode::Request => fleming_status::Request,
+            ErrorCode::Package => fleming_status::Package,
+            ErrorCode::Runtime => fleming_status::Runtime,
+            ErrorCode::Busy => fleming_status::Busy,
+            ErrorCode::Cancelled => fleming_status::Cancelled,
+            ErrorCode::TimedOut => fleming_status::TimedOut,
         }
     }
 }
@@ -53,7 +53,7 @@ impl From<ErrorCode> for Status {
 /// Why a call failed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    status: Status,
+    status: fleming_status,
     message: String,
     hint: String,
 }
@@ -61,13 +61,13 @@ pub(super) struct Failure {
 /// What is told of a panic.
 pub(super) type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-pub(super) type Outcome<T> = std::result::Result<T, Failure>;
+pub(super) type CallResult<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     /// An argument that breaks the rules of the header.
     pub(super) fn argument(name: &str, wanted: &str, got: &str) -> Self {
         Self {
-            status: Status::Argument,
+            status: fleming_status::Argument,
             message: format!("{name}: wanted {wanted}, got {got}"),
             hint: "the top of fleming.h has the rules for arguments".into(),
         }
@@ -100,12 +100,12 @@ thread_local! {
 }
 
 /// Runs the body of a function: its failure is kept for this thread, and a panic is a failure.
-pub(super) fn guard(body: impl FnOnce() -> Outcome<Status>) -> Status {
+pub(super) fn guard(body: impl FnOnce() -> CallResult<fleming_status>) -> fleming_status {
     match caught(body) {
         Ok(Ok(status)) => status,
         Ok(Err(failure)) => keep(&failure),
         Err(payload) => keep(&Failure {
-            status: Status::Panic,
+            status: fleming_status::Panic,
             message: words(&*payload),
             hint: "this is a defect of the library: report it; the engine stays usable".into(),
         }),
@@ -166,7 +166,7 @@ pub(super) fn quiet(before: Hook) -> Hook {
     })
 }
 
-fn keep(failure: &Failure) -> Status {
+fn keep(failure: &Failure) -> fleming_status {
     LAST.with_borrow_mut(|last| *last = (c_text(&failure.message), c_text(&failure.hint)));
     failure.status
 }

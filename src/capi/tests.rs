@@ -8,11 +8,14 @@ use std::{panic, ptr};
 
 use super::arguments::zeroed;
 use super::engine::{fleming_engine_ask, fleming_engine_free, fleming_engine_open, fleming_engine_submit};
-use super::options::AskSetup;
+use super::event::fleming_event;
+use super::options::fleming_ask_options;
 use super::pending::{fleming_pending_free, fleming_pending_wait};
-use super::reply::{Event, fleming_reply_free};
+use super::reply::fleming_reply_free;
 use super::request::{fleming_request_free, fleming_request_new};
-use super::status::{Status, fleming_last_error_hint, fleming_last_error_message, guard, outside, quiet};
+use super::status::{
+    fleming_last_error_hint, fleming_last_error_message, fleming_status, guard, outside, quiet,
+};
 
 /// The hook is the process's.
 fn alone() -> MutexGuard<'static, ()> {
@@ -28,7 +31,7 @@ fn message() -> String {
     message.to_str().unwrap().to_owned()
 }
 
-unsafe extern "C-unwind" fn panicking(_: *mut c_void, _: *const Event) -> i32 {
+unsafe extern "C-unwind" fn panicking(_: *mut c_void, _: *const fleming_event) -> i32 {
     panic!("in the callback")
 }
 
@@ -39,22 +42,23 @@ fn a_panic_is_a_status_and_the_engine_stays_usable() {
     let package = super::status::c_text(package.to_str().unwrap());
     let (mut engine, mut request) = (ptr::null_mut(), ptr::null_mut());
     let (mut reply, mut pending) = (ptr::null_mut(), ptr::null_mut());
-    let calm = AskSetup { struct_size: size_of::<AskSetup>(), max_new_tokens: 2, ..zeroed() };
-    let wild = AskSetup { on_event: Some(panicking), ..calm };
+    let calm =
+        fleming_ask_options { struct_size: size_of::<fleming_ask_options>(), max_new_tokens: 2, ..zeroed() };
+    let wild = fleming_ask_options { on_event: Some(panicking), ..calm };
     // SAFETY: the pointers are good, and freed once.
     unsafe {
-        assert_eq!(fleming_engine_open(package.as_ptr(), ptr::null(), &mut engine), Status::Ok);
-        assert_eq!(fleming_request_new(c"Why?".as_ptr(), &mut request), Status::Ok);
-        assert_eq!(fleming_engine_ask(engine, request, &wild, &mut reply), Status::Panic);
+        assert_eq!(fleming_engine_open(package.as_ptr(), ptr::null(), &mut engine), fleming_status::Ok);
+        assert_eq!(fleming_request_new(c"Why?".as_ptr(), &mut request), fleming_status::Ok);
+        assert_eq!(fleming_engine_ask(engine, request, &wild, &mut reply), fleming_status::Panic);
         assert!(reply.is_null());
         // The callback is the host's: its panic went to the host's hook.
-        assert_eq!(fleming_engine_ask(engine, request, &calm, &mut reply), Status::Ok);
+        assert_eq!(fleming_engine_ask(engine, request, &calm, &mut reply), fleming_status::Ok);
         fleming_reply_free(reply);
         reply = ptr::null_mut();
-        assert_eq!(fleming_engine_submit(engine, request, &wild, &mut pending), Status::Ok);
-        assert_eq!(fleming_pending_wait(pending, -1, &mut reply), Status::Panic);
+        assert_eq!(fleming_engine_submit(engine, request, &wild, &mut pending), fleming_status::Ok);
+        assert_eq!(fleming_pending_wait(pending, -1, &mut reply), fleming_status::Panic);
         fleming_pending_free(pending);
-        assert_eq!(fleming_engine_ask(engine, request, &calm, &mut reply), Status::Ok);
+        assert_eq!(fleming_engine_ask(engine, request, &calm, &mut reply), fleming_status::Ok);
         fleming_reply_free(reply);
         fleming_request_free(request);
         fleming_engine_free(engine);
@@ -64,7 +68,7 @@ fn a_panic_is_a_status_and_the_engine_stays_usable() {
 #[test]
 fn only_panics_of_the_library_are_kept_from_the_hosts_hook() {
     let _alone = alone();
-    assert_eq!(guard(|| Ok(Status::Ok)), Status::Ok);
+    assert_eq!(guard(|| Ok(fleming_status::Ok)), fleming_status::Ok);
     let heard = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&heard);
     let ours = panic::take_hook();
@@ -72,13 +76,13 @@ fn only_panics_of_the_library_are_kept_from_the_hosts_hook() {
         count.fetch_add(1, Ordering::Relaxed);
     })));
     let times = || heard.load(Ordering::Relaxed);
-    assert_eq!(guard(|| panic!("number {}", 7)), Status::Panic);
+    assert_eq!(guard(|| panic!("number {}", 7)), fleming_status::Panic);
     assert!(message().ends_with(": number 7") && message().contains("tests.rs"), "{}", message());
     assert_eq!(times(), 0);
     assert!(panic::catch_unwind(|| panic!("the host's")).is_err());
     assert_eq!(times(), 1);
     // A callback's panic is the host's too, though it ends the call.
-    assert_eq!(guard(|| outside(|| panic!("in a callback"))), Status::Panic);
+    assert_eq!(guard(|| outside(|| panic!("in a callback"))), fleming_status::Panic);
     assert_eq!((times(), message().as_str()), (2, "a panic: in a callback"));
     panic::set_hook(ours);
 }

@@ -1,6 +1,6 @@
 //! What stands in for constraints in a build without them.
 
-use super::{check, name};
+use super::limits::{check, name};
 use crate::error::{Error, Result};
 use crate::request::Constraint;
 use crate::sampler::Mask;

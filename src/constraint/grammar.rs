@@ -7,7 +7,7 @@ use llguidance::api::{GrammarWithLexer, ParserLimits, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{JsonCompileOptions, ParserFactory, regex_to_lark};
 
-use super::{check, name};
+use super::limits::{check, name};
 use crate::error::{Error, Result};
 use crate::request::Constraint;
 use crate::sampler::Mask;

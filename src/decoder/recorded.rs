@@ -8,8 +8,8 @@ use std::collections::btree_map::Entry;
 
 use ndarray::{Array0, Array1, Array2, Axis};
 
+use super::length::{LENGTH, Next};
 use super::logits::Outputs;
-use super::{LENGTH, Next};
 use crate::error::Result;
 use crate::onnx::{FixedRows, Graph, Memory, Tensor};
 

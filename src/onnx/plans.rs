@@ -72,8 +72,8 @@ impl Device {
     /// All that a plan for these ranges depends on, except the graph.
     ///
     /// # Errors
-    /// [`Error::Runtime`] if ONNX Runtime was built without the provider, or if the device or its libraries do not tell their
-    /// versions.
+    /// [`Error::Runtime`] if ONNX Runtime was built without the provider, or if a version cannot be found
+    /// out.
     pub(crate) fn build_inputs(&self, runtime: &Runtime, ranges: &ShapeRanges) -> Result<BuildInputs> {
         if !self.load_libraries(runtime)? {
             let builder = Session::builder(&runtime.environment).map_err(|error| {

@@ -83,7 +83,7 @@ pub fn gpu_facts(number: u32) -> Result<GpuFacts> {
     let found = i32::try_from(number).map_err(|error| error.to_string()).and_then(raw::gpu);
     found.map(of_gpu).map_err(|reason| {
         Error::runtime(format!("GPU {number}"), "one that CUDA finds", reason)
-            .hint("`nvidia-smi` tells which devices and which driver there are")
+            .hint("`nvidia-smi` shows the devices and the driver")
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::Mask;
+use super::mask::Mask;
 use crate::request::Sampling;
 
 /// A token that may come next.

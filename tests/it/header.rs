@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The order in which a reader meets them.
-const FILES: [&str; 10] = [
+const FILES: [&str; 13] = [
     "status",
+    "enums",
     "log",
     "options",
+    "study",
     "request",
+    "event",
     "reply",
     "pending",
     "embeddings",

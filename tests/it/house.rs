@@ -1,90 +1,88 @@
 //! The walls of ARCHITECTURE.md, as tests.
 
+mod imports;
+mod tokens;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::House;
+use tokens::{Source, functions};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const MOST_LINES_OF_FILE: usize = 400;
 const MOST_LINES_OF_FUNCTION: usize = 60;
 const MOST_PARAMETERS: usize = 5;
 
-/// Every Rust file under `src`, with its path from there and the text without its unit tests.
-fn sources() -> Vec<(String, String)> {
-    let root = Path::new(ROOT).join("src");
-    let mut files: Vec<_> = files_below(&root)
-        .into_iter()
-        .filter(|path| !path.ends_with("tests.rs"))
-        .map(|path| {
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-            let text = fs::read_to_string(&path).unwrap();
-            (name, text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned())
-        })
-        .collect();
-    files.sort();
-    assert!(files.len() > 10, "found only {files:?}");
-    files
+/// Folders of `src` whose files may still import one another out of order. An entry that is no longer needed fails too.
+const UNORDERED: [&str; 5] = ["request", "input", "pixels", "prompt", "cli"];
+
+fn house() -> House {
+    let house = House::read(&Path::new(ROOT).join("src"));
+    assert!(house.files.len() > 100, "found only {} files", house.files.len());
+    house
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| match path.is_dir() {
-            true => files_below(&path),
-            false => vec![path],
-        })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect()
+    let below = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
+    below.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
-/// The code of a line, without the comment.
-fn code(line: &str) -> &str {
-    line.split("//").next().unwrap_or_default()
-}
-
-/// The modules of `lib.rs` in their order.
-fn order() -> Vec<String> {
-    let map = fs::read_to_string(Path::new(ROOT).join("src/lib.rs")).unwrap();
-    let module = |line: &str| {
-        let line = line.trim_start_matches("pub ");
-        Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
-    };
-    map.lines().filter_map(module).collect()
-}
-
-/// The first folder or file of a path below `src`.
-fn top(name: &str) -> &str {
-    name.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+/// The folder of `src` that two files share, which is among the unordered ones.
+fn unordered(one: &str, other: &str) -> Option<&'static str> {
+    let top = |path: &str| path.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
+    UNORDERED.into_iter().find(|folder| top(one) == *folder && top(other) == *folder)
 }
 
 #[test]
-fn a_module_imports_only_modules_declared_above_it() {
-    let order = order();
-    assert!(order.len() > 10, "{order:?}");
-    let mut wrong = Vec::new();
-    for (name, text) in sources() {
-        let Some(place) = order.iter().position(|module| module == top(&name)) else { continue };
-        for line in text.lines().map(code) {
-            for imported in line.split("crate::").skip(1) {
-                let imported = imported.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap();
-                match order.iter().position(|module| module == imported) {
-                    Some(other) if other > place => wrong.push(format!("{name} imports {imported}")),
-                    _ => {}
-                }
-            }
+fn a_file_imports_only_what_is_declared_above_it() {
+    let house = house();
+    let (mut wrong, mut needed) = (Vec::new(), Vec::new());
+    for import in house.imports() {
+        let Some(breach) = house.breach(import) else { continue };
+        match unordered(&house.files[import.0].path, &house.files[import.1].path) {
+            Some(folder) => needed.push(folder),
+            None => wrong.push(breach),
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    let stale: Vec<_> = UNORDERED.iter().filter(|folder| !needed.contains(folder)).collect();
+    assert!(stale.is_empty(), "in order by now, take them off the list: {stale:?}");
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    let house = house();
+    let names = |circle: &Vec<usize>| circle.iter().map(|file| house.files[*file].path.clone()).collect();
+    let all: Vec<Vec<String>> = house.circles().iter().map(names).collect();
+    let known = |circle: &Vec<String>| circle.iter().all(|file| unordered(file, &circle[0]).is_some());
+    let found: Vec<_> = all.iter().filter(|circle| !known(circle)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_file_belongs_to_the_house() {
+    let src = Path::new(ROOT).join("src");
+    let house = house();
+    let in_tests = |path: &Path| {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let heads =
+            [path.parent().unwrap().with_extension("rs"), path.with_file_name("mod.rs"), src.join("lib.rs")];
+        let declared = heads.iter().filter(|head| head.exists()).flat_map(|head| tokens::modules(head));
+        declared.into_iter().any(|module| module.name == name && module.in_tests)
+    };
+    for path in files_below(&src) {
+        let name = path.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
+        let known = house.files.iter().any(|file| file.path == name);
+        assert!(known || in_tests(&path), "src/{name} is declared nowhere");
+    }
 }
 
 #[test]
 fn the_map_holds_no_logic() {
-    let map = fs::read_to_string(Path::new(ROOT).join("src/lib.rs")).unwrap();
-    for line in map.lines().map(code).map(str::trim).filter(|line| !line.is_empty()) {
-        let declares = ["mod ", "pub mod ", "pub use ", "#[cfg(", "#![", "#[doc"]
-            .iter()
-            .any(|word| line.starts_with(word));
-        assert!(declares, "lib.rs: {line}");
-    }
+    let house = house();
+    assert!(house.files.iter().any(|file| file.path == "lib.rs" && file.is_map), "src/lib.rs");
 }
 
 /// What may be named only in some places: the word, the places, the reason.
@@ -93,9 +91,9 @@ const WALLS: [(&str, &[&str], &str); 5] = [
     ("unsafe", &["capi/", "onnx/raw.rs"], "unsafe code is in two places"),
     ("println!", &["cli/"], "stdout is data, and the command line's"),
     (
-        "serde_json",
-        &["server/", "cli/", "package.rs", "store.rs"],
-        "wire formats are the surfaces', the package's and the store's",
+        "serde_json::",
+        &["server/", "wire/", "cli/", "package/manifest.rs", "plan_store.rs"],
+        "JSON is the surfaces', the package's and the plan store's",
     ),
     ("std::net", &["server/"], "nothing but the server touches the network"),
 ];
@@ -103,38 +101,26 @@ const WALLS: [(&str, &[&str], &str); 5] = [
 #[test]
 fn walls() {
     let mut breaches = Vec::new();
-    for (word, places, reason) in WALLS {
-        for (name, text) in sources() {
-            if places.iter().any(|place| name.starts_with(place)) {
-                continue;
-            }
-            for (number, line) in text.lines().enumerate() {
-                if names(code(line), word) {
-                    breaches.push(format!("src/{name}:{}: {word}: {reason}", number + 1));
-                }
+    for file in &house().files {
+        for (word, places, reason) in WALLS {
+            let allowed = places.iter().any(|place| file.path.starts_with(place));
+            if !allowed && file.names(word) {
+                breaches.push(format!("src/{}: {word}: {reason}", file.path));
             }
         }
     }
     assert!(breaches.is_empty(), "{breaches:#?}");
 }
 
-/// Whether a line holds the word as a word of its own, so that `eprintln!` is not `println!`.
-fn names(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| {
-        let before = line[..at].chars().next_back();
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
-    })
-}
-
 #[test]
 fn surfaces_do_not_import_one_another() {
     let surfaces = ["server", "capi", "cli"];
-    for (name, text) in sources() {
-        if !surfaces.contains(&top(&name)) {
-            continue;
-        }
-        for other in surfaces.iter().filter(|other| **other != top(&name)) {
-            assert!(!text.contains(&format!("{other}::")), "src/{name} names {other}");
+    let house = house();
+    for (one, other) in house.imports() {
+        let [one, other] = [one, other].map(|file| &house.files[file]);
+        let both = [one, other].map(|file| file.module.get(1).filter(|top| surfaces.contains(&top.as_str())));
+        if let [Some(here), Some(there)] = both {
+            assert!(here == there, "src/{} imports src/{}", one.path, other.path);
         }
     }
 }
@@ -142,91 +128,106 @@ fn surfaces_do_not_import_one_another() {
 #[test]
 fn files_and_functions_are_short() {
     let mut long = Vec::new();
-    for (name, text) in sources() {
-        let lines = text.lines().count();
-        if lines > MOST_LINES_OF_FILE {
-            long.push(format!("src/{name}: {lines} lines"));
-        }
-        for function in functions(&text) {
+    let measure =
+        |name: &str, lines: usize| (lines > MOST_LINES_OF_FILE).then(|| format!("{name}: {lines} lines"));
+    for file in &house().files {
+        let name = &file.path;
+        long.extend(measure(&format!("src/{name}"), file.source.lines));
+        for function in functions(&file.source.tokens) {
+            let complain = |what: String| format!("src/{name}: fn {}: {what}", function.name);
             if function.lines > MOST_LINES_OF_FUNCTION {
-                long.push(format!("src/{name}: fn {}: {} lines", function.name, function.lines));
+                long.push(complain(format!("{} lines", function.lines)));
             }
-            if function.parameters.len() > MOST_PARAMETERS {
-                long.push(format!(
-                    "src/{name}: fn {}: {} parameters",
-                    function.name,
-                    function.parameters.len()
-                ));
+            if function.parameters > MOST_PARAMETERS {
+                long.push(complain(format!("{} parameters", function.parameters)));
             }
-            if function.parameters.iter().any(|parameter| parameter.trim_end().ends_with(": bool")) {
-                long.push(format!("src/{name}: fn {}: a boolean parameter", function.name));
+            if function.has_boolean {
+                long.push(complain("a boolean parameter".into()));
             }
         }
+    }
+    let tests = Path::new(ROOT).join("tests/it");
+    for path in files_below(&tests) {
+        let name = format!("tests/it/{}", path.strip_prefix(&tests).unwrap().to_str().unwrap());
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        long.extend(measure(&name, lines));
     }
     assert!(long.is_empty(), "{long:#?}");
 }
 
-struct Function {
-    name: String,
-    lines: usize,
-    /// Without the receiver.
-    parameters: Vec<String>,
+#[test]
+fn functions_are_read_as_they_are() {
+    let text = "pub(crate) fn a<T>(x: Vec<(u8, u8)>, f: impl Fn(u8) -> bool) -> u8 {\n    1\n}\n\
+                impl B {\n    fn b(\n        &self,\n        yes: bool,\n    ) {\n    }\n}\n\
+                #[cfg(test)]\nmod tests {\n    fn c(x: u8) {}\n}\nfn d(mut self, one: &[u8; 3]) {}\n";
+    let source = Source::parse(text).unwrap();
+    let found = functions(&source.tokens);
+    let read: Vec<_> = found
+        .iter()
+        .map(|function| (function.name.as_str(), function.lines, function.parameters, function.has_boolean))
+        .collect();
+    assert_eq!(read, [("a", 3, 2, false), ("b", 5, 1, true), ("d", 1, 1, false)]);
+    assert_eq!(source.lines, 11, "without the four lines of tests");
 }
 
-/// The functions of a rustfmt-formatted text.
-fn functions(text: &str) -> Vec<Function> {
-    let lines: Vec<&str> = text.lines().collect();
-    let starts = lines.iter().enumerate().filter(|(_, line)| {
-        let line = line.trim_start();
-        let words = ["pub ", "pub(crate) ", "pub(super) ", "const ", "unsafe ", "extern \"C\" "];
-        let bare = words.iter().fold(line, |line, word| line.strip_prefix(word).unwrap_or(line));
-        bare.starts_with("fn ")
-    });
-    starts.map(|(start, line)| function(&lines[start..], line)).collect()
-}
-
-fn function(lines: &[&str], first: &str) -> Function {
-    let indent = first.len() - first.trim_start().len();
-    let ends = |line: &&str| {
-        line.len() - line.trim_start().len() == indent && (line.ends_with('}') || line.ends_with(';'))
-    };
-    let length = lines.iter().position(ends).map_or(lines.len(), |end| end + 1);
-    let text = lines[..length].join("\n");
-    let (_, signature) = text.split_once("fn ").unwrap();
-    let (head, list) = signature.split_once('(').unwrap();
-    let name = head.split('<').next().unwrap().to_owned();
-    Function { name, lines: length, parameters: parameters(list) }
-}
-
-/// The parameters of a list up to its closing parenthesis.
-fn parameters(list: &str) -> Vec<String> {
-    let mut depth = 0;
-    let mut found = vec![String::new()];
-    for letter in list.replace("->", "").chars() {
-        match letter {
-            '(' | '[' | '<' => depth += 1,
-            ')' if depth == 0 => break,
-            ')' | ']' | '>' => depth -= 1,
-            ',' if depth == 0 => {
-                found.push(String::new());
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(last) = found.last_mut() {
-            last.push(letter);
-        }
+/// The imports and the circles of a house of these files.
+fn built(files: &[(&str, &str)]) -> (Vec<String>, Vec<Vec<String>>) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
-    let real = |parameter: &String| parameter.contains(':');
-    found.into_iter().filter(real).collect()
+    let house = House::read(folder.path());
+    let name = |file: usize| house.files[file].path.clone();
+    let breaches = house.imports().into_iter().filter_map(|import| house.breach(import)).collect();
+    let circles = house.circles().into_iter().map(|circle| circle.into_iter().map(name).collect()).collect();
+    (breaches, circles)
 }
 
 #[test]
-fn the_reading_of_functions_reads_functions() {
-    let text = "pub(crate) fn a<T>(x: Vec<(u8, u8)>, f: impl Fn(u8) -> bool) -> u8 {\n    1\n}\n\
-                    fn b(\n        &self,\n        yes: bool,\n    ) {\n    }\n";
-    let found = functions(text);
-    assert_eq!(found.len(), 2);
-    assert_eq!((found[0].name.as_str(), found[0].lines, found[0].parameters.len()), ("a", 3, 2));
-    assert_eq!(found[1].parameters, ["\n        yes: bool"]);
+fn imports_are_followed_through_maps_and_super() {
+    let map = ("lib.rs", "mod words;\nmod room;\n");
+    let words = ("words.rs", "pub struct Word;");
+    let head = ("room.rs", "mod one;\nmod two;\n#[cfg(test)]\nmod tests;\npub use two::Two;\n");
+    let order = built(&[
+        map,
+        words,
+        head,
+        ("room/one.rs", "use crate::words::Word;\npub struct One;"),
+        ("room/two.rs", "use super::{one, one::One as Other};\npub struct Two;"),
+    ]);
+    assert_eq!(order, (vec![], vec![]));
+    // down the folder, through the head's re-export, through `crate`, and within a macro
+    for import in ["use super::Two;", "use crate::room::Two;", "fn a() { b!(super::two::Two) }"] {
+        let (breaches, circles) = built(&[
+            map,
+            words,
+            head,
+            ("room/one.rs", &format!("pub struct One;\n{import}")),
+            ("room/two.rs", "pub struct Two;\nfn two(_: super::one::One) {}"),
+        ]);
+        assert_eq!(
+            breaches,
+            ["src/room/one.rs imports src/room/two.rs, but src/room.rs declares two below one"]
+        );
+        assert_eq!(circles, [["room/one.rs", "room/two.rs"]]);
+    }
+    // what is above the room may not know it, and no file may import a head with logic
+    let (breaches, _) = built(&[
+        map,
+        ("words.rs", "use crate::room;\nfn word() { room::shared(); }"),
+        ("room.rs", "mod one;\npub fn shared() { one::ask() }"),
+        (
+            "room/one.rs",
+            "pub(in crate::room) fn ask() { super::shared() }\n#[cfg(test)]\nmod tests { use super::super::shared; }",
+        ),
+    ]);
+    assert_eq!(
+        breaches,
+        [
+            "src/words.rs imports src/room.rs, but src/lib.rs declares room below words",
+            "src/room/one.rs imports src/room.rs, the head of its folder, which is no map",
+        ]
+    );
 }

@@ -178,7 +178,7 @@ impl<'a> GraphOpener<'a> {
     /// All that the plan of a graph depends on.
     ///
     /// # Errors
-    /// [`Error::Runtime`] if the device or its libraries do not tell their versions.
+    /// [`Error::Runtime`] if a version cannot be found out.
     pub(super) fn build_inputs(
         &self,
         contract: &GraphContract,

@@ -50,7 +50,8 @@ pub fn warm(folder: &Path, options: &EngineOptions, plans: PlanFolder) -> Result
 /// Looks up the plans that a package needs with these options; none where the provider runs graphs without plans.
 ///
 /// # Errors
-/// [`Error::Request`] for options that cannot be met, [`Error::Runtime`] if the device does not tell what plans depend on.
+/// [`Error::Request`] for options that cannot be met, [`Error::Runtime`] if what plans depend on cannot be
+/// found out.
 pub fn plan_states(package: &Package, options: &EngineOptions) -> Result<Vec<PlanState>> {
     check(package, options)?;
     let runtime = Runtime::load(options.library.as_deref())?;

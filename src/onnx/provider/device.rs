@@ -56,7 +56,7 @@ pub(super) struct MemoryAccess {
     pub(super) of_session: fn(&Session, &Device) -> ort::Result<Memory>,
 }
 
-/// What a provider that builds plans tells about them.
+/// How a provider builds plans.
 #[derive(Clone, Copy)]
 pub(super) struct PlanSupport {
     /// What its plans depend on beside graph and settings, as names and values.
@@ -64,10 +64,10 @@ pub(super) struct PlanSupport {
     pub(super) decoder_fallback: DecoderFallback,
 }
 
-/// Tells names and values of what plans depend on, or why it cannot.
+/// Names and values of what plans depend on, or why they cannot be found out.
 type PlanInputs = fn(&Device) -> std::result::Result<Vec<(&'static str, String)>, String>;
 
-/// Tells which provider runs the decoder where this one has no in-place KV cache; `None` where it has one.
+/// The provider that runs the decoder where this one has no in-place KV cache; `None` where it has one.
 type DecoderFallback = fn(&Device) -> std::result::Result<Option<&'static Provider>, String>;
 
 /// The setting by which the steps of a decoder are captured as a CUDA graph, which launches all kernels at once.
@@ -76,8 +76,8 @@ pub(super) const RECORDING: &str = "enable_cuda_graph";
 /// Keys that begin like this are for the session and not for the provider.
 const OF_SESSIONS: &str = "ep.";
 
-const DOCTOR: &str = "`fleming doctor` tells what this machine has";
-const NVIDIA_SMI: &str = "`nvidia-smi` tells which devices and which driver there are";
+const DOCTOR: &str = "`fleming doctor` shows what this machine has";
+const NVIDIA_SMI: &str = "`nvidia-smi` shows the devices and the driver";
 
 /// A device of a provider, with the settings that an engine chose. Cheap to clone.
 #[derive(Clone)]
@@ -148,7 +148,7 @@ impl Device {
         (self.provider.memory.free)(self).map_err(|reason| {
             Error::runtime(
                 format!("{} provider", self.provider.name),
-                "a device that tells its memory",
+                "a device whose memory can be asked for",
                 reason,
             )
             .hint(NVIDIA_SMI)
@@ -220,12 +220,13 @@ impl Device {
     /// What plans on this device depend on beside graph and settings; nothing where there are no plans.
     ///
     /// # Errors
-    /// [`Error::Runtime`] if the device or its libraries do not tell their versions.
+    /// [`Error::Runtime`] if a version cannot be found out.
     pub(in crate::onnx) fn plan_inputs(&self) -> Result<Vec<(&'static str, String)>> {
         let found = self.provider.plans.map_or_else(|| Ok(Vec::new()), |plans| (plans.inputs)(self));
         found.map_err(|reason| {
             let thing = format!("{} provider", self.provider.name);
-            Error::runtime(thing, "a device and libraries that tell their versions", reason).hint(DOCTOR)
+            Error::runtime(thing, "a device and libraries whose versions can be asked for", reason)
+                .hint(DOCTOR)
         })
     }
 

@@ -1,0 +1,161 @@
+//! The enums of the header, and what their numbers stand for. Structs hold them as `int32_t`, so that any number can come in.
+
+use tracing::level_filters::LevelFilter;
+
+use super::arguments::one_of;
+use super::status::CallResult;
+use crate::{Finish, Modality, Preprocessing, ReplyPart};
+
+/// How much is told to a `fleming_log_callback`, and how grave a line is.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_log_level {
+    /// What failed and is not told by a status.
+    Error = 1,
+    /// What its owner should know.
+    Warn = 2,
+    /// What was loaded, and how much memory it takes.
+    Info = 3,
+    /// Counts of each request, and what ONNX Runtime logs.
+    Debug = 4,
+    /// Everything.
+    Trace = 5,
+}
+
+/// How faithfully the authors' script is followed where it is plainly broken; the README lists where that is.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_preprocessing {
+    /// Its defects are mended, with a warning.
+    Clinical = 0,
+    /// Bit for bit.
+    Reference = 1,
+}
+
+/// What an event tells of.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_event_kind {
+    /// done of total tiles went through the vision tower.
+    Encoding = 1,
+    /// done of total prompt tokens are in memory.
+    Prefilling = 2,
+    /// The next piece of the thought.
+    Thought = 3,
+    /// The next piece of the answer.
+    Answer = 4,
+}
+
+/// Why generation ended.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_finish {
+    /// The model ended its turn, or a stop string came.
+    Stop = 1,
+    /// The limit on new tokens or the end of the context was reached.
+    Length = 2,
+    /// The caller stopped it.
+    Cancelled = 3,
+    /// The time for it was up.
+    TimedOut = 4,
+}
+
+/// A part of a reply.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_part {
+    /// None.
+    None = 0,
+    /// The reasoning before the answer.
+    Thought = 1,
+    /// The answer.
+    Answer = 2,
+}
+
+/// What kind of thing a study is.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_modality {
+    /// A single picture.
+    Image = 1,
+    /// Frames of a clip in order of time.
+    Video = 2,
+    /// Slices of a volume in order of its first axis.
+    Volume = 3,
+}
+
+/// A type of numbers.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_voxel {
+    /// int16_t, as of most CT.
+    Int16 = 1,
+    /// uint16_t, as of most MR.
+    Uint16 = 2,
+}
+
+/// What is logged at a level, whose default 0 is that of warnings.
+pub(super) fn log_level(number: i32) -> CallResult<LevelFilter> {
+    let all = [
+        (0, LevelFilter::WARN),
+        (fleming_log_level::Error as i32, LevelFilter::ERROR),
+        (fleming_log_level::Warn as i32, LevelFilter::WARN),
+        (fleming_log_level::Info as i32, LevelFilter::INFO),
+        (fleming_log_level::Debug as i32, LevelFilter::DEBUG),
+        (fleming_log_level::Trace as i32, LevelFilter::TRACE),
+    ];
+    one_of("fleming_log_level", &all, number)
+}
+
+pub(super) fn preprocessing(number: i32) -> CallResult<Preprocessing> {
+    let all = [
+        (fleming_preprocessing::Clinical as i32, Preprocessing::Clinical),
+        (fleming_preprocessing::Reference as i32, Preprocessing::Reference),
+    ];
+    one_of("fleming_preprocessing", &all, number)
+}
+
+pub(super) fn modality(number: i32) -> CallResult<Modality> {
+    let all = [
+        (fleming_modality::Image as i32, Modality::Image),
+        (fleming_modality::Video as i32, Modality::Video),
+        (fleming_modality::Volume as i32, Modality::Volume),
+    ];
+    one_of("fleming_modality", &all, number)
+}
+
+pub(super) fn voxel(number: i32) -> CallResult<fleming_voxel> {
+    let all = [fleming_voxel::Int16, fleming_voxel::Uint16].map(|kind| (kind as i32, kind));
+    one_of("fleming_voxel", &all, number)
+}
+
+impl From<Modality> for fleming_modality {
+    fn from(modality: Modality) -> Self {
+        match modality {
+            Modality::Image => Self::Image,
+            Modality::Video => Self::Video,
+            Modality::Volume => Self::Volume,
+        }
+    }
+}
+
+impl From<Finish> for fleming_finish {
+    fn from(finish: Finish) -> Self {
+        match finish {
+            Finish::Stop => Self::Stop,
+            Finish::Length => Self::Length,
+            Finish::Cancelled => Self::Cancelled,
+            Finish::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+impl From<Option<ReplyPart>> for fleming_part {
+    fn from(part: Option<ReplyPart>) -> Self {
+        match part {
+            None => Self::None,
+            Some(ReplyPart::Thought) => Self::Thought,
+            Some(ReplyPart::Answer) => Self::Answer,
+        }
+    }
+}
