@@ -78,6 +78,21 @@ pub enum ErrorCode {
     TimedOut = 7,
 }
 
+impl ErrorCode {
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorCode::Input => "input",
+            ErrorCode::Request => "request",
+            ErrorCode::Package => "package",
+            ErrorCode::Runtime => "runtime",
+            ErrorCode::Busy => "busy",
+            ErrorCode::Cancelled => "cancelled",
+            ErrorCode::TimedOut => "timed-out",
+        }
+    }
+}
+
 impl Error {
     /// The kind of this error as a stable number.
     pub fn code(&self) -> ErrorCode {

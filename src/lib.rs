@@ -7,6 +7,7 @@
 // ── words
 mod error;
 mod watch;
+mod limits;
 mod frame;
 mod study;
 mod request;
@@ -31,10 +32,14 @@ mod answer;
 mod guide;
 // ── the whole
 mod engine;
+mod conversation;
+// ── text in and out
+pub mod wire;
 // ── surfaces
 #[cfg(feature = "capi")]
 mod capi;
 
+pub use conversation::Conversation;
 pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pending, TokenCount};
 pub use engine::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use error::{Error, ErrorCode, Facts, Result};

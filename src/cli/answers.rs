@@ -5,10 +5,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
-use super::options::unusable;
+use super::refusal::unusable;
 
 /// The open file. While it is open no other run may write it.
 pub(super) struct Answers {
@@ -34,10 +34,10 @@ impl Answers {
             Err(TryLockError::WouldBlock) => {
                 return Err(unusable(&name, "a file of this run alone", &"one that another run is writing"));
             }
-            locked => locked.with_context(|| name.clone())?,
+            locked => locked.map_err(|error| unusable(&name, "a file that can be locked", &error))?,
         }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).with_context(|| name.clone())?;
+        file.read_to_end(&mut bytes).map_err(|error| unusable(&name, "a readable file", &error))?;
         let mut answers = Self { file, name, done: HashMap::new(), package: None, failed: 0 };
         answers.read(&bytes)?;
         Ok(answers)
@@ -61,9 +61,8 @@ impl Answers {
             "warning: {}: its last line was cut short, as by a run that was killed, and is dropped",
             self.name
         );
-        self.file.set_len(whole as u64).with_context(|| self.name.clone())?;
-        self.file.seek(SeekFrom::End(0)).with_context(|| self.name.clone())?;
-        Ok(())
+        let cut = self.file.set_len(whole as u64).and_then(|()| self.file.seek(SeekFrom::End(0)));
+        cut.map(drop).map_err(|error| self.unwritable(&error))
     }
 
     fn count(&mut self, number: usize, line: &[u8]) -> Result<()> {
@@ -83,6 +82,10 @@ impl Answers {
         }
         *self.done.entry(id.to_string()).or_default() += 1;
         Ok(())
+    }
+
+    fn unwritable(&self, error: &std::io::Error) -> anyhow::Error {
+        unusable(&self.name, "a place that can be written", error)
     }
 
     fn foreign(&self, place: &str, got: &str) -> anyhow::Error {
@@ -118,7 +121,7 @@ impl Answers {
         self.file
             .write_all(line.as_bytes())
             .and_then(|()| self.file.flush())
-            .with_context(|| self.name.clone())?;
+            .map_err(|error| self.unwritable(&error))?;
         self.failed += usize::from(answer.get("error").is_some());
         Ok(())
     }

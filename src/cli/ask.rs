@@ -1,26 +1,26 @@
 //! `fleming ask`: one question, one reply.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use fleming::{AskOptions, Finish, Reply, Request, Tracing};
+use fleming::wire::Report;
+use fleming::{Finish, Part, Reply, Tracing};
 
+use super::arguments::{Asking, Given};
 use super::display::Display;
-use super::options::{
-    GenerationArguments, INTERRUPTED, RuntimeArguments, SessionArguments, cancel_on_interrupt,
-};
-use super::question::{Wording, history, without_last_newline};
+use super::exit::{INTERRUPTED, cancel_on_interrupt};
+use super::options::{RuntimeArguments, SessionArguments};
+use super::question::{Before, question};
 use super::studies::Studies;
-use super::{emit, json, trace};
+use super::{emit, trace};
 
 /// Ask a question about images, videos and volumes.
 ///
 /// <image> in the question or the history places the next picture, clip or volume; without such a tag all of them come
-/// before the question, in the order of the options.
+/// before the question, in the order in which they are named.
 #[derive(Args)]
 pub(super) struct Ask {
     #[command(flatten)]
@@ -29,12 +29,10 @@ pub(super) struct Ask {
     #[arg(short, long, value_name = "TEXT")]
     question: String,
     #[command(flatten)]
-    wording: Wording,
-    /// Earlier turns: a JSON list of [question, answer] pairs, or what /save of a chat wrote
+    given: Given<Asking>,
+    /// Earlier turns: what /save of a chat wrote, or a JSON list of [question, answer] pairs
     #[arg(long, value_name = "FILE.json")]
     history: Option<PathBuf>,
-    #[command(flatten)]
-    generation: GenerationArguments,
     #[command(flatten)]
     session: SessionArguments,
     #[command(flatten)]
@@ -49,26 +47,27 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let cancel = cancel_on_interrupt()?;
-        let generation = self.generation.options(cancel)?;
+        let mut options = self.given.options(cancel_on_interrupt()?)?;
+        options.ask.tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
+        let question = question(&self.question)?;
+        let before = Before::read(self.history.as_deref(), &self.studies, &options)?;
+        self.session.check()?;
+        self.trace.as_deref().map(trace::make).transpose()?;
         let started = Instant::now();
         let engine = self.runtime.open(1)?;
         let load = started.elapsed();
         self.session.load(&engine)?;
-        let request = self.request(engine.package().manifest().placeholder())?;
 
+        let placeholder = engine.package().manifest().placeholder();
+        let request = before.conversation(placeholder).ask(Part::tagged(placeholder, &question));
         let mut display = if self.json { Display::silent() } else { Display::new() };
-        let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
-        let options = AskOptions { tracing, ..generation };
-        let reply = engine.ask(&request, &options, &mut |event| display.show(event))?;
+        let reply = engine.ask(&request, &options.ask, &mut |event| display.show(event))?;
         display.finish(&reply);
 
         if reply.usage.completion_tokens > 0 {
             self.session.save(&engine, reply.conversation)?;
         }
-        let manifest = engine.package().manifest();
-        let report =
-            json::Report { reply: &reply, load, name: &manifest.name, digest: engine.package().digest() };
+        let report = Report { reply: &reply, package: engine.package(), load };
         if let Some(folder) = &self.trace {
             trace::write(folder, &report)?;
         }
@@ -77,25 +76,6 @@ impl Ask {
         }
         Ok(exit_code(&reply))
     }
-
-    fn request(&self, placeholder: &str) -> Result<Request> {
-        let history = self.history.as_deref().map(history).transpose()?.unwrap_or_default();
-        let question = question(&self.question)?;
-        Ok(Request {
-            instruction: self.wording.instruction()?,
-            system: self.wording.system(placeholder),
-            ..Request::tagged(placeholder, self.studies.0.clone(), &history, &question)
-        })
-    }
-}
-
-fn question(text: &str) -> Result<String> {
-    if text != "-" {
-        return Ok(text.to_owned());
-    }
-    let mut question = String::new();
-    std::io::stdin().read_to_string(&mut question).context("question on standard input")?;
-    Ok(without_last_newline(question))
 }
 
 fn exit_code(reply: &Reply) -> ExitCode {

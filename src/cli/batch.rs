@@ -11,20 +11,23 @@ use std::thread;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::{Cancel, Engine, Finish, Request};
+use fleming::wire::{self, Case, Chosen, Files, Whole};
+use fleming::{AskOptions, Cancel, Engine, Finish};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
-use super::lines::{self, Given, Line};
-use super::options::{INTERRUPTED, RuntimeArguments, cancel_on_interrupt, unusable};
-use super::{SOME_FAILED, json};
+use super::arguments::{Asking, Given};
+use super::exit::{INTERRUPTED, SOME_FAILED, cancel_on_interrupt};
+use super::lines;
+use super::options::RuntimeArguments;
+use super::refusal::{failure, unusable};
 
 /// Ask the questions of a file and append the answers to another, in the same order.
 ///
-/// A line is a JSON object: id and question; image(s), volume(s), video(s), relative to the file, or studies, a list such as
-/// [{"volume": FILE}, {"image": FILE}] for an order of its own; history; and any option below by its name, such as
-/// "max_new_tokens": 64, "prompt": "direct", "slices": 5, which then holds instead of the command line's. Lines whose id is
+/// A line is a JSON object: id and question; image(s), volume(s), video(s) or file(s), relative to the file of questions, or
+/// studies, a list such as [{"volume": FILE, "slices": 5}, {"image": FILE}] for an order and options of their own; history; and
+/// any option below by its name, such as "max_new_tokens": 64, "prompt": "direct", which then holds instead of the command line's. Lines whose id is
 /// in the file of answers are skipped, failed ones too: a run that was stopped goes on where it was.
 #[derive(Args)]
 pub(super) struct Batch {
@@ -41,7 +44,7 @@ pub(super) struct Batch {
     #[arg(long, value_name = "i/n", default_value = "1/1")]
     shard: Shard,
     #[command(flatten)]
-    given: Given,
+    given: Given<Asking>,
     #[command(flatten)]
     runtime: RuntimeArguments,
 }
@@ -75,7 +78,7 @@ struct Task {
 /// What every worker has.
 struct Work<'a> {
     engine: &'a Engine,
-    given: &'a Given,
+    given: &'a Chosen,
     folder: &'a Path,
     tasks: &'a [Task],
     next: AtomicUsize,
@@ -85,6 +88,8 @@ struct Work<'a> {
 impl Batch {
     pub(super) fn run(self) -> Result<ExitCode> {
         self.check()?;
+        let given = self.given.chosen()?;
+        given.options()?.ask.check()?;
         let lines = lines::read(&self.input)?;
         let mut answers = Answers::open(&self.output)?;
         let all = tasks(lines, self.shard);
@@ -96,7 +101,7 @@ impl Batch {
             answers.expect_package(engine.package().digest())?;
             let work = Work {
                 engine: &engine,
-                given: &self.given,
+                given: &given,
                 folder: self.input.parent().unwrap_or(Path::new("")),
                 tasks: &tasks,
                 next: AtomicUsize::new(0),
@@ -112,9 +117,7 @@ impl Batch {
     }
 
     fn check(&self) -> Result<()> {
-        if self.concurrency == 0 {
-            return Err(unusable("--concurrency", "at least 1", &0));
-        }
+        Whole::new(1, 1024).check("--concurrency", self.concurrency)?;
         let same =
             self.input.canonicalize().ok().is_some_and(|path| self.output.canonicalize().ok() == Some(path));
         match same {
@@ -147,7 +150,7 @@ fn tasks(lines: Vec<(usize, Vec<u8>)>, shard: Shard) -> Vec<Task> {
             }
         };
         if place % shard.parts == shard.part - 1 {
-            let asked = refusal.map_or(Ok(line), |refusal| Err(json::error(&refusal)));
+            let asked = refusal.map_or(Ok(line), |refusal| Err(failure(&refusal)));
             tasks.push(Task { number, id, asked });
         }
     }
@@ -201,7 +204,7 @@ impl Work<'_> {
             let Some(task) = self.tasks.get(place) else { return };
             let mut line = json!({"id": task.id, "line": task.number});
             let answer = match &task.asked {
-                Ok(asked) => self.answer(task.number, asked).map_err(|error| json::error(&error)),
+                Ok(asked) => self.answer(task.number, asked).map_err(|error| failure(&error)),
                 Err(refusal) => Err(refusal.clone()),
             };
             match answer {
@@ -219,26 +222,19 @@ impl Work<'_> {
     /// The fields of a reply; none if it was stopped.
     fn answer(&self, number: usize, line: &[u8]) -> Result<Option<Map<String, Value>>> {
         let place = format!("line {number}");
-        let line: Line = serde_json::from_slice(line)
+        let fields: Map<String, Value> = serde_json::from_slice(line)
             .map_err(|error| unusable(&place, "a question as a JSON object with id and question", &error))?;
-        let (options, unread) = self.given.and(&line.other)?;
-        let placeholder = self.engine.package().manifest().placeholder();
-        let request = Request {
-            instruction: options.wording.instruction()?,
-            system: options.wording.system(placeholder),
-            ..line.request(placeholder, self.folder, &options.selection)
-        };
-        let asked = options.generation.options(self.cancel.clone())?;
-        let mut reply = self.engine.ask(&request, &asked, &mut |_event| {})?;
+        let case = Case::read(&fields, self.given, Files::Read(self.folder))?;
+        let package = self.engine.package();
+        let request = case.request(package.manifest().placeholder());
+        let options = AskOptions { cancel: self.cancel.clone(), ..case.options.ask.clone() };
+        let mut reply = self.engine.ask(&request, &options, &mut |_event| {})?;
         if reply.finish == Finish::Cancelled {
             return Ok(None);
         }
-        // Fields of a case that 'fleming eval' reads are nobody's mistake.
-        let unread = unread.into_iter().filter(|field| !["kind", "answer"].contains(&field.as_str()));
-        reply.warnings.extend(unread.map(|field| format!("the line's field {field} is none that is read")));
-        let mut object = json::reply(&reply);
-        let package = self.engine.package();
-        object["package"] = json!({"name": package.manifest().name, "digest": package.digest()});
+        reply.warnings.extend(case.warnings());
+        let mut object = wire::reply(&reply);
+        object["package"] = wire::package(package);
         Ok(object.as_object().cloned())
     }
 }

@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use fleming::wire::Whole;
 use fleming::{
     AskOptions, Engine, EngineOptions, Frame, Instruction, Modality, Request, StopRule, Study, StudyInput,
     Turn,
 };
 use serde_json::{Value, json};
 
+use super::arguments::{Given, Looking};
 use super::emit;
 use super::measure::{Round, gain, overhead, round, summary};
-use super::options::{RuntimeArguments, unusable};
+use super::options::RuntimeArguments;
+use super::refusal::unusable;
 use super::studies::Studies;
 
 /// Measure the stages of an answer: vision, prefill, decoding, time to first token, peak memory.
@@ -26,8 +29,10 @@ use super::studies::Studies;
 pub(super) struct Bench {
     #[command(flatten)]
     studies: Studies,
+    #[command(flatten)]
+    looking: Given<Looking>,
     /// Noise pictures of one tile each in every request
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["image", "video", "volume"])]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["file", "image", "video", "volume"])]
     tiles: usize,
     /// Tokens of text in every prompt, about
     #[arg(long, value_name = "N", default_value_t = 64)]
@@ -56,26 +61,19 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode> {
-        for (option, least, number) in [
-            ("--new-tokens", 2, self.new_tokens),
-            ("--repeat", 1, self.repeat),
-            ("--streams", 1, self.streams.iter().copied().min().unwrap_or_default()),
-        ] {
-            if number < least {
-                return Err(unusable(option, &format!("at least {least}"), &number));
-            }
-        }
-        self.options(1, self.speculation).check()?;
+        self.check()?;
+        let questions = self.questions.as_deref().map(|path| {
+            let name = path.display().to_string();
+            fs::read_to_string(path).map_err(|error| unusable(&name, "a text file", &error))
+        });
+        let questions = questions.transpose()?;
         if cfg!(debug_assertions) {
             eprintln!("warning: this build is not optimised: measure with cargo build --release");
         }
-        let questions = self.questions.as_deref().map(fs::read_to_string).transpose().with_context(|| {
-            self.questions.iter().map(|path| path.display().to_string()).collect::<String>()
-        })?;
         let started = Instant::now();
         let slots = self.streams.iter().copied().max().unwrap_or(1);
         let engine = self.runtime.open(slots)?;
-        let (set, needs) = (self.runtime.options(slots), engine.memory());
+        let (set, needs) = (self.runtime.options(slots)?, engine.memory());
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
         let mut report = json!({
             "fleming": env!("CARGO_PKG_VERSION"),
@@ -101,6 +99,22 @@ impl Bench {
         report["peak_memory_bytes"] = peak_memory();
         emit(if self.json { format!("{report}\n") } else { table(&report) });
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Refuses what cannot be measured, before anything that takes long.
+    fn check(&self) -> Result<()> {
+        for (option, range, number) in [
+            ("--tiles", Whole::new(0, 4096), self.tiles),
+            ("--prompt-tokens", Whole::new(0, 1 << 24), self.prompt_tokens),
+            ("--new-tokens", Whole::new(2, 1 << 24), self.new_tokens),
+            ("--repeat", Whole::new(1, 10_000), self.repeat),
+        ] {
+            range.check(option, number)?;
+        }
+        self.streams.iter().try_for_each(|&streams| Whole::new(1, 1024).check("--streams", streams))?;
+        self.options(1, self.speculation).check()?;
+        self.looking.look()?.check()?;
+        self.studies.check()
     }
 
     fn ask_at_once(&self, engine: &Engine) -> Result<Value> {
@@ -177,12 +191,12 @@ impl Bench {
 
     /// A request that shares no picture and no question with one of another seed.
     fn request(&self, engine: &Engine, seed: u64, words: usize) -> Result<Request> {
-        let studies = match self.studies.0.is_empty() {
+        let studies = match self.studies.is_empty() {
             true => {
                 let size = engine.package().manifest().tile_size();
                 (0..self.tiles as u64).map(|tile| noise(size, seed << 20 | tile)).collect::<Result<_>>()?
             }
-            false => self.studies.0.clone(),
+            false => self.studies.inputs(&self.looking.look()?),
         };
         let question = format!("{seed}{}", WORD.repeat(words));
         Ok(Request { instruction: Instruction::Direct, ..Request::about(studies, question) })

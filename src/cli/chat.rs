@@ -1,6 +1,5 @@
 //! `fleming chat`: a conversation at the terminal.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -9,22 +8,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::{Cancel, ConversationId, Engine, Finish, StudyInput};
+use fleming::wire::{Transcript, transcript};
+use fleming::{AskOptions, Cancel, Conversation, ConversationId, Engine, Finish, Modality, Part, StudyInput};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
 use serde_json::Value;
 
-use super::conversation::Conversation;
+use super::arguments::{Asking, Given, look};
 use super::display::Display;
-use super::lines::refused;
-use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, SessionArguments, unusable};
-use super::question::{Transcript, Wording, exchanges, history, transcript};
-use super::studies::{Studies, study_from_json};
+use super::exit::INTERRUPTED;
+use super::options::{RuntimeArguments, SessionArguments};
+use super::output::NOTICE;
+use super::question::Before;
+use super::refusal::{readable, unusable, unwritable};
+use super::studies::Studies;
 
 const COMMANDS: &str = "\
-/image FILE              look at an image, from the next question on
-/volume FILE [--slices N]
+/file FILE [OPTIONS]     look at an image, a video or a volume, from the next question on
+/image FILE              look at a file that must be an image
+/volume FILE [--slices N] [--range FIRST-LAST] [--axis N] [--window C/W]
 /video FILE [--frames N] [--start S] [--end S]
 /reset                   forget the conversation and its studies
 /save FILE               write the conversation as JSON, for /load, and for --history of ask and chat
@@ -43,12 +46,10 @@ pub(super) struct Chat {
     #[command(flatten)]
     studies: Studies,
     #[command(flatten)]
-    wording: Wording,
-    /// Earlier turns to go on from: a JSON list of [question, answer] pairs, or what /save wrote
+    given: Given<Asking>,
+    /// Earlier turns to go on from: what /save wrote, or a JSON list of [question, answer] pairs
     #[arg(long, value_name = "FILE.json")]
     history: Option<PathBuf>,
-    #[command(flatten)]
-    generation: GenerationArguments,
     #[command(flatten)]
     session: SessionArguments,
     #[command(flatten)]
@@ -59,7 +60,7 @@ pub(super) struct Chat {
 struct Session<'a> {
     engine: &'a Engine,
     conversation: Conversation,
-    generation: &'a GenerationArguments,
+    options: &'a AskOptions,
     interrupts: &'a Interrupts,
     /// What is in the engine's memory.
     last: Option<ConversationId>,
@@ -67,18 +68,19 @@ struct Session<'a> {
 
 impl Chat {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let turns = self.history.as_deref().map(history).transpose()?.unwrap_or_default();
-        let conversation = Conversation::new(self.studies.0, turns)
-            .worded(self.wording.instruction()?, self.wording.system.clone());
+        let options = self.given.options(Cancel::default())?;
+        let before = Before::read(self.history.as_deref(), &self.studies, &options)?;
+        self.session.check()?;
         let mut lines = Lines::open()?;
-        let interrupts = Interrupts::catch()?;
+        let interrupts = &Interrupts::catch()?;
         let engine = self.runtime.open(1)?;
         self.session.load(&engine)?;
-        let (generation, interrupts) = (&self.generation, &interrupts);
-        let mut session = Session { engine: &engine, conversation, generation, interrupts, last: None };
+        let conversation = before.conversation(engine.package().manifest().placeholder());
+        let options = &options.ask;
+        let mut session = Session { engine: &engine, conversation, options, interrupts, last: None };
         if let Lines::Terminal(_) = lines {
             interrupts.set(Interruptible::Nothing);
-            eprintln!("{}\n{}\n/help lists the commands.", engine.package().manifest().name, super::NOTICE);
+            eprintln!("{}\n{}\n/help lists the commands.", engine.package().manifest().name, NOTICE);
         }
         while let Some(line) = lines.next()? {
             match session.take(line.trim()) {
@@ -110,7 +112,10 @@ impl Session<'_> {
             ("/reset", "") => self.conversation.reset(),
             ("/save", file) if !file.is_empty() => self.save(Path::new(file))?,
             ("/load", file) if !file.is_empty() => self.load(Path::new(file))?,
-            ("/image" | "/video" | "/volume", file) if !file.is_empty() => self.look(&word[1..], file)?,
+            ("/file", file) if !file.is_empty() => self.look(None, file)?,
+            ("/image", file) if !file.is_empty() => self.look(Some(Modality::Image), file)?,
+            ("/video", file) if !file.is_empty() => self.look(Some(Modality::Video), file)?,
+            ("/volume", file) if !file.is_empty() => self.look(Some(Modality::Volume), file)?,
             (word, _) if word.starts_with('/') => {
                 return Err(unusable(line, "a command that /help lists", &word));
             }
@@ -120,23 +125,21 @@ impl Session<'_> {
     }
 
     /// Adds a study. Its options come after the file, whose name may hold spaces.
-    fn look(&mut self, kind: &str, rest: &str) -> Result<()> {
+    fn look(&mut self, kind: Option<Modality>, rest: &str) -> Result<()> {
         let (file, options) = rest.split_at(rest.find(" --").unwrap_or(rest.len()));
-        let file = file.trim();
-        let mut arguments = vec![OsString::from(format!("--{kind}={file}"))];
-        arguments.extend(options.split_whitespace().map(OsString::from));
-        for study in Studies::parse(arguments).map_err(|error| refused(&error))?.0 {
-            self.conversation.add(readable(study)?);
-        }
+        let path = PathBuf::from(file.trim());
+        readable(&path)?;
+        let study = kind.map_or_else(|| StudyInput::file(&*path), |kind| StudyInput::of(kind, &*path));
+        self.conversation.add(study.look(look(options)?));
         Ok(())
     }
 
     fn answer(&mut self, question: &str) -> Result<()> {
         let cancel = Cancel::default();
-        let options = self.generation.options(cancel.clone())?;
+        let options = AskOptions { cancel: cancel.clone(), ..self.options.clone() };
         let mut display = Display::new();
         let before = self.interrupts.set(Interruptible::Answer(cancel, 0));
-        let request = self.conversation.ask(question);
+        let request = self.conversation.ask(Part::tagged(self.placeholder(), question));
         let reply = self.engine.ask(&request, &options, &mut |event| display.show(event));
         self.interrupts.set(before);
         let reply = match reply {
@@ -154,22 +157,29 @@ impl Session<'_> {
         self.last = Some(reply.conversation);
         match reply.finish {
             Finish::Cancelled | Finish::TimedOut => eprintln!("stopped"),
-            _ => self.conversation.keep(self.engine.package().manifest(), question, &reply),
+            _ => self.conversation.keep(&request, &reply, self.engine.package().manifest()),
         }
         Ok(())
     }
 
+    /// What places a study in a question.
+    fn placeholder(&self) -> &str {
+        self.engine.package().manifest().placeholder()
+    }
+
     /// Goes on from a conversation that was written, whose studies must still be there.
     fn load(&mut self, file: &Path) -> Result<()> {
-        let Transcript { history, studies, system } = transcript(file)?;
-        let studies = studies.iter().map(|study| study_from_json(study).and_then(readable));
-        let studies = studies.collect::<Result<Vec<_>>>()?;
-        let instruction = self.conversation.instruction.clone();
-        let loaded = Conversation::new(studies, exchanges(history)).worded(instruction, system);
-        let (placed, studies) = loaded.places_and_studies();
+        let transcript = Transcript::load(file)?;
+        transcript.studies.iter().try_for_each(|study| readable(Path::new(&study.name())))?;
+        let mut loaded = transcript.conversation(self.placeholder());
+        let (placed, studies) = (loaded.places(), loaded.studies().len());
         if placed != studies {
             let wanted = format!("as many studies as its turns place, {placed}");
             return Err(unusable(&file.display().to_string(), &wanted, &studies));
+        }
+        loaded.instruction = self.conversation.instruction.clone();
+        if transcript.system.is_none() {
+            loaded.system = self.conversation.system.clone();
         }
         self.conversation = loaded;
         Ok(())
@@ -178,26 +188,18 @@ impl Session<'_> {
     /// Writes the conversation. An older one may be replaced, but no other file.
     fn save(&self, file: &Path) -> Result<()> {
         let name = file.display().to_string();
-        let transcript = |bytes: Vec<u8>| {
+        let older = |bytes: Vec<u8>| {
             serde_json::from_slice(&bytes).is_ok_and(|json: Value| json["history"].is_array())
         };
-        if file.exists() && !fs::read(file).is_ok_and(transcript) {
+        if file.exists() && !fs::read(file).is_ok_and(older) {
             return Err(unusable(
                 &name,
                 "a new file, or an older conversation",
                 &"a file that is something else",
             ));
         }
-        fs::write(file, format!("{:#}\n", self.conversation.to_json())).context(name)
-    }
-}
-
-/// A study whose file can be opened.
-fn readable(study: StudyInput) -> Result<StudyInput> {
-    let file = study.name();
-    match fs::File::open(&file) {
-        Ok(_) => Ok(study),
-        Err(error) => Err(unusable(&file, "a readable file", &error)),
+        let written = transcript(&self.conversation, self.placeholder())?;
+        fs::write(file, format!("{written:#}\n")).map_err(|error| unwritable(file, &error))
     }
 }
 
@@ -230,7 +232,8 @@ impl Lines {
             },
             Self::Stream => {
                 let mut line = String::new();
-                let read = stdin().read_line(&mut line).context("standard input")?;
+                let read = stdin().read_line(&mut line);
+                let read = read.map_err(|error| unusable("standard input", "lines of UTF-8 text", &error))?;
                 Ok((read > 0).then_some(line))
             }
         }

@@ -41,7 +41,7 @@ const TENSORRT: &str = "libnvinfer.so.10";
 
 impl Doctor {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let options = self.runtime.options(1);
+        let options = self.runtime.options(1)?;
         let (name, number) = options.provider.split_once(':').unwrap_or((&options.provider, "0"));
         let mut report = json!({
             "fleming": env!("CARGO_PKG_VERSION"),

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use fleming::{AskOptions, Finish, Reply, Tracing};
+use fleming::wire::{Case, Chosen, Files, Report};
+use fleming::{AskOptions, Cancel, Engine, Finish, Reply, Tracing};
 use indicatif::ProgressBar;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::json::Report;
-use super::lines::{self, Line};
-use super::options::{GenerationArguments, INTERRUPTED, RuntimeArguments, cancel_on_interrupt, unusable};
-use super::studies::Selection;
+use super::arguments::{Asking, Given};
+use super::exit::{INTERRUPTED, cancel_on_interrupt};
+use super::lines;
+use super::options::RuntimeArguments;
+use super::refusal::{unusable, unwritable};
 use super::{emit, trace};
 
 /// Ask the questions of a file and count the right answers, by kind.
@@ -26,7 +27,7 @@ use super::{emit, trace};
 /// cannot be asked counts as wrong, and its error goes into the output file.
 #[derive(Args)]
 pub(super) struct Eval {
-    /// Cases, one JSON object a line: id, kind, question, answer; image(s), volume(s), video(s) relative to the file; history
+    /// Cases, one JSON object a line: id, kind, answer, and what a line of 'fleming batch' has
     #[arg(value_name = "CASES.jsonl")]
     cases: PathBuf,
     /// Write what came of each case here, one JSON object a line
@@ -36,7 +37,7 @@ pub(super) struct Eval {
     #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
     #[command(flatten)]
-    generation: GenerationArguments,
+    given: Given<Asking>,
     #[command(flatten)]
     runtime: RuntimeArguments,
     /// Print the table as one JSON object
@@ -44,13 +45,13 @@ pub(super) struct Eval {
     json: bool,
 }
 
-/// One question with the answer that is expected. Other fields of the line are its maker's own.
-#[derive(Deserialize)]
-struct Case {
+/// One question with the answer that is expected.
+struct Expected {
+    id: Value,
     kind: String,
     answer: String,
-    #[serde(flatten)]
-    line: Line,
+    /// The whole line.
+    fields: Map<String, Value>,
 }
 
 /// What is counted for one kind of case.
@@ -61,48 +62,78 @@ struct Count {
     errors: usize,
 }
 
+/// What every case is asked with.
+struct Examiner<'a> {
+    engine: &'a Engine,
+    given: Chosen,
+    folder: &'a Path,
+    tracing: Tracing,
+    cancel: Cancel,
+    /// Fields that were not read, and in how many cases.
+    unread: BTreeMap<String, usize>,
+}
+
 impl Eval {
     pub(super) fn run(self) -> Result<ExitCode> {
         let cases = cases(&self.cases)?;
         let cancel = cancel_on_interrupt()?;
-        let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
-        let options = AskOptions { tracing, ..self.generation.options(cancel)? };
+        let given = self.given.chosen()?;
+        given.options()?.ask.check()?;
+        self.trace.as_deref().map(trace::make).transpose()?;
         let mut output = self.output.as_deref().map(create).transpose()?;
         let started = Instant::now();
         let engine = self.runtime.open(1)?;
         let (load, package) = (started.elapsed(), engine.package());
         let folder = self.cases.parent().unwrap_or(Path::new(""));
+        let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
+        let mut examiner =
+            Examiner { engine: &engine, given, folder, tracing, cancel, unread: BTreeMap::new() };
         let bar =
             if stderr().is_terminal() { ProgressBar::new(cases.len() as u64) } else { ProgressBar::hidden() };
-
-        let selection = Selection::default();
         let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
         for (number, case) in (1..).zip(&cases) {
-            let request = case.line.request(package.manifest().placeholder(), folder, &selection);
-            let reply = engine.ask(&request, &options, &mut |_event| {});
+            let reply = examiner.ask(case);
             if matches!(&reply, Ok(Reply { finish: Finish::Cancelled, .. })) {
                 return Ok(ExitCode::from(INTERRUPTED));
             }
             if let (Some(folder), Ok(reply)) = (&self.trace, &reply) {
-                let report = Report { reply, load, name: &package.manifest().name, digest: package.digest() };
+                let report = Report { reply, package, load };
                 trace::write(&folder.join(format!("{number:04}")), &report)?;
             }
             let right = counts.entry(&case.kind).or_default().add(case, &reply);
-            if let Some(output) = &mut output {
-                writeln!(output, "{}", case.outcome(&reply, right)).context("output file")?;
+            if let (Some(output), Some(path)) = (&mut output, &self.output) {
+                writeln!(output, "{}", case.outcome(&reply, right))
+                    .map_err(|error| unwritable(path, &error))?;
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
+        for (field, count) in &examiner.unread {
+            eprintln!("warning: the field {field} of {count} cases is unknown and was not used");
+        }
         emit(if self.json { format!("{}\n", to_json(&counts)) } else { to_table(&counts) });
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Case {
+impl Examiner<'_> {
+    fn ask(&mut self, expected: &Expected) -> fleming::Result<Reply> {
+        let case = Case::read(&expected.fields, &self.given, Files::Read(self.folder))?;
+        for field in &case.unread {
+            *self.unread.entry(field.clone()).or_default() += 1;
+        }
+        let request = case.request(self.engine.package().manifest().placeholder());
+        let (tracing, cancel) = (self.tracing, self.cancel.clone());
+        let options = AskOptions { tracing, cancel, ..case.options.ask };
+        self.engine.ask(&request, &options, &mut |_event| {})
+    }
+}
+
+impl Expected {
     /// The line of the output file.
     fn outcome(&self, reply: &fleming::Result<Reply>, right: Right) -> Value {
-        let mut line = json!({"id": self.line.id, "kind": self.kind, "expected": self.answer, "right": right == Right::Yes});
+        let mut line =
+            json!({"id": self.id, "kind": self.kind, "expected": self.answer, "right": right == Right::Yes});
         match reply {
             Ok(reply) => {
                 line["answer"] = reply.answer.as_str().into();
@@ -121,7 +152,7 @@ enum Right {
 }
 
 impl Count {
-    fn add(&mut self, case: &Case, reply: &fleming::Result<Reply>) -> Right {
+    fn add(&mut self, case: &Expected, reply: &fleming::Result<Reply>) -> Right {
         self.cases += 1;
         match reply {
             Ok(reply) if normalised(&reply.answer) == normalised(&case.answer) => {
@@ -162,21 +193,36 @@ fn to_table(counts: &BTreeMap<&str, Count>) -> String {
     format!("{:<12} {:>10} {:>8} {:>8}\n{rows}", "kind", "accuracy", "cases", "errors")
 }
 
-fn cases(path: &Path) -> Result<Vec<Case>> {
+fn cases(path: &Path) -> Result<Vec<Expected>> {
     let name = path.display().to_string();
     let read = |(number, line): (usize, Vec<u8>)| {
         let place = format!("{name}, line {number}");
-        serde_json::from_slice(&line).map_err(|error| unusable(&place, "a case as a JSON object", &error))
+        expected(&line).map_err(|got| {
+            unusable(&place, "a case as a JSON object with id, kind, question and answer", &got)
+        })
     };
-    let cases: Vec<Case> = lines::read(path)?.into_iter().map(read).collect::<Result<_>>()?;
+    let cases: Vec<_> = lines::read(path)?.into_iter().map(read).collect::<Result<_>>()?;
     if cases.is_empty() {
         return Err(unusable(&name, "at least one case", &"none"));
     }
     Ok(cases)
 }
 
+/// A line as a case, or what stands there instead.
+fn expected(line: &[u8]) -> Result<Expected, String> {
+    let fields: Map<String, Value> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let field = |name: &str| fields.get(name).ok_or_else(|| format!("no {name}"));
+    let text = |name: &str| {
+        let value = field(name)?;
+        value.as_str().map(str::to_owned).ok_or_else(|| format!("the {name} {value}"))
+    };
+    let (id, kind, answer) = (field("id")?.clone(), text("kind")?, text("answer")?);
+    field("question")?;
+    Ok(Expected { id, kind, answer, fields })
+}
+
 fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| path.display().to_string())
+    File::create(path).map_err(|error| unwritable(path, &error))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(super) struct Inspect {
 impl Inspect {
     pub(super) fn run(self) -> Result<ExitCode> {
         let package = Package::open(&self.runtime.folder()?)?;
-        let memory = MemoryNeeds::of(&package, &self.runtime.options(1))?;
+        let memory = MemoryNeeds::of(&package, &self.runtime.options(1)?)?;
         emit(match self.json {
             true => format!("{}\n", to_json(&package, &memory)),
             false => text(&package, &memory),

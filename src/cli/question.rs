@@ -1,86 +1,58 @@
-//! The words around a question, as options of several verbs.
+//! The question, what was said before it, and what it is about.
 
-use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
-use clap::Args;
-use fleming::{Exchange, Instruction, Part};
-use serde::Deserialize;
-use serde_json::Value;
+use fleming::Conversation;
+use fleming::wire::{Message, Options, Transcript};
 
-use super::options::unusable;
+use super::refusal::{readable, unusable};
+use super::studies::Studies;
 
-#[derive(Args)]
-pub(super) struct Wording {
-    /// What stands before the question: reasoning (the model is asked to think first), direct (nothing) or @FILE
-    #[arg(long, value_name = "reasoning|direct|@FILE", default_value = "reasoning")]
-    prompt: String,
-    /// System message, instead of the package's
-    #[arg(long, value_name = "TEXT")]
-    pub(super) system: Option<String>,
+/// The text of a question; `-` reads standard input.
+pub(super) fn question(text: &str) -> Result<String> {
+    if text != "-" {
+        return Ok(text.to_owned());
+    }
+    let mut question = String::new();
+    let read = std::io::stdin().read_to_string(&mut question);
+    read.map_err(|error| unusable("the question on standard input", "UTF-8 text", &error))?;
+    // A text on standard input ends in a newline that the question does not have.
+    question.truncate(question.strip_suffix('\n').map_or(question.len(), str::len));
+    Ok(question)
 }
 
-impl Wording {
-    pub(super) fn system(&self, placeholder: &str) -> Option<Vec<Part>> {
-        self.system.as_deref().map(|text| Part::tagged(placeholder, text))
-    }
+/// What goes before a question: the turns of a file with their studies, and the studies of the command line.
+pub(super) struct Before {
+    transcript: Transcript,
+    options: Options,
+}
 
-    pub(super) fn instruction(&self) -> Result<Instruction> {
-        let prompt = self.prompt.as_str();
-        match (prompt, prompt.strip_prefix('@')) {
-            ("reasoning", _) => Ok(Instruction::Reasoning),
-            ("direct", _) => Ok(Instruction::Direct),
-            (_, Some(path)) => {
-                let text = fs::read_to_string(path).map_err(|error| unusable(path, "a text file", &error))?;
-                Ok(Instruction::Custom(without_last_newline(text)))
-            }
-            _ => Err(unusable("--prompt", "reasoning, direct or @FILE", &prompt)),
+impl Before {
+    /// Reads the file, and looks whether all studies can be read.
+    ///
+    /// Studies of the file that the command line names again are looked at as it says; others of the command line are new.
+    pub(super) fn read(history: Option<&Path>, studies: &Studies, options: &Options) -> Result<Self> {
+        let mut transcript = history.map(Transcript::load).transpose()?.unwrap_or_default();
+        let mut named = studies.inputs(&options.look);
+        let old: Vec<_> = transcript.studies.iter().map(fleming::StudyInput::name).collect();
+        let again = named.len() >= old.len() && old.iter().zip(&named).all(|(old, new)| *old == new.name());
+        match again {
+            true => transcript.studies = named,
+            false => transcript.studies.append(&mut named),
         }
+        transcript.studies.iter().try_for_each(|study| readable(Path::new(&study.name())))?;
+        if let Some(system) = &options.system {
+            transcript.system = Some(Some(Message::Tagged(system.clone())));
+        }
+        Ok(Self { transcript, options: options.clone() })
     }
-}
 
-/// Earlier turns in a file: the pairs alone, or what `/save` of a chat writes.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum History {
-    Pairs(Vec<(String, String)>),
-    Transcript(Transcript),
-}
-
-/// What `/save` of a chat writes.
-#[derive(Deserialize)]
-pub(super) struct Transcript {
-    pub(super) history: Vec<(String, String)>,
-    #[serde(default)]
-    pub(super) studies: Vec<Value>,
-    pub(super) system: Option<String>,
-}
-
-/// Reads earlier turns.
-pub(super) fn history(path: &Path) -> Result<Vec<Exchange>> {
-    Ok(exchanges(transcript(path)?.history))
-}
-
-/// Reads earlier turns and what goes with them.
-pub(super) fn transcript(path: &Path) -> Result<Transcript> {
-    let name = path.display().to_string();
-    let wanted = "a JSON list of [question, answer] pairs";
-    let text = fs::read_to_string(path).map_err(|error| unusable(&name, wanted, &error))?;
-    match serde_json::from_str(&text).map_err(|error| unusable(&name, wanted, &error))? {
-        History::Pairs(history) => Ok(Transcript { history, studies: Vec::new(), system: None }),
-        History::Transcript(transcript) => Ok(transcript),
+    /// The conversation that goes on; `placeholder` is what places a study in a text.
+    pub(super) fn conversation(&self, placeholder: &str) -> Conversation {
+        let mut conversation = self.transcript.conversation(placeholder);
+        conversation.instruction = self.options.instruction.clone();
+        conversation
     }
-}
-
-pub(super) fn exchanges(pairs: Vec<(String, String)>) -> Vec<Exchange> {
-    pairs.into_iter().map(|(question, answer)| Exchange { question, answer }).collect()
-}
-
-/// A text file ends in a newline that its text does not have.
-pub(super) fn without_last_newline(mut text: String) -> String {
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    text
 }

@@ -6,12 +6,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fleming::{FrameUsed, Modality};
 use font8x8::legacy::BASIC_LEGACY;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayView3, ArrayView4, Axis};
+
+use super::refusal::unwritable;
 
 /// Width of the sheet in pixels.
 const WIDTH: u32 = 1600;
@@ -31,12 +33,12 @@ pub(super) fn write(path: &Path, pixels: ArrayView4<u8>, frames: &[FrameUsed]) -
         true => return remove(path),
         false => draw(pixels, &labels(frames)),
     };
-    sheet.save(path).with_context(|| path.display().to_string())
+    sheet.save(path).map_err(|error| unwritable(path, &error))
 }
 
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context(path.display().to_string()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(unwritable(path, &error)),
         _ => Ok(()),
     }
 }

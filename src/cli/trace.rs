@@ -4,19 +4,25 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use fleming::wire::{self, Report};
 use fleming::{Modality, Provenance};
 use ndarray::{Array1, ArrayBase, Data, Dimension};
 use ndarray_npy::{WritableElement, write_npy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::json::Report;
+use super::refusal::{try_folder, unwritable};
 use super::sheet;
+
+/// Makes the folder of a trace, before there is anything to write.
+pub(super) fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).and_then(|()| try_folder(folder)).map_err(|error| unwritable(folder, &error))
+}
 
 /// Writes the `.npy` files, `trace.json` and, if there was anything to see, `seen.png`.
 pub(super) fn write(folder: &Path, report: &Report<'_>) -> Result<()> {
     let trace = report.reply.trace.as_ref().context("a reply without a trace")?;
-    fs::create_dir_all(folder).with_context(|| format!("trace folder {}", folder.display()))?;
+    make(folder)?;
     // The reference records ids as 32-bit numbers.
     let input_ids: Array1<i32> = trace.input_ids.iter().map(|&id| id as i32).collect();
     let first_logits = Array1::from(trace.first_logits.clone());
@@ -38,16 +44,16 @@ pub(super) fn write(folder: &Path, report: &Report<'_>) -> Result<()> {
         "frame_indices": of_videos(report, |index, _| index.into()),
         "timestamps": of_videos(report, |_, seconds| seconds.into()),
         "slice_indices": of_volumes(report, |index, _| index.into()),
-        "frames": per_frame(report, super::json::frame),
+        "frames": per_frame(report, wire::frame),
         "windows": of_volumes(report, |_, window| json!(window)),
         "tiles": per_frame(report, |frame| frame.tiles.into()),
-        "usage": report.usage(),
+        "usage": wire::usage(&report.reply.usage),
         "timings_ms": report.timings(),
         "sha256": hashes,
-        "package": report.package(),
+        "package": wire::package(report.package),
     });
     let path = folder.join("trace.json");
-    fs::write(&path, format!("{object:#}\n")).with_context(|| path.display().to_string())
+    fs::write(&path, format!("{object:#}\n")).map_err(|error| unwritable(&path, &error))
 }
 
 fn save<T, S, D>(folder: &Path, name: &str, array: &ArrayBase<S, D>) -> Result<()>
@@ -57,7 +63,7 @@ where
     D: Dimension,
 {
     let path = folder.join(format!("{name}.npy"));
-    write_npy(&path, array).with_context(|| path.display().to_string())
+    write_npy(&path, array).map_err(|error| unwritable(&path, &error))
 }
 
 fn hash<const N: usize>(values: impl Iterator<Item = [u8; N]>) -> String {

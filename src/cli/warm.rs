@@ -29,14 +29,14 @@ pub(super) struct Warm {
 impl Warm {
     pub(super) fn run(self) -> Result<ExitCode> {
         let folder = self.runtime.folder()?;
-        let options = self.runtime.options(1);
+        let options = self.runtime.options(1)?;
         let place = if self.into_package { PlanFolder::Package } else { PlanFolder::Cache };
         let engines = warm(&folder, &options, place)?;
         let package = Package::open(&folder)?;
         emit(match self.json {
             true => {
                 let engines: Vec<_> = engines.iter().map(object).collect();
-                let package = json!({"name": package.manifest().name, "digest": package.digest()});
+                let package = fleming::wire::package(&package);
                 format!("{}\n", json!({"package": package, "provider": options.provider, "engines": engines}))
             }
             false if engines.is_empty() => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::onnx::{Device, GraphOptions};
 use crate::package::Manifest;
 
@@ -51,30 +52,18 @@ impl Default for EngineOptions {
     }
 }
 
-/// Far more than any machine answers at a time.
-const MOST_SLOTS: usize = 1024;
-/// A chunk must be splittable into parts of at least two tokens.
-const LEAST_CHUNK: usize = 4;
-
 impl EngineOptions {
     /// Refuses numbers that cannot be met.
     pub(super) fn check(&self) -> Result<()> {
-        if self.slots == 0 || self.slots > MOST_SLOTS {
-            return Err(Error::request("slots", format!("1 to {MOST_SLOTS}"), self.slots));
-        }
-        if self.queue == 0 {
-            return Err(Error::request("queue", "at least 1", 0));
-        }
-        if self.chunk < LEAST_CHUNK {
-            return Err(Error::request("chunk", format!("at least {LEAST_CHUNK} tokens"), self.chunk));
-        }
+        limits::SLOTS.check("slots", self.slots)?;
+        limits::QUEUE.check("queue", self.queue)?;
+        limits::CHUNK.check("chunk", self.chunk)?;
+        limits::IMAGE_CACHE.check("image-cache", self.vision_cache)?;
+        self.threads.map_or(Ok(()), |threads| limits::THREADS.check("threads", threads))?;
         Ok(())
     }
 
     pub(super) fn graph(&self) -> Result<GraphOptions> {
-        if self.threads == Some(0) {
-            return Err(Error::request("threads", "at least 1", 0));
-        }
         let device = Device::parse(&self.provider, &self.provider_options)?;
         Ok(GraphOptions { device, threads: self.threads, ranges: None })
     }

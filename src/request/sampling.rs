@@ -1,10 +1,10 @@
 //! How tokens are chosen, and what is known of the choice.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 use super::{AskOptions, StopRule};
 use crate::error::{Error, Result};
+use crate::limits;
 
 /// How the next token is chosen from the logits.
 ///
@@ -55,27 +55,15 @@ impl Sampling {
     /// # Errors
     /// [`Error::Request`] naming the first that is not.
     pub fn check(&self) -> Result<()> {
-        within("temperature", self.temperature, "0 to 100", |value| (0.0..=100.0).contains(&value))?;
-        within("top-p", self.top_p, "above 0, at most 1", |value| value > 0.0 && value <= 1.0)?;
-        within("min-p", self.min_p, "0 to 1", |value| (0.0..=1.0).contains(&value))?;
-        within("repetition-penalty", self.repetition_penalty, "above 0, at most 100", |value| {
-            value > 0.0 && value <= 100.0
-        })?;
-        for (name, value) in
-            [("presence-penalty", self.presence_penalty), ("frequency-penalty", self.frequency_penalty)]
-        {
-            within(name, value, "-2 to 2", |value| (-2.0..=2.0).contains(&value))?;
-        }
-        for &bias in self.logit_bias.values() {
-            within("logit-bias", bias, "-100 to 100", |value| (-100.0..=100.0).contains(&value))?;
-        }
-        within("top-k", self.top_k.unwrap_or(1), "at least 1", |value| value > 0)
+        limits::TEMPERATURE.check("temperature", self.temperature)?;
+        limits::TOP_P.check("top-p", self.top_p)?;
+        limits::MIN_P.check("min-p", self.min_p)?;
+        limits::REPETITION_PENALTY.check("repetition-penalty", self.repetition_penalty)?;
+        limits::PENALTY.check("presence-penalty", self.presence_penalty)?;
+        limits::PENALTY.check("frequency-penalty", self.frequency_penalty)?;
+        self.logit_bias.values().try_for_each(|&bias| limits::LOGIT_BIAS.check("logit-bias", bias))?;
+        self.top_k.map_or(Ok(()), |k| limits::TOP_K.check("top-k", k))
     }
-}
-
-/// NaN is within nothing.
-fn within<T: Copy + Display>(name: &str, value: T, wanted: &str, holds: impl Fn(T) -> bool) -> Result<()> {
-    if holds(value) { Ok(()) } else { Err(Error::request(name, wanted, value)) }
 }
 
 /// What an answer must look like.
@@ -116,11 +104,6 @@ pub struct TokenLogprobs {
     pub top: Vec<TokenLogprob>,
 }
 
-const MOST_LOGPROBS: usize = 20;
-const MOST_STOP_STRINGS: usize = 64;
-const MOST_SPECULATION: usize = 32;
-const MOST_ANSWERS: usize = 128;
-
 impl AskOptions {
     /// Checks every option on its own and that they do not contradict one another.
     ///
@@ -128,14 +111,17 @@ impl AskOptions {
     /// [`Error::Request`] naming the first that cannot be met.
     pub fn check(&self) -> Result<()> {
         self.sampling.check()?;
-        within("logprobs", self.logprobs.unwrap_or(0), "0 to 20", |value| value <= MOST_LOGPROBS)?;
-        within("speculation", self.speculation.unwrap_or(1), "1 to 32", |value| {
-            (1..=MOST_SPECULATION).contains(&value)
-        })?;
-        within("answers", self.answers.unwrap_or(1), "1 to 128", |value| {
-            (1..=MOST_ANSWERS).contains(&value)
-        })?;
-        within("stop", self.stop_strings.len(), "at most 64 texts", |value| value <= MOST_STOP_STRINGS)?;
+        for (name, range, number) in [
+            ("max-new-tokens", limits::NEW_TOKENS, self.max_new_tokens),
+            ("max-thinking-tokens", limits::THINKING_TOKENS, self.max_thinking_tokens),
+            ("max-tiles", limits::TILES, self.max_tiles),
+            ("logprobs", limits::LOGPROBS, self.logprobs),
+            ("speculation", limits::SPECULATION, self.speculation),
+            ("answers", limits::ANSWERS, self.answers),
+            ("stop texts", limits::STOP_STRINGS, Some(self.stop_strings.len())),
+        ] {
+            number.map_or(Ok(()), |number| range.check(name, number))?;
+        }
         if self.stop_strings.iter().any(String::is_empty) {
             return Err(Error::request("stop", "a text", "an empty one"));
         }
@@ -156,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_named() {
-        let table: [Row; 22] = [
+        let table: [Row; 24] = [
             ("temperature", |o| o.sampling.temperature = f32::NAN),
             ("temperature", |o| o.sampling.temperature = -0.1),
             ("temperature", |o| o.sampling.temperature = f32::INFINITY),
@@ -176,7 +162,9 @@ mod tests {
             ("speculation", |o| o.speculation = Some(0)),
             ("answers", |o| o.answers = Some(0)),
             ("stop", |o| o.stop_strings = vec![String::new()]),
-            ("stop", |o| o.stop_strings = vec!["a".into(); 65]),
+            ("stop texts", |o| o.stop_strings = vec!["a".into(); 65]),
+            ("max-new-tokens", |o| o.max_new_tokens = Some(0)),
+            ("max-tiles", |o| o.max_tiles = Some(257)),
             ("ignore-eos", |o| {
                 o.stop = StopRule::LengthOnly;
                 o.stop_strings = vec!["a".into()];

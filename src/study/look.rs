@@ -3,9 +3,10 @@
 use super::volume::Window;
 use crate::error::{Error, Result};
 use crate::frame::Modality;
+use crate::limits;
 
-/// Most frames or slices of one study. They fit no model's context; more is a slip of the keyboard.
-pub(crate) const MOST_FRAMES: usize = 4096;
+/// Most frames or slices of one study.
+pub(crate) const MOST_FRAMES: usize = limits::FRAMES.most as usize;
 
 /// How many frames of a clip are looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,6 +109,11 @@ impl Look {
         Self { shared: true, ..self }
     }
 
+    /// See [`Look::shared`].
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Refuses numbers that no study could be looked at by.
     ///
     /// # Errors
@@ -152,7 +158,7 @@ struct Rule {
     wrong: fn(&Look) -> Option<String>,
 }
 
-/// [`MOST_FRAMES`] in words.
+/// [`limits::FRAMES`] in words.
 const COUNT: &str = "1 to 4096";
 const TIME: &str = "seconds from the start of the video";
 
@@ -226,7 +232,9 @@ static OPTIONS: [Rule; 9] = [
         kind: Modality::Volume,
         may_be: "0 to 2",
         given: |look| look.axis.is_some(),
-        wrong: |look| look.axis.filter(|axis| *axis > 2).map(|axis| axis.to_string()),
+        wrong: |look| {
+            look.axis.filter(|axis| !limits::AXIS.contains(*axis as u64)).map(|axis| axis.to_string())
+        },
     },
     Rule {
         name: "range",
@@ -242,7 +250,7 @@ static OPTIONS: [Rule; 9] = [
 
 /// A number of frames or slices that may not be.
 fn no_count(count: usize) -> Option<String> {
-    (!(1..=MOST_FRAMES).contains(&count)).then(|| count.to_string())
+    (!limits::FRAMES.contains(count as u64)).then(|| count.to_string())
 }
 
 /// A time that may not be. Before the start of a clip is its start.
@@ -263,6 +271,7 @@ mod tests {
 
     #[test]
     fn numbers_out_of_bounds_are_named() {
+        assert_eq!(COUNT, limits::FRAMES.to_string());
         let look = Look::default;
         let rows = [
             ("frames", look().frames(Exactly(0))),

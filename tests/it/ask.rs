@@ -100,6 +100,53 @@ fn studies_keep_the_order_of_the_options() {
 }
 
 #[test]
+fn files_are_told_by_their_content_and_keep_their_order() {
+    let files = [input("volume_f32.npy"), input("chest.png"), input("clip.mp4")];
+    let options = ["--slices", "2", "--frames", "1", "-q", "x", "--ignore-eos"];
+    let mut plain = ask(&[]);
+    plain.args(&files).args(options);
+    let mut insisted = ask(&options);
+    for (option, file) in ["--volume", "--image", "--video"].iter().zip(&files) {
+        insisted.arg(option).arg(file);
+    }
+    let mut mixed = ask(&[]);
+    mixed.arg(&files[0]).arg("--image").arg(&files[1]).args(options).arg(&files[2]);
+    let replies = [plain, insisted, mixed].map(|mut command| reply(&mut command));
+    for other in &replies[1..] {
+        assert_eq!(other["frames"], replies[0]["frames"]);
+        assert_eq!(other["completion_ids"], replies[0]["completion_ids"]);
+    }
+    let studies: Vec<_> =
+        replies[0]["frames"].as_array().unwrap().iter().map(|frame| frame["study"].clone()).collect();
+    assert_eq!(studies, [0, 0, 1, 2].map(Value::from));
+    assert_eq!(replies[0]["frames"][3]["frame_index"].as_u64(), Some(23));
+}
+
+#[test]
+fn options_are_refused_with_what_they_may_be() {
+    let chest = input("chest.png").display().to_string();
+    for (options, named, may_be) in [
+        (["--threads", "100000"], "--threads", "1 to 1024"),
+        (["--slots", "0"], "--slots", "1 to 1024"),
+        (["--queue", "99999999"], "--queue", "1 to 65536"),
+        (["--slices", "18446744073709551615"], "--slices", "1 to 4096"),
+        (["--frames", "5000"], "--frames", "1 to 4096"),
+        (["--max-tiles", "257"], "--max-tiles", "1 to 256"),
+        (["--timeout", "1e12"], "--timeout", "1000000000"),
+        (["--window", "40"], "--window", "-600/1500"),
+        (["--preprocessing", "magic"], "--preprocessing", "reference or clinical"),
+        (["--seed", "-1"], "--seed", "at least 0"),
+        // Of one study it is known that the option does not fit.
+        (["--slices", "5"], "slices", "a volume"),
+        (["--start", "1"], "start", "a video"),
+    ] {
+        let message = refusal(ask(&["-q", "x", "--image", &chest]).args(options), 2);
+        assert!(message.starts_with(&format!("error: {named}: wanted ")), "{message}");
+        assert!(message.contains(may_be), "{message}");
+    }
+}
+
+#[test]
 fn the_question_may_come_from_standard_input() {
     let mut command = ask(&["-q", "-", "--prompt", "direct"]);
     let mut child = command
@@ -239,5 +286,50 @@ fn a_reply_has_its_time() {
         let mut command = fleming("ask");
         let message = refusal(command.args(["-q", "x"]).arg(format!("--timeout={wrong}")), 2);
         assert!(message.contains("--timeout"), "{message}");
+    }
+}
+
+/// The package is not there, so that whatever is found first comes before the package is loaded.
+#[test]
+fn files_are_looked_at_before_the_package_is_loaded() {
+    let scratch = Scratch::new();
+    let nowhere = scratch.path("package");
+    let (file, text) = (scratch.file("file", b"x"), input("chest.png"));
+    let fifo = scratch.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let below = file.join("below").display().to_string();
+    let missing = scratch.path("missing").display().to_string();
+    let folder = scratch.path("").display().to_string();
+    let fifo = fifo.display().to_string();
+    for (option, path) in [
+        ("--image", &missing),
+        ("--video", &folder),
+        ("--volume", &fifo),
+        ("--image", &fifo),
+        ("--history", &missing),
+        ("--trace", &below),
+        ("--session", &below),
+        ("--session", &folder),
+    ] {
+        let message = refusal(ask_of(&nowhere, &["-q", "x", option]).arg(path), 2);
+        assert!(message.contains(path.as_str()), "{option}: {message}");
+    }
+    let message = refusal(ask_of(&nowhere, &["-q", "x", "--image"]).arg(text), 1);
+    assert!(message.contains("package"), "{message}");
+}
+
+#[test]
+fn levels_that_are_none_are_refused() {
+    let log = |levels: &str| {
+        let mut command = ask(&["-q", "x"]);
+        command.env("FLEMING_LOG", levels);
+        command
+    };
+    for wrong in ["fleming=loud", "ort=debug,fleming=9", "[[["] {
+        let message = refusal(&mut log(wrong), 2);
+        assert!(message.starts_with("error: FLEMING_LOG: wanted "), "{message}");
+    }
+    for right in ["", "off", "warn,fleming=info"] {
+        reply(&mut log(right));
     }
 }

@@ -103,6 +103,8 @@ fn what_cannot_be_measured_is_refused() {
         let message = refusal(fleming("bench").args(options), 2);
         assert!(message.contains(options[0].trim_start_matches('-')), "{message}");
     }
+    let message = refusal(fleming("bench").args(["--questions", "/nowhere/questions.txt"]), 2);
+    assert!(message.contains("/nowhere/questions.txt"), "{message}");
     let both = fleming("bench").args(["--tiles", "2", "--image", "x.png"]).output().unwrap();
     assert_eq!(both.status.code(), Some(2));
 }

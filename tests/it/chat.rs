@@ -70,11 +70,59 @@ fn studies_stay_where_they_were_brought_in() {
     assert_eq!(stdout(&output), wanted.concat());
     assert_eq!(saved["history"][0][1], first["text"]);
 
-    // And the whole goes on with 'ask'.
+    // And the whole goes on with 'ask', which finds the studies in the file; they may be named again.
+    let alone = reply(ask(&["-q", "Why?", "--history"]).arg(scratch.path("chat.json")));
     let mut third = ask(&["-q", "Why?", "--slices", "2", "--history"]);
     third.arg(scratch.path("chat.json")).arg("--image").arg(input("chest.png"));
     let frames = reply(third.arg("--volume").arg(input("volume_f32.npy")))["frames"].clone();
     assert_eq!(frames.as_array().unwrap().len(), 3);
+    assert_eq!(alone["frames"], frames);
+}
+
+#[test]
+fn a_saved_conversation_is_asked_again() {
+    let scratch = Scratch::new();
+    let lines = [format!("/file {}", input("chest.png").display()), "What is shown?".into(), save(&scratch)];
+    let options = ["--prompt", "direct", "--system", "Be brief."];
+    chat(&options, &lines);
+    let saved = scratch.path("chat.json").display().to_string();
+    assert_eq!(transcript(&scratch)["studies"], json!([{"file": input("chest.png")}]));
+    assert_eq!(transcript(&scratch)["system"], "Be brief.");
+
+    // A new study comes after those of the file.
+    let volume = input("volume_f32.npy");
+    let asked = |options: &[&str]| {
+        let mut command = ask(&["--prompt", "direct", "--ignore-eos", "--slices", "2", "-q", "And here?"]);
+        let trace = scratch.path("trace");
+        let reply =
+            reply(command.args(options).args(["--history", &saved]).arg(&volume).arg("--trace").arg(&trace));
+        let trace: Value = serde_json::from_slice(&fs::read(trace.join("trace.json")).unwrap()).unwrap();
+        (reply, trace["prompt"].as_str().unwrap().to_owned())
+    };
+    let (reply, prompt) = asked(&[]);
+    assert_eq!(reply["frames"].as_array().unwrap().len(), 3);
+    assert!(prompt.contains("system\nBe brief.<"), "{prompt}");
+    assert!(prompt.contains("user\n<image>\nWhat is shown?<"), "{prompt}");
+    assert!(prompt.contains("user\n<image>\n<image>\nAnd here?<"), "{prompt}");
+    assert!(asked(&["--system", "Be long."]).1.contains("system\nBe long.<"));
+    // In a chat too, from the command line and with /load.
+    let then = [format!("/volume {} --slices=2", volume.display()), "And here?".into()];
+    let answer = format!("{}\n", reply["answer"].as_str().unwrap());
+    assert_eq!(stdout(&chat(&["--prompt", "direct", "--history", &saved], &then)), answer);
+    let load = [&[format!("/load {saved}")], &then[..]].concat();
+    assert_eq!(stdout(&chat(&["--prompt", "direct"], &load)), answer);
+}
+
+#[test]
+fn pairs_alone_leave_the_system_message_as_it_is() {
+    let scratch = Scratch::new();
+    let pairs = scratch.file("pairs.json", br#"[["What is CT?", "A scan."]]"#);
+    chat(&["--system", "Be brief."], &[format!("/load {}", pairs.display()), save(&scratch)]);
+    let saved = transcript(&scratch);
+    assert_eq!((&saved["system"], &saved["history"][0][1]), (&json!("Be brief."), &json!("A scan.")));
+    let other = scratch.file("other.json", br#"{"history": [], "system": null}"#);
+    chat(&["--system", "Be brief."], &[format!("/load {}", other.display()), save(&scratch)]);
+    assert_eq!(transcript(&scratch)["system"], Value::Null);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Scratch, ask, input, package, reply, stderr};
+use crate::support::{Scratch, ask, input, package, refusal, reply, stderr};
 
 fn eval(scratch: &Scratch, cases: &[Value]) -> Command {
     let lines: Vec<_> = cases.iter().map(Value::to_string).collect();
@@ -52,11 +52,66 @@ fn right_and_wrong_answers_are_counted_by_kind() {
 }
 
 #[test]
+fn a_case_is_read_as_batch_reads_it() {
+    let scratch = Scratch::new();
+    let volume = input("volume_f32.npy");
+    let case = json!({
+        "id": 1, "kind": "volume", "fact": "dose", "files": [volume], "question": "What is shown?", "slices": 5,
+        "prompt": "direct", "max_new_tokens": 2, "system": "S", "answer": "x", "ignore_eos": true,
+        "history": {"history": [["<image> Before?", "No."]], "studies": [{"image": input("chest.png")}]},
+    });
+    let mut command = eval(&scratch, std::slice::from_ref(&case));
+    let output = command.args(["--slices", "2", "--trace"]).arg(scratch.path("traces")).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("warning: the field fact"), "{}", stderr(&output));
+    let trace = std::fs::read(scratch.path("traces/0001/trace.json")).unwrap();
+    let trace: Value = serde_json::from_slice(&trace).unwrap();
+    assert_eq!(trace["slice_indices"].as_array().unwrap().len(), 5);
+    let prompt = trace["prompt"].as_str().unwrap();
+    assert!(prompt.contains("system\nS<") && prompt.contains("user\n<image> Before?<"), "{prompt}");
+
+    let answers = scratch.path("answers.jsonl");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.arg("batch").arg(scratch.path("cases.jsonl")).arg(&answers).arg("--model").arg(package());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let answer: Value = serde_json::from_slice(&std::fs::read(answers).unwrap()).unwrap();
+    assert_eq!(answer["frames"], trace["frames"]);
+    assert_eq!(answer["usage"], trace["usage"]);
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 1, "{}", answer["warnings"]);
+}
+
+#[test]
+fn a_case_that_cannot_be_asked_is_wrong() {
+    let scratch = Scratch::new();
+    let case = |slices: Value| json!({"id": 1, "kind": "text", "question": "What?", "answer": "x", "slices": slices});
+    let results = scratch.path("results.jsonl");
+    let mut command = eval(&scratch, &[case(json!("many")), case(json!(3))]);
+    let output = command.arg("--json").arg("--output").arg(&results).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&table["kinds"]["text"]["count"], &table["kinds"]["text"]["errors"]), (&json!(2), &json!(1)));
+    let lines = std::fs::read_to_string(results).unwrap();
+    assert!(lines.lines().next().unwrap().contains("slices: wanted a whole number, 1 to 4096"), "{lines}");
+}
+
+#[test]
 fn a_file_that_holds_no_cases_is_refused() {
     let scratch = Scratch::new();
     for (cases, named) in [(vec![], "at least one"), (vec![json!({"id": 1})], "line 1")] {
         let output = eval(&scratch, &cases).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains(named), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_refused() {
+    let scratch = Scratch::new();
+    let below = scratch.file("file", b"x").join("below").display().to_string();
+    let case = json!({"id": 1, "kind": "text", "question": "What is CT?", "answer": "A scan."});
+    for option in ["--output", "--trace"] {
+        let message = refusal(eval(&scratch, std::slice::from_ref(&case)).args([option, &below]), 2);
+        assert!(message.contains(&below), "{message}");
     }
 }

@@ -1,51 +1,51 @@
-//! Replies and failures as JSON.
+//! Replies as JSON.
 
 use std::time::Duration;
 
-use fleming::{
-    FrameUsed, Modality, Provenance, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage,
-};
 use serde_json::{Value, json};
 
-/// A reply and where it came from.
-pub(super) struct Report<'a> {
-    pub(super) reply: &'a Reply,
+use crate::frame::{Modality, Provenance};
+use crate::package::Package;
+use crate::request::{FrameUsed, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage};
+
+/// A reply, where it came from and how long its engine took to load.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// The reply.
+    pub reply: &'a Reply,
+    /// What gave it.
+    pub package: &'a Package,
     /// Time to load the package.
-    pub(super) load: Duration,
-    /// Name of the package.
-    pub(super) name: &'a str,
-    /// Digest of the package.
-    pub(super) digest: &'a str,
+    pub load: Duration,
 }
 
 impl Report<'_> {
-    /// The object that `--json` prints.
-    pub(super) fn to_json(&self) -> Value {
+    /// The fields of [`reply`], with `package`, and with the time to load among the times.
+    pub fn to_json(&self) -> Value {
         let mut object = reply(self.reply);
         object["timings_ms"] = self.timings();
-        object["package"] = self.package();
+        object["package"] = package(self.package);
         object
     }
 
-    pub(super) fn timings(&self) -> Value {
+    /// The times of the reply, `load` included.
+    pub fn timings(&self) -> Value {
         let mut object = timings(&self.reply.timings);
         let load = self.load.as_secs_f64() * 1e3;
         object["load"] = load.into();
         object["total"] = (load + object["total"].as_f64().unwrap_or_default()).into();
         object
     }
-
-    pub(super) fn usage(&self) -> Value {
-        usage(&self.reply.usage)
-    }
-
-    pub(super) fn package(&self) -> Value {
-        json!({"name": self.name, "digest": self.digest})
-    }
 }
 
-/// A reply by itself.
-pub(super) fn reply(reply: &Reply) -> Value {
+/// A package: `name` and `digest`.
+pub fn package(package: &Package) -> Value {
+    json!({"name": package.manifest().name, "digest": package.digest()})
+}
+
+/// A reply by itself: `answer`, `thought`, `text`, `finish`, `truncated`, `completion_ids`, `usage`, `frames`, `timings_ms`,
+/// `warnings`, and `logprobs` where they were asked for.
+pub fn reply(reply: &Reply) -> Value {
     let mut object = json!({
         "answer": reply.answer,
         "thought": reply.thought,
@@ -64,26 +64,8 @@ pub(super) fn reply(reply: &Reply) -> Value {
     object
 }
 
-/// A failure with its four facts. What is not the library's own, such as a full disk, has only a message.
-pub(super) fn error(error: &anyhow::Error) -> Value {
-    let message = format!("{error:#}");
-    match error.downcast_ref::<fleming::Error>() {
-        Some(error) => {
-            let facts = error.facts();
-            json!({
-                "code": format!("{:?}", error.code()).to_lowercase(),
-                "thing": facts.thing,
-                "wanted": facts.wanted,
-                "got": facts.got,
-                "hint": facts.hint,
-                "message": message,
-            })
-        }
-        None => json!({"code": "other", "message": message}),
-    }
-}
-
-fn usage(usage: &Usage) -> Value {
+/// Tokens spent.
+pub fn usage(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.prompt_tokens,
         "image_tokens": usage.image_tokens,
@@ -125,10 +107,12 @@ fn logprob(token: &TokenLogprob) -> Value {
     json!({"id": token.id, "text": String::from_utf8_lossy(&token.bytes), "logprob": token.logprob})
 }
 
-pub(super) fn frame(frame: &FrameUsed) -> Value {
+/// A frame that the model saw, with all that its reader knew of it.
+pub fn frame(frame: &FrameUsed) -> Value {
     let mut object = json!({"source": frame.source, "study": frame.study, "tiles": frame.tiles});
-    let Provenance { index, seconds, window, spacing_mm, axis, position_mm, part, .. } = &frame.provenance;
-    let place = if frame.provenance.modality == Modality::Volume { "slice_index" } else { "frame_index" };
+    let Provenance { modality, index, seconds, window, spacing_mm, axis, position_mm, part } =
+        &frame.provenance;
+    let place = if *modality == Modality::Volume { "slice_index" } else { "frame_index" };
     let facts = [
         (place, index.map(Value::from)),
         ("time", seconds.map(Value::from)),

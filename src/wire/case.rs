@@ -1,0 +1,108 @@
+//! A question as JSON, in a file of questions or by itself.
+
+use serde_json::{Map, Value};
+
+use super::options::{Chosen, Files, Options, Part};
+use super::study::{KINDS, read_study, study_of};
+use super::transcript::{Message, Transcript, part};
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::study::StudyInput;
+
+/// A question with what it is about and how it is to be answered.
+///
+/// Its fields are `question`; `history`, as [`Transcript::read`] reads it; `studies`, a list of
+/// `{"image": FILE, …}`, and `image(s)`, `volume(s)`, `video(s)`, each a file or a list of files, which come after those;
+/// and every option but those of an engine by its name.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// How it is to be answered.
+    pub options: Options,
+    /// Fields that are not read.
+    pub unread: Vec<String>,
+    question: Message,
+    transcript: Transcript,
+}
+
+/// Fields that say what a case is, for whoever reads it in a file: `id`, `kind`, `answer`.
+const LABELS: [&str; 3] = ["id", "kind", "answer"];
+
+impl Case {
+    /// Reads a case. `given` are the options that hold where it does not say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the field that cannot be read.
+    pub fn read(fields: &Map<String, Value>, given: &Chosen, files: Files) -> Result<Self> {
+        let (own, others) = Chosen::of(fields, |part| part != Part::Engine, files)?;
+        let chosen = given.under(&own);
+        let question = fields.get("question").ok_or_else(|| Error::request("question", "a text", "none"))?;
+        let history = fields.get("history").filter(|value| !value.is_null());
+        let mut transcript =
+            history.map_or(Ok(Transcript::default()), |value| Transcript::read(value, files))?;
+        transcript.studies.extend(studies(fields, &chosen, files)?);
+        let options = chosen.options()?;
+        if let Some(system) = &options.system {
+            transcript.system = Some(Some(Message::Tagged(system.clone())));
+        }
+        let read = |field: &str| {
+            LABELS.contains(&field)
+                || ["question", "history", "studies"].contains(&field)
+                || kind_of(field).is_some()
+        };
+        let unread = others.into_iter().filter(|field| !read(field)).collect();
+        Ok(Self { question: part("question", question)?, transcript, options, unread })
+    }
+
+    /// What the case asks; `placeholder` is what places a study in a text.
+    pub fn request(&self, placeholder: &str) -> Request {
+        let mut conversation = self.transcript.conversation(placeholder);
+        conversation.instruction = self.options.instruction.clone();
+        conversation.ask(self.question.parts(placeholder))
+    }
+
+    /// A sentence for each field that is not read.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.unread.iter().map(|field| format!("the field {field} is unknown and was not used"))
+    }
+}
+
+/// The studies of a case: those in an order of their own, then those named by kind.
+fn studies(fields: &Map<String, Value>, chosen: &Chosen, files: Files) -> Result<Vec<StudyInput>> {
+    let listed: Vec<Value> = match fields.get("studies") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(list) => part("studies", list)?,
+    };
+    let mut studies =
+        listed.iter().map(|study| read_study(study, chosen, files)).collect::<Result<Vec<_>>>()?;
+    // A case's options may be meant for some of its studies.
+    let look = chosen.options()?.look.shared();
+    for (kind, modality) in KINDS {
+        let plural = format!("{kind}s");
+        let given = |field: &str| fields.get_key_value(field).filter(|(_, value)| !value.is_null());
+        let (field, value) = match (given(kind), given(&plural)) {
+            (Some((one, _)), Some((other, _))) => {
+                return Err(Error::request(one, "one list of files", format!("{other} too")));
+            }
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => continue,
+        };
+        let refuse = || Error::request(field, "a file or a list of files", value);
+        let paths = match value {
+            Value::Array(paths) => paths.as_slice(),
+            path => std::slice::from_ref(path),
+        };
+        for path in paths {
+            let path = files.path(path.as_str().ok_or_else(refuse)?)?;
+            studies.push(study_of(modality, path, &look));
+        }
+    }
+    Ok(studies)
+}
+
+/// The kind of study that a field names files of: `image` of `image` and of `images`.
+fn kind_of(field: &str) -> Option<&'static str> {
+    KINDS
+        .iter()
+        .map(|(kind, _)| *kind)
+        .find(|kind| field.strip_prefix(kind).is_some_and(|rest| ["", "s"].contains(&rest)))
+}

@@ -1,0 +1,23 @@
+//! What goes in and out of a program as text: JSON of requests, studies, conversations, replies and errors, and the one
+//! table of options. Every surface reads and writes by it.
+
+mod error;
+mod text;
+mod options;
+mod study;
+mod transcript;
+mod case;
+mod reply;
+
+pub use case::Case;
+pub use error::error;
+pub use options::{Chosen, Files, Form, Options, Part, Row, option, options};
+pub use reply::{Report, frame, package, reply, usage};
+pub use study::{read_study, study};
+pub use text::read_text;
+pub use transcript::{Message, Piece, Transcript, transcript};
+
+pub use crate::limits::{Real, Whole};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! How an answer is made, but for the choice of its tokens.
+
+use std::time::Duration;
+
+use super::row::{Form, Part, Row, number};
+use crate::limits;
+use crate::request::StopRule;
+use crate::study::Preprocessing;
+
+const fn row(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
+    Row::new(Part::Generation, name, value, form, help)
+}
+
+const REFERENCE: &str = "reference";
+const CLINICAL: &str = "clinical";
+
+pub(super) static GENERATION: [Row; 9] = [
+    row(
+        "max_new_tokens",
+        "N",
+        number!(Whole, limits::NEW_TOKENS, ask.max_new_tokens as Option<usize>),
+        "Most tokens to generate",
+    )
+    .absent("the package's"),
+    row(
+        "ignore_eos",
+        "",
+        Form::Switch(|o| o.ask.stop = StopRule::LengthOnly, |o| o.ask.stop == StopRule::LengthOnly),
+        "Do not stop at the end of the model's turn",
+    ),
+    row(
+        "preprocessing",
+        "HOW",
+        Form::Word(
+            &[REFERENCE, CLINICAL],
+            |o, word| {
+                o.ask.preprocessing = match word {
+                    REFERENCE => Preprocessing::Reference,
+                    _ => Preprocessing::Clinical,
+                }
+            },
+            |o| match o.ask.preprocessing {
+                Preprocessing::Reference => Some(REFERENCE),
+                Preprocessing::Clinical => Some(CLINICAL),
+            },
+        ),
+        "How inputs are prepared: clinical mends what the reference script does wrong and says so",
+    ),
+    row(
+        "max_tiles",
+        "N",
+        number!(Whole, limits::TILES, ask.max_tiles as Option<usize>),
+        "Cut an image into up to N tiles of its own aspect ratio, plus a thumbnail",
+    ),
+    row(
+        "max_thinking_tokens",
+        "N",
+        number!(Whole, limits::THINKING_TOKENS, ask.max_thinking_tokens as Option<usize>),
+        "Most tokens of thought; then the thought is closed and the answer opened",
+    ),
+    row(
+        "logprobs",
+        "N",
+        number!(Whole, limits::LOGPROBS, ask.logprobs as Option<usize>),
+        "Report each token's log-probability and those of the N likeliest, with --json",
+    ),
+    row(
+        "stop",
+        "TEXT",
+        Form::Texts(|o, texts| o.ask.stop_strings = texts, |o| o.ask.stop_strings.clone()),
+        "End the reply before this text; may be repeated",
+    ),
+    row(
+        "speculation",
+        "N",
+        number!(Whole, limits::SPECULATION, ask.speculation as Option<usize>),
+        "Guess up to N tokens ahead from what was written before, and verify them in one run; the reply is the same",
+    ),
+    row(
+        "timeout",
+        "SECONDS",
+        Form::Real(
+            limits::TIMEOUT,
+            |o, seconds| o.ask.timeout = Some(Duration::from_secs_f64(seconds)),
+            |o| o.ask.timeout.map(|timeout| timeout.as_secs_f64()),
+        ),
+        "End the reply, as far as it is, after this many seconds",
+    ),
+];

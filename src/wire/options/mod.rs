@@ -1,0 +1,20 @@
+//! The one table of options. The command line's arguments, the fields of a question in a file and of a request are made
+//! from it: adding an option is one row.
+
+mod row;
+mod read;
+mod engine;
+mod look;
+mod wording;
+mod generation;
+mod sampling;
+mod table;
+mod chosen;
+
+pub use chosen::Chosen;
+pub use read::Files;
+pub use row::{Form, Options, Part, Row};
+pub use table::{option, options};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Studies as JSON: `{"image": FILE}`, `{"video": FILE}`, `{"volume": FILE}`, or `{"file": FILE}`, whose content says what it
+//! is; each with the options that say what of it is looked at.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::options::{Chosen, Files, Form, Options, Part, options};
+use crate::error::{Error, Result};
+use crate::frame::Modality;
+use crate::study::{Look, Source, StudyInput};
+
+/// What a file is named as. `file` takes what its content is.
+pub(super) const KINDS: [(&str, Option<Modality>); 4] = [
+    ("image", Some(Modality::Image)),
+    ("volume", Some(Modality::Volume)),
+    ("video", Some(Modality::Video)),
+    (FILE, None),
+];
+
+const FILE: &str = "file";
+/// Says that options which do not fit the study are for others.
+const SHARED: &str = "shared";
+
+/// The study in a file of this machine; none of a kind takes what its content is.
+pub(super) fn study_of(modality: Option<Modality>, path: PathBuf, look: &Look) -> StudyInput {
+    StudyInput::File { source: path.into(), modality, look: look.clone() }
+}
+
+/// A study as an object of its kind, its file and the options that it was named with; none if it is not in one file.
+pub fn study(input: &StudyInput) -> Option<Value> {
+    let StudyInput::File { source: Source::Path(path), modality, look } = input else { return None };
+    let mut object = Map::new();
+    object.insert(modality.map_or(FILE, Modality::name).into(), path.to_str()?.into());
+    let set = Options { look: look.clone(), ..Options::default() };
+    let looks = |part| match modality {
+        Some(modality) => part == Part::Look(*modality),
+        None => matches!(part, Part::Look(_)),
+    };
+    for row in options().filter(|row| looks(row.part)) {
+        let value = match &row.form {
+            Form::Whole(_, _, get) => get(&set).map(Value::from),
+            Form::Real(_, _, get) => get(&set).map(Value::from),
+            Form::Text(_, get) | Form::Parsed(_, _, get) => get(&set).map(Value::from),
+            _ => None,
+        };
+        object.extend(value.map(|value| (row.name.to_owned(), value)));
+    }
+    if modality.is_none() && look.is_shared() {
+        object.insert(SHARED.into(), true.into());
+    }
+    Some(object.into())
+}
+
+/// The study of such an object. `shared` are the options that hold where it does not say otherwise.
+///
+/// # Errors
+/// [`Error::Request`] if it names no file or an option that its kind does not have.
+pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyInput> {
+    let names: Vec<_> = KINDS.iter().map(|(name, _)| *name).collect();
+    let wanted = format!("an object with a file as {}, and options", names.join(" or "));
+    let refuse = || Error::request("study", &wanted, value);
+    let fields = value.as_object().ok_or_else(refuse)?;
+    let mut kinds = KINDS.iter().filter(|(name, _)| fields.contains_key(*name));
+    let (Some((name, kind)), None) = (kinds.next(), kinds.next()) else { return Err(refuse()) };
+    let own: Map<String, Value> =
+        fields.iter().filter(|(field, _)| field != name).map(|(f, v)| (f.clone(), v.clone())).collect();
+    let (chosen, others) = Chosen::of(&own, |part| matches!(part, Part::Look(_)), files)?;
+    if let Some(other) = others.iter().find(|other| *other != SHARED) {
+        return Err(Error::request("study", &wanted, format!("the field {other}")));
+    }
+    if let Some(kind) = kind {
+        let misplaced = chosen.rows().find(|row| row.part != Part::Look(*kind));
+        misplaced.map_or(Ok(()), |row| {
+            Err(Error::request("study", format!("options of a {}", kind.name()), row.name))
+        })?;
+    }
+    let path = fields[*name].as_str().ok_or_else(refuse)?;
+    let look = shared.under(&chosen).options()?.look;
+    let all_fit = shared.rows().count() == 0 && fields.get(SHARED) != Some(&Value::Bool(true));
+    let look = if all_fit { look } else { look.shared() };
+    Ok(study_of(*kind, files.path(path)?, &look))
+}
