@@ -9,6 +9,6 @@ mod folder;
 
 pub(crate) use contract::{Dimension, GraphContract, TensorContract};
 pub use folder::Package;
-pub(crate) use manifest::{Configuration, PromptTemplate, TilingLimits, Tokens};
+pub(crate) use manifest::{Configuration, PromptTemplate, TilingLimits, Tokens, Work};
 pub use manifest::{FileFacts, Manifest};
 pub(crate) use profiles::{Profile, ShapeRange};

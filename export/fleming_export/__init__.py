@@ -20,7 +20,7 @@ from .config import read_config, read_preprocessor
 from .contract import TOKENIZER_FILE
 from .equalize import EqualizedCheckpoint, links
 from .errors import ExportError
-from .memory import quantization_json
+from .memory import quantization_json, work_json
 from .nn import GraphBuilder
 from .package import (
     SCHEMA,
@@ -82,6 +82,7 @@ def export(
         **model_json(config, normalization, made),
         "tokens": tokenizer.ids_json(config.language.vocabulary),
         **({"profiles": profiles_json(config, made)} if made.capacity else {}),
+        "work": work_json(config, made.target),
         **padding,
         "parity": None,
         "quality": None,

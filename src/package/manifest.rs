@@ -43,6 +43,8 @@ pub struct Manifest {
     pub quality: Option<Quality>,
     /// Absent where the target does not need them.
     pub(crate) profiles: Option<Profiles>,
+    /// Absent in packages that were exported before it was written.
+    pub(crate) work: Option<Work>,
     /// Most tokens in a conversation.
     pub max_positions: usize,
 }
@@ -133,6 +135,25 @@ pub(crate) struct Kv {
 pub(crate) struct Quantization {
     /// Memory that ONNX Runtime takes for them beyond the size of the files.
     pub packing_bytes: u64,
+}
+
+/// Bytes that runs of both graphs take. `engine/memory.rs` has the formula.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Work {
+    /// ONNX Runtime, the graphs, the tokenizer.
+    pub base_bytes: u64,
+    /// Of each new position.
+    pub position_bytes: u64,
+    /// Of each pair of a new position and a position of the context.
+    pub score_bytes: u64,
+    /// New positions that every run has room for; absent where a run has room for as many as it reads.
+    pub positions: Option<u64>,
+    /// Most tiles of one run.
+    pub tiles: usize,
+    /// Of each of them.
+    pub tile_bytes: u64,
+    /// Of each slot.
+    pub logits_bytes: u64,
 }
 
 /// The checkpoint that was exported.
@@ -261,6 +282,7 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
         ("vision.patch_size", manifest.vision.patch_size as usize),
         ("vision.hidden_size", manifest.vision.hidden_size),
         ("tokens.vocabulary", manifest.tokens.vocabulary),
+        ("work.tiles", manifest.work.as_ref().map_or(1, |work| work.tiles)),
         ("kv.layers", manifest.kv.layers),
         ("kv.heads", manifest.kv.heads),
         ("kv.head_dim", manifest.kv.head_dim),
