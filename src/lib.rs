@@ -31,6 +31,7 @@ mod answer;
 mod guide;
 // ── the whole
 mod engine;
+mod self_test;
 // ── surfaces
 #[cfg(feature = "capi")]
 mod capi;
@@ -42,9 +43,10 @@ pub use frame::{Frame, Modality, Provenance, Study};
 pub use input::{Measured, ReadOptions, measure, read};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
-pub use package::{FileFacts, Manifest, Package};
+pub use package::{FileFacts, Manifest, Package, SelfTest};
 pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
+pub use self_test::{Bound, CaseReport, Nearness, RunReport, SelfTestReport, self_test};
 pub use study::{FrameCount, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
 pub use watch::Watch;
 

@@ -4,6 +4,7 @@
 
 mod contract;
 mod profiles;
+mod self_test;
 mod manifest;
 mod folder;
 
@@ -12,3 +13,5 @@ pub use folder::Package;
 pub(crate) use manifest::{Configuration, PromptTemplate, TilingLimits, Tokens, Work};
 pub use manifest::{FileFacts, Manifest};
 pub(crate) use profiles::{Profile, ShapeRange};
+pub use self_test::SelfTest;
+pub(crate) use self_test::{RecordedTensor, TestAnswer, TestCase, TestInstruction, TestRun};

@@ -86,6 +86,7 @@ def export(
         **padding,
         "parity": None,
         "quality": None,
+        "self_test": None,  # of whoever can run it
     }
     with staged(out, force=force) as folder:
         check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))

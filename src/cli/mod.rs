@@ -1,5 +1,6 @@
 //! Verbs, exit codes and what goes where: data to stdout, everything else to stderr.
 
+mod agreement;
 mod answers;
 mod ask;
 mod batch;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::contract::{Dimension, Graphs};
 use super::profiles::{self, Profiles};
+use super::self_test::{self, SelfTest};
 use crate::error::{Error, Result};
 use crate::quality::Quality;
 use crate::request::Instruction;
@@ -45,6 +46,8 @@ pub struct Manifest {
     pub(crate) profiles: Option<Profiles>,
     /// Absent in packages that were exported before it was written.
     pub(crate) work: Option<Work>,
+    /// Absent where the exporter could not ask the package.
+    pub self_test: Option<SelfTest>,
     /// Most tokens in a conversation.
     pub max_positions: usize,
 }
@@ -268,6 +271,9 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
     }
     if !KV_TYPES.contains(&manifest.kv.dtype.as_str()) {
         return complain("kv.dtype", &KV_TYPES.join(" or "), manifest.kv.dtype.clone());
+    }
+    if let Some(test) = &manifest.self_test {
+        self_test::check(path, test)?;
     }
     match &manifest.profiles {
         Some(profiles) => profiles::check(path, profiles, &manifest.graphs)?,
