@@ -296,3 +296,106 @@ impl std::fmt::Display for Nearness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exporter's test has the same digest.
+    #[test]
+    fn the_picture_is_that_of_the_exporter() {
+        let drawn = draw(30, 20);
+        assert_eq!(drawn.len(), 30 * 20 * 3);
+        let digest = hex(&Sha256::digest(drawn));
+        assert_eq!(digest, "053baf9eca1f2730d77595c3076c538a80ba973ca67e66cf4f1156ca54cba652");
+    }
+
+    fn tensor(values: &[f64]) -> RecordedTensor {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let square = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        RecordedTensor {
+            count: values.len(),
+            mean,
+            deviation: square.sqrt(),
+            largest: values.iter().fold(0.0, |most, value| most.max(value.abs())),
+            // one value of all is not on record
+            stride: 1,
+            values: values[..values.len() - 1].to_vec(),
+            top: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn errors_are_found_among_the_values_and_in_the_statistics() {
+        let wanted = tensor(&[1.0, -2.0, 0.5, 3.0]);
+        let off = |got: [f32; 4]| {
+            let near = near(&wanted, &got, Bound::MaxError(0.01)).unwrap();
+            (near.max_error, near.is_within())
+        };
+        assert_eq!(off([1.0, -2.0, 0.5, 3.0]), (0.0, true));
+        let (error, within) = off([1.0, -2.25, 0.5, 3.0]);
+        assert!((error - 0.25).abs() < 1e-9 && !within, "{error}");
+        // the value that is not on record
+        let (error, within) = off([1.0, -2.0, 0.5, 3.5]);
+        assert!((error - 0.5).abs() < 1e-9 && !within, "{error}");
+        for wrong in [f32::NAN, f32::INFINITY] {
+            assert!(!off([1.0, wrong, 0.5, 3.0]).1);
+            assert!(!off([1.0, -2.0, 0.5, wrong]).1);
+        }
+        let error = near(&wanted, &[1.0; 3], Bound::MaxError(1.0)).unwrap_err().to_string();
+        assert!(error.contains("wanted 3 values, got 4"), "{error}");
+    }
+
+    #[test]
+    fn an_error_in_deviations() {
+        let wanted = tensor(&[2.0, -2.0, 2.0, -2.0]);
+        let of = |got: [f32; 4], most| near(&wanted, &got, Bound::RelativeError(most)).unwrap();
+        let near = of([2.5, -1.5, 2.5, -1.5], 0.3);
+        assert!((near.relative_error - 0.25).abs() < 1e-9 && near.is_within(), "{near:?}");
+        assert!(!of([2.5, -1.5, 2.5, -1.5], 0.2).is_within());
+        assert!(!of([f32::NAN; 4], 1e9).is_within());
+    }
+
+    #[test]
+    fn f32_is_held_to_what_exact_means_and_a_lower_precision_to_less() {
+        let answer = |largest: f64| TestAnswer {
+            embeddings: Some(tensor(&[largest, 0.0])),
+            logits: tensor(&[1.0, 0.0]),
+            tokens: vec![0],
+            margins: vec![1.0],
+        };
+        assert_eq!(bounds("f32", "f32", &answer(0.5)), [Bound::MaxError(1e-5), Bound::MaxError(1e-3)]);
+        assert_eq!(bounds("f32", "f32", &answer(20.0))[0], Bound::MaxError(2e-4));
+        let table = [("f16", "f32", 0.02), ("bf16", "f32", 0.1), ("int8", "int8", 0.1), ("int8", "f32", 0.1)];
+        for (precision, recorded, most) in
+            table.into_iter().chain([("int4", "int4", 0.1), ("int4", "f32", 0.4)])
+        {
+            assert_eq!(
+                bounds(precision, recorded, &answer(1.0))[1],
+                Bound::RelativeError(most),
+                "{precision}"
+            );
+        }
+    }
+
+    #[test]
+    fn tokens_agree_up_to_a_tie() {
+        let near = Nearness { max_error: 0.0, relative_error: 0.0, bound: Bound::MaxError(1e-3) };
+        let run = |margin| RunReport {
+            by: "torch".into(),
+            precision: "f32".into(),
+            embeddings: None,
+            logits: near,
+            tokens: 8,
+            equal_tokens: 3,
+            margin,
+            tie: 2e-3,
+        };
+        for (margin, agree) in
+            [(None, true), (Some(2e-3), true), (Some(2.1e-3), false), (Some(f64::NAN), false)]
+        {
+            assert_eq!(run(margin).agrees(), agree, "{margin:?}");
+        }
+    }
+}

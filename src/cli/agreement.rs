@@ -104,7 +104,7 @@ pub(super) fn verdict(report: &Value) -> &'static str {
             "it runs; whether it answers as exported cannot be told: the package has no self-test"
         }
         (true, _) => "it runs",
-        (false, Some(false)) => "it runs, but does not answer as on record",
+        (false, _) if loaded => "it runs, but does not answer as on record",
         (false, _) => "it does not run",
     }
 }

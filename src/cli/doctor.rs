@@ -72,10 +72,11 @@ impl Doctor {
             Err(error) => problems.push(error.to_string()),
         }
         self.look_at_package(&mut report, &options, &mut problems);
-        if problems.is_empty() && !self.no_self_test {
-            if let Err(error) = self.self_test(&mut report, &mut problems) {
-                problems.push(format!("{error:#}"));
-            }
+        if problems.is_empty()
+            && !self.no_self_test
+            && let Err(error) = self.self_test(&mut report, &mut problems)
+        {
+            problems.push(format!("{error:#}"));
         }
         let healthy = problems.is_empty();
         report["problems"] = problems.into();
