@@ -200,9 +200,9 @@ fn other_weights_are_found_by_their_stage() {
         let package = scratch.package();
         let path = package.join(file);
         let mut bytes = fs::read(&path).unwrap();
-        // the last bias of the projector, or the last norm: 64 numbers, each a little larger
-        let start = bytes.len() - 64 * size_of::<f32>();
-        for number in bytes[start..].chunks_exact_mut(size_of::<f32>()) {
+        // a part of some layer's weights, each a little larger
+        let start = bytes.len() / 8 * 4;
+        for number in bytes[start..].chunks_exact_mut(size_of::<f32>()).take(4096) {
             let value = f32::from_le_bytes(number.try_into().unwrap());
             number.copy_from_slice(&(value + 0.01).to_le_bytes());
         }
