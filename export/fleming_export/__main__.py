@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return reported("fleming_export", lambda: _run(options))
     except KeyboardInterrupt:
-        print("fleming_export: interrupted; nothing was left behind", file=sys.stderr)
+        print("fleming_export: interrupted; no half-made package was left behind", file=sys.stderr)
     return 1
 
 
