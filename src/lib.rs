@@ -33,7 +33,8 @@ mod guide;
 // ── the whole
 mod engine;
 mod conversation;
-// ── text in and out
+mod self_test;
+// ── JSON and options, for every surface
 pub mod wire;
 // ── surfaces
 #[cfg(feature = "capi")]
@@ -47,9 +48,10 @@ pub use frame::{Frame, Modality, Provenance, Study};
 pub use input::{Measured, ReadOptions, measure, read};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
-pub use package::{FileFacts, Manifest, Package};
+pub use package::{FileFacts, Manifest, Package, SelfTest};
 pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
+pub use self_test::{Bound, CaseReport, Nearness, RunReport, SelfTestReport, self_test};
 pub use study::{FrameCount, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
 pub use watch::Watch;
 

@@ -4,11 +4,14 @@
 
 mod contract;
 mod profiles;
+mod self_test;
 mod manifest;
 mod folder;
 
 pub(crate) use contract::{Dimension, GraphContract, TensorContract};
 pub use folder::Package;
-pub(crate) use manifest::{Configuration, PromptTemplate, TilingLimits, Tokens};
+pub(crate) use manifest::{Configuration, PromptTemplate, TilingLimits, Tokens, Work};
 pub use manifest::{FileFacts, Manifest};
 pub(crate) use profiles::{Profile, ShapeRange};
+pub use self_test::SelfTest;
+pub(crate) use self_test::{RecordedTensor, TestAnswer, TestCase, TestInstruction, TestRun};

@@ -26,7 +26,9 @@ impl VisionTower {
         let options = options.without_recording();
         let graph = Graph::open(runtime, &package.path(&contract.file), contract, &options)?;
         let memory = graph.memory()?;
-        Ok(Self { graph, memory, tiles_per_run: options.tiles_per_run() })
+        // no more than the package reckons memory for
+        let most = package.manifest().work.as_ref().map_or(usize::MAX, |work| work.tiles);
+        Ok(Self { graph, memory, tiles_per_run: options.tiles_per_run().min(most) })
     }
 
     /// Tiles in one run.

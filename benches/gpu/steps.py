@@ -145,7 +145,7 @@ def export_step(kit: Kit, name: str) -> dict:
         words += ["--target", kit.options.target]
     if kit.options.float and words[1] == "bf16":
         words[1] = kit.options.float
-    kit.python("fleming_export", kit.checkpoint, kit.package(name), "--force", *words)
+    kit.python("fleming_export", kit.checkpoint, kit.package(name), "--force", "--no-self-test", *words)
     return {"arguments": words, **package_facts(kit.package(name))}
 
 

@@ -20,7 +20,7 @@ from .config import read_config, read_preprocessor
 from .contract import TOKENIZER_FILE
 from .equalize import EqualizedCheckpoint, links
 from .errors import ExportError
-from .memory import quantization_json
+from .memory import quantization_json, work_json
 from .nn import GraphBuilder
 from .package import (
     SCHEMA,
@@ -82,9 +82,11 @@ def export(
         **model_json(config, normalization, made),
         "tokens": tokenizer.ids_json(config.language.vocabulary),
         **({"profiles": profiles_json(config, made)} if made.capacity else {}),
+        "work": work_json(config, made.target),
         **padding,
         "parity": None,
         "quality": None,
+        "self_test": None,  # of whoever can run it
     }
     with staged(out, force=force) as folder:
         check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import PRECISIONS, TARGETS, __version__, export, make_recipe
+from . import PRECISIONS, TARGETS, __version__, export, make_recipe, self_test
 from .errors import reported
 from .recipe import Choices, Recipe
 
@@ -14,18 +14,21 @@ from .recipe import Choices, Recipe
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit code is 0 if everything that was asked for succeeded."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["inspect"]:
-        return reported("fleming_export", lambda: _inspect(arguments[1:]))
+    for verb, run in (("inspect", _inspect), ("self-test", _self_test)):
+        if arguments[:1] == [verb]:
+            return reported("fleming_export", lambda run=run: run(arguments[1:]))
     options = _parser().parse_args(arguments)
     try:
         return reported("fleming_export", lambda: _run(options))
     except KeyboardInterrupt:
-        print("fleming_export: interrupted; nothing was left behind", file=sys.stderr)
+        print("fleming_export: interrupted; no half-made package was left behind", file=sys.stderr)
     return 1
 
 
 def _run(options: argparse.Namespace) -> int:
     recipe = _recipe(options)
+    if options.self_test:
+        self_test.require()
     if options.verify:
         # a missing library, or a target that cannot be run here, is reported before the work and not after it
         from . import parity, quality
@@ -34,7 +37,9 @@ def _run(options: argparse.Namespace) -> int:
         check.require(recipe)
     out = Path(options.out)
     export(options.checkpoint, out, recipe=recipe, force=options.force)
-    print(out)
+    print(out, flush=True)
+    if options.self_test is not False:
+        self_test.after_export(out, options.checkpoint, demanded=bool(options.self_test))
     if options.verify:
         return 0 if check.verify(options.checkpoint, out) else 1
     return 0
@@ -57,10 +62,23 @@ def _inspect(arguments: list[str]) -> int:
     return 0
 
 
+def _self_test(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m fleming_export self-test",
+        description="Put a self-test into a package, or a new one in place of the old.",
+    )
+    parser.add_argument("package", type=Path)
+    asked = "for a package for a GPU: an f32 package for cpu of the same checkpoint"
+    parser.add_argument("--reference", type=Path, help=asked)
+    options = parser.parse_args(arguments)
+    self_test.add(options.package, reference=options.reference)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fleming_export",
-        description="Export an InternVL3 checkpoint, or 'inspect PACKAGE'.",
+        description="Export an InternVL3 checkpoint, or 'inspect PACKAGE', or 'self-test PACKAGE'.",
     )
     add = parser.add_argument
     add("checkpoint", help="a checkpoint folder in the original layout, or a hub id (owner/name)")
@@ -71,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--block", type=int, choices=[16, 32, 64, 128, 256], help="values that share a scale")
     add("--capacity", type=int, help="positions of the KV buffers (tensorrt)")
     add("--pad-groups", action="store_true", help="fill up groups of query heads for the fast kernel (cuda)")
+    asked = "ask it fixed questions and record the answers; by default where there is memory for it"
+    add("--self-test", action=argparse.BooleanOptionalAction, help=asked)
     add("--verify", action="store_true", help="compare with the model and record it in fleming.json")
     add("--force", action="store_true", help="replace an existing package")
     add("--version", action="version", version=__version__)

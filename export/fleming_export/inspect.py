@@ -32,10 +32,17 @@ def describe(package: Path) -> str:
             parts = needed(manifest, context)
             shown = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts.items())
             lines.append(f"  memory at {context} tokens: {sum(parts.values()) / 1e9:.2f} GB ({shown})")
+    lines.append(f"  self-test: {_self_test(manifest.get('self_test'))}")
     parity, quality = manifest.get("parity"), manifest.get("quality")
     lines.append(f"  parity: {'not measured' if parity is None else json.dumps(parity)}")
     lines += _quality(quality) if quality else ["  quality: not measured"]
     return "\n".join(lines)
+
+
+def _self_test(test: dict | None) -> str:
+    if not test:
+        return "none"
+    return f"{len(test['cases'])} questions, answered by {', '.join(run['by'] for run in test['runs'])}"
 
 
 def _quality(report: dict) -> list[str]:

@@ -144,13 +144,18 @@ def model_json(config: ModelConfig, normalization: Normalization, recipe: Recipe
         },
         "prompt": prompt_pieces(config),
         "generation": {"max_new_tokens": MAX_NEW_TOKENS},
-        "kv": {
-            "layers": language.layers,
-            "heads": language.kv_heads,
-            "head_dim": language.head_dim,
-            "dtype": recipe.activation,
-        },
+        "kv": kv_json(language, recipe),
         "max_positions": min(language.max_positions, recipe.capacity or language.max_positions),
+    }
+
+
+def kv_json(language: LanguageConfig, recipe: Recipe) -> dict:
+    """What a slot of keys and values is made of."""
+    return {
+        "layers": language.layers,
+        "heads": language.kv_heads,
+        "head_dim": language.head_dim,
+        "dtype": recipe.activation,
     }
 
 

@@ -18,7 +18,7 @@ from fleming_export.__main__ import main
 from fleming_export.package import staged
 
 KEYS = """schema name exporter source target precision quantization files graphs vision normalization
-tokens prompt generation kv max_positions parity quality""".split()
+tokens prompt generation kv max_positions work parity quality self_test""".split()
 
 LISTED = "vision.onnx vision.onnx.data decoder.onnx decoder.onnx.data tokenizer.json".split()
 #: a program that exports argv 1 to argv 2 and kills itself at the nth call of what argv 3 names

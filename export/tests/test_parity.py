@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import edit_json
 
 from fleming_export import ExportError
 from fleming_export.__main__ import main
@@ -48,6 +49,30 @@ def test_a_right_package_passes(exported, tmp_path):
     parity = json.loads((package / "fleming.json").read_text())["parity"]
     assert parity["passed"]
     assert parity["greedy"]["equal"] + len(parity["greedy"]["ties"]) == 24
+
+
+@needs_extra
+def test_the_self_test_gets_the_answers_of_torch(plain, tmp_path):
+    """Once, however often it is verified; a prompt that the exporter wrote otherwise fails the check."""
+    from fleming_export.parity import verify
+
+    out = tmp_path / "package"
+    assert main([str(plain), str(out)]) == 0
+    assert verify(str(plain), out, steps=2)
+    assert verify(str(plain), out, steps=2)
+    manifest = json.loads((out / "fleming.json").read_text())
+    assert manifest["parity"]["self_test"] == {"cases": 3, "different": 0}
+    ours, torch = manifest["self_test"]["runs"]
+    assert (ours["by"].split()[0], torch["by"].split()[0]) == ("ONNX", "torch")
+    for one, other in zip(ours["answers"], torch["answers"], strict=True):
+        assert one["tokens"] == other["tokens"]
+        assert one["logits"]["values"] == pytest.approx(other["logits"]["values"], abs=1e-4)
+    edit_json(
+        out / "fleming.json",
+        "self_test.cases",
+        [{**case, "ids_sha256": "0"} for case in manifest["self_test"]["cases"]],
+    )
+    assert not verify(str(plain), out, steps=2)
 
 
 @needs_extra

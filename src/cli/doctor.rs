@@ -7,10 +7,12 @@ use anyhow::Result;
 use clap::Args;
 use fleming::{
     AskOptions, EngineOptions, GpuFacts, Instruction, Manifest, MemoryNeeds, Package, PlanState,
-    ProviderFacts, Request, StopRule, gpu_facts, graph_providers, plan_states, providers_for, survey,
+    ProviderFacts, Request, StopRule, gpu_facts, graph_providers, plan_states, providers_for, self_test,
+    survey,
 };
 use serde_json::{Value, json};
 
+use super::agreement;
 use super::bench::{machine, noise, onnxruntime};
 use super::emit;
 use super::gpus::{driver, gpus};
@@ -20,7 +22,8 @@ use super::options::RuntimeArguments;
 /// Say what this machine has and lacks for each execution provider and whether a package runs on it.
 ///
 /// The exit code is 0 if the package runs with the provider that is asked for: it is loaded, checked and asked about a noise
-/// picture. It is 1 otherwise, and the report says why.
+/// picture, and the questions of its self-test are answered as near to those on record as its precision allows. It is 1
+/// otherwise, and the report says why.
 #[derive(Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
@@ -69,11 +72,11 @@ impl Doctor {
             Err(error) => problems.push(error.to_string()),
         }
         self.look_at_package(&mut report, &options, &mut problems);
-        if problems.is_empty() && !self.no_self_test {
-            match self.self_test() {
-                Ok(times) => report["self_test"] = times,
-                Err(error) => problems.push(format!("{error:#}")),
-            }
+        if problems.is_empty()
+            && !self.no_self_test
+            && let Err(error) = self.self_test(&mut report, &mut problems)
+        {
+            problems.push(format!("{error:#}"));
         }
         let healthy = problems.is_empty();
         report["problems"] = problems.into();
@@ -112,8 +115,8 @@ impl Doctor {
         }
     }
 
-    /// Loads the package and has it look at a noise picture, twice.
-    fn self_test(&self) -> Result<Value> {
+    /// Loads the package, has it look at a noise picture twice, for the times, and asks it the questions of its self-test.
+    fn self_test(&self, report: &mut Value, problems: &mut Vec<String>) -> Result<()> {
         let started = Instant::now();
         let engine = self.runtime.open(1)?;
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -132,7 +135,12 @@ impl Doctor {
         ask(1)?;
         let mut times = summary(&[&ask(2)?]);
         times["load_ms"] = load_ms.into();
-        Ok(times)
+        report["self_test"] = times;
+        if let Some(found) = self_test(&engine)? {
+            report["agreement"] = agreement::to_json(&found);
+            problems.extend(found.problems());
+        }
+        Ok(())
     }
 }
 
@@ -248,10 +256,11 @@ fn text(report: &Value) -> String {
             ),
         ));
     }
+    lines.extend(agreement::lines(&report["agreement"]).iter().map(|line| row("agreement", line)));
     lines.extend(
         report["problems"].as_array().into_iter().flatten().map(|problem| row("problem", &plain(problem))),
     );
-    lines.push(row("verdict", if report["ok"] == true { "it runs" } else { "it does not run" }));
+    lines.push(row("verdict", agreement::verdict(report)));
     lines.join("\n") + "\n"
 }
 

@@ -20,6 +20,7 @@ mod sheet;
 mod trace;
 mod measure;
 mod gpus;
+mod agreement;
 // ── verbs
 mod ask;
 mod chat;

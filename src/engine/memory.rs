@@ -6,7 +6,7 @@ use std::fs;
 use super::EngineOptions;
 use crate::error::{Error, Result};
 use crate::onnx::{GPU_TILES, KvNumbers, KvShape, ShapeRanges};
-use crate::package::{Configuration, Manifest, Package};
+use crate::package::{Configuration, Manifest, Package, Work};
 
 /// The memory that an engine takes, in bytes: what it keeps, and what a run takes while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +31,13 @@ impl MemoryNeeds {
         options.check()?;
         let files = &package.manifest().files;
         let weights = files.iter().filter(|(name, _)| name.contains(".onnx")).map(|(_, facts)| facts.bytes);
+        let figures = work(package.manifest());
         let packing = package.manifest().quantization.as_ref().map_or(0, |facts| facts.packing_bytes);
         Ok(Self {
             weights: weights.fold(packing, u64::saturating_add),
             slots: kv_shape(package, options)?.bytes(),
             vision_cache: options.vision_cache as u64,
-            work: BASE.saturating_add(work(package.manifest(), options)?),
+            work: taken(&figures, options.context(package.manifest())? as u64, options),
         })
     }
 
@@ -69,41 +70,56 @@ impl fmt::Display for MemoryNeeds {
     }
 }
 
-/// ONNX Runtime, the graphs, the tokenizer.
-const BASE: u64 = 150_000_000;
+/// What runs of both graphs take, of which ONNX Runtime gives nothing back.
+fn taken(work: &Work, context: u64, options: &EngineOptions) -> u64 {
+    let of_position = sum(&[work.position_bytes, product(&[work.score_bytes, context])]);
+    sum(&[
+        work.base_bytes,
+        product(&[work.positions.unwrap_or(context.min(options.chunk as u64)), of_position]),
+        product(&[work.tiles as u64, work.tile_bytes]),
+        product(&[options.slots as u64, work.logits_bytes]),
+    ])
+}
 
-/// What runs of both graphs work with, of which ONNX Runtime gives nothing back; the exporter's `memory.py` has the same
-/// formula.
-///
-/// A chunk: the two widest rows of the MLP, the residual stream thrice, queries and outputs of the attention, and on
-/// the CPU its scores, for which ONNX Runtime takes room for the whole context. A tile: the widest rows of the tower
-/// twice, and the scores of its attention. Logits of all slots. A GPU takes several tiles at once in 16 bits, the stream
-/// six times and no scores; an engine of TensorRT has room for all positions of its profile.
-fn work(manifest: &Manifest, options: &EngineOptions) -> Result<u64> {
+/// The package's figures. What each of them counts is said where they are made, in the exporter's `memory.py`.
+fn work(manifest: &Manifest) -> Work {
+    manifest.work.clone().unwrap_or_else(|| work_of_widths(manifest))
+}
+
+/// The figures of a package whose `fleming.json` has none: it was exported before version 0.1.0 of the exporter was
+/// finished, as `models/demo` was. They follow from the widths of the model. This formula stays as it is.
+fn work_of_widths(manifest: &Manifest) -> Work {
+    const FLOAT: u64 = size_of::<f32>() as u64;
     let Configuration { llm_config: language, vision_config: tower } = &manifest.source.config;
-    let product = |factors: &[u64]| factors.iter().fold(1, |all: u64, &factor| all.saturating_mul(factor));
-    let sum = |parts: &[u64]| parts.iter().fold(0, |all: u64, &part| all.saturating_add(part));
-    let attention = language.heads.saturating_mul(manifest.kv.head_dim as u64);
-    let context = options.context(manifest)? as u64;
-    let on_cpu = manifest.target == "cpu";
-    let scored = if on_cpu { context } else { 0 };
-    let widths = sum(&[
-        product(&[2, language.intermediate]),
-        product(&[3, language.hidden]),
-        product(&[2, attention]),
-        product(&[language.heads, scored]),
-    ]);
-    let chunk = product(&[positions(manifest).unwrap_or(context.min(options.chunk as u64)), widths]);
+    let attention = product(&[language.heads, manifest.kv.head_dim as u64]);
+    let widths =
+        [product(&[2, language.intermediate]), product(&[3, language.hidden]), product(&[2, attention])];
     let grid = u64::from(manifest.vision.image_size / manifest.vision.patch_size);
     let tokens = product(&[grid, grid]).saturating_add(1);
-    let tiles = match on_cpu {
-        true => sum(&[product(&[2, tokens, tower.intermediate]), product(&[tower.heads, tokens, tokens])]),
-        false => {
-            product(&[GPU_TILES as u64, tokens, sum(&[tower.intermediate, product(&[3, tower.hidden])])])
+    let (tiles, tile, scores) = match manifest.target.as_str() {
+        "cpu" => {
+            let scores = product(&[tower.heads, tokens, tokens]);
+            (1, sum(&[product(&[2, tokens, tower.intermediate]), scores]), language.heads)
         }
+        _ => (GPU_TILES, product(&[tokens, sum(&[tower.intermediate, product(&[3, tower.hidden])])]), 0),
     };
-    let logits = product(&[options.slots as u64, manifest.tokens.vocabulary as u64]);
-    Ok(product(&[size_of::<f32>() as u64, sum(&[chunk, tiles, logits])]))
+    Work {
+        base_bytes: 150_000_000,
+        position_bytes: product(&[FLOAT, sum(&widths)]),
+        score_bytes: product(&[FLOAT, scores]),
+        positions: positions(manifest),
+        tiles,
+        tile_bytes: product(&[FLOAT, tile]),
+        logits_bytes: product(&[FLOAT, manifest.tokens.vocabulary as u64]),
+    }
+}
+
+fn product(factors: &[u64]) -> u64 {
+    factors.iter().fold(1, |all, &factor| all.saturating_mul(factor))
+}
+
+fn sum(parts: &[u64]) -> u64 {
+    parts.iter().fold(0, |all, &part| all.saturating_add(part))
 }
 
 /// New positions that an engine of TensorRT takes at once, in all its slots together.

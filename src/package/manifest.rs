@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::contract::{Dimension, Graphs};
 use super::profiles::{self, Profiles};
+use super::self_test::{self, SelfTest};
 use crate::error::{Error, Result};
 use crate::quality::Quality;
 use crate::request::Instruction;
@@ -43,6 +44,10 @@ pub struct Manifest {
     pub quality: Option<Quality>,
     /// Absent where the target does not need them.
     pub(crate) profiles: Option<Profiles>,
+    /// Absent in packages that were exported before it was written.
+    pub(crate) work: Option<Work>,
+    /// Absent where the exporter could not ask the package.
+    pub self_test: Option<SelfTest>,
     /// Most tokens in a conversation.
     pub max_positions: usize,
 }
@@ -133,6 +138,25 @@ pub(crate) struct Kv {
 pub(crate) struct Quantization {
     /// Memory that ONNX Runtime takes for them beyond the size of the files.
     pub packing_bytes: u64,
+}
+
+/// Bytes that runs of both graphs take. `engine/memory.rs` has the formula.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Work {
+    /// ONNX Runtime, the graphs, the tokenizer.
+    pub base_bytes: u64,
+    /// Of each new position.
+    pub position_bytes: u64,
+    /// Of each pair of a new position and a position of the context.
+    pub score_bytes: u64,
+    /// New positions that every run has room for; absent where a run has room for as many as it reads.
+    pub positions: Option<u64>,
+    /// Most tiles of one run.
+    pub tiles: usize,
+    /// Of each of them.
+    pub tile_bytes: u64,
+    /// Of each slot.
+    pub logits_bytes: u64,
 }
 
 /// The checkpoint that was exported.
@@ -248,6 +272,9 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
     if !KV_TYPES.contains(&manifest.kv.dtype.as_str()) {
         return complain("kv.dtype", &KV_TYPES.join(" or "), manifest.kv.dtype.clone());
     }
+    if let Some(test) = &manifest.self_test {
+        self_test::check(path, test)?;
+    }
     match &manifest.profiles {
         Some(profiles) => profiles::check(path, profiles, &manifest.graphs)?,
         None if manifest.target == NEEDS_PROFILES => {
@@ -261,6 +288,7 @@ fn check_numbers(path: &Path, manifest: &Manifest) -> Result<()> {
         ("vision.patch_size", manifest.vision.patch_size as usize),
         ("vision.hidden_size", manifest.vision.hidden_size),
         ("tokens.vocabulary", manifest.tokens.vocabulary),
+        ("work.tiles", manifest.work.as_ref().map_or(1, |work| work.tiles)),
         ("kv.layers", manifest.kv.layers),
         ("kv.heads", manifest.kv.heads),
         ("kv.head_dim", manifest.kv.head_dim),

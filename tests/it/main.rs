@@ -19,6 +19,7 @@ mod house;
 mod inspect;
 mod library;
 mod load;
+mod memory;
 mod providers;
 mod readme;
 mod requests;

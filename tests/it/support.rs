@@ -127,9 +127,14 @@ impl Scratch {
 
     /// A copy of the synthetic package whose files may be altered.
     pub fn package(&self) -> PathBuf {
+        self.copy_of(&package())
+    }
+
+    /// A copy of a package whose files may be altered.
+    pub fn copy_of(&self, folder: &Path) -> PathBuf {
         let copy = self.path("package");
         fs::create_dir(&copy).unwrap();
-        for entry in fs::read_dir(package()).unwrap() {
+        for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
         }

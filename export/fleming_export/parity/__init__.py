@@ -2,7 +2,7 @@
 
 Levels: token ids; image embeddings; the first logits, from one prefill; the logits of every step, from a
 prefill in chunks and a decode that follows the reference's tokens; and the token that each step would
-choose.
+choose. The answers to the questions of the package's self-test are recorded beside ONNX Runtime's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import self_test
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..config import read_config
 from ..contract import MANIFEST_FILE
@@ -55,12 +56,16 @@ def verify(given: str, package: Path, steps: int = STEPS) -> bool:
     manifest = json.loads((package / MANIFEST_FILE).read_text(encoding="utf-8"))
     preparer = Preparer(checkpoint.folder, manifest)
     prompts = {case.name: preparer.prepare(case) for case in cases()}
+    asked = {f"self-test: {case.name}": preparer.prepare(case) for case in _asked(manifest)}
     # one after the other, so that the two copies of a large model are not in memory together
-    embeds, logits = _reference(checkpoint, prompts, steps)
+    length = {**dict.fromkeys(prompts, steps), **dict.fromkeys(asked, self_test.STEPS)}
+    embeds, logits = _reference(checkpoint, {**prompts, **asked}, length)
     levels = _compare(package, prompts, embeds, logits)
     levels["ids"] = {"texts": len(TEXTS), "different": preparer.compare_ids(package, TEXTS)}
+    levels["self_test"] = {"cases": len(asked), "different": _add_run(manifest, asked, embeds, logits)}
     within = all(levels[name]["max_error"] <= limit for name, limit in TOLERANCES.items())
-    passed = bool(within and not levels["greedy"]["wrong"] and not levels["ids"]["different"])
+    different = levels["ids"]["different"] or levels["self_test"]["different"]
+    passed = bool(within and not levels["greedy"]["wrong"] and not different)
     for name in TOLERANCES:  # JSON has no infinity
         levels[name]["max_error"] = min(levels[name]["max_error"], sys.float_info.max)
     reference = versions(("torch", "transformers", "onnxruntime", "pillow"))
@@ -71,7 +76,38 @@ def verify(given: str, package: Path, steps: int = STEPS) -> bool:
     return passed
 
 
-def _reference(checkpoint: Checkpoint, prompts: dict[str, Prompt], steps: int) -> tuple[dict, dict]:
+def _asked(manifest: dict) -> list[Case]:
+    """The questions of the package's self-test; none if it has none."""
+    return [
+        Case(
+            case["name"],
+            case["question"],
+            tuple(self_test.draw(*size) for size in case["pictures"]),
+            reasoning=case["instruction"] == "reasoning",
+        )
+        for case in (manifest.get("self_test") or {"cases": []})["cases"]
+    ]
+
+
+def _add_run(manifest: dict, asked: dict[str, Prompt], embeds: dict, logits: dict) -> int:
+    """Records torch's answers in the self-test, in place of earlier ones; returns how many of its prompts are
+    others than the exporter wrote."""
+    if not asked:
+        return 0
+    test = manifest["self_test"]
+    answers = [self_test.answer_json(name, embeds.get(name), logits[name]) for name in asked]
+    by = f"torch {versions(('torch',))['torch']}"
+    kept = [run for run in test["runs"] if not run["by"].startswith("torch ")]
+    test["runs"] = [*kept, self_test.run_json(by, "f32", answers)]
+    pairs = zip(test["cases"], asked.values(), strict=True)
+    return sum(
+        not self_test.digests(prompt.ids, prompt.pixels).items() <= case.items() for case, prompt in pairs
+    )
+
+
+def _reference(
+    checkpoint: Checkpoint, prompts: dict[str, Prompt], steps: dict[str, int]
+) -> tuple[dict, dict]:
     """Image embeddings [tiles, T, H] and logits [steps, V] by case."""
     from .reference import LanguageReference, VisionReference
 
@@ -81,7 +117,7 @@ def _reference(checkpoint: Checkpoint, prompts: dict[str, Prompt], steps: int) -
     del vision
     language = LanguageReference(checkpoint, content)
     logits = {
-        name: language.generate(prompt, _rows(embeds.get(name), content["hidden_size"]), steps)
+        name: language.generate(prompt, _rows(embeds.get(name), content["hidden_size"]), steps[name])
         for name, prompt in prompts.items()
     }
     return embeds, logits

@@ -86,6 +86,13 @@ class Writer:
             asked = f"{pieces['instructions']['reasoning']}\n{tags}{question}"
             yield self._sequence(kind, [*history, (asked, "")], pictures)
 
+    def ask(self, question: str, pictures: list[np.ndarray], instruction: str = "direct") -> Sequence:
+        """A question that begins a conversation, as the runtime asks it, ``direct`` or ``reasoning``."""
+        pieces = self._manifest["prompt"]
+        before = "" if instruction == "direct" else pieces["instructions"][instruction] + "\n"
+        tags = (pieces["placeholder"] + "\n") * len(pictures)
+        return self._sequence("question", [(before + tags + question, "")], pictures)
+
     def _sequence(self, kind: str, turns: list, pictures: list[np.ndarray]) -> Sequence:
         pieces = self._manifest["prompt"]
         text = pieces["system_start"] + pieces["system"] + pieces["turn_end"]
@@ -105,7 +112,8 @@ class Writer:
         resized = [np.asarray(Image.fromarray(p).resize((size, size), Image.BICUBIC)) for p in pictures]
         if not resized:
             return np.zeros((0, 3, size, size), np.float32)
-        pixels = np.stack(resized).astype(np.float32) * np.float32(constants["rescale"])
+        # a byte times the factor in double precision, rounded to single: as transformers does
+        pixels = (np.stack(resized) * constants["rescale"]).astype(np.float32)
         pixels = (pixels - np.float32(constants["mean"])) / np.float32(constants["std"])
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
