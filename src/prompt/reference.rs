@@ -1,6 +1,6 @@
 //! The prompt as InternVL's `chat()` and the Fleming-VL script on top of it write it: as one text.
 
-use super::{Piece, Written, misplaced, nothing_asked, start};
+use super::pieces::{Piece, Written, misplaced, nothing_asked, start};
 use crate::error::Result;
 use crate::package::PromptTemplate;
 use crate::request::{Part, Request, Turn};

@@ -1,5 +1,9 @@
+use super::pieces::Piece;
 use super::*;
-use crate::request::{Exchange, Instruction};
+use crate::error::Result;
+use crate::package::{PromptTemplate, Tokens};
+use crate::request::{Exchange, Instruction, Part, Preprocessing, Request, Turn};
+use crate::tokenizer::Tokenizer;
 
 const TAG: &str = "<image>";
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AskOptions, StopRule};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::limits;
 
 /// How the next token is chosen from the logits.
@@ -68,7 +67,7 @@ impl Sampling {
 
 /// What an answer must look like.
 ///
-/// Where the instruction asks for the package's answer tags, as [`Instruction::Reasoning`](super::Instruction) does,
+/// Where the instruction asks for the package's answer tags, as [`Instruction::Reasoning`](crate::Instruction::Reasoning) does,
 /// the constraint holds between them and the thought before is free; a turn that the model would end without an
 /// answer goes on with one. Otherwise it holds from the first token on, and there is no thought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,84 +101,4 @@ pub struct TokenLogprobs {
     pub chosen: TokenLogprob,
     /// The likeliest tokens, likeliest first.
     pub top: Vec<TokenLogprob>,
-}
-
-impl AskOptions {
-    /// Checks every option on its own and that they do not contradict one another.
-    ///
-    /// # Errors
-    /// [`Error::Request`] naming the first that cannot be met.
-    pub fn check(&self) -> Result<()> {
-        self.sampling.check()?;
-        for (name, range, number) in [
-            ("max-new-tokens", limits::NEW_TOKENS, self.max_new_tokens),
-            ("max-thinking-tokens", limits::THINKING_TOKENS, self.max_thinking_tokens),
-            ("max-tiles", limits::TILES, self.max_tiles),
-            ("logprobs", limits::LOGPROBS, self.logprobs),
-            ("speculation", limits::SPECULATION, self.speculation),
-            ("answers", limits::ANSWERS, self.answers),
-            ("stop texts", limits::STOP_STRINGS, Some(self.stop_strings.len())),
-        ] {
-            number.map_or(Ok(()), |number| range.check(name, number))?;
-        }
-        if self.stop_strings.iter().any(String::is_empty) {
-            return Err(Error::request("stop", "a text", "an empty one"));
-        }
-        if self.stop == StopRule::LengthOnly && (self.constraint.is_some() || !self.stop_strings.is_empty()) {
-            let name = if self.constraint.is_some() { "a constraint" } else { "a stop string" };
-            return Err(Error::request("ignore-eos", "a reply that only its length ends", name)
-                .hint("leave one of them out"));
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Row<'a> = (&'a str, fn(&mut AskOptions));
-
-    #[test]
-    fn what_is_out_of_range_is_named() {
-        let table: [Row; 24] = [
-            ("temperature", |o| o.sampling.temperature = f32::NAN),
-            ("temperature", |o| o.sampling.temperature = -0.1),
-            ("temperature", |o| o.sampling.temperature = f32::INFINITY),
-            ("top-p", |o| o.sampling.top_p = 0.0),
-            ("top-p", |o| o.sampling.top_p = 1.1),
-            ("top-p", |o| o.sampling.top_p = f32::NAN),
-            ("min-p", |o| o.sampling.min_p = -0.1),
-            ("min-p", |o| o.sampling.min_p = f32::NAN),
-            ("top-k", |o| o.sampling.top_k = Some(0)),
-            ("repetition-penalty", |o| o.sampling.repetition_penalty = 0.0),
-            ("repetition-penalty", |o| o.sampling.repetition_penalty = f32::NAN),
-            ("presence-penalty", |o| o.sampling.presence_penalty = 2.1),
-            ("frequency-penalty", |o| o.sampling.frequency_penalty = f32::NEG_INFINITY),
-            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, f32::NAN)])),
-            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, 101.0)])),
-            ("logprobs", |o| o.logprobs = Some(21)),
-            ("speculation", |o| o.speculation = Some(0)),
-            ("answers", |o| o.answers = Some(0)),
-            ("stop", |o| o.stop_strings = vec![String::new()]),
-            ("stop texts", |o| o.stop_strings = vec!["a".into(); 65]),
-            ("max-new-tokens", |o| o.max_new_tokens = Some(0)),
-            ("max-tiles", |o| o.max_tiles = Some(257)),
-            ("ignore-eos", |o| {
-                o.stop = StopRule::LengthOnly;
-                o.stop_strings = vec!["a".into()];
-            }),
-            ("ignore-eos", |o| {
-                o.stop = StopRule::LengthOnly;
-                o.constraint = Some(Constraint::Regex("a".into()));
-            }),
-        ];
-        for (name, spoil) in table {
-            let mut options = AskOptions::default();
-            options.check().unwrap();
-            spoil(&mut options);
-            let error = options.check().unwrap_err();
-            assert_eq!((error.code(), error.facts().thing.as_str()), (crate::ErrorCode::Request, name));
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Who says what, and where the studies stand in it.
 
-use super::{Instruction, StudyInput};
+use crate::study::StudyInput;
 
 /// A question about any number of studies, with what was said before.
 ///
@@ -62,6 +62,18 @@ pub enum Part {
     /// The next of [`Request::studies`] stands here, each frame on a line of its own. Where there are as many of these
     /// as there are frames in all studies together, it is the next frame instead.
     Study,
+}
+
+/// What stands before the question in the user's turn.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Instruction {
+    /// The package's text that asks for `<think>` and `<answer>`, as the reference script sends it.
+    #[default]
+    Reasoning,
+    /// Nothing: the question as it is.
+    Direct,
+    /// This text.
+    Custom(String),
 }
 
 /// A finished pair of turns, in the seed's grammar; see [`Request::tagged`].

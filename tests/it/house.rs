@@ -14,9 +14,6 @@ const MOST_LINES_OF_FILE: usize = 400;
 const MOST_LINES_OF_FUNCTION: usize = 60;
 const MOST_PARAMETERS: usize = 5;
 
-/// Folders of `src` whose files may still import one another out of order. An entry that is no longer needed fails too.
-const UNORDERED: [&str; 4] = ["request", "input", "pixels", "prompt"];
-
 fn house() -> House {
     let house = House::read(&Path::new(ROOT).join("src"));
     assert!(house.files.len() > 100, "found only {} files", house.files.len());
@@ -29,26 +26,11 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     below.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
-/// The folder of `src` that two files share, which is among the unordered ones.
-fn unordered(one: &str, other: &str) -> Option<&'static str> {
-    let top = |path: &str| path.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
-    UNORDERED.into_iter().find(|folder| top(one) == *folder && top(other) == *folder)
-}
-
 #[test]
 fn a_file_imports_only_what_is_declared_above_it() {
     let house = house();
-    let (mut wrong, mut needed) = (Vec::new(), Vec::new());
-    for import in house.imports() {
-        let Some(breach) = house.breach(import) else { continue };
-        match unordered(&house.files[import.0].path, &house.files[import.1].path) {
-            Some(folder) => needed.push(folder),
-            None => wrong.push(breach),
-        }
-    }
+    let wrong: Vec<_> = house.imports().into_iter().filter_map(|import| house.breach(import)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let stale: Vec<_> = UNORDERED.iter().filter(|folder| !needed.contains(folder)).collect();
-    assert!(stale.is_empty(), "in order by now, take them off the list: {stale:?}");
 }
 
 #[test]
@@ -56,9 +38,7 @@ fn no_files_import_one_another_in_a_circle() {
     let house = house();
     let names = |circle: &Vec<usize>| circle.iter().map(|file| house.files[*file].path.clone()).collect();
     let all: Vec<Vec<String>> = house.circles().iter().map(names).collect();
-    let known = |circle: &Vec<String>| circle.iter().all(|file| unordered(file, &circle[0]).is_some());
-    let found: Vec<_> = all.iter().filter(|circle| !known(circle)).collect();
-    assert!(found.is_empty(), "{found:#?}");
+    assert!(all.is_empty(), "{all:#?}");
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! How a request is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::sampling::{Constraint, Sampling};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::study::Preprocessing;
+use crate::watch::Cancel;
+
+/// When generation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StopRule {
+    /// At the end-of-turn token or at the length limit.
+    #[default]
+    EndOfTurn,
+    /// Only at the length limit: for measuring and comparing.
+    LengthOnly,
+}
+
+/// What is kept of the way from input to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tracing {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The tensors of every stage, in [`Reply::trace`].
+    Tensors,
+}
+
+/// How to answer.
+#[derive(Debug, Clone, Default)]
+pub struct AskOptions {
+    /// Most tokens to generate, the end-of-turn token included; the package's default if absent.
+    pub max_new_tokens: Option<usize>,
+    /// When to stop.
+    pub stop: StopRule,
+    /// Texts that end the reply where they first stand in it, thought and tags included; they are not part of it.
+    pub stop_strings: Vec<String>,
+    /// How each token is chosen.
+    pub sampling: Sampling,
+    /// What the answer must look like; the thought before it stays free.
+    pub constraint: Option<Constraint>,
+    /// Most tokens of thought; then the thought is closed and the answer opened.
+    pub max_thinking_tokens: Option<usize>,
+    /// Report the log-probability of each token, and of this many of the likeliest in its place.
+    pub logprobs: Option<usize>,
+    /// Most tokens to guess ahead, 1 to 32, from what was written before, and to verify in one run: for replies that repeat
+    /// the prompt or themselves. A greedy reply of an f32 package is the same with it.
+    pub speculation: Option<usize>,
+    /// How many answers to make from one prefill; one if absent. The n-th is sampled with the seed plus n.
+    pub answers: Option<usize>,
+    /// How faithfully the reference's input handling is followed.
+    pub preprocessing: Preprocessing,
+    /// Most tiles a single image is cut into; absent or 1 means none, as in the reference script.
+    pub max_tiles: Option<usize>,
+    /// What to keep for inspection.
+    pub tracing: Tracing,
+    /// Whose request it is, as any bytes. What one scope left in memory is never reused for another, and what has no scope
+    /// for none that has one: neither time nor counts tell a caller what others asked.
+    pub scope: Option<Arc<[u8]>>,
+    /// Stops the answer from elsewhere.
+    pub cancel: Cancel,
+    /// Most time from submission to the end of the answer, which is then as far as it got.
+    pub timeout: Option<Duration>,
+}
+
+impl AskOptions {
+    /// Checks every option on its own and that they do not contradict one another.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the first that cannot be met.
+    pub fn check(&self) -> Result<()> {
+        self.sampling.check()?;
+        for (name, range, number) in [
+            ("max-new-tokens", limits::NEW_TOKENS, self.max_new_tokens),
+            ("max-thinking-tokens", limits::THINKING_TOKENS, self.max_thinking_tokens),
+            ("max-tiles", limits::TILES, self.max_tiles),
+            ("logprobs", limits::LOGPROBS, self.logprobs),
+            ("speculation", limits::SPECULATION, self.speculation),
+            ("answers", limits::ANSWERS, self.answers),
+            ("stop texts", limits::STOP_STRINGS, Some(self.stop_strings.len())),
+        ] {
+            number.map_or(Ok(()), |number| range.check(name, number))?;
+        }
+        if self.stop_strings.iter().any(String::is_empty) {
+            return Err(Error::request("stop", "a text", "an empty one"));
+        }
+        if self.stop == StopRule::LengthOnly && (self.constraint.is_some() || !self.stop_strings.is_empty()) {
+            let name = if self.constraint.is_some() { "a constraint" } else { "a stop string" };
+            return Err(Error::request("ignore-eos", "a reply that only its length ends", name)
+                .hint("leave one of them out"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    type Row<'a> = (&'a str, fn(&mut AskOptions));
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let table: [Row; 24] = [
+            ("temperature", |o| o.sampling.temperature = f32::NAN),
+            ("temperature", |o| o.sampling.temperature = -0.1),
+            ("temperature", |o| o.sampling.temperature = f32::INFINITY),
+            ("top-p", |o| o.sampling.top_p = 0.0),
+            ("top-p", |o| o.sampling.top_p = 1.1),
+            ("top-p", |o| o.sampling.top_p = f32::NAN),
+            ("min-p", |o| o.sampling.min_p = -0.1),
+            ("min-p", |o| o.sampling.min_p = f32::NAN),
+            ("top-k", |o| o.sampling.top_k = Some(0)),
+            ("repetition-penalty", |o| o.sampling.repetition_penalty = 0.0),
+            ("repetition-penalty", |o| o.sampling.repetition_penalty = f32::NAN),
+            ("presence-penalty", |o| o.sampling.presence_penalty = 2.1),
+            ("frequency-penalty", |o| o.sampling.frequency_penalty = f32::NEG_INFINITY),
+            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, f32::NAN)])),
+            ("logit-bias", |o| o.sampling.logit_bias = BTreeMap::from([(0, 101.0)])),
+            ("logprobs", |o| o.logprobs = Some(21)),
+            ("speculation", |o| o.speculation = Some(0)),
+            ("answers", |o| o.answers = Some(0)),
+            ("stop", |o| o.stop_strings = vec![String::new()]),
+            ("stop texts", |o| o.stop_strings = vec!["a".into(); 65]),
+            ("max-new-tokens", |o| o.max_new_tokens = Some(0)),
+            ("max-tiles", |o| o.max_tiles = Some(257)),
+            ("ignore-eos", |o| {
+                o.stop = StopRule::LengthOnly;
+                o.stop_strings = vec!["a".into()];
+            }),
+            ("ignore-eos", |o| {
+                o.stop = StopRule::LengthOnly;
+                o.constraint = Some(Constraint::Regex("a".into()));
+            }),
+        ];
+        for (name, spoil) in table {
+            let mut options = AskOptions::default();
+            options.check().unwrap();
+            spoil(&mut options);
+            let error = options.check().unwrap_err();
+            assert_eq!((error.code(), error.facts().thing.as_str()), (crate::ErrorCode::Request, name));
+        }
+    }
+}
