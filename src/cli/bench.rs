@@ -19,7 +19,7 @@ use super::emit;
 use super::measure::{Round, gain, overhead, round, summary};
 use super::options::RuntimeArguments;
 use super::refusal::unusable;
-use super::studies::Studies;
+use super::studies::{Studies, measurable};
 
 /// Measure the stages of an answer: vision, prefill, decoding, time to first token, peak memory.
 ///
@@ -113,8 +113,9 @@ impl Bench {
         }
         self.streams.iter().try_for_each(|&streams| Whole::new(1, 1024).check("--streams", streams))?;
         self.options(1, self.speculation).check()?;
-        self.looking.look()?.check()?;
-        self.studies.check()
+        let look = self.looking.look()?;
+        look.check()?;
+        measurable(&self.studies.inputs(&look), &self.options(1, None))
     }
 
     fn ask_at_once(&self, engine: &Engine) -> Result<Value> {

@@ -7,8 +7,8 @@ use anyhow::Result;
 use fleming::Conversation;
 use fleming::wire::{Message, Options, Transcript};
 
-use super::refusal::{readable, unusable};
-use super::studies::Studies;
+use super::refusal::unusable;
+use super::studies::{Studies, measurable};
 
 /// The text of a question; `-` reads standard input.
 pub(super) fn question(text: &str) -> Result<String> {
@@ -30,7 +30,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Reads the file, and looks whether all studies can be read.
+    /// Reads the file, and looks whether all studies can be looked at as they are to be.
     ///
     /// Studies of the file that the command line names again are looked at as it says; others of the command line are new.
     pub(super) fn read(history: Option<&Path>, studies: &Studies, options: &Options) -> Result<Self> {
@@ -42,7 +42,7 @@ impl Before {
             true => transcript.studies = named,
             false => transcript.studies.append(&mut named),
         }
-        transcript.studies.iter().try_for_each(|study| readable(Path::new(&study.name())))?;
+        measurable(&transcript.studies, &options.ask)?;
         if let Some(system) = &options.system {
             transcript.system = Some(Some(Message::Tagged(system.clone())));
         }

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{ArgMatches, Args, FromArgMatches};
-use fleming::{Look, Modality, StudyInput};
-
-use super::refusal::readable;
+use fleming::{AskOptions, Look, Modality, ReadOptions, StudyInput, Watch, measure};
 
 /// The files to look at, in the order in which they were named, each with what it was said to be.
 pub(super) struct Studies(Vec<(Option<Modality>, PathBuf)>);
@@ -45,11 +43,14 @@ impl Studies {
         };
         self.0.iter().map(input).collect()
     }
+}
 
-    /// Refuses files that cannot be read, before anything that takes long.
-    pub(super) fn check(&self) -> Result<()> {
-        self.0.iter().try_for_each(|(_, path)| readable(path))
-    }
+/// Refuses studies that cannot be looked at as they are to be, before the package is loaded: no pixel is made.
+pub(super) fn measurable(studies: &[StudyInput], options: &AskOptions) -> Result<()> {
+    let watch = Watch::default().switch(&options.cancel);
+    let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch);
+    studies.iter().try_for_each(|study| measure(study, &reading).map(drop))?;
+    Ok(())
 }
 
 impl Args for Studies {

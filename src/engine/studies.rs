@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::clock::milliseconds;
 use super::shared::Shared;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::{self, OpenedStudy, ReadOptions};
+use crate::limits;
 use crate::package::TilingLimits;
 use crate::pixels::{self, Digest, Tile, Tiling};
 use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};
@@ -106,18 +107,8 @@ impl<'a> Studies<'a> {
     }
 }
 
-/// Far more tiles than any context holds.
-const MOST_TILES: usize = 256;
-
-fn tiling(limits: TilingLimits, max_tiles: Option<usize>) -> Result<Tiling> {
-    match max_tiles {
-        Some(most) if most == 0 || most > MOST_TILES => {
-            Err(Error::request("max-tiles", format!("1 to {MOST_TILES}"), most))
-        }
-        most => Ok(Tiling {
-            min_tiles: limits.min_tiles,
-            max_tiles: most.unwrap_or(1),
-            thumbnail: limits.thumbnail,
-        }),
-    }
+fn tiling(package: TilingLimits, max_tiles: Option<usize>) -> Result<Tiling> {
+    let most = max_tiles.unwrap_or(1);
+    limits::TILES.check("max-tiles", most)?;
+    Ok(Tiling { min_tiles: package.min_tiles, max_tiles: most, thumbnail: package.thumbnail })
 }
