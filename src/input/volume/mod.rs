@@ -1,7 +1,7 @@
 //! Volumes: number types, windows, and the choice of slices, whatever format they come from.
 
-mod number;
 mod window;
+mod number;
 mod grid;
 mod memory;
 

@@ -9,11 +9,11 @@ use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
 /// Width and height.
-pub(in super::super) fn size(bytes: &[u8], _: Preprocessing) -> Result<(u32, u32), Fault> {
+pub(in crate::input::image) fn size(bytes: &[u8], _: Preprocessing) -> Result<(u32, u32), Fault> {
     Ok(header(bytes)?.size)
 }
 
-pub(in super::super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
+pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
     let header = header(bytes)?;
     let (mode, samples) = match header.bits {
         1 | 4 | 8 => indexed(bytes, &header, options.preprocessing)?,

@@ -36,7 +36,7 @@ impl<'a> Page<'a> {
 }
 
 /// Width and height as it will be read.
-pub(in super::super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
+pub(in crate::input::image) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
     let Page { ifd, chunks, meaning } = Page::of(bytes)?;
     Ok(match preprocessing == Preprocessing::Reference && is_mapped(meaning, &chunks) {
         // Jumbled, and of the size that was stored.
@@ -45,7 +45,7 @@ pub(in super::super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Resu
     })
 }
 
-pub(in super::super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
+pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
     let Page { ifd, chunks, meaning } = Page::of(bytes)?;
     let (size, preprocessing) = (chunks.size, options.preprocessing);
     let pixels = checked_pixels(size.0, size.1)?;
