@@ -64,9 +64,9 @@ impl From<&str> for Source {
 
 /// How faithfully the reference script's handling of inputs is followed.
 ///
-/// The two differ only where the script is plainly broken: 16-bit grey images, palette and 1-bit images, EXIF
-/// orientation, integer volumes whose range overflows their type, NaN or infinity in a volume, and `<image>`
-/// tags that are more than the pictures.
+/// The two differ only where the script is plainly broken: images of 16 bits a channel, palette and 1-bit images,
+/// transparency, orientation by EXIF or XMP, integer volumes whose range overflows their type, NaN or infinity in a volume,
+/// and `<image>` tags that are more than the pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preprocessing {
     /// Bit for bit the reference script, quirks included.

@@ -1,119 +1,33 @@
 //! Bad input gets one clear message and the right exit code, never a panic and never an answer.
 
 use std::fs;
-use std::path::Path;
 
-use crate::support::{Scratch, ask, ask_of, input, npy, package, refusal, reply};
+use crate::support::{Scratch, ask, ask_of, example, input, package, refusal};
 
-/// Asks about a file and returns the refusal, which must name the file.
-fn refused(option: &str, path: &Path) -> String {
-    let message = refusal(ask(&["-q", "x", option]).arg(path), 2);
-    let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(message.contains(name), "{message}");
-    message
-}
-
+/// What can be wrong with a file is tested in `reading.rs`, in process; here, that a command says it.
 #[test]
-fn files_that_are_not_there_or_not_what_they_should_be() {
+fn files_that_cannot_be_read_as_asked() {
     let scratch = Scratch::new();
-    let missing = scratch.path("missing");
-    let empty = scratch.file("empty", b"");
-    let text = scratch.file("text.png", b"not a picture at all");
-    for option in ["--image", "--video", "--volume"] {
-        for path in [&missing, &empty, &text] {
-            refused(option, path);
-        }
-        refusal(ask(&["-q", "x", option]).arg(scratch.path("")), 2);
-    }
-}
-
-#[test]
-fn files_of_another_kind_say_which_option_takes_them() {
-    for (option, name, right) in [
-        ("--image", "clip.mp4", "--video"),
-        ("--image", "volume_f32.npy", "--volume"),
-        ("--video", "chest.png", "--image"),
-        ("--video", "volume_f32.npy", "--volume"),
-        ("--volume", "chest.png", "--image"),
-        ("--volume", "clip.mp4", "--video"),
+    let pipe = scratch.pipe("pipe");
+    for (option, path, named) in [
+        ("--image", scratch.file("text.png", b"not a picture at all"), "text.png"),
+        ("--video", example("chest.png"), "an image (PNG)"),
+        ("--volume", pipe, "no regular file"),
     ] {
-        let message = refused(option, &input(name));
-        assert!(message.contains(right), "{option} {name}: {message}");
+        let message = refusal(ask(&["-q", "x", option]).arg(&path), 2);
+        assert!(message.contains(named), "{message}");
     }
+    let volume = example("volume.npz");
+    let slices = usize::MAX.to_string();
+    let message = refusal(ask(&["-q", "x", "--slices", &slices, "--volume"]).arg(volume), 2);
+    assert!(message.contains("slices: wanted 1 to 4096"), "{message}");
 }
 
 #[test]
-fn files_cut_short() {
-    let scratch = Scratch::new();
-    for (option, name) in [("--image", "chest.png"), ("--video", "clip.mp4"), ("--volume", "volume_f32.npy")]
-    {
-        let whole = fs::read(input(name)).unwrap();
-        for share in [2, 10, 100] {
-            let cut = scratch.file(&format!("cut-{share}-{name}"), &whole[..whole.len() / share]);
-            refused(option, &cut);
-        }
-    }
-}
-
-#[test]
-fn volumes_that_numpy_would_not_give_to_the_script() {
-    let scratch = Scratch::new();
-    let header = |descr: &str, shape: &str| {
-        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}")
-    };
-    let table = [
-        ("pickled", header("|O", "(2, 4, 4)"), 32),
-        ("bool", header("|b1", "(2, 4, 4)"), 32),
-        ("complex", header("<c8", "(2, 4, 4)"), 256),
-        ("text", header("<U4", "(2, 4, 4)"), 512),
-        ("flat", header("<f4", "(4, 4)"), 64),
-        ("five", header("<f4", "(1, 1, 2, 4, 4)"), 128),
-        ("two studies", header("<f4", "(2, 2, 4, 4)"), 256),
-        ("no slice", header("<f4", "(0, 4, 4)"), 0),
-        ("no row", header("<f4", "(2, 0, 4)"), 0),
-        ("huge", header("<f8", "(4000000000, 4000000000, 4000000000)"), 64),
-        ("overflowing", header("<f8", "(18446744073709551615, 2, 2)"), 64),
-        ("negative", header("<f4", "(-2, 4, 4)"), 128),
-        ("no header", String::from("{}"), 64),
-        ("half a header", String::from("{'descr': '<f4', 'fort"), 64),
-    ];
-    for (name, header, bytes) in table {
-        refused("--volume", &scratch.file(&format!("{name}.npy"), &npy(&header, &vec![0; bytes])));
-    }
-}
-
-#[test]
-fn a_volume_with_nan_names_the_slice() {
-    let scratch = Scratch::new();
-    let mut values = [0f32; 3 * 4 * 4];
-    values[17] = f32::NAN;
-    values[1] = 1.0;
-    let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 4), }";
-    let volume = scratch.file("nan.npy", &npy(header, &data));
-    let message = refused("--volume", &volume);
-    assert!(message.contains("slice 1"), "{message}");
-    // The reference goes on with a black slice.
-    let reference = reply(ask(&["-q", "x", "--preprocessing", "reference", "--volume"]).arg(&volume));
-    assert_eq!(reference["frames"].as_array().unwrap().len(), 11);
-}
-
-#[test]
-fn choices_that_leave_nothing_to_look_at() {
-    let clip = input("clip.mp4");
-    for options in [
-        ["--frames", "0"],
-        ["--seconds", "0.9"],
-        ["--seconds", "-3"],
-        ["--seconds", "nan"],
-        ["--seconds", "1e300"],
-        ["--start", "1000"],
-        ["--start", "inf"],
-        ["--max-frames", "0"],
-    ] {
-        refusal(ask(&["-q", "x", "--video"]).arg(&clip).args(options), 2);
-    }
-    refusal(ask(&["-q", "x", "--slices", "0", "--volume"]).arg(input("volume_f32.npy")), 2);
+fn a_clip_that_does_not_fit_is_refused_before_its_pixels_are_made() {
+    let options = ["-q", "x", "--context", "2048", "--frames", "4096", "--video"];
+    let message = refusal(ask(&options).arg(example("clip.mp4")), 2);
+    assert!(message.contains("2048"), "{message}");
 }
 
 #[test]

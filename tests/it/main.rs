@@ -21,6 +21,7 @@ mod library;
 mod load;
 mod memory;
 mod providers;
+mod reading;
 mod readme;
 mod requests;
 mod sampling;

@@ -125,6 +125,13 @@ impl Scratch {
         path
     }
 
+    /// A pipe that nobody writes to.
+    pub fn pipe(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    }
+
     /// A copy of the synthetic package whose files may be altered.
     pub fn package(&self) -> PathBuf {
         self.copy_of(&package())

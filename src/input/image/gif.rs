@@ -7,7 +7,7 @@ use gif::{DecodeOptions, Decoder, MemoryLimit};
 use super::super::reading::ReadOptions;
 use super::layout;
 use super::paced::Paced;
-use super::picture::{Fault, Picture, checked_pixels, samples};
+use super::picture::{Fault, ON_WHITE, Picture, checked_pixels, samples};
 use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
@@ -80,10 +80,28 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fau
         ));
     }
     let mut picture = Picture::new(size, mode, samples);
+    if let (Some(index), Preprocessing::Clinical) = (transparent, options.preprocessing) {
+        lay_on_white(&mut picture, index);
+    }
     if matches!(decoder.next_frame_info(), Ok(Some(_))) {
         picture.remarks.push("Only the first picture of this animation is looked at.".into());
     }
     Ok(picture)
+}
+
+/// Makes the transparent index white, if it is there.
+fn lay_on_white(picture: &mut Picture, transparent: u8) {
+    if !picture.samples.contains(&transparent) {
+        return;
+    }
+    match &mut picture.mode {
+        PixelMode::Palette(colours) => colours[usize::from(transparent)] = [255; 3],
+        _ => {
+            let clear = picture.samples.iter_mut().filter(|sample| **sample == transparent);
+            clear.for_each(|sample| *sample = 255);
+        }
+    }
+    picture.remarks.push(ON_WHITE.into());
 }
 
 /// A table that maps each index to the same grey is no palette to Pillow.

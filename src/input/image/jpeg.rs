@@ -41,7 +41,7 @@ struct Segments {
 
 impl Segments {
     fn of(bytes: &[u8]) -> Self {
-        let mut exif = Vec::new();
+        let (mut exif, mut xmp) = (Vec::new(), None);
         let mut at = 2;
         while let Some((marker, start)) = next_marker(bytes, at) {
             if marker == 0xda {
@@ -55,11 +55,14 @@ impl Segments {
             if let (0xe1, Some(data)) = (marker, body.strip_prefix(b"Exif\0\0")) {
                 exif.extend_from_slice(data);
             }
+            if let (0xe1, Some(data)) = (marker, body.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0")) {
+                xmp.get_or_insert(data);
+            }
             at = end;
         }
         let complete =
             bytes.get(at..).is_some_and(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]));
-        Self { orientation: Orientation::of_exif(&exif), complete }
+        Self { orientation: Orientation::told(Some(&exif), xmp), complete }
     }
 }
 

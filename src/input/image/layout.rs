@@ -29,11 +29,6 @@ pub(super) fn grey(mut samples: Vec<u8>, bits: u32) -> (PixelMode, Vec<u8>) {
     (if bits == 1 { PixelMode::Bilevel } else { PixelMode::Grey }, samples)
 }
 
-/// Pillow reads 16-bit colour by its high bytes.
-pub(super) fn high_bytes(little_endian: &[u8]) -> Vec<u8> {
-    little_endian.chunks_exact(2).map(|pair| pair[1]).collect()
-}
-
 /// Reverses the bytes of 16-bit samples.
 pub(super) fn swap16(samples: &mut [u8]) {
     samples.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));

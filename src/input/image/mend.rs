@@ -1,7 +1,7 @@
 //! What the reference does wrong, told or put right.
 
 use super::orientation::Orientation;
-use super::picture::Picture;
+use super::picture::{ON_WHITE, Picture, scaled_remark};
 use crate::frame::{PixelMode, looked_up, values16};
 
 /// Says where the reference's way does the picture harm.
@@ -15,6 +15,13 @@ pub(super) fn remark_defects(picture: &mut Picture) {
                  reference."
             ));
         }
+    }
+    let channels = picture.mode.bytes_per_pixel();
+    let has_alpha = matches!(picture.mode, PixelMode::Rgba | PixelMode::GreyAlpha);
+    if has_alpha && picture.samples.chunks_exact(channels).any(|pixel| pixel[channels - 1] != 255) {
+        picture
+            .remarks
+            .push("Transparent parts show the colours that they hide, as in the reference.".into());
     }
     if picture.orientation != Orientation::UPRIGHT {
         let tag = picture.orientation.tag();
@@ -40,9 +47,33 @@ pub(super) fn mend(picture: &mut Picture) {
         }
         PixelMode::Grey16 => {
             let (low, high) = scale16(&mut picture.samples);
-            picture.remarks.push(format!("The 16-bit values {low} to {high} were scaled to 0 to 255."));
+            picture.remarks.push(scaled_remark(low, high));
         }
+        PixelMode::Rgba => {
+            picture.mode = PixelMode::Rgb;
+            lay_on_white::<4>(picture);
+        }
+        PixelMode::GreyAlpha => lay_on_white::<2>(picture),
         mode => picture.mode = mode,
+    }
+}
+
+/// Lays `N` channels, of which alpha is the last, on a white ground and leaves alpha out. What drawing programs write in
+/// black on a transparent ground would otherwise be black on black.
+fn lay_on_white<const N: usize>(picture: &mut Picture) {
+    let pixels = picture.samples.as_chunks::<N>().0;
+    let is_seen_through = pixels.iter().any(|pixel| pixel[N - 1] != 255);
+    let on_white = |colour: u8, alpha: u8| {
+        let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+        ((2 * (colour * alpha + 255 * (255 - alpha)) + 255) / (2 * 255)) as u8
+    };
+    let laid = |pixel: &[u8; N]| {
+        let (pixel, alpha) = (*pixel, pixel[N - 1]);
+        (0..N - 1).map(move |channel| on_white(pixel[channel], alpha))
+    };
+    picture.samples = pixels.iter().flat_map(laid).collect();
+    if is_seen_through {
+        picture.remarks.push(ON_WHITE.into());
     }
 }
 

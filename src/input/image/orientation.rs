@@ -13,16 +13,21 @@ impl Orientation {
     /// Nothing to do.
     pub(super) const UPRIGHT: Self = Self(1);
 
-    /// What EXIF data say, with or without the `Exif` mark in front; upright if nothing sensible.
-    pub(super) fn of_exif(exif: &[u8]) -> Self {
-        let bytes = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-        Ifd::first(bytes).map_or(Self::UPRIGHT, |ifd| Self::of_ifd(&ifd))
+    /// What EXIF data say, with or without the `Exif` mark in front, or else XMP; upright if nothing sensible.
+    pub(super) fn told(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Self {
+        let exif = exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
+        let tag = exif.and_then(Ifd::first).and_then(|ifd| ifd.value(TAG));
+        tag.or_else(|| of_xmp(xmp?)).map_or(Self::UPRIGHT, Self::of)
     }
 
     /// What a directory says.
     pub(super) fn of_ifd(ifd: &Ifd<'_>) -> Self {
-        match ifd.value(TAG) {
-            Some(tag @ 1..=8) => Self(tag as u8),
+        ifd.value(TAG).map_or(Self::UPRIGHT, Self::of)
+    }
+
+    fn of(tag: u32) -> Self {
+        match tag {
+            1..=8 => Self(tag as u8),
             _ => Self::UPRIGHT,
         }
     }
@@ -56,4 +61,13 @@ impl Orientation {
             _ => (x, y),
         }
     }
+}
+
+/// The number that XMP has as an attribute or an element, as Pillow looks for it.
+fn of_xmp(xmp: &[u8]) -> Option<u32> {
+    const NAME: &[u8] = b"tiff:Orientation";
+    xmp.windows(NAME.len() + 3).find_map(|text| match text.strip_prefix(NAME)? {
+        [b'=', b'"', digit @ b'0'..=b'9'] | [b'>', digit @ b'0'..=b'9', _] => Some(u32::from(digit - b'0')),
+        _ => None,
+    })
 }

@@ -115,10 +115,10 @@ fn orientation_is_found_in_either_byte_order() {
     for (value, tag) in [(0, 1), (1, 1), (3, 3), (6, 6), (8, 8), (9, 1)] {
         for big_endian in [false, true] {
             let plain = exif(value, big_endian);
-            assert_eq!(Orientation::of_exif(&plain).tag(), tag);
-            assert_eq!(Orientation::of_exif(&[b"Exif\0\0", plain.as_slice()].concat()).tag(), tag);
+            assert_eq!(Orientation::told(Some(&plain), None).tag(), tag);
+            assert_eq!(Orientation::told(Some(&[b"Exif\0\0", plain.as_slice()].concat()), None).tag(), tag);
             // Cut anywhere inside the entry, it says nothing.
-            (0..22).for_each(|length| assert_eq!(Orientation::of_exif(&plain[..length]).tag(), 1));
+            (0..22).for_each(|length| assert_eq!(Orientation::told(Some(&plain[..length]), None).tag(), 1));
         }
     }
 }
@@ -138,7 +138,7 @@ fn every_orientation_turns_as_pillow_does() {
         (8, (2, 3), [2, 5, 1, 4, 0, 3]),
     ];
     for (tag, size, samples) in rows {
-        let turned = Orientation::of_exif(&exif(tag, false));
+        let turned = Orientation::told(Some(&exif(tag, false)), None);
         let mut picture = Picture::new((3, 2), PixelMode::Grey, (0..6).collect()).turned(turned);
         picture.stand_up();
         assert_eq!(
@@ -218,6 +218,138 @@ fn what_is_no_picture_is_refused_by_name() {
         let error = read(&source, Preprocessing::Clinical).unwrap_err();
         assert!(matches!(error, Error::Input(_)) && error.facts().thing == source.name());
         assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn what_can_be_seen_through_is_laid_on_white() {
+    use ::png::{BitDepth, ColorType};
+    // Alpha 0, half and full, over black; the picture is turned by a quarter.
+    let rgba: Vec<u8> = [0, 128, 255, 0, 128, 255].iter().flat_map(|&alpha| [0, 0, 0, alpha]).collect();
+    let file = drawn(ColorType::Rgba, BitDepth::Eight, &rgba);
+    let (mode, _, samples, warnings) = frame(&file, Preprocessing::Clinical);
+    let grey: Vec<u8> = samples.chunks_exact(3).map(|pixel| pixel[0]).collect();
+    assert_eq!((mode, grey, warnings), (PixelMode::Rgb, vec![255, 255, 127, 127, 0, 0], 2));
+    assert_eq!(frame(&file, Preprocessing::Reference).2, rgba);
+
+    let opaque: Vec<u8> =
+        rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+    let (mode, _, samples, warnings) =
+        frame(&drawn(ColorType::Rgba, BitDepth::Eight, &opaque), Preprocessing::Clinical);
+    assert_eq!((mode, samples, warnings), (PixelMode::Rgb, vec![0; 18], 1));
+
+    let grey_alpha = [9, 0, 9, 255, 9, 255, 9, 255, 9, 255, 9, 255];
+    let (mode, _, samples, warnings) =
+        frame(&drawn(ColorType::GrayscaleAlpha, BitDepth::Eight, &grey_alpha), Preprocessing::Clinical);
+    assert_eq!((mode, samples, warnings), (PixelMode::Grey, vec![9, 255, 9, 9, 9, 9], 2));
+}
+
+#[test]
+fn a_colour_that_is_transparent_is_laid_on_white() {
+    use ::png::{BitDepth, ColorType};
+    let file = |color, depth, transparent: &[u8], pixels: &[u8]| {
+        let mut bytes = Vec::new();
+        let mut info = ::png::Info::with_size(3, 2);
+        (info.color_type, info.bit_depth) = (color, depth);
+        info.trns = Some(transparent.to_vec().into());
+        if color == ColorType::Indexed {
+            info.palette = Some(vec![10, 10, 10, 40, 40, 40].into());
+        }
+        let mut writer = ::png::Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+        writer.write_image_data(pixels).unwrap();
+        writer.finish().unwrap();
+        bytes
+    };
+    let bits = [0b1010_0000, 0b0110_0000];
+    let palette = file(ColorType::Indexed, BitDepth::One, &[0, 255], &bits);
+    let (mode, _, samples, warnings) = frame(&palette, Preprocessing::Clinical);
+    let grey: Vec<u8> = samples.chunks_exact(3).map(|pixel| pixel[0]).collect();
+    assert_eq!((mode, grey, warnings), (PixelMode::Rgb, vec![40, 255, 40, 255, 40, 40], 2));
+    assert_eq!(frame(&palette, Preprocessing::Reference).2, [1, 0, 1, 0, 1, 1]);
+    let grey = file(ColorType::Grayscale, BitDepth::Eight, &[0, 7], &[7, 1, 2, 3, 4, 7]);
+    assert_eq!(frame(&grey, Preprocessing::Clinical).2, [255, 1, 2, 3, 4, 255]);
+    assert_eq!(frame(&grey, Preprocessing::Reference).2, [7, 1, 2, 3, 4, 7]);
+}
+
+#[test]
+fn sixteen_bits_of_colour_are_scaled_by_one_range() {
+    use ::png::{BitDepth, ColorType};
+    let words = |values: &[u16]| values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<u8>>();
+    let rgb: Vec<u16> = vec![0, 4080, 408, 816, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let file = drawn(ColorType::Rgb, BitDepth::Sixteen, &words(&rgb));
+    let (mode, _, samples, warnings) = frame(&file, Preprocessing::Clinical);
+    assert_eq!((mode, warnings), (PixelMode::Rgb, 2));
+    assert_eq!((&samples[3..6], &samples[9..12]), (&[0, 255, 26][..], &[51, 0, 0][..]));
+    assert_eq!(frame(&file, Preprocessing::Reference).2[..3], [0, 15, 1]);
+    // What cannot be seen is outside the range.
+    let mut rgba = vec![100u16, 100, 100, 65535].repeat(6);
+    (rgba[0], rgba[4], rgba[7]) = (300, 9, 0);
+    let file = drawn(ColorType::Rgba, BitDepth::Sixteen, &words(&rgba));
+    let (mode, _, samples, warnings) = frame(&file, Preprocessing::Clinical);
+    assert_eq!((mode, warnings), (PixelMode::Rgb, 3));
+    assert_eq!((&samples[3..6], &samples[9..12]), (&[255, 0, 0][..], &[255, 255, 255][..]));
+}
+
+#[test]
+fn orientation_is_found_wherever_it_stands() {
+    let xmp = |tag: u8| format!("<x:xmpmeta tiff:Orientation=\"{tag}\"/>").into_bytes();
+    let element = b"<tiff:Orientation>8</tiff:Orientation>";
+    assert_eq!(Orientation::told(None, Some(&xmp(6))).tag(), 6);
+    assert_eq!(Orientation::told(None, Some(element)).tag(), 8);
+    assert_eq!(Orientation::told(Some(&exif(3, true)), Some(&xmp(6))).tag(), 3, "EXIF goes first");
+    assert_eq!(Orientation::told(None, Some(&xmp(9))).tag(), 1);
+    assert_eq!(Orientation::told(None, Some(b"tiff:Orientation=\"")).tag(), 1);
+    // Pixels of one row, and a text beside them.
+    let png = |write: &dyn Fn(&mut ::png::Info<'_>)| {
+        let mut bytes = Vec::new();
+        let mut info = ::png::Info::with_size(3, 2);
+        info.color_type = ::png::ColorType::Grayscale;
+        write(&mut info);
+        let mut writer = ::png::Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+        writer.write_image_data(&[0, 1, 2, 3, 4, 5]).unwrap();
+        writer.finish().unwrap();
+        bytes
+    };
+    let text = String::from_utf8(xmp(6)).unwrap();
+    let international = png(&|info| {
+        info.utf8_text.push(::png::text_metadata::ITXtChunk::new("XML:com.adobe.xmp", text.clone()));
+    });
+    let digits: String = exif(6, false).iter().map(|byte| format!("{byte:02x}")).collect();
+    let profile = format!("\nexif\n      {}\n{}\n{}", digits.len() / 2, &digits[..20], &digits[20..]);
+    let packed = png(&|info| {
+        let chunk = ::png::text_metadata::ZTXtChunk::new("Raw profile type exif", profile.clone());
+        info.compressed_latin1_text.push(chunk);
+    });
+    for file in [international, packed] {
+        assert_eq!(frame(&file, Preprocessing::Clinical).2, [3, 0, 4, 1, 5, 2]);
+        assert_eq!(frame(&file, Preprocessing::Reference).2, [0, 1, 2, 3, 4, 5]);
+    }
+    // A segment of XMP after the start of a JPEG.
+    let plain = &sound()[2];
+    let body = [b"http://ns.adobe.com/xap/1.0/\0", xmp(6).as_slice()].concat();
+    let length = (body.len() as u16 + 2).to_be_bytes();
+    let turned = [&plain[..2], &[0xff, 0xe1], &length, &body, &plain[2..]].concat();
+    assert_eq!(frame(&turned, Preprocessing::Clinical).1, (7, 9));
+    assert_eq!(frame(plain, Preprocessing::Clinical).1, (9, 7));
+}
+
+#[test]
+fn the_first_of_several_pictures_is_told() {
+    let mut bytes = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut bytes, 3, 2);
+    encoder.set_animated(2, 0).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[1; 6]).unwrap();
+    writer.write_image_data(&[2; 6]).unwrap();
+    writer.finish().unwrap();
+    for mode in [Preprocessing::Reference, Preprocessing::Clinical] {
+        let study = read(&source(bytes.clone()), mode).unwrap();
+        assert_eq!(study.frames[0].samples(), [1; 6]);
+        assert!(
+            study.warnings.iter().any(|warning| warning.contains("first picture")),
+            "{:?}",
+            study.warnings
+        );
     }
 }
 

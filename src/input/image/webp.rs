@@ -36,7 +36,7 @@ fn decoder(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>, Fault> {
 }
 
 fn orientation(bytes: &[u8]) -> Orientation {
-    chunk(bytes, b"EXIF").map_or(Orientation::UPRIGHT, Orientation::of_exif)
+    Orientation::told(chunk(bytes, b"EXIF"), chunk(bytes, b"XMP "))
 }
 
 /// The content of the first chunk of this name. The decoder would allocate whatever length the chunk claims.

@@ -9,11 +9,11 @@ use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
 /// Width and height.
-pub(in super::super) fn size(bytes: &[u8], _: Preprocessing) -> Result<(u32, u32), Fault> {
+pub(in crate::input::image) fn size(bytes: &[u8], _: Preprocessing) -> Result<(u32, u32), Fault> {
     Ok(header(bytes)?.size)
 }
 
-pub(in super::super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
+pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
     let header = header(bytes)?;
     let (mode, samples) = match header.bits {
         1 | 4 | 8 => indexed(bytes, &header, options.preprocessing)?,
@@ -21,7 +21,20 @@ pub(in super::super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Pi
         _ => colours(bytes, &header)?,
     };
     let samples = if header.rows_from_top { samples } else { flipped(&samples, &header, &mode) };
-    Ok(Picture::new(header.size, mode, samples))
+    let mut picture = Picture::new(header.size, mode, samples);
+    if options.preprocessing == Preprocessing::Clinical {
+        fill_empty_alpha(&mut picture);
+    }
+    Ok(picture)
+}
+
+/// Many programs write a BMP with room for alpha and leave it 0.
+fn fill_empty_alpha(picture: &mut Picture) {
+    let is_empty = |pixels: &[[u8; 4]]| pixels.iter().all(|pixel| pixel[3] == 0);
+    if picture.mode == PixelMode::Rgba && is_empty(picture.samples.as_chunks().0) {
+        picture.samples.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 255);
+        picture.remarks.push("The alpha of this BMP is 0 throughout and was left out.".into());
+    }
 }
 
 fn indexed(

@@ -6,7 +6,7 @@ use super::super::super::reading::ReadOptions;
 use super::super::ifd::Ifd;
 use super::super::layout;
 use super::super::orientation::Orientation;
-use super::super::picture::{Fault, Picture, checked_pixels};
+use super::super::picture::{Fault, Picture, Wide, checked_pixels};
 use super::chunks::Chunks;
 use super::meaning::{Fourth, Meaning, is_mapped, meaning};
 use super::tag;
@@ -36,7 +36,7 @@ impl<'a> Page<'a> {
 }
 
 /// Width and height as it will be read.
-pub(in super::super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
+pub(in crate::input::image) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
     let Page { ifd, chunks, meaning } = Page::of(bytes)?;
     Ok(match preprocessing == Preprocessing::Reference && is_mapped(meaning, &chunks) {
         // Jumbled, and of the size that was stored.
@@ -45,7 +45,7 @@ pub(in super::super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Resu
     })
 }
 
-pub(in super::super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
+pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
     let Page { ifd, chunks, meaning } = Page::of(bytes)?;
     let (size, preprocessing) = (chunks.size, options.preprocessing);
     let pixels = checked_pixels(size.0, size.1)?;
@@ -57,11 +57,11 @@ pub(in super::super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Pi
         return Err(Fault::unsupported("a big-endian 16-bit grey TIFF, whose bytes the reference mixes up"));
     }
     let raw = chunks.read(bytes, &options.watch)?;
-    let (mode, samples) = interpret(raw, &chunks, meaning, &ifd)?;
-    if samples.len() != pixels * mode.bytes_per_pixel() {
+    let picture = interpret(raw, &chunks, (meaning, preprocessing), &ifd)?;
+    if picture.samples.len() != pixels * picture.mode.bytes_per_pixel() {
         return Err(Fault::damaged("TIFF", "samples that do not fill the picture"));
     }
-    let mut picture = Picture::new(size, mode, samples).turned(Orientation::of_ifd(&ifd));
+    let mut picture = picture.turned(Orientation::of_ifd(&ifd));
     if preprocessing == Preprocessing::Reference && is_mapped(meaning, &chunks) {
         jumble(&mut picture, &chunks)?;
     }
@@ -104,43 +104,57 @@ fn invert16(picture: &mut Picture, preprocessing: Preprocessing) {
     picture.remarks.push(remark.into());
 }
 
-/// Samples in rows that begin on a byte, 16-bit ones little-endian, to a mode.
+/// Samples in rows that begin on a byte, 16-bit ones little-endian, as a picture that lies as it is stored.
 fn interpret(
     raw: Vec<u8>,
     chunks: &Chunks,
-    meaning: Meaning,
+    (meaning, preprocessing): (Meaning, Preprocessing),
     ifd: &Ifd<'_>,
-) -> Result<(PixelMode, Vec<u8>), Fault> {
-    let bits = chunks.bits;
+) -> Result<Picture, Fault> {
+    let (bits, size) = (chunks.bits, chunks.size);
     if meaning.is_grey() {
         if bits == 16 {
-            return Ok((PixelMode::Grey16, raw));
+            return Ok(Picture::new(size, PixelMode::Grey16, raw));
         }
-        let (mode, mut samples) = layout::grey(layout::unpack(&raw, chunks.size, bits), bits);
+        let (mode, mut samples) = layout::grey(layout::unpack(&raw, size, bits), bits);
         if meaning == Meaning::Inverted {
             samples.iter_mut().for_each(|sample| *sample = !*sample);
         }
-        return Ok((mode, samples));
+        return Ok(Picture::new(size, mode, samples));
     }
     if meaning == Meaning::Palette {
         let mode = layout::palette(colours(ifd, bits)?);
-        return Ok((mode, layout::unpack(&raw, chunks.size, bits)));
+        return Ok(Picture::new(size, mode, layout::unpack(&raw, size, bits)));
     }
-    let raw = if bits == 16 { layout::high_bytes(&raw) } else { raw };
-    let (mode, kept) = match meaning {
-        Meaning::GreyAlpha => (PixelMode::GreyAlpha, 2),
-        Meaning::Cmyk => (PixelMode::Cmyk, 4),
-        Meaning::Rgb(Fourth::Alpha | Fourth::Premultiplied) => (PixelMode::Rgba, 4),
-        _ => (PixelMode::Rgb, 3),
+    let (mode, colours, alpha) = match meaning {
+        Meaning::GreyAlpha => (PixelMode::GreyAlpha, 1, Some(1)),
+        Meaning::Cmyk => (PixelMode::Cmyk, 4, None),
+        Meaning::Rgb(Fourth::Alpha | Fourth::Premultiplied) => (PixelMode::Rgba, 3, Some(3)),
+        _ => (PixelMode::Rgb, 3, None),
     };
-    let mut samples = raw;
-    if chunks.samples != kept {
-        samples = samples.chunks_exact(chunks.samples).flat_map(|pixel| &pixel[..kept]).copied().collect();
+    let premultiplied = meaning == Meaning::Rgb(Fourth::Premultiplied);
+    let mut picture = match bits {
+        16 => {
+            let mut raw = raw;
+            if premultiplied && preprocessing == Preprocessing::Clinical {
+                raw.chunks_exact_mut(2 * chunks.samples).for_each(divide16);
+            }
+            Wide { colours, alpha, samples: chunks.samples }.picture(size, mode, &raw, preprocessing)
+        }
+        _ => {
+            let kept = colours + usize::from(alpha.is_some());
+            let mut samples = raw;
+            if chunks.samples != kept {
+                let pixels = samples.chunks_exact(chunks.samples);
+                samples = pixels.flat_map(|pixel| &pixel[..kept]).copied().collect();
+            }
+            Picture::new(size, mode, samples)
+        }
+    };
+    if premultiplied && (bits != 16 || preprocessing == Preprocessing::Reference) {
+        picture.samples.chunks_exact_mut(4).for_each(divide);
     }
-    if meaning == Meaning::Rgb(Fourth::Premultiplied) {
-        samples.chunks_exact_mut(4).for_each(divide);
-    }
-    Ok((mode, samples))
+    Ok(picture)
 }
 
 /// Colours out of their product with alpha, rounded down.
@@ -148,6 +162,18 @@ fn divide(pixel: &mut [u8]) {
     let alpha = u32::from(pixel[3]);
     for colour in &mut pixel[..3] {
         *colour = (u32::from(*colour) * 255).checked_div(alpha).unwrap_or(0).min(255) as u8;
+    }
+}
+
+/// The same of little-endian 16-bit samples.
+fn divide16(pixel: &mut [u8]) {
+    let word = |pixel: &[u8], channel: usize| {
+        u32::from(u16::from_le_bytes([pixel[2 * channel], pixel[2 * channel + 1]]))
+    };
+    let alpha = word(pixel, 3);
+    for channel in 0..3 {
+        let colour = (word(pixel, channel) * 65535).checked_div(alpha).unwrap_or(0).min(65535) as u16;
+        pixel[2 * channel..][..2].copy_from_slice(&colour.to_le_bytes());
     }
 }
 

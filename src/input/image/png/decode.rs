@@ -1,0 +1,116 @@
+//! The pixels of a PNG. Gamma and profiles are left alone, as Pillow leaves them; so is transparency by colour (tRNS) in
+//! reference mode.
+
+use std::io::Cursor;
+
+use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
+
+use super::super::super::reading::ReadOptions;
+use super::super::layout;
+use super::super::paced::Paced;
+use super::super::picture::{Fault, Picture, Wide, checked_pixels, samples};
+use super::chunks::{has_transparency, orientation};
+use crate::frame::PixelMode;
+use crate::study::Preprocessing;
+
+/// Bytes that the decoder may take for itself: a row at most and what it unpacks besides the picture.
+const LIMITS: Limits = Limits { bytes: 256 << 20 };
+
+/// Width and height as it will be read.
+pub(in crate::input::image) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
+    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), LIMITS);
+    let header = decoder.read_header_info().map_err(damaged)?;
+    let size = (header.width, header.height);
+    checked_pixels(size.0, size.1)?;
+    Ok(match preprocessing {
+        Preprocessing::Reference => size,
+        Preprocessing::Clinical => orientation(bytes).upright(size),
+    })
+}
+
+pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
+    let mut decoder = Decoder::new_with_limits(Paced::new(bytes, &options.watch), LIMITS);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.ignore_checksums(false);
+    let clinical = options.preprocessing == Preprocessing::Clinical;
+    if clinical && has_transparency(bytes) {
+        decoder.set_transformations(Transformations::EXPAND);
+    }
+    let header = decoder.read_header_info().map_err(damaged)?;
+    let size = (header.width, header.height);
+    checked_pixels(size.0, size.1)?;
+    let mut reader = decoder.read_info().map_err(damaged)?;
+    let length = reader.output_buffer_size().ok_or_else(|| Fault::damaged("PNG", "an impossible size"))?;
+    let mut packed = samples(length)?;
+    let frame = reader.next_frame(&mut packed).map_err(damaged)?;
+    if (frame.width, frame.height) != size {
+        return Err(Fault::unsupported("an animated PNG whose first frame is a part of the picture"));
+    }
+    let info = reader.info();
+    let colours = info.palette.as_deref().unwrap_or_default();
+    let several = info.animation_control().is_some_and(|control| control.num_frames > 1);
+    let was_palette = info.color_type == ColorType::Indexed && frame.color_type != ColorType::Indexed;
+    let mut picture =
+        interpret(packed, (size, options.preprocessing), (frame.color_type, frame.bit_depth), colours);
+    picture.orientation = orientation(bytes);
+    if was_palette {
+        picture.remarks.push("The palette image was converted to RGB before resizing.".into());
+    }
+    if several {
+        picture.remarks.push("Only the first picture of this animation is looked at.".into());
+    }
+    Ok(picture)
+}
+
+fn damaged(error: png::DecodingError) -> Fault {
+    Fault::damaged("PNG", error)
+}
+
+fn interpret(
+    mut packed: Vec<u8>,
+    (size, preprocessing): ((u32, u32), Preprocessing),
+    kind: (ColorType, BitDepth),
+    colours: &[u8],
+) -> Picture {
+    if kind.1 == BitDepth::Sixteen {
+        layout::swap16(&mut packed);
+        return match (kind.0, preprocessing) {
+            (ColorType::Grayscale, _) => Picture::new(size, PixelMode::Grey16, packed),
+            // Pillow has no mode of 16-bit grey and alpha.
+            (ColorType::GrayscaleAlpha, Preprocessing::Reference) => {
+                let rgba = packed.chunks_exact(4).flat_map(|pixel| [pixel[1], pixel[1], pixel[1], pixel[3]]);
+                Picture::new(size, PixelMode::Rgba, rgba.collect())
+            }
+            (ColorType::GrayscaleAlpha, _) => Wide { colours: 1, alpha: Some(1), samples: 2 }.picture(
+                size,
+                PixelMode::GreyAlpha,
+                &packed,
+                preprocessing,
+            ),
+            (ColorType::Rgba, _) => Wide { colours: 3, alpha: Some(3), samples: 4 }.picture(
+                size,
+                PixelMode::Rgba,
+                &packed,
+                preprocessing,
+            ),
+            _ => Wide { colours: 3, alpha: None, samples: 3 }.picture(
+                size,
+                PixelMode::Rgb,
+                &packed,
+                preprocessing,
+            ),
+        };
+    }
+    let bits = kind.1 as u32;
+    let (mode, samples) = match kind.0 {
+        ColorType::Grayscale => layout::grey(layout::unpack(&packed, size, bits), bits),
+        ColorType::Indexed => {
+            (layout::palette(layout::triples(colours)), layout::unpack(&packed, size, bits))
+        }
+        ColorType::GrayscaleAlpha => (PixelMode::GreyAlpha, packed),
+        ColorType::Rgb => (PixelMode::Rgb, packed),
+        ColorType::Rgba => (PixelMode::Rgba, packed),
+    };
+    Picture::new(size, mode, samples)
+}

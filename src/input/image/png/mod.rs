@@ -1,0 +1,6 @@
+//! PNG.
+
+mod chunks;
+mod decode;
+
+pub(super) use decode::{decode, size};
