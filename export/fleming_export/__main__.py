@@ -6,9 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import PRECISIONS, TARGETS, __version__, export, make_recipe, self_test
+from . import self_test
 from .errors import reported
-from .recipe import Choices, Recipe
+from .pipeline import export
+from .recipe import PRECISIONS, TARGETS, Choices, Recipe, make_recipe
+from .version import VERSION
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--self-test", action=argparse.BooleanOptionalAction, help=asked)
     add("--verify", action="store_true", help="compare with the model and record it in fleming.json")
     add("--force", action="store_true", help="replace an existing package")
-    add("--version", action="version", version=__version__)
+    add("--version", action="version", version=VERSION)
     return parser
 
 

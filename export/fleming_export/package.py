@@ -13,12 +13,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from .checkpoint import Checkpoint, free_bytes, read_json, sha256_of
 from .config import LanguageConfig, ModelConfig, Normalization
 from .contract import MANIFEST_FILE
 from .errors import ExportError
+from .files import free_bytes, read_json, sha256_of
 from .prompt import MAX_NEW_TOKENS, prompt_pieces
 from .recipe import Recipe
+from .sources.folder import Checkpoint
 
 SCHEMA = 2
 #: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once,

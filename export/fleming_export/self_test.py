@@ -25,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoint import read_json
 from .config import read_config
 from .contract import MANIFEST_FILE
 from .errors import ExportError
+from .files import read_json
 from .memory import available_bytes, needed, needed_by
 from .package import check_space, read_manifest, versions, write_manifest
+from .pipeline import export
 from .recipe import Recipe
 
 #: Of the format, and of what ``draw`` draws.
@@ -139,8 +140,6 @@ def _runnable(package: Path, others: tuple[str | None, Path | None], positions: 
     if checkpoint is None:
         hint = "name it with --reference; the package itself is for a GPU"
         raise LeftOut(str(package), "an f32 package for cpu of the same checkpoint", "none", hint)
-    from . import export
-
     # before it is made, not when it has been
     parts = needed_by(read_config(manifest["source"]["config"]), Recipe(), positions)
     _check_memory(package, parts)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from .checkpoint import Checkpoint
 from .config import Section
 from .errors import ExportError
 from .prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, STOP
+from .sources.folder import Checkpoint
 
 #: Digits one by one; at most one other character glued before letters; newlines glued after punctuation.
 PATTERN = (

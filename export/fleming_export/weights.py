@@ -8,24 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoint import Checkpoint
 from .config import ModelConfig
-from .equalize import EqualizedCheckpoint
 from .errors import UNMERGED, ExportError
-from .nn import ALIGNMENT, GraphBuilder, Parameter, Source
-from .padding import PaddedCheckpoint
+from .graph import ALIGNMENT, GraphBuilder, Parameter, Source
 from .quantize import Blockwise, Encoded, bfloat16_bits, encode
-
-#: What tensors are read from, as they are or changed on the way.
-Readable = Checkpoint | PaddedCheckpoint | EqualizedCheckpoint
+from .sources.readable import Readable
 
 EMBEDDING = "language_model.model.embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
 
 
-def check_claims(
-    checkpoint: Checkpoint | PaddedCheckpoint, graphs: Sequence[GraphBuilder], config: ModelConfig
-) -> None:
+def check_claims(checkpoint: Readable, graphs: Sequence[GraphBuilder], config: ModelConfig) -> None:
     """Compares what the graphs need with what the checkpoint has, before anything is written."""
     claimed: set[str] = set()
     adapter = next((name for name in checkpoint.tensors if ".lora_" in name), None)
@@ -56,7 +49,7 @@ def check_claims(
         raise ExportError(unclaimed[0] + more, "a place in a graph", "none", hint)
 
 
-def _check_tied(checkpoint: Checkpoint | PaddedCheckpoint) -> None:
+def _check_tied(checkpoint: Readable) -> None:
     """A tied checkpoint may store the head as well, if it is the embedding."""
     shapes = [checkpoint.tensors[name].shape for name in (EMBEDDING, HEAD)]
     if shapes[0] == shapes[1]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fleming_export import export
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 #: size, tied, patch size, shard limit: both towers, tied and untied, one file and several
 VARIANTS = {

@@ -12,8 +12,9 @@ import pytest
 from conftest import edit_json, read_tensors, write_tensors
 
 from fleming_export import ExportError, export
-from fleming_export.checkpoint import Checkpoint
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.sources.folder import Checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 HEAD = "language_model.lm_head.weight"
 EMBEDDING = "language_model.model.embed_tokens.weight"
@@ -244,7 +245,7 @@ def test_hub_without_the_extra(tmp_path, monkeypatch):
 
 
 def test_large_tensors_come_in_blocks(plain, monkeypatch):
-    monkeypatch.setattr("fleming_export.checkpoint.BLOCK_VALUES", 1000)
+    monkeypatch.setattr("fleming_export.sources.stored.BLOCK_VALUES", 1000)
     checkpoint = Checkpoint(plain, "name", "name")
     blocks = list(checkpoint.blocks(EMBEDDING))
     assert max(map(len, blocks)) == 960  # whole rows of 64

@@ -6,8 +6,8 @@ import pytest
 from conftest import edit_json
 
 from fleming_export import ExportError, export
-from fleming_export.checkpoint import read_json
 from fleming_export.config import read_config
+from fleming_export.files import read_json
 
 #: dotted key, value (... removes the key)
 REFUSED = [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fleming_export import ExportError
-from fleming_export.checkpoint import open_checkpoint
 from fleming_export.quality import llama
 from fleming_export.quality.__main__ import main
+from fleming_export.source import open_checkpoint
 
 
 def test_every_tensor_of_the_language_model_has_a_name(tiny):

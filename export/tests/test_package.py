@@ -139,7 +139,7 @@ def test_interruption_leaves_nothing_and_keeps_the_old(plain, tmp_path, monkeypa
         assert len(list(tmp_path.glob("package.partial-*"))) == 1
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fleming_export.write_parameters", interrupt)
+    monkeypatch.setattr("fleming_export.pipeline.write_parameters", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export(str(plain), out, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
@@ -153,7 +153,7 @@ def test_a_killed_export_has_no_manifest(plain, tmp_path, monkeypatch):
         raise SystemExit
 
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr("fleming_export.source_json", killed)
+    monkeypatch.setattr("fleming_export.pipeline.source_json", killed)
     with pytest.raises(SystemExit):
         export(str(plain), tmp_path / "package")
     (aside,) = tmp_path.iterdir()
@@ -172,7 +172,7 @@ def kill(plain, out, where: str, call: int) -> None:
     [
         ("fleming_export.weights:_append", 2),
         ("fleming_export.weights:_append", 150),
-        ("fleming_export:_write_manifest", 1),
+        ("fleming_export.pipeline:_write_manifest", 1),
         ("fleming_export.package:_keep_strangers", 1),
     ],
 )
@@ -205,7 +205,7 @@ def test_a_kill_between_the_renames_loses_nothing(plain, tmp_path):
 def test_the_next_export_sweeps_up_after_a_killed_one(plain, tmp_path):
     """A living export's folder and a stranger's stay."""
     out = tmp_path / "package"
-    kill(plain, out, "fleming_export:write_parameters", 1)
+    kill(plain, out, "fleming_export.pipeline:write_parameters", 1)
     assert len(list(tmp_path.iterdir())) == 1
     (tmp_path / "package.partial").mkdir()
     with staged(out, force=False) as living:

@@ -18,7 +18,8 @@ from fleming_export.__main__ import main
 from fleming_export.config import read_config
 from fleming_export.memory import needed, needed_by, work_bytes
 from fleming_export.recipe import TARGETS, Choices, Recipe
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 
 def manifest_of(package: Path) -> dict:

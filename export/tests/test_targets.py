@@ -18,7 +18,8 @@ from test_graphs import CAPACITY, Runtime, operators, random_ids
 from fleming_export import ExportError, export, make_recipe
 from fleming_export import recipe as recipes
 from fleming_export.recipe import Choices
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 HALF = [(target, precision) for target in ("cuda", "tensorrt") for precision in ("bf16", "f16")] + [
     ("cuda", "int8"),

@@ -11,8 +11,8 @@ from conftest import edit_json
 from tokenizers import Tokenizer
 
 from fleming_export import ExportError
-from fleming_export.checkpoint import Checkpoint
 from fleming_export.prompt import REASONING, SYSTEM
+from fleming_export.sources.folder import Checkpoint
 from fleming_export.tokenizer import encode_json, read_tokenizer
 
 TEXTS = [

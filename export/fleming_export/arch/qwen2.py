@@ -12,8 +12,19 @@ import numpy as np
 import onnx_ir as ir
 
 from ..config import LanguageConfig
-from ..forms import Positions, add_and_norm, cached_attention, rms_norm, silu, stream
-from ..nn import GraphBuilder, Source, cast, linear_without_bias, packed_product, product
+from ..graph import GraphBuilder, Source
+from ..layers import (
+    Positions,
+    add_and_norm,
+    cached_attention,
+    cast,
+    linear_without_bias,
+    packed_product,
+    product,
+    rms_norm,
+    silu,
+    stream,
+)
 
 PREFIX = "language_model.model."
 

@@ -12,8 +12,8 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch.utils.data import DataLoader, IterableDataset
 
-from ..checkpoint import open_checkpoint
 from ..prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, REASONING, STOP, SYSTEM
+from ..source import open_checkpoint
 from ..synthetic.sizes import PREPROCESSOR
 from ..tokenizer import encode_json, read_tokenizer
 from .canvas import Picture

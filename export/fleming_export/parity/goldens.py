@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import export
-from ..checkpoint import open_checkpoint
 from ..config import read_config
 from ..contract import MANIFEST_FILE
 from ..package import versions
+from ..pipeline import export
+from ..source import open_checkpoint
 from ..synthetic.inputs import chest, small_clip
 from .prompts import Case, Preparer, Prompt
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 from transformers.modeling_utils import no_init_weights
 
-from ..checkpoint import Checkpoint
 from ..config import ModelConfig
 from ..errors import ExportError
+from ..sources.folder import Checkpoint
 from .prompts import Prompt
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,38 +15,12 @@ from ..config import read_config
 from ..errors import ExportError
 from ..package import check_space, staged
 from ..quantize import bfloat16_bits
+from .drawn import Drawn, Options
 from .outliers import Outliers, plant
 from .sizes import PREPROCESSOR, config_json
 from .tokenizer import special_ids, write_tokenizer
 
 BLOCK_VALUES = 1 << 22
-SHARD_BYTES = 5_000_000_000
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A tensor to draw: normal values around a mean."""
-
-    name: str
-    shape: tuple[int, ...]
-    deviation: float
-    mean: float = 0.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What may be chosen beside the size."""
-
-    seed: int = 0
-    tokenizer: str = "small"  # or a folder with vocab.json and merges.txt
-    vocabulary: int | None = None  # rows of the embedding, if more than the tokenizer has ids
-    tied: bool = False
-    patch_size: int = 14
-    vision_layers: int | None = None
-    language_layers: int | None = None  # fewer layers at full width, to measure on a small disk
-    shard_bytes: int = SHARD_BYTES
-    outliers: int = 0  # channels of each norm, of the values and of the MLP that are planted large
-    stream_outliers: int = 0  # channels of the residual stream
 
 
 def write_checkpoint(

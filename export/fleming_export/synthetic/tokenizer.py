@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import ExportError
 from ..prompt import REASONING, SYSTEM
+from ..tokenizer import PATTERN
 
 #: Added tokens in their published order, after the base vocabulary.
 SPECIAL = """
@@ -134,8 +135,6 @@ def _train(out: Path, corpus: list[str]) -> None:
     except ImportError:
         hint = "pip install 'fleming-export[synthetic]'"
         raise ExportError("tokenizers", "the library, to train a tokenizer", "not installed", hint) from None
-    from ..tokenizer import PATTERN
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import onnx
 
-from .arch.internvl import decoder_graph, vision_graph
-from .checkpoint import Checkpoint, StoredTensor, read_json
-from .config import read_config
-from .contract import MANIFEST_FILE
-from .errors import ExportError
-from .nn import GraphBuilder
-from .recipe import Recipe
+from ..arch.internvl import decoder_graph, vision_graph
+from ..config import read_config
+from ..contract import MANIFEST_FILE
+from ..errors import ExportError
+from ..files import read_json
+from ..graph import GraphBuilder
+from ..recipe import Recipe
+from .folder import Checkpoint
+from .stored import StoredTensor
 
 
 class PackagedCheckpoint(Checkpoint):

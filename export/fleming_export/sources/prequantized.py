@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoint import BLOCK_VALUES, PACKED_PARTS, Checkpoint, StoredTensor
-from .config import Packing, read_config
-from .equalize import Link
-from .errors import ExportError
-from .quantize import Blockwise, Encoded, pack
+from ..config import Packing, read_config
+from ..errors import ExportError
+from ..links import Link
+from ..quantize import Blockwise, Encoded, pack
+from .folder import Checkpoint
+from .stored import BLOCK_VALUES, PACKED_PARTS, StoredTensor
 
 #: place in an int32 -> output, of every eight
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
@@ -101,7 +102,7 @@ class PrequantizedCheckpoint(Checkpoint):
         packing = self._packing
         self._check_groups(layer)
         outputs, inputs = self.tensors[f"{layer}.weight"].shape
-        qweight, qzeros = (self._integers(f"{layer}.{part}") for part in ("qweight", "qzeros"))
+        qweight, qzeros = (self._raw.tensors[f"{layer}.{part}"].integers() for part in ("qweight", "qzeros"))
         scales = np.concatenate(list(self._raw.blocks(f"{layer}.scales"))).reshape(-1, outputs)
         zeros = unpacked(qzeros, packing, axis=1).astype(np.int16) + packing.zero_shift
         top = (1 << packing.bits) - 1
@@ -129,17 +130,10 @@ class PrequantizedCheckpoint(Checkpoint):
     def _check_groups(self, layer: str) -> None:
         name = f"{layer}.g_idx"
         if name in self._raw.tensors:
-            found = self._integers(name)
+            found = self._raw.tensors[name].integers()
             if not np.array_equal(found, np.arange(len(found)) // self._packing.group):
                 hint = "quantise it again without desc_act"
                 raise ExportError(name, "groups of neighbouring inputs", "another order (act-order)", hint)
-
-    def _integers(self, name: str) -> np.ndarray:
-        tensor = self._raw.tensors[name]
-        raw = np.fromfile(tensor.file, "<u4", tensor.values, offset=tensor.offset)
-        if len(raw) != tensor.values:
-            raise ExportError(tensor.file.name, f"{tensor.bytes} bytes of {name}", "the end of the file")
-        return raw.reshape(tensor.shape)
 
 
 def unpacked(words: np.ndarray, packing: Packing, axis: int) -> np.ndarray:
