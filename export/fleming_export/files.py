@@ -61,3 +61,8 @@ def free_bytes(folder: Path) -> int:
     """Bytes that this user may still write where ``folder`` lies."""
     stat = os.statvfs(folder)
     return stat.f_bavail * stat.f_frsize
+
+
+def amount(count: int) -> str:
+    """Bytes for a reader, to three digits and more."""
+    return f"{count / 1e9:,.2f} GB" if count >= 1e10 else f"{count / 1e6:,.1f} MB"

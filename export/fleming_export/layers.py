@@ -249,6 +249,8 @@ def _contrib_attention(
     name = _name(layer)
     width = (config.heads + 2 * config.kv_heads) * config.head_dim
     qkv = g.op("Reshape", f"{name}batch", qkv, positions.shape(width))  # [B, S, q | k | v]
+    if config.qk_norm:
+        qkv = _normed(g, qkv, name, config, positions)
     inputs = [qkv, None, None, g.input(f"past_key.{layer}"), g.input(f"past_value.{layer}")]
     inputs += [g.input("seqlens_k"), g.input("total_sequence_length")]
     attributes = {"num_heads": config.heads, "kv_num_heads": config.kv_heads}
@@ -259,6 +261,22 @@ def _contrib_attention(
         inputs[0] = _turned(g, qkv, name, config, positions)
     outputs = [f"{name}attention", f"{name}key", f"{name}value"]
     return g.multi(f"{CONTRIB}::GroupQueryAttention", f"{name}attention", inputs, outputs, attributes)
+
+
+def _normed(
+    g: GraphBuilder, qkv: ir.Value, name: str, config: LanguageConfig, positions: Positions
+) -> ir.Value:
+    """Each head of the queries and keys normed, values as they are: [B, S, q | k | v] -> same."""
+    heads, size = {"q": config.heads, "k": config.kv_heads}, config.head_dim
+    widths = [count * size for count in (*heads.values(), config.kv_heads)]
+    outputs = [f"{name}{part}_plain" for part in "qkv"]
+    *plain, v = g.multi("Split", f"{name}plain", [qkv, g.ints(*widths)], outputs, {"axis": -1})
+    normed = []
+    for part, x in zip(heads, plain, strict=True):
+        y = g.op("Reshape", f"{name}{part}_heads", x, positions.shape(heads[part], size))  # [B, S, heads, D]
+        y = inner_rms_norm(g, y, f"{name}{part}_norm", size, config.epsilon)
+        normed.append(g.op("Reshape", f"{name}{part}_normed", y, positions.shape(heads[part] * size)))
+    return g.op("Concat", f"{name}normed_qkv", *normed, v, axis=-1)
 
 
 def _turned(
@@ -285,6 +303,10 @@ def _standard_attention(
     counts = g.ints(config.heads, config.kv_heads, config.kv_heads)
     parts = [f"{name}{part}" for part in "qkv"]
     q, k, v = g.multi("Split", f"{name}split", [qkv, counts], parts, {"axis": 1})
+    if config.qk_norm:
+        q, k = (
+            inner_rms_norm(g, x, f"{name}{p}_norm", size, config.epsilon) for p, x in (("q", q), ("k", k))
+        )
     where = positions.positions
     q = g.op("RotaryEmbedding", f"{name}q_rotation", q, *positions.tables(_scale(size)), where)
     k = g.op("RotaryEmbedding", f"{name}k_rotation", k, *positions.tables(), where)

@@ -66,8 +66,9 @@ def _language_links(config: ModelConfig) -> Iterator[Link]:
             tuple(f"{attention}{part}_proj.weight" for part in "qkv"),
             (before,),
         )
-        values = Part(f"{attention}v_proj.weight"), Part(f"{attention}v_proj.bias")
-        yield Link((f"{attention}o_proj.weight",), values, repeat, language.head_dim)
+        values = [Part(f"{attention}v_proj.weight")]
+        values += [Part(f"{attention}v_proj.bias")] if language.bias else []
+        yield Link((f"{attention}o_proj.weight",), tuple(values), repeat, language.head_dim)
         yield Link(
             (f"{mlp}gate_proj.weight", f"{mlp}up_proj.weight"),
             (between,),

@@ -143,7 +143,7 @@ def model_json(config: ModelConfig, normalization: Normalization, recipe: Recipe
             "std": list(normalization.std),
             "resample": "bicubic",
         },
-        "prompt": prompt_pieces(config),
+        "prompt": prompt_pieces(),
         "generation": {"max_new_tokens": MAX_NEW_TOKENS},
         "kv": kv_json(language, recipe),
         "max_positions": min(language.max_positions, recipe.capacity or language.max_positions),

@@ -9,9 +9,7 @@ import onnx_ir
 from tqdm import tqdm
 
 from .arch.internvl import decoder_graph, vision_graph
-from .config import read_config, read_preprocessor
 from .contract import TOKENIZER_FILE
-from .errors import ExportError
 from .graph import GraphBuilder
 from .links import links
 from .memory import quantization_json, work_json
@@ -27,13 +25,14 @@ from .package import (
     versions,
 )
 from .package import write_manifest as _write_manifest
-from .recipe import Recipe, fit
+from .plan import make_plan, with_sizes
+from .recipe import Recipe
 from .source import open_checkpoint
 from .sources.equalized import EqualizedCheckpoint
 from .sources.folder import Checkpoint
 from .sources.padded import PaddedCheckpoint, padded_config, padding_json
 from .sources.readable import Readable
-from .tokenizer import Tokenizer, encode_json, read_tokenizer
+from .tokenizer import Tokenizer, encode_json
 from .version import VERSION
 from .weights import check_claims, write_parameters
 
@@ -48,14 +47,9 @@ def export(
     """Exports a checkpoint (a folder or a hub id) to the package ``out``; an error says why not."""
     check_target(out, force=force)
     source = open_checkpoint(checkpoint)
-    content = source.json("config.json")
-    config = read_config(content)
-    made = fit(recipe or Recipe(), config)
-    normalization = read_preprocessor(source.json("preprocessor_config.json"), config.vision.image_size)
-    tokenizer = read_tokenizer(source)
-    if tokenizer.size > config.language.vocabulary:
-        wanted = f"at least {tokenizer.size}, the size of the tokenizer"
-        raise ExportError("config.json.llm_config.vocab_size", wanted, config.language.vocabulary)
+    plan = make_plan(source, recipe or Recipe())
+    plan = with_sizes(plan, {name: tensor.shape for name, tensor in source.tensors.items()})
+    config, made, tokenizer = plan.config, plan.recipe, plan.tokenizer
     read, padding = source, {}
     if made.pad_groups:
         padded = padded_config(config)
@@ -74,7 +68,7 @@ def export(
         "quantization": quantization_json(config, made),
         "files": {},
         "graphs": {name: graph.spec.as_json() for name, graph in graphs.items()},
-        **model_json(config, normalization, made),
+        **model_json(config, plan.normalization, made),
         "tokens": tokenizer.ids_json(config.language.vocabulary),
         **({"profiles": profiles_json(config, made)} if made.capacity else {}),
         "work": work_json(config, made.target),
@@ -87,7 +81,7 @@ def export(
         check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))
         if made.quantized:
             read = EqualizedCheckpoint(read, links(config) if made.equalize else [])
-        _write(folder, (source, content, read), list(graphs.values()), tokenizer, manifest)
+        _write(folder, (source, plan.content, read), list(graphs.values()), tokenizer, manifest)
     return out
 
 

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
+from .config import read_config
 from .contract import MANIFEST_FILE
 from .errors import ExportError
 from .files import read_json
 from .sources.folder import Checkpoint
+from .sources.hub import Hub
 from .sources.packaged import PackagedCheckpoint
 from .sources.prequantized import PrequantizedCheckpoint
 
+#: What the hub allows in the two halves of an id.
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
 
 def open_checkpoint(given: str) -> Checkpoint:
-    """A local folder (an f32 package among them), or else a hub id, downloaded into the hub's own cache."""
-    folder = Path(given)
+    """A local folder (an f32 package among them), or else a hub id.
+
+    Its small files are there afterwards; of a hub id the weights are fetched when they are first needed.
+    """
+    folder = Path(given).expanduser()
     if (folder / MANIFEST_FILE).is_file():
         return PackagedCheckpoint(folder)
     if folder.is_dir():
-        name = folder.resolve().name
-        return _opened(folder, name, name)
-    looks_local = given.startswith((".", "/", "~")) or given.count("/") != 1
-    if looks_local or folder.exists():
+        return _opened(folder, *_named(folder.resolve()))
+    if folder.exists() or not HUB_ID.fullmatch(given):
         raise ExportError(given, "a checkpoint folder, or a hub id like owner/name", "no such folder")
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        hint = "pip install 'fleming-export[hub]', or give a local folder"
-        raise ExportError(given, "huggingface_hub to download a checkpoint", "not installed", hint) from None
-    try:
-        local = snapshot_download(given, allow_patterns=["*.json", "*.txt", "*.safetensors"])
-    except Exception as error:  # the hub client has dozens of error types: a reader needs its one line
-        raise ExportError(given, "a checkpoint on the hub", f"{type(error).__name__}: {error}") from None
-    return _opened(Path(local), given.rsplit("/", 1)[-1], given)
+    if folder.parent.is_dir():
+        hint = "a hub id is looked up from a folder that has none of its owner's name"
+        raise ExportError(given, "a checkpoint folder", f"nothing of this name in {folder.parent}", hint)
+    hub = Hub(given)
+    return _opened(hub.small_files(), given.rsplit("/", 1)[-1], given, hub.weights)
 
 
-def _opened(folder: Path, name: str, given: str) -> Checkpoint:
-    """By what config.json says of quantised weights; where it is missing, that is told later."""
-    content = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    sections = content, content.get("llm_config")
-    if any(isinstance(part, dict) and part.get("quantization_config") for part in sections):
-        return PrequantizedCheckpoint(folder, name, given)
-    return Checkpoint(folder, name, given)
+def _named(folder: Path) -> tuple[str, str]:
+    """Name, and how the checkpoint is called in ``fleming.json``: by the folder, or by the hub id where the
+    folder is a snapshot in the hub's cache, whose own name is a digest."""
+    cached = folder.parent.parent.name
+    if folder.parent.name == "snapshots" and cached.startswith("models--"):
+        hub_id = cached.removeprefix("models--").replace("--", "/", 1)
+        return hub_id.rsplit("/", 1)[-1], hub_id
+    return folder.name, folder.name
+
+
+def _opened(folder: Path, name: str, given: str, fetch: Callable[[], object] = lambda: None) -> Checkpoint:
+    """By what config.json says of quantised weights."""
+    config = folder / "config.json"
+    packed = config.is_file() and read_config(read_json(config)).packing
+    kind = PrequantizedCheckpoint if packed else Checkpoint
+    return kind(folder, name, given, fetch)

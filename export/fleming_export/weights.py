@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .config import ModelConfig
+from .config import EMBEDDING, HEAD, ModelConfig
 from .errors import UNMERGED, ExportError
 from .graph import ALIGNMENT, GraphBuilder, Parameter, Source
 from .quantize import Blockwise, Encoded, bfloat16_bits, encode
 from .sources.readable import Readable
-
-EMBEDDING = "language_model.model.embed_tokens.weight"
-HEAD = "language_model.lm_head.weight"
 
 
 def check_claims(checkpoint: Readable, graphs: Sequence[GraphBuilder], config: ModelConfig) -> None:
@@ -29,9 +26,7 @@ def check_claims(checkpoint: Readable, graphs: Sequence[GraphBuilder], config: M
             for source in parameter.sources:
                 stored = checkpoint.tensors.get(source.name)
                 if stored is None:
-                    raise ExportError(
-                        source.name, f"a tensor {list(source.shape)}", "no such tensor in the checkpoint"
-                    )
+                    raise _missing(source, checkpoint)
                 if stored.shape != source.shape:
                     raise ExportError(source.name, f"shape {list(source.shape)}", list(stored.shape))
                 claimed.add(source.name)
@@ -47,6 +42,20 @@ def check_claims(checkpoint: Readable, graphs: Sequence[GraphBuilder], config: M
             else "the model is not a plain InternVL3"
         )
         raise ExportError(unclaimed[0] + more, "a place in a graph", "none", hint)
+
+
+def _missing(source: Source, checkpoint: Readable) -> ExportError:
+    """A tensor that is not there, with what may be behind it."""
+    hint, similar = "", [name for name in checkpoint.tensors if name.endswith(f".{source.name}")]
+    if source.name in (EMBEDDING, HEAD):
+        hint = "is tie_word_embeddings in config.json right?"
+    elif similar:
+        hint = f"there is {similar[0]}: rename the tensors"
+    elif source.name.removesuffix(".weight") + ".qweight" in checkpoint.tensors:
+        hint = "the weights are packed, and config.json has no quantization_config"
+    return ExportError(
+        source.name, f"a tensor {list(source.shape)}", "no such tensor in the checkpoint", hint
+    )
 
 
 def _check_tied(checkpoint: Readable) -> None:

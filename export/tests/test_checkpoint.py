@@ -4,8 +4,6 @@ behind."""
 from __future__ import annotations
 
 import json
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -213,35 +211,23 @@ def test_single_file_and_index(sharded):
     refuse(sharded, "both")
 
 
-def test_no_weights(damaged):
-    (damaged / "model.safetensors").rename(damaged / "pytorch_model.bin")
-    assert "only safetensors" in refuse(damaged, "neither").hint
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("model.gguf", "GGUF"),
+        ("model-00001-of-00002.safetensors", "index that lists them is missing"),
+        ("model.pt", "pytorch_model"),
+    ],
+)
+def test_no_weights(damaged, name, hint):
+    (damaged / "model.safetensors").rename(damaged / name)
+    assert hint in refuse(damaged, "none of them").hint
 
 
 @pytest.mark.parametrize("given", ["/no/such/folder", "./folder", "no-such-folder", "a/b/c"])
 def test_what_is_neither_a_folder_nor_a_hub_id(given, tmp_path):
     with pytest.raises(ExportError, match="no such folder"):
         export(given, tmp_path / "package")
-
-
-def test_hub_id(plain, tmp_path, monkeypatch):
-    asked = []
-
-    def snapshot_download(name, **_):
-        asked.append(name)
-        return str(plain)
-
-    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=snapshot_download))
-    package = export("owner/some-model", tmp_path / "package")
-    manifest = json.loads((package / "fleming.json").read_text())
-    assert asked == ["owner/some-model"]
-    assert (manifest["name"], manifest["source"]["checkpoint"]) == ("some-model", "owner/some-model")
-
-
-def test_hub_without_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ExportError, match=r"fleming-export\[hub\]"):
-        export("owner/some-model", tmp_path / "package")
 
 
 def test_large_tensors_come_in_blocks(plain, monkeypatch):

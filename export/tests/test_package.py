@@ -16,6 +16,7 @@ import fleming_export
 from fleming_export import ExportError, export, make_recipe
 from fleming_export.__main__ import main
 from fleming_export.package import staged
+from fleming_export.prompt import SYSTEM
 
 KEYS = """schema name exporter source target precision quantization files graphs vision normalization
 tokens prompt generation kv max_positions work parity quality self_test""".split()
@@ -99,10 +100,12 @@ def test_the_same_twice(tiny, tmp_path):
         assert (again / path.name).read_bytes() == path.read_bytes()
 
 
-def test_system_message_of_the_config(damaged, tmp_path):
+def test_system_message_of_the_config(damaged, tmp_path, caplog):
+    """The published modelling code takes the template's text whatever config.json says, and so does this."""
     edit_json(damaged / "config.json", "system_message", "You answer briefly.")
     package = export(str(damaged), tmp_path / "package")
-    assert json.loads((package / "fleming.json").read_text())["prompt"]["system"] == "You answer briefly."
+    assert json.loads((package / "fleming.json").read_text())["prompt"]["system"] == SYSTEM
+    assert "system_message is ignored" in caplog.text
 
 
 def test_existing_target(plain, tmp_path):

@@ -93,9 +93,21 @@ def test_without_vocab_the_checkpoints_own_is_used(damaged):
     assert read_tokenizer(Checkpoint(damaged, "name", "name")) == wanted
 
 
-def test_vocab_comes_before_the_checkpoints_own(damaged):
-    (damaged / "tokenizer.json").write_text("{}")
+@pytest.mark.parametrize("change", ["vocab", "merges", "added_tokens"])
+def test_two_tokenizers_must_be_one(damaged, change):
+    """vocab.json with merges.txt, and a tokenizer.json beside them that says something else."""
+    content = json.loads(encode_json(read_tokenizer(Checkpoint(damaged, "name", "name"))))
+    (damaged / "tokenizer.json").write_text(json.dumps(content))
     load(damaged)
+    if change == "vocab":
+        content["model"]["vocab"]["more"] = 5000
+    elif change == "merges":
+        content["model"]["merges"].reverse()
+    else:
+        content["added_tokens"][3]["id"] += 1000
+    (damaged / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=r"tokenizer\.json|added_tokens\.json|tokenizer_config\.json"):
+        load(damaged)
 
 
 @pytest.mark.parametrize(

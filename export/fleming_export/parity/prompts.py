@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ExportError
+from ..errors import ExportError, to_install
 from ..recipe import Recipe, check_runs_here
 
 
@@ -94,5 +94,5 @@ def require(recipe: Recipe | None = None) -> None:
         except importlib.metadata.PackageNotFoundError:
             got = "not installed"
         if got == "not installed" or (wanted and got != wanted):
-            hint = "pip install 'fleming-export[verify]'"
+            hint = to_install("verify")
             raise ExportError(name, f"version {wanted}" if wanted else "the library, for --verify", got, hint)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ExportError
+from ..errors import ExportError, to_install
 from ..package import read_manifest, versions, write_manifest
 from ..pipeline import export
 from ..recipe import Recipe, check_runs_here, make_recipe
@@ -77,7 +77,7 @@ def require(recipe: Recipe | None = None) -> None:
         import PIL
         import tokenizers
     except ImportError as error:
-        hint = "pip install 'fleming-export[verify]'"
+        hint = to_install("verify")
         raise ExportError(error.name, "the library, for --verify", "not installed", hint) from None
     assert onnxruntime and PIL and tokenizers
 

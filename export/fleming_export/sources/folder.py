@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UNMERGED, ExportError
 from ..files import read_json
+from .layout import canonical
+from .pickled import read_pickled
 from .readable import Readable
 from .safetensors import read_header
 from .stored import StoredTensor
 
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of file that weights come in: the name of one alone, of the index of several, and its reader."""
+
+    single: str
+    index: str
+    read: Callable[[Path], list[StoredTensor]]
+
+
+#: The first that a folder has is read, as the libraries do it.
+CONTAINERS = (
+    Container("model.safetensors", "model.safetensors.index.json", read_header),
+    Container("pytorch_model.bin", "pytorch_model.bin.index.json", read_pickled),
+)
 #: What a package is made from, beside the weights.
 SMALL_FILES = {
     "config.json",
     "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
     "generation_config.json",
     "vocab.json",
     "merges.txt",
@@ -27,7 +47,7 @@ SMALL_FILES = {
     "special_tokens_map.json",
     "tokenizer_config.json",
     "tokenizer.json",
-    INDEX,
+    *(container.index for container in CONTAINERS),
 }
 
 
@@ -37,18 +57,35 @@ class Checkpoint(Readable):
     #: what a package says of the checkpoint, where that is known without reading it
     source: dict | None = None
 
-    def __init__(self, folder: Path, name: str, given: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, given: str, fetch: Callable[[], object] = lambda: None
+    ) -> None:
+        """``fetch`` makes the weights be there; it is called when they are first needed."""
         self.folder = folder
         self.name = name
         #: How the checkpoint is called in ``fleming.json``: a hub id, or a folder's own name.
         self.given = given
-        self.shards = _shards(folder)
-        self.tensors = _tensors(folder, self.shards)
+        self._fetch = fetch
+
+    @cached_property
+    def shards(self) -> list[str]:
+        """File names of the weights, in order."""
+        self._fetch()
+        return find_shards(self.folder, find_container(self.folder))
+
+    @cached_property
+    def tensors(self) -> dict[str, StoredTensor]:
+        """Every tensor by its name in the original layout."""
+        return self._read_tensors()
+
+    def _read_tensors(self) -> dict[str, StoredTensor]:
+        shards = self.shards
+        return canonical(_tensors(self.folder, find_container(self.folder), shards))
 
     def json(self, name: str) -> dict:
         """A JSON file that must be there."""
         if not (self.folder / name).is_file():
-            hint = "fine-tunes may leave it out: copy it from the InternVL3 checkpoint they began with"
+            hint = "copy it from the checkpoint that the fine-tune began with"
             raise ExportError(name, f"a file in {self.folder}", "no such file", hint)
         return read_json(self.folder / name)
 
@@ -67,46 +104,63 @@ class Checkpoint(Readable):
         return small + [self.folder / shard for shard in self.shards]
 
 
-def _shards(folder: Path) -> list[str]:
-    """File names of the weights, in order."""
+def find_container(folder: Path) -> Container:
+    """What the weights of a folder come in."""
     if (folder / ADAPTER).is_file():
         raise ExportError(str(folder / ADAPTER), "a checkpoint alone", "LoRA adapters", UNMERGED)
-    single, index = (folder / SINGLE).is_file(), (folder / INDEX).is_file()
-    if single and index:
-        raise ExportError(folder.name, f"either {SINGLE} or {INDEX}", "both", "remove the stale one")
-    if single:
-        return [SINGLE]
-    if not index:
-        hint = "only safetensors checkpoints are read" if list(folder.glob("*.bin")) else ""
-        raise ExportError(folder.name, f"{SINGLE} or {INDEX}", "neither", hint)
-    weight_map = read_json(folder / INDEX).get("weight_map")
+    for container in CONTAINERS:
+        single, index = (folder / container.single).is_file(), (folder / container.index).is_file()
+        if single and index:
+            wanted = f"either {container.single} or {container.index}"
+            raise ExportError(folder.name, wanted, "both", "remove the stale one")
+        if single or index:
+            return container
+    first, other = CONTAINERS
+    wanted = f"{first.single}, {other.single}, or an index of several"
+    raise ExportError(folder.name, wanted, "none of them", _what_is_there(folder))
+
+
+def _what_is_there(folder: Path) -> str:
+    """What to do about a folder without weights, by what it has."""
+    snapshots = sorted((folder / "snapshots").glob("*"))
+    if snapshots:
+        return f"a checkpoint of the hub's cache is {snapshots[-1]}"
+    if list(folder.glob("*-of-*.safetensors")) or list(folder.glob("*-of-*.bin")):
+        return "there are shards, and the index that lists them is missing"
+    if list(folder.glob("*.gguf")):
+        return "GGUF files are not read: export the checkpoint that they were made from"
+    return "safetensors and pytorch_model*.bin are read"
+
+
+def find_shards(folder: Path, container: Container) -> list[str]:
+    """File names of the weights, in order."""
+    if (folder / container.single).is_file():
+        return [container.single]
+    weight_map = read_json(folder / container.index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise ExportError(INDEX, "a weight_map", weight_map)
+        raise ExportError(container.index, "a weight_map", weight_map)
     for shard in weight_map.values():
         if not isinstance(shard, str) or Path(shard).name != shard:
-            raise ExportError(INDEX, "file names in the checkpoint's own folder", shard)
-    shards = sorted(set(weight_map.values()))
-    for shard in shards:
-        if not (folder / shard).is_file():
-            raise ExportError(
-                shard, f"a shard named by {INDEX}", "no such file", "the download is incomplete"
-            )
-    return shards
+            raise ExportError(container.index, "file names in the checkpoint's own folder", shard)
+    return sorted(set(weight_map.values()))
 
 
-def _tensors(folder: Path, shards: list[str]) -> dict[str, StoredTensor]:
+def _tensors(folder: Path, container: Container, shards: list[str]) -> dict[str, StoredTensor]:
     tensors: dict[str, StoredTensor] = {}
     for shard in shards:
-        for tensor in read_header(folder / shard):
+        if not (folder / shard).is_file():
+            wanted = f"a shard named by {container.index}"
+            raise ExportError(shard, wanted, "no such file", "the download is incomplete")
+        for tensor in container.read(folder / shard):
             if tensor.name in tensors:
                 raise ExportError(tensor.name, "one place", f"{tensors[tensor.name].file.name} and {shard}")
             tensors[tensor.name] = tensor
-    if shards != [SINGLE]:
-        weight_map = read_json(folder / INDEX)["weight_map"]
+    if shards != [container.single]:
+        weight_map = read_json(folder / container.index)["weight_map"]
         for name, shard in weight_map.items():
             if name not in tensors or tensors[name].file.name != shard:
                 got = tensors[name].file.name if name in tensors else "no shard"
-                raise ExportError(name, f"in {shard}, as {INDEX} says", got)
+                raise ExportError(name, f"in {shard}, as {container.index} says", got)
         for name in tensors.keys() - weight_map.keys():
-            raise ExportError(name, f"an entry in {INDEX}", f"only in {tensors[name].file.name}")
+            raise ExportError(name, f"an entry in {container.index}", f"only in {tensors[name].file.name}")
     return tensors

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ..errors import ExportError
+from ..files import refuse_pointer
 from .stored import INTEGERS, ITEM_BYTES, PACKED_PARTS, StoredTensor
 
 #: The header of a 78B checkpoint is about 0.2 MB; anything near this is not a header.
@@ -16,6 +17,8 @@ def read_header(path: Path) -> list[StoredTensor]:
     """Every tensor of one file, checked: the tensors must fill the file exactly, without overlap."""
     size = path.stat().st_size
     with path.open("rb") as file:
+        refuse_pointer(path, file.read(100))
+        file.seek(0)
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or not 2 <= length <= min(HEADER_LIMIT, size - 8):
             raise ExportError(path.name, "a safetensors file", f"{size} bytes with a header of {length}")

@@ -32,6 +32,10 @@ class StoredTensor:
     shape: tuple[int, ...]
     file: Path
     offset: int
+    #: the tensors that lie one below the other in this one, if it is no tensor of its own
+    parts: tuple[StoredTensor, ...] = ()
+    #: items from one element to the next along each axis, where that is not row-major
+    strides: tuple[int, ...] | None = None
 
     @property
     def values(self) -> int:
@@ -43,6 +47,9 @@ class StoredTensor:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Its values in float32, flat, in order; whole rows, about ``BLOCK_VALUES`` at a time."""
+        if self.parts or self.strides:
+            yield from self._gathered()
+            return
         item = ITEM_BYTES[self.dtype]
         row = math.prod(self.shape[1:]) or 1
         most = max(1, BLOCK_VALUES // row) * row
@@ -52,15 +59,35 @@ class StoredTensor:
                 count = min(most, self.values - start)
                 raw = np.empty(count * item, np.uint8)
                 self._read_into(file, raw)
-                block = to_float32(raw, self.dtype)
-                if not np.isfinite(block).all():
-                    raise ExportError(
-                        self.name, "finite values", "NaN or infinity", "the checkpoint is damaged"
-                    )
-                yield block
+                yield self._checked(to_float32(raw, self.dtype))
+
+    def _gathered(self) -> Iterator[np.ndarray]:
+        """Of several tensors, or of elements that do not lie in order."""
+        for part in self.parts:
+            yield from part.blocks()
+        if not self.parts:
+            whole = self._strided(f"<u{ITEM_BYTES[self.dtype]}")
+            step = max(1, BLOCK_VALUES // (math.prod(self.shape[1:]) or 1))
+            for start in range(0, self.shape[0], step):
+                rows = np.ascontiguousarray(whole[start : start + step]).reshape(-1)
+                yield self._checked(to_float32(rows.view(np.uint8), self.dtype))
+
+    def _strided(self, kind: str) -> np.ndarray:
+        """A view of the file: only what is looked at is read."""
+        extent = 1 + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
+        flat = np.memmap(self.file, kind, "r", self.offset, (extent,))
+        return np.lib.stride_tricks.as_strided(flat, self.shape, [n * flat.itemsize for n in self.strides])
+
+    def _checked(self, block: np.ndarray) -> np.ndarray:
+        if not np.isfinite(block).all():
+            hint = "the checkpoint is damaged"
+            raise ExportError(self.name, "finite values", "NaN or infinity", hint)
+        return block
 
     def integers(self) -> np.ndarray:
         """Its 32-bit words, unsigned, in its shape."""
+        if self.strides:
+            return np.ascontiguousarray(self._strided("<u4"))
         raw = np.fromfile(self.file, "<u4", self.values, offset=self.offset)
         if len(raw) != self.values:
             raise ExportError(self.file.name, f"{self.bytes} bytes of {self.name}", "the end of the file")

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..config import read_config
+from ..config import PROCESSOR, read_config
 from ..errors import ExportError
 from ..package import check_space, staged
 from ..quantize import bfloat16_bits
 from .drawn import Drawn, Options
 from .outliers import Outliers, plant
-from .sizes import PREPROCESSOR, config_json
+from .sizes import config_json
 from .tokenizer import special_ids, write_tokenizer
 
 BLOCK_VALUES = 1 << 22
@@ -43,7 +43,7 @@ def write_checkpoint(
             config["llm_config"]["num_hidden_layers"] = options.language_layers
         alter(config)
         dump(folder / "config.json", config)
-        dump(folder / "preprocessor_config.json", PREPROCESSOR)
+        dump(folder / "preprocessor_config.json", PROCESSOR)
         tensors = plan(config)
         check_space(folder, sum(map(_bytes, tensors)))
         planted = plant(read_config(config), options)

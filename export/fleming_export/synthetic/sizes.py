@@ -50,18 +50,6 @@ SIZES = {
     "38b": (VISION_6B, _language(5120, 27648, 64, 40, 8)),
 }
 
-PREPROCESSOR = {
-    "crop_size": 448,
-    "do_center_crop": True,
-    "do_normalize": True,
-    "do_resize": True,
-    "feature_extractor_type": "CLIPFeatureExtractor",
-    "image_mean": [0.485, 0.456, 0.406],
-    "image_std": [0.229, 0.224, 0.225],
-    "resample": 3,
-    "size": 448,
-}
-
 
 def config_json(size: str, vocabulary: int) -> dict:
     """config.json of a size: the keys the exporter reads, and stale ones that must not mislead it."""
