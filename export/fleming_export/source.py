@@ -27,6 +27,9 @@ def open_checkpoint(given: str) -> Checkpoint:
     folder = Path(given).expanduser()
     if (folder / MANIFEST_FILE).is_file():
         return PackagedCheckpoint(folder)
+    if (folder / "snapshots").is_dir():
+        found = ", ".join(str(path) for path in sorted((folder / "snapshots").iterdir())) or "none"
+        raise ExportError(given, "one snapshot of the hub's cache", "all of a model", f"there is {found}")
     if folder.is_dir():
         return _opened(folder, *_named(folder.resolve()))
     if folder.exists() or not HUB_ID.fullmatch(given):

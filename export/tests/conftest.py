@@ -73,7 +73,7 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     raw = (folder / "model.safetensors").read_bytes()
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + length])
-    header.pop("__metadata__")
+    header.pop("__metadata__", None)
     data = raw[8 + length :]
     return {
         name: np.frombuffer(data[slice(*entry["data_offsets"])], "<u2").reshape(entry["shape"])

@@ -122,9 +122,6 @@ def find_container(folder: Path) -> Container:
 
 def _what_is_there(folder: Path) -> str:
     """What to do about a folder without weights, by what it has."""
-    snapshots = sorted((folder / "snapshots").glob("*"))
-    if snapshots:
-        return f"a checkpoint of the hub's cache is {snapshots[-1]}"
     if list(folder.glob("*-of-*.safetensors")) or list(folder.glob("*-of-*.bin")):
         return "there are shards, and the index that lists them is missing"
     if list(folder.glob("*.gguf")):
