@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 
 import onnx
 import pytest
@@ -15,7 +19,7 @@ from conftest import edit_json
 import fleming_export
 from fleming_export import ExportError, export, make_recipe
 from fleming_export.__main__ import main
-from fleming_export.package import staged
+from fleming_export.package import check_space, staged
 from fleming_export.prompt import SYSTEM
 
 KEYS = """schema name exporter source target precision quantization files graphs vision normalization
@@ -221,9 +225,83 @@ def test_the_next_export_sweeps_up_after_a_killed_one(plain, tmp_path):
 
 def test_full_disk_is_noticed_before_writing(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("fleming_export.package.free_bytes", lambda _: 1000)
-    with pytest.raises(ExportError, match="GB of free space"):
+    with pytest.raises(ExportError, match="MB of free space"):
         export(str(plain), tmp_path / "package")
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_a_full_disk_differ_when_they_are_near(tmp_path, monkeypatch):
+    monkeypatch.setattr("fleming_export.package.free_bytes", lambda _: 167_000_000)
+    with pytest.raises(ExportError) as caught:
+        check_space(tmp_path, 100_000_000)
+    assert (caught.value.wanted, caught.value.got) == ("167.1 MB of free space", "167.0 MB")
+
+
+def test_a_disk_that_fills_while_writing_is_named(plain, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("fleming_export.pipeline.write_parameters", full)
+    with pytest.raises(ExportError, match="No space left on device") as caught:
+        export(str(plain), tmp_path / "package")
+    assert caught.value.thing == str(tmp_path / "package")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_package_that_appears_meanwhile_stays(plain, tmp_path):
+    out = tmp_path / "package"
+    with pytest.raises(ExportError, match="does not exist"), staged(out, force=False) as folder:
+        (folder / "file").write_text("mine")
+        export(str(plain), out)
+    assert (out / "fleming.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
+def test_a_terminated_export_leaves_nothing(plain, tmp_path):
+    """By SIGTERM, in the middle of the weights."""
+    started = KILLED.replace("SIGKILL", "SIGTERM").partition("recipe =")[0]
+    code = (
+        f"{started}\nimport runpy\ndel sys.argv[3:]\nrunpy.run_module('fleming_export', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, str(plain), str(tmp_path / "package")]
+    command += ["fleming_export.weights:_append", "20"]
+    assert subprocess.run(command, check=False).returncode == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+
+
+def test_exports_at_once(plain, tmp_path):
+    """With --force each of them ends well, and the last of them is there whole."""
+    command = [sys.executable, "-m", "fleming_export", str(plain), str(tmp_path / "package"), "--force"]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [each.communicate()[1] for each in running] == [""] * 4
+    assert [each.returncode for each in running] == [0] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    export(str(plain), tmp_path / "wanted")
+    for path in (tmp_path / "wanted").iterdir():
+        assert (tmp_path / "package" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_no_folder_is_swept_between_its_making_and_its_lock(tmp_path, monkeypatch):
+    """Another export's sweep waits: it would take a folder that is not locked yet for a dead one's."""
+    real, swept = os.open, []
+
+    def slow(path, *arguments):
+        if "package.partial-" in str(path) and not swept:
+            sweeper = threading.Thread(target=lambda: staged_once(tmp_path / "package"))
+            swept.append(sweeper)
+            sweeper.start()
+            sweeper.join(0.3)
+        return real(path, *arguments)
+
+    monkeypatch.setattr(os, "open", slow)
+    with staged(tmp_path / "package", force=True) as folder:
+        assert folder.exists()
+    swept[0].join()
+
+
+def staged_once(out) -> None:
+    with staged(out, force=True):
+        pass
 
 
 def test_staged_makes_parents(tmp_path):
