@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from . import self_test
+from .check import describe_checkpoint
 from .errors import reported
 from .pipeline import export
 from .recipe import PRECISIONS, TARGETS, Choices, Recipe, make_recipe
@@ -17,7 +18,7 @@ from .version import VERSION
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit code is 0 if everything that was asked for succeeded."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for verb, run in (("inspect", _inspect), ("self-test", _self_test)):
+    for verb, run in (("check", _check), ("inspect", _inspect), ("self-test", _self_test)):
         if arguments[:1] == [verb]:
             return reported("fleming_export", lambda run=run: run(arguments[1:]))
     options = _parser().parse_args(arguments)
@@ -54,6 +55,17 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     return make_recipe(options.target, options.precision, choices)
 
 
+def _check(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m fleming_export check",
+        description="Say what a checkpoint is and what would be made of it, without reading its weights.",
+    )
+    parser.add_argument("checkpoint", help="a checkpoint folder, an f32 package, or a hub id (owner/name)")
+    text, good = describe_checkpoint(parser.parse_args(arguments).checkpoint)
+    print(text)
+    return 0 if good else 1
+
+
 def _inspect(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fleming_export inspect", description="Say what a package is and needs."
@@ -81,10 +93,10 @@ def _self_test(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fleming_export",
-        description="Export an InternVL3 checkpoint, or 'inspect PACKAGE', or 'self-test PACKAGE'.",
+        description="Export an InternVL3 checkpoint. Also: check CHECKPOINT, inspect and self-test PACKAGE.",
     )
     add = parser.add_argument
-    add("checkpoint", help="a checkpoint folder in the original layout, or a hub id (owner/name)")
+    add("checkpoint", help="a checkpoint folder, or a hub id (owner/name)")
     add("out", help="the package folder to make")
     add("--target", choices=TARGETS, default="cpu", help="where the package is to run")
     add("--precision", choices=PRECISIONS, help="precision of the weights; see the README for the defaults")

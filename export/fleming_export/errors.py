@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
 import re
@@ -33,11 +34,12 @@ def notice(text: str) -> None:
 
 def to_install(extra: str) -> str:
     """The command that installs an extra's libraries by their own names; the exporter is on no index."""
-    try:
+    found: list[str] = []
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         found = importlib.metadata.requires("fleming-export") or []
-    except importlib.metadata.PackageNotFoundError:
-        return f"install the extra '{extra}' of export/pyproject.toml"
     parts = [line.split(";") for line in found if re.search(rf"extra == ['\"]{extra}['\"]", line)]
+    if not parts:  # run from its folder, or installed before the extra was there
+        return f"install the extra '{extra}' of export/pyproject.toml"
     return "pip install " + " ".join(f"'{name.strip()}'" for name, *_ in parts)
 
 

@@ -63,6 +63,12 @@ def free_bytes(folder: Path) -> int:
     return stat.f_bavail * stat.f_frsize
 
 
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    path = path.absolute()
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
 def amount(count: int) -> str:
     """Bytes for a reader, to three digits and more."""
     return f"{count / 1e9:,.2f} GB" if count >= 1e10 else f"{count / 1e6:,.1f} MB"

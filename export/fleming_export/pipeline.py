@@ -10,9 +10,10 @@ from tqdm import tqdm
 
 from .arch.internvl import decoder_graph, vision_graph
 from .contract import TOKENIZER_FILE
+from .files import existing
 from .graph import GraphBuilder
 from .links import links
-from .memory import quantization_json, work_json
+from .memory import data_bytes, quantization_json, work_json
 from .package import (
     SCHEMA,
     check_space,
@@ -34,7 +35,7 @@ from .sources.padded import PaddedCheckpoint, padded_config, padding_json
 from .sources.readable import Readable
 from .tokenizer import Tokenizer, encode_json
 from .version import VERSION
-from .weights import check_claims, write_parameters
+from .weights import check_claims, check_tied, write_parameters
 
 
 def export(
@@ -48,7 +49,9 @@ def export(
     check_target(out, force=force)
     source = open_checkpoint(checkpoint)
     plan = make_plan(source, recipe or Recipe())
-    plan = with_sizes(plan, {name: tensor.shape for name, tensor in source.tensors.items()})
+    if source.to_fetch():  # minutes or hours: what can be known before is
+        check_space(existing(out), sum(data_bytes(plan.config, plan.recipe).values()))
+    plan = with_sizes(plan, source.shapes())
     config, made, tokenizer = plan.config, plan.recipe, plan.tokenizer
     read, padding = source, {}
     if made.pad_groups:
@@ -57,7 +60,8 @@ def export(
         padding = {"padding": padding_json(config, padded)}
         config = padded
     graphs = {"vision": vision_graph(config, made), "decoder": decoder_graph(config, made)}
-    check_claims(read, list(graphs.values()), config)
+    check_claims(read.shapes(), list(graphs.values()), config)
+    check_tied(source, config)
     manifest = {
         "schema": SCHEMA,
         "name": source.name,

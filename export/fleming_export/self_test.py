@@ -27,7 +27,7 @@ import numpy as np
 
 from .config import read_config
 from .contract import MANIFEST_FILE
-from .errors import ExportError
+from .errors import ExportError, to_install
 from .files import read_json
 from .memory import available_bytes, needed, needed_by
 from .package import check_space, read_manifest, versions, write_manifest
@@ -41,7 +41,6 @@ STEPS = 8
 #: Values that are recorded of a tensor, evenly spread, and largest logits.
 VALUES, TOP = 32, 8
 LIBRARIES = ("onnxruntime", "tokenizers", "pillow")
-EXTRA = "pip install 'fleming-export[self-test]'"
 
 
 class LeftOut(ExportError):
@@ -82,7 +81,9 @@ def require() -> None:
         import PIL
         import tokenizers
     except ImportError as error:
-        raise LeftOut(error.name, "the library, for the self-test", "not installed", EXTRA) from None
+        raise LeftOut(
+            error.name, "the library, for the self-test", "not installed", to_install("self-test")
+        ) from None
     assert onnxruntime and PIL and tokenizers
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from .config import read_config
 from .contract import MANIFEST_FILE
 from .errors import ExportError
 from .files import read_json
-from .sources.folder import Checkpoint
+from .sources.folder import Checkpoint, Remote
 from .sources.hub import Hub
 from .sources.packaged import PackagedCheckpoint
 from .sources.prequantized import PrequantizedCheckpoint
@@ -38,7 +37,7 @@ def open_checkpoint(given: str) -> Checkpoint:
         hint = "a hub id is looked up from a folder that has none of its owner's name"
         raise ExportError(given, "a checkpoint folder", f"nothing of this name in {folder.parent}", hint)
     hub = Hub(given)
-    return _opened(hub.small_files(), given.rsplit("/", 1)[-1], given, hub.weights)
+    return _opened(hub.small_files(), given.rsplit("/", 1)[-1], given, hub)
 
 
 def _named(folder: Path) -> tuple[str, str]:
@@ -51,9 +50,9 @@ def _named(folder: Path) -> tuple[str, str]:
     return folder.name, folder.name
 
 
-def _opened(folder: Path, name: str, given: str, fetch: Callable[[], object] = lambda: None) -> Checkpoint:
+def _opened(folder: Path, name: str, given: str, remote: Remote | None = None) -> Checkpoint:
     """By what config.json says of quantised weights."""
     config = folder / "config.json"
     packed = config.is_file() and read_config(read_json(config)).packing
     kind = PrequantizedCheckpoint if packed else Checkpoint
-    return kind(folder, name, given, fetch)
+    return kind(folder, name, given, remote)

@@ -13,7 +13,7 @@ EMBEDDING = "language_model.model.embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
 
 
-def settled(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> ModelConfig:
+def settled(config: ModelConfig, shapes: Mapping[str, tuple[int, ...] | None]) -> ModelConfig:
     """The model with the sizes of its tensors, given by name.
 
     Libraries that resize a vocabulary write its size in one of two places, and leave the other stale.
@@ -21,6 +21,7 @@ def settled(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> Model
     language = config.language
     if language.tied is None:
         language = replace(language, tied=HEAD not in shapes)
+    # an index has names without shapes
     rows = {shapes[name][0] for name in (EMBEDDING, HEAD) if shapes.get(name)}
     if len(rows) == 1 and rows != {language.vocabulary}:
         (found,) = rows

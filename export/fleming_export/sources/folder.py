@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from ..errors import UNMERGED, ExportError
 from ..files import read_json
-from .layout import canonical
+from .layout import canonical, original_names
 from .pickled import read_pickled
 from .readable import Readable
 from .safetensors import read_header
@@ -51,26 +52,39 @@ SMALL_FILES = {
 }
 
 
+class Remote(Protocol):
+    """Where weights are that are not here."""
+
+    def missing(self) -> dict[str, int]:
+        """Files that are still there alone, and their bytes."""
+        ...
+
+    def fetch(self) -> None:
+        """Brings them here."""
+        ...
+
+
 class Checkpoint(Readable):
     """A local checkpoint folder."""
 
     #: what a package says of the checkpoint, where that is known without reading it
     source: dict | None = None
+    _remote: Remote | None = None
 
-    def __init__(
-        self, folder: Path, name: str, given: str, fetch: Callable[[], object] = lambda: None
-    ) -> None:
-        """``fetch`` makes the weights be there; it is called when they are first needed."""
+    def __init__(self, folder: Path, name: str, given: str, remote: Remote | None = None) -> None:
+        """Of a checkpoint that is elsewhere, ``folder`` has the small files, and the weights once they were
+        fetched."""
         self.folder = folder
         self.name = name
         #: How the checkpoint is called in ``fleming.json``: a hub id, or a folder's own name.
         self.given = given
-        self._fetch = fetch
+        self._remote = remote
 
     @cached_property
     def shards(self) -> list[str]:
         """File names of the weights, in order."""
-        self._fetch()
+        if self._remote:
+            self._remote.fetch()
         return find_shards(self.folder, find_container(self.folder))
 
     @cached_property
@@ -81,6 +95,18 @@ class Checkpoint(Readable):
     def _read_tensors(self) -> dict[str, StoredTensor]:
         shards = self.shards
         return canonical(_tensors(self.folder, find_container(self.folder), shards))
+
+    def to_fetch(self) -> dict[str, int]:
+        """Files of the weights that are not here yet, and their bytes."""
+        return self._remote.missing() if self._remote else {}
+
+    def indexed(self) -> set[str]:
+        """Names of the tensors by an index; empty where there is none."""
+        for container in CONTAINERS:
+            content = self.optional_json(container.index)
+            if content is not None:
+                return original_names(content.get("weight_map") or {})
+        return set()
 
     def json(self, name: str) -> dict:
         """A JSON file that must be there."""

@@ -23,13 +23,17 @@ class Hub:
 
     def small_files(self) -> Path:
         """Fetches all files but the weights; the folder that they are in."""
-        self._folder = self._fetch([*SMALL_FILES, ADAPTER], None)
+        self._folder = self._download([*SMALL_FILES, ADAPTER], None)
         return self._folder
 
-    def weights(self) -> None:
-        """Fetches the weights of the same revision, after their size was named and found to fit."""
+    def missing(self) -> dict[str, int]:
+        """Files of the weights that are not in the cache, and their bytes."""
         wanted, sizes = self._wanted()
-        missing = {name: sizes.get(name, 0) for name in wanted if not (self._folder / name).is_file()}
+        return {name: sizes.get(name, 0) for name in wanted if not (self._folder / name).is_file()}
+
+    def fetch(self) -> None:
+        """Fetches the weights of the same revision, after their size was named and found to fit."""
+        missing = self.missing()
         if not missing:
             return
         total = sum(missing.values())
@@ -37,7 +41,7 @@ class Hub:
         free = free_bytes(self._folder)
         if total > free:
             raise ExportError(str(self._folder), f"{amount(total)} of free space", amount(free))
-        self._fetch(list(missing), self._folder.name)
+        self._download(list(missing), self._folder.name)
 
     def _wanted(self) -> tuple[list[str], dict[str, int]]:
         """Names of the weights, and the sizes of files, which are unknown where the hub is out of reach."""
@@ -64,7 +68,7 @@ class Hub:
             return {}
         return {each.rfilename: each.size or 0 for each in info.siblings if "/" not in each.rfilename}
 
-    def _fetch(self, names: list[str], revision: str | None) -> Path:
+    def _download(self, names: list[str], revision: str | None) -> Path:
         client = self._client()
         try:
             # by their whole names: a pattern would match in subfolders too

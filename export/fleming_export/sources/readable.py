@@ -17,6 +17,10 @@ class Readable(Protocol):
 
     tensors: dict[str, StoredTensor]
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all tensors."""
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """The tensor's values in float32, flat, in order; whole rows, about ``BLOCK_VALUES`` at a time."""
         ...
