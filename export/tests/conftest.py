@@ -20,6 +20,7 @@ VARIANTS = {
     "tiny-tied-sharded": ("tiny", Options(seed=2, tied=True, patch_size=28, shard_bytes=300_000)),
     "38b-sharded": ("tiny-38b", Options(seed=3, patch_size=28, shard_bytes=300_000)),
     "38b-tied": ("tiny-38b", Options(seed=4, tied=True, patch_size=28)),
+    "qwen3": ("tiny-qwen3", Options(seed=5, patch_size=28)),
 }
 
 

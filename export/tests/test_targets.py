@@ -28,7 +28,7 @@ HALF = [(target, precision) for target in ("cuda", "tensorrt") for precision in 
 CONTRIB = "GroupQueryAttention SkipLayerNormalization SkipSimplifiedLayerNormalization Gelu QuickGelu".split()
 
 
-@pytest.fixture(scope="module", params=["tiny", "38b-tied"])
+@pytest.fixture(scope="module", params=["tiny", "38b-tied", "qwen3"])
 def checkpoint(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("targets") / "checkpoint"
     write_checkpoint(VARIANTS[request.param][0], folder, VARIANTS[request.param][1])

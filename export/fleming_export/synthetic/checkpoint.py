@@ -107,14 +107,19 @@ def _projector(config: dict) -> list[Drawn]:
 
 def _language(language: dict) -> list[Drawn]:
     hidden, inner = language["hidden_size"], language["intermediate_size"]
-    rows = hidden * language["num_key_value_heads"] // language["num_attention_heads"]
+    heads, plain = language["num_attention_heads"], language["model_type"] == "qwen2"
+    size = language.get("head_dim") or hidden // heads
+    rows = size * language["num_key_value_heads"]
+    biases = (0.3, 0.3, 0.1) if plain else (None,) * 3
     drawn = [Drawn("language_model.model.embed_tokens.weight", (language["vocab_size"], hidden), 0.5)]
     for layer in range(language["num_hidden_layers"]):
         name = f"language_model.model.layers.{layer}."
-        drawn += _linear(f"{name}self_attn.q_proj", hidden, hidden, 0.3)
-        drawn += _linear(f"{name}self_attn.k_proj", rows, hidden, 0.3)
-        drawn += _linear(f"{name}self_attn.v_proj", rows, hidden, 0.1)
-        drawn += _linear(f"{name}self_attn.o_proj", hidden, hidden)
+        for part, width, bias in zip("qkv", (size * heads, rows, rows), biases, strict=True):
+            drawn += _linear(f"{name}self_attn.{part}_proj", width, hidden, bias)
+        if not plain:
+            drawn += _norm(f"{name}self_attn.q_norm", size, bias=False)
+            drawn += _norm(f"{name}self_attn.k_norm", size, bias=False)
+        drawn += _linear(f"{name}self_attn.o_proj", hidden, size * heads)
         drawn += _linear(f"{name}mlp.gate_proj", inner, hidden) + _linear(f"{name}mlp.up_proj", inner, hidden)
         drawn += _linear(f"{name}mlp.down_proj", hidden, inner)
         drawn += _norm(f"{name}input_layernorm", hidden, bias=False)
