@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import self_test
-from ..config import read_config
+from ..config import read_config, settled
 from ..contract import MANIFEST_FILE
 from ..package import versions, write_manifest
 from ..prompt import REASONING, SYSTEM
@@ -110,13 +110,13 @@ def _reference(
     """Image embeddings [tiles, T, H] and logits [steps, V] by case."""
     from .reference import LanguageReference, VisionReference
 
-    content = checkpoint.json("config.json")
-    vision = VisionReference(checkpoint, read_config(content))
+    config = settled(read_config(checkpoint.json("config.json")), checkpoint.shapes())
+    vision = VisionReference(checkpoint, config)
     embeds = {name: vision.embed(prompt.pixels) for name, prompt in prompts.items() if len(prompt.pixels)}
     del vision
-    language = LanguageReference(checkpoint, content)
+    language = LanguageReference(checkpoint, config)
     logits = {
-        name: language.generate(prompt, _rows(embeds.get(name), content["hidden_size"]), steps[name])
+        name: language.generate(prompt, _rows(embeds.get(name), config.language.hidden), steps[name])
         for name, prompt in prompts.items()
     }
     return embeds, logits
