@@ -71,7 +71,6 @@ def test_small_files_come_first_and_only_what_is_needed(repository, plain, tmp_p
     [
         ("config.json", "llm_config.architectures", ["InternLM2ForCausalLM"]),
         ("tokenizer_config.json", "tokenizer_class", "LlamaTokenizer"),
-        ("config.json", "use_llm_lora", 16),
     ],
 )
 def test_a_refusal_comes_before_the_weights(repository, tmp_path, name, key, value):
