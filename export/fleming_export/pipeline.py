@@ -82,7 +82,7 @@ def export(
         "self_test": None,  # of whoever can run it
     }
     with staged(out, force=force) as folder:
-        check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))
+        check_space(out.parent, sum(graph.data_bytes() for graph in graphs.values()))
         if made.quantized:
             read = EqualizedCheckpoint(read, links(config) if made.equalize else [])
         _write(folder, (source, plan.content, read), list(graphs.values()), tokenizer, manifest)
