@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from fleming_export.checkpoint import open_checkpoint
 from fleming_export.config import read_config
+from fleming_export.source import open_checkpoint
 from torch_model import both, device, of_checkpoint
 
 #: Positions of the text that stands around a study, as the runtime's prompt has them.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fleming_export.checkpoint import open_checkpoint
+from fleming_export.source import open_checkpoint
 from packaged import PackagedWeights
 from tolerances import judged, judged_rounded, least
 from torch_model import KINDS, both, device, exact, of_checkpoint

@@ -9,7 +9,8 @@ import tables
 import tolerances
 from fleming_export import export, make_recipe
 from fleming_export.config import read_config
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 from fleming_export.synthetic.sizes import config_json
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fleming_export.checkpoint import Checkpoint
 from fleming_export.config import ModelConfig, read_config
+from fleming_export.sources.folder import Checkpoint
 from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
 KINDS = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}

@@ -2,122 +2,14 @@
 
     read -> build -> place -> write, and optionally verify (``fleming_export.parity``)
 
-Nothing is traced and torch is not needed: the graphs are constructed, and the weights stream from the
-checkpoint into the package a block at a time, so that the memory needed does not depend on the model's size.
+``pipeline`` is that story. Nothing is traced and torch is not needed: the graphs are constructed, and the
+weights stream from the checkpoint into the package a block at a time, so that the memory needed does not
+depend on the model's size.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
-
-import onnx_ir
-from tqdm import tqdm
-
-from .arch.internvl import decoder_graph, vision_graph
-from .checkpoint import Checkpoint, open_checkpoint
-from .config import read_config, read_preprocessor
-from .contract import TOKENIZER_FILE
-from .equalize import EqualizedCheckpoint, links
 from .errors import ExportError
-from .memory import quantization_json, work_json
-from .nn import GraphBuilder
-from .package import (
-    SCHEMA,
-    check_space,
-    check_target,
-    file_json,
-    model_json,
-    profiles_json,
-    source_json,
-    staged,
-    versions,
-)
-from .package import write_manifest as _write_manifest
-from .padding import PaddedCheckpoint, padded_config, padding_json
-from .recipe import PRECISIONS, TARGETS, Choices, Recipe, fit, make_recipe
-from .tokenizer import Tokenizer, encode_json, read_tokenizer
-from .weights import Readable, check_claims, write_parameters
+from .pipeline import export
+from .recipe import PRECISIONS, TARGETS, Choices, make_recipe
+from .version import VERSION as __version__
 
-__version__ = "0.1.0"
-__all__ = ["PRECISIONS", "TARGETS", "Choices", "ExportError", "export", "make_recipe"]
-
-
-def export(
-    checkpoint: str,
-    out: Path,
-    *,
-    recipe: Recipe | None = None,
-    force: bool = False,
-) -> Path:
-    """Exports a checkpoint (a folder or a hub id) to the package ``out``; an error says why not."""
-    check_target(out, force=force)
-    source = open_checkpoint(checkpoint)
-    content = source.json("config.json")
-    config = read_config(content)
-    made = fit(recipe or Recipe(), config)
-    normalization = read_preprocessor(source.json("preprocessor_config.json"), config.vision.image_size)
-    tokenizer = read_tokenizer(source)
-    if tokenizer.size > config.language.vocabulary:
-        wanted = f"at least {tokenizer.size}, the size of the tokenizer"
-        raise ExportError("config.json.llm_config.vocab_size", wanted, config.language.vocabulary)
-    read, padding = source, {}
-    if made.pad_groups:
-        padded = padded_config(config)
-        read = PaddedCheckpoint(source, config.language, padded.language)
-        padding = {"padding": padding_json(config, padded)}
-        config = padded
-    graphs = {"vision": vision_graph(config, made), "decoder": decoder_graph(config, made)}
-    check_claims(read, list(graphs.values()), config)
-    manifest = {
-        "schema": SCHEMA,
-        "name": source.name,
-        "exporter": {"version": __version__, "libraries": versions()},
-        "source": None,  # filled while writing, as are the files
-        "target": made.target,
-        "precision": made.precision,
-        "quantization": quantization_json(config, made),
-        "files": {},
-        "graphs": {name: graph.spec.as_json() for name, graph in graphs.items()},
-        **model_json(config, normalization, made),
-        "tokens": tokenizer.ids_json(config.language.vocabulary),
-        **({"profiles": profiles_json(config, made)} if made.capacity else {}),
-        "work": work_json(config, made.target),
-        **padding,
-        "parity": None,
-        "quality": None,
-        "self_test": None,  # of whoever can run it
-    }
-    with staged(out, force=force) as folder:
-        check_space(folder, sum(graph.data_bytes() for graph in graphs.values()))
-        if made.quantized:
-            read = EqualizedCheckpoint(read, links(config) if made.equalize else [])
-        _write(folder, (source, content, read), list(graphs.values()), tokenizer, manifest)
-    return out
-
-
-def _write(
-    folder: Path,
-    source: tuple[Checkpoint, dict, Readable],
-    graphs: Sequence[GraphBuilder],
-    tokenizer: Tokenizer,
-    manifest: dict,
-) -> None:
-    checkpoint, content, read = source
-    (folder / TOKENIZER_FILE).write_bytes(encode_json(tokenizer))
-    files = manifest["files"]
-    for graph in graphs:
-        onnx_ir.save(graph.model(__version__), folder / graph.spec.file)
-        files[graph.spec.file] = file_json(folder / graph.spec.file)
-        with _bar(graph.data_bytes(), f"writing {graph.spec.data_file}") as bar:
-            size, digest = write_parameters(graph, read, folder / graph.spec.data_file, bar.update)
-        files[graph.spec.data_file] = {"bytes": size, "sha256": digest}
-    files[TOKENIZER_FILE] = file_json(folder / TOKENIZER_FILE)
-    with _bar(sum(path.stat().st_size for path in checkpoint.source_files()), "digesting the source") as bar:
-        manifest["source"] = source_json(checkpoint, content, bar.update)
-    _write_manifest(folder, manifest)
-
-
-def _bar(total: int, what: str) -> tqdm:
-    """A bar with an estimate on standard error; nothing where that is not a terminal."""
-    return tqdm(total=total, desc=what, unit="B", unit_scale=True, disable=None, leave=False)
+__all__ = ["PRECISIONS", "TARGETS", "Choices", "ExportError", "__version__", "export", "make_recipe"]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
-from . import PRECISIONS, TARGETS, __version__, export, make_recipe, self_test
+from . import self_test
+from .check import describe_checkpoint
 from .errors import reported
-from .recipe import Choices, Recipe
+from .pipeline import export
+from .recipe import PRECISIONS, TARGETS, Choices, Recipe, make_recipe
+from .version import VERSION
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit code is 0 if everything that was asked for succeeded."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for verb, run in (("inspect", _inspect), ("self-test", _self_test)):
+    for verb, run in (("check", _check), ("inspect", _inspect), ("self-test", _self_test)):
         if arguments[:1] == [verb]:
             return reported("fleming_export", lambda run=run: run(arguments[1:]))
     options = _parser().parse_args(arguments)
@@ -51,6 +55,17 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     return make_recipe(options.target, options.precision, choices)
 
 
+def _check(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m fleming_export check",
+        description="Say what a checkpoint is and what would be made of it, without reading its weights.",
+    )
+    parser.add_argument("checkpoint", help="a checkpoint folder, an f32 package, or a hub id (owner/name)")
+    text, good = describe_checkpoint(parser.parse_args(arguments).checkpoint)
+    print(text)
+    return 0 if good else 1
+
+
 def _inspect(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fleming_export inspect", description="Say what a package is and needs."
@@ -78,10 +93,10 @@ def _self_test(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fleming_export",
-        description="Export an InternVL3 checkpoint, or 'inspect PACKAGE', or 'self-test PACKAGE'.",
+        description="Export an InternVL3 checkpoint. Also: check CHECKPOINT, inspect and self-test PACKAGE.",
     )
     add = parser.add_argument
-    add("checkpoint", help="a checkpoint folder in the original layout, or a hub id (owner/name)")
+    add("checkpoint", help="a checkpoint folder, or a hub id (owner/name)")
     add("out", help="the package folder to make")
     add("--target", choices=TARGETS, default="cpu", help="where the package is to run")
     add("--precision", choices=PRECISIONS, help="precision of the weights; see the README for the defaults")
@@ -93,9 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--self-test", action=argparse.BooleanOptionalAction, help=asked)
     add("--verify", action="store_true", help="compare with the model and record it in fleming.json")
     add("--force", action="store_true", help="replace an existing package")
-    add("--version", action="version", version=__version__)
+    add("--version", action="version", version=VERSION)
     return parser
 
 
 if __name__ == "__main__":
+    # so that whoever ends this process leaves nothing behind either
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

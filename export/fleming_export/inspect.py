@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .checkpoint import read_json
 from .contract import MANIFEST_FILE
+from .files import read_json
 from .memory import CONTEXTS, needed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import glob
 import importlib.metadata
@@ -13,12 +14,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from .checkpoint import Checkpoint, free_bytes, read_json, sha256_of
 from .config import LanguageConfig, ModelConfig, Normalization
 from .contract import MANIFEST_FILE
 from .errors import ExportError
+from .files import amount, free_bytes, read_json, sha256_of
 from .prompt import MAX_NEW_TOKENS, prompt_pieces
 from .recipe import Recipe
+from .sources.folder import Checkpoint
 
 SCHEMA = 2
 #: Largest sizes in the profiles of a TensorRT package: tiles of a run, new positions, conversations at once,
@@ -38,18 +40,38 @@ def staged(out: Path, *, force: bool) -> Iterator[Path]:
     """A folder beside ``out`` that becomes ``out`` when the block ends well, and disappears otherwise."""
     check_target(out, force=force)
     out.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(out)
     aside = out.with_name(f"{out.name}.partial-{secrets.token_hex(4)}")
-    aside.mkdir()
-    # held as long as this process lives, which is how another one knows what a killed one left behind
-    holder = os.open(aside, os.O_RDONLY)
+    with _alone(out.parent):
+        _sweep(out)
+        aside.mkdir()
+        # held as long as this process lives, which is how another one knows what a killed one left behind
+        holder = os.open(aside, os.O_RDONLY)
+        fcntl.flock(holder, fcntl.LOCK_EX)
+    try:
+        yield aside
+        with _alone(out.parent):
+            # another export may have come to an end meanwhile
+            check_target(out, force=force)
+            _replace(out, aside)
+    except BaseException as error:
+        written = sum(path.stat().st_size for path in aside.glob("*")) if aside.exists() else 0
+        shutil.rmtree(aside, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            wanted = f"room for more than the {amount(written)} that were written"
+            got = f"{error.strerror}, with {amount(free_bytes(out.parent))} free again"
+            raise ExportError(str(out), wanted, got, "nothing was left behind") from None
+        raise
+    finally:
+        os.close(holder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other export makes, sweeps or renames anything in the folder while the block lasts."""
+    holder = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(holder, fcntl.LOCK_EX)
-        yield aside
-        _replace(out, aside)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+        yield
     finally:
         os.close(holder)
 
@@ -109,11 +131,10 @@ def _keep_strangers(old: Path, out: Path) -> None:
 
 def check_space(folder: Path, needed: int) -> None:
     """Before the first byte is written, not after the disk is full."""
-    free = free_bytes(folder)
-    if free < needed + SPARE_BYTES:
-        raise ExportError(
-            str(folder), f"{(needed + SPARE_BYTES) / 1e9:.1f} GB of free space", f"{free / 1e9:.1f} GB"
-        )
+    free, wanted = free_bytes(folder), needed + SPARE_BYTES
+    if free < wanted:
+        hint = f"{amount(wanted - free)} more; weights and {amount(SPARE_BYTES)} for the rest"
+        raise ExportError(str(folder), f"{amount(wanted)} of free space", amount(free), hint)
 
 
 def versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
@@ -142,7 +163,7 @@ def model_json(config: ModelConfig, normalization: Normalization, recipe: Recipe
             "std": list(normalization.std),
             "resample": "bicubic",
         },
-        "prompt": prompt_pieces(config),
+        "prompt": prompt_pieces(),
         "generation": {"max_new_tokens": MAX_NEW_TOKENS},
         "kv": kv_json(language, recipe),
         "max_positions": min(language.max_positions, recipe.capacity or language.max_positions),

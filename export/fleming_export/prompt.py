@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from .config import ModelConfig
-
-#: System text of the internvl2_5 template, used unless config.json has a system_message.
+#: System text of the internvl2_5 template, which the published modelling code uses whatever config.json says.
 SYSTEM = (
     "你是书生·万象，英文名是InternVL，"
     "是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。"
@@ -23,10 +21,10 @@ IMAGE_START, IMAGE_CONTEXT, IMAGE_END = "<img>", "<IMG_CONTEXT>", "</img>"
 MAX_NEW_TOKENS = 1024
 
 
-def prompt_pieces(config: ModelConfig) -> dict:
+def prompt_pieces() -> dict:
     """The ``prompt`` object of ``fleming.json``."""
     return {
-        "system": config.system_message or SYSTEM,
+        "system": SYSTEM,
         "system_start": "<|im_start|>system\n",
         "user_start": "<|im_start|>user\n",
         "assistant_start": "<|im_start|>assistant\n",

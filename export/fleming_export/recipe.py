@@ -49,11 +49,11 @@ class Recipe:
     apart: tuple[tuple[str, Blockwise | None], ...] = ()
     #: accuracy_level of MatMulNBits: 4 rounds activations to 8 bits for the product, 0 does not
     level: int = 0
-    #: whether columns are brought to like size first; see ``equalize``
+    #: whether columns are brought to like size first; see ``sources/equalized.py``
     equalize: bool = True
     #: the block size that was asked for, if any
     asked_block: int | None = None
-    #: whether groups of query heads are filled up; see ``padding``
+    #: whether groups of query heads are filled up; see ``sources/padded.py``
     pad_groups: bool = False
     #: positions that the KV buffers hold, where the form wants that fixed
     capacity: int | None = None

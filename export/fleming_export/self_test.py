@@ -25,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoint import read_json
 from .config import read_config
 from .contract import MANIFEST_FILE
-from .errors import ExportError
+from .errors import ExportError, to_install
+from .files import read_json
 from .memory import available_bytes, needed, needed_by
 from .package import check_space, read_manifest, versions, write_manifest
+from .pipeline import export
 from .recipe import Recipe
 
 #: Of the format, and of what ``draw`` draws.
@@ -40,7 +41,6 @@ STEPS = 8
 #: Values that are recorded of a tensor, evenly spread, and largest logits.
 VALUES, TOP = 32, 8
 LIBRARIES = ("onnxruntime", "tokenizers", "pillow")
-EXTRA = "pip install 'fleming-export[self-test]'"
 
 
 class LeftOut(ExportError):
@@ -81,7 +81,9 @@ def require() -> None:
         import PIL
         import tokenizers
     except ImportError as error:
-        raise LeftOut(error.name, "the library, for the self-test", "not installed", EXTRA) from None
+        raise LeftOut(
+            error.name, "the library, for the self-test", "not installed", to_install("self-test")
+        ) from None
     assert onnxruntime and PIL and tokenizers
 
 
@@ -139,8 +141,6 @@ def _runnable(package: Path, others: tuple[str | None, Path | None], positions: 
     if checkpoint is None:
         hint = "name it with --reference; the package itself is for a GPU"
         raise LeftOut(str(package), "an f32 package for cpu of the same checkpoint", "none", hint)
-    from . import export
-
     # before it is made, not when it has been
     parts = needed_by(read_config(manifest["source"]["config"]), Recipe(), positions)
     _check_memory(package, parts)

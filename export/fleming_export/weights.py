@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .checkpoint import Checkpoint
-from .config import ModelConfig
-from .equalize import EqualizedCheckpoint
+from .config import EMBEDDING, HEAD, ModelConfig
 from .errors import UNMERGED, ExportError
-from .nn import ALIGNMENT, GraphBuilder, Parameter, Source
-from .padding import PaddedCheckpoint
+from .graph import ALIGNMENT, GraphBuilder, Parameter, Source
 from .quantize import Blockwise, Encoded, bfloat16_bits, encode
-
-#: What tensors are read from, as they are or changed on the way.
-Readable = Checkpoint | PaddedCheckpoint | EqualizedCheckpoint
-
-EMBEDDING = "language_model.model.embed_tokens.weight"
-HEAD = "language_model.lm_head.weight"
+from .sources.readable import Readable
 
 
 def check_claims(
-    checkpoint: Checkpoint | PaddedCheckpoint, graphs: Sequence[GraphBuilder], config: ModelConfig
+    shapes: Mapping[str, tuple[int, ...] | None], graphs: Sequence[GraphBuilder], config: ModelConfig
 ) -> None:
-    """Compares what the graphs need with what the checkpoint has, before anything is written."""
+    """Compares what the graphs need with the tensors that there are, by name and, if known, shape."""
     claimed: set[str] = set()
-    adapter = next((name for name in checkpoint.tensors if ".lora_" in name), None)
+    adapter = next((name for name in shapes if ".lora_" in name), None)
     if adapter:
         raise ExportError(adapter, "merged weights", "a LoRA adapter", UNMERGED)
     for graph in graphs:
         for parameter in graph.parameters.values():
             for source in parameter.sources:
-                stored = checkpoint.tensors.get(source.name)
-                if stored is None:
-                    raise ExportError(
-                        source.name, f"a tensor {list(source.shape)}", "no such tensor in the checkpoint"
-                    )
-                if stored.shape != source.shape:
-                    raise ExportError(source.name, f"shape {list(source.shape)}", list(stored.shape))
+                if source.name not in shapes:
+                    raise _missing(source, shapes)
+                if shapes[source.name] not in (None, source.shape):
+                    got = list(shapes[source.name])
+                    raise ExportError(source.name, f"shape {list(source.shape)}", got)
                 claimed.add(source.name)
-    if config.language.tied and HEAD in checkpoint.tensors:
-        _check_tied(checkpoint)
+    if config.language.tied:
         claimed.add(HEAD)
-    unclaimed = sorted(checkpoint.tensors.keys() - claimed)
+    unclaimed = sorted(shapes.keys() - claimed)
     if unclaimed:
         more = f" and {len(unclaimed) - 1} more" if len(unclaimed) > 1 else ""
         hint = (
@@ -56,8 +45,23 @@ def check_claims(
         raise ExportError(unclaimed[0] + more, "a place in a graph", "none", hint)
 
 
-def _check_tied(checkpoint: Checkpoint | PaddedCheckpoint) -> None:
+def _missing(source: Source, names: Iterable[str]) -> ExportError:
+    """A tensor that is not there, with what may be behind it."""
+    hint, similar = "", [name for name in names if name.endswith(f".{source.name}")]
+    if source.name in (EMBEDDING, HEAD):
+        hint = "is tie_word_embeddings in config.json right?"
+    elif similar:
+        hint = f"there is {similar[0]}: rename the tensors"
+    elif source.name.removesuffix(".weight") + ".qweight" in names:
+        hint = "the weights are packed, and config.json has no quantization_config"
+    got = "no such tensor in the checkpoint"
+    return ExportError(source.name, f"a tensor {list(source.shape)}", got, hint)
+
+
+def check_tied(checkpoint: Readable, config: ModelConfig) -> None:
     """A tied checkpoint may store the head as well, if it is the embedding."""
+    if not config.language.tied or HEAD not in checkpoint.tensors:
+        return
     shapes = [checkpoint.tensors[name].shape for name in (EMBEDDING, HEAD)]
     if shapes[0] == shapes[1]:
         pairs = zip(checkpoint.blocks(EMBEDDING), checkpoint.blocks(HEAD), strict=True)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fleming_export import export
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 #: size, tied, patch size, shard limit: both towers, tied and untied, one file and several
 VARIANTS = {
@@ -19,6 +20,7 @@ VARIANTS = {
     "tiny-tied-sharded": ("tiny", Options(seed=2, tied=True, patch_size=28, shard_bytes=300_000)),
     "38b-sharded": ("tiny-38b", Options(seed=3, patch_size=28, shard_bytes=300_000)),
     "38b-tied": ("tiny-38b", Options(seed=4, tied=True, patch_size=28)),
+    "qwen3": ("tiny-qwen3", Options(seed=5, patch_size=28)),
 }
 
 
@@ -72,7 +74,7 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     raw = (folder / "model.safetensors").read_bytes()
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + length])
-    header.pop("__metadata__")
+    header.pop("__metadata__", None)
     data = raw[8 + length :]
     return {
         name: np.frombuffer(data[slice(*entry["data_offsets"])], "<u2").reshape(entry["shape"])

@@ -107,6 +107,10 @@ class NumpyModel:
         heads, kv_heads = self.language["num_attention_heads"], self.language["num_key_value_heads"]
         q, k, v = (self._linear(x, f"{name}{part}_proj") for part in "qkv")
         size, count = q.shape[1] // heads, len(x)
+        if self.language["model_type"] == "qwen3":  # each head on its own
+            epsilon = self.language["rms_norm_eps"]
+            q = self._rms_norm(q.reshape(count, -1, size), name + "q_norm", epsilon).reshape(count, -1)
+            k = self._rms_norm(k.reshape(count, -1, size), name + "k_norm", epsilon).reshape(count, -1)
         frequency = self.language["rope_theta"] ** (-np.arange(0, size, 2) / size)
         angle = np.arange(count)[:, None] * frequency
         mask = np.where(np.tri(count, dtype=bool), 0.0, -np.inf)

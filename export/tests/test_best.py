@@ -12,7 +12,7 @@ from test_graphs import CAPACITY, Runtime, operators, random_ids
 from fleming_export import export, make_recipe
 from fleming_export.arch.best import STRETCH, best_logits
 from fleming_export.contract import BEST, GraphSpec, TensorSpec
-from fleming_export.nn import GraphBuilder
+from fleming_export.graph import GraphBuilder
 
 
 def session(vocabulary: int, folder) -> onnxruntime.InferenceSession:

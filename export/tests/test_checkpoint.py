@@ -4,16 +4,15 @@ behind."""
 from __future__ import annotations
 
 import json
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import edit_json, read_tensors, write_tensors
 
 from fleming_export import ExportError, export
-from fleming_export.checkpoint import Checkpoint
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.sources.folder import Checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 HEAD = "language_model.lm_head.weight"
 EMBEDDING = "language_model.model.embed_tokens.weight"
@@ -212,9 +211,17 @@ def test_single_file_and_index(sharded):
     refuse(sharded, "both")
 
 
-def test_no_weights(damaged):
-    (damaged / "model.safetensors").rename(damaged / "pytorch_model.bin")
-    assert "only safetensors" in refuse(damaged, "neither").hint
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("model.gguf", "GGUF"),
+        ("model-00001-of-00002.safetensors", "index that lists them is missing"),
+        ("model.pt", "pytorch_model"),
+    ],
+)
+def test_no_weights(damaged, name, hint):
+    (damaged / "model.safetensors").rename(damaged / name)
+    assert hint in refuse(damaged, "none of them").hint
 
 
 @pytest.mark.parametrize("given", ["/no/such/folder", "./folder", "no-such-folder", "a/b/c"])
@@ -223,28 +230,8 @@ def test_what_is_neither_a_folder_nor_a_hub_id(given, tmp_path):
         export(given, tmp_path / "package")
 
 
-def test_hub_id(plain, tmp_path, monkeypatch):
-    asked = []
-
-    def snapshot_download(name, **_):
-        asked.append(name)
-        return str(plain)
-
-    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=snapshot_download))
-    package = export("owner/some-model", tmp_path / "package")
-    manifest = json.loads((package / "fleming.json").read_text())
-    assert asked == ["owner/some-model"]
-    assert (manifest["name"], manifest["source"]["checkpoint"]) == ("some-model", "owner/some-model")
-
-
-def test_hub_without_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ExportError, match=r"fleming-export\[hub\]"):
-        export("owner/some-model", tmp_path / "package")
-
-
 def test_large_tensors_come_in_blocks(plain, monkeypatch):
-    monkeypatch.setattr("fleming_export.checkpoint.BLOCK_VALUES", 1000)
+    monkeypatch.setattr("fleming_export.sources.stored.BLOCK_VALUES", 1000)
     checkpoint = Checkpoint(plain, "name", "name")
     blocks = list(checkpoint.blocks(EMBEDDING))
     assert max(map(len, blocks)) == 960  # whole rows of 64

@@ -233,7 +233,8 @@ def test_clip_length_is_whole_seconds():
 def checkpoint(tmp_path_factory):
     """The demo model with random weights."""
     from fleming_export.demo.config import write_files
-    from fleming_export.synthetic.checkpoint import Options, plan, write_weights
+    from fleming_export.synthetic.checkpoint import plan, write_weights
+    from fleming_export.synthetic.drawn import Options
     from fleming_export.synthetic.tokenizer import special_ids
 
     folder = tmp_path_factory.mktemp("demo") / "checkpoint"

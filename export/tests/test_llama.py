@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fleming_export import ExportError
-from fleming_export.checkpoint import open_checkpoint
 from fleming_export.quality import llama
 from fleming_export.quality.__main__ import main
+from fleming_export.source import open_checkpoint
 
 
 def test_every_tensor_of_the_language_model_has_a_name(tiny):
@@ -21,7 +21,7 @@ def test_every_tensor_of_the_language_model_has_a_name(tiny):
 def test_without_llama_it_is_said(plain, capsys, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "llama_cpp", None)
     assert main(["llama", str(plain)]) == 1
-    assert "fleming-export[llama]" in capsys.readouterr().err
+    assert "llama-cpp-python" in capsys.readouterr().err
     with pytest.raises(ExportError):
         llama.require_llama()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 ROWS, WIDTH = 400_000, 192
 #: Imports, a block of 16 Mi values as stored and as float32, and the graphs. The embedding alone is 307 MB.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 
 import onnx
 import pytest
@@ -15,7 +19,8 @@ from conftest import edit_json
 import fleming_export
 from fleming_export import ExportError, export, make_recipe
 from fleming_export.__main__ import main
-from fleming_export.package import staged
+from fleming_export.package import check_space, staged
+from fleming_export.prompt import SYSTEM
 
 KEYS = """schema name exporter source target precision quantization files graphs vision normalization
 tokens prompt generation kv max_positions work parity quality self_test""".split()
@@ -99,10 +104,12 @@ def test_the_same_twice(tiny, tmp_path):
         assert (again / path.name).read_bytes() == path.read_bytes()
 
 
-def test_system_message_of_the_config(damaged, tmp_path):
+def test_system_message_of_the_config(damaged, tmp_path, caplog):
+    """The published modelling code takes the template's text whatever config.json says, and so does this."""
     edit_json(damaged / "config.json", "system_message", "You answer briefly.")
     package = export(str(damaged), tmp_path / "package")
-    assert json.loads((package / "fleming.json").read_text())["prompt"]["system"] == "You answer briefly."
+    assert json.loads((package / "fleming.json").read_text())["prompt"]["system"] == SYSTEM
+    assert "system_message is ignored" in caplog.text
 
 
 def test_existing_target(plain, tmp_path):
@@ -139,7 +146,7 @@ def test_interruption_leaves_nothing_and_keeps_the_old(plain, tmp_path, monkeypa
         assert len(list(tmp_path.glob("package.partial-*"))) == 1
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fleming_export.write_parameters", interrupt)
+    monkeypatch.setattr("fleming_export.pipeline.write_parameters", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export(str(plain), out, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
@@ -153,7 +160,7 @@ def test_a_killed_export_has_no_manifest(plain, tmp_path, monkeypatch):
         raise SystemExit
 
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr("fleming_export.source_json", killed)
+    monkeypatch.setattr("fleming_export.pipeline.source_json", killed)
     with pytest.raises(SystemExit):
         export(str(plain), tmp_path / "package")
     (aside,) = tmp_path.iterdir()
@@ -172,7 +179,7 @@ def kill(plain, out, where: str, call: int) -> None:
     [
         ("fleming_export.weights:_append", 2),
         ("fleming_export.weights:_append", 150),
-        ("fleming_export:_write_manifest", 1),
+        ("fleming_export.pipeline:_write_manifest", 1),
         ("fleming_export.package:_keep_strangers", 1),
     ],
 )
@@ -205,7 +212,7 @@ def test_a_kill_between_the_renames_loses_nothing(plain, tmp_path):
 def test_the_next_export_sweeps_up_after_a_killed_one(plain, tmp_path):
     """A living export's folder and a stranger's stay."""
     out = tmp_path / "package"
-    kill(plain, out, "fleming_export:write_parameters", 1)
+    kill(plain, out, "fleming_export.pipeline:write_parameters", 1)
     assert len(list(tmp_path.iterdir())) == 1
     (tmp_path / "package.partial").mkdir()
     with staged(out, force=False) as living:
@@ -218,9 +225,84 @@ def test_the_next_export_sweeps_up_after_a_killed_one(plain, tmp_path):
 
 def test_full_disk_is_noticed_before_writing(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("fleming_export.package.free_bytes", lambda _: 1000)
-    with pytest.raises(ExportError, match="GB of free space"):
+    with pytest.raises(ExportError, match="MB of free space"):
         export(str(plain), tmp_path / "package")
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_a_full_disk_differ_when_they_are_near(tmp_path, monkeypatch):
+    monkeypatch.setattr("fleming_export.package.free_bytes", lambda _: 167_000_000)
+    with pytest.raises(ExportError) as caught:
+        check_space(tmp_path, 100_000_000)
+    assert (caught.value.wanted, caught.value.got) == ("167.1 MB of free space", "167.0 MB")
+
+
+def test_a_disk_that_fills_while_writing_is_named(plain, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("fleming_export.pipeline.write_parameters", full)
+    with pytest.raises(ExportError, match="No space left on device") as caught:
+        export(str(plain), tmp_path / "package")
+    assert caught.value.thing == str(tmp_path / "package")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_package_that_appears_meanwhile_stays(plain, tmp_path):
+    out = tmp_path / "package"
+    with pytest.raises(ExportError, match="does not exist"), staged(out, force=False) as folder:
+        (folder / "file").write_text("mine")
+        export(str(plain), out)
+    assert (out / "fleming.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
+def test_a_terminated_export_leaves_nothing(plain, tmp_path):
+    """By SIGTERM, in the middle of the weights."""
+    started = KILLED.replace("SIGKILL", "SIGTERM").partition("recipe =")[0]
+    code = (
+        f"{started}\nimport runpy\ndel sys.argv[3:]\nrunpy.run_module('fleming_export', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, str(plain), str(tmp_path / "package")]
+    command += ["fleming_export.weights:_append", "20"]
+    assert subprocess.run(command, check=False).returncode == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+
+
+def test_exports_at_once(plain, tmp_path):
+    """With --force each of them ends well, and the last of them is there whole."""
+    command = [sys.executable, "-m", "fleming_export", str(plain), str(tmp_path / "package")]
+    command += ["--force", "--no-self-test"]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [each.communicate()[1] for each in running] == [""] * 4
+    assert [each.returncode for each in running] == [0] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    export(str(plain), tmp_path / "wanted")
+    for path in (tmp_path / "wanted").iterdir():
+        assert (tmp_path / "package" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_no_folder_is_swept_between_its_making_and_its_lock(tmp_path, monkeypatch):
+    """Another export's sweep waits: it would take a folder that is not locked yet for a dead one's."""
+    real, swept = os.open, []
+
+    def slow(path, *arguments):
+        if "package.partial-" in str(path) and not swept:
+            sweeper = threading.Thread(target=lambda: staged_once(tmp_path / "package"))
+            swept.append(sweeper)
+            sweeper.start()
+            sweeper.join(0.3)
+        return real(path, *arguments)
+
+    monkeypatch.setattr(os, "open", slow)
+    with staged(tmp_path / "package", force=True) as folder:
+        assert folder.exists()
+    swept[0].join()
+
+
+def staged_once(out) -> None:
+    with staged(out, force=True):
+        pass
 
 
 def test_staged_makes_parents(tmp_path):

@@ -10,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 from conftest import edit_json
+from native import as_native
 
-from fleming_export import ExportError
+from fleming_export import ExportError, export
 from fleming_export.__main__ import main
 from fleming_export.parity.prompts import require
 
@@ -30,7 +31,7 @@ needs_extra = pytest.mark.skipif(not has_extra(), reason="needs the verify extra
 @pytest.mark.skipif(has_extra(), reason="the verify extra is installed")
 def test_missing_extra_is_named_before_any_work(plain, tmp_path, capsys):
     assert main([str(plain), str(tmp_path / "package"), "--verify"]) == 1
-    assert "fleming-export[verify]" in capsys.readouterr().err
+    assert "pip install 'torch" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -49,6 +50,16 @@ def test_a_right_package_passes(exported, tmp_path):
     parity = json.loads((package / "fleming.json").read_text())["parity"]
     assert parity["passed"]
     assert parity["greedy"]["equal"] + len(parity["greedy"]["ties"]) == 24
+
+
+@needs_extra
+@pytest.mark.parametrize("version", [4, 5])
+def test_the_native_layout_passes(plain, tmp_path, version):
+    """Without vocab.json too, and with a processor of another class."""
+    from fleming_export.parity import verify
+
+    native = as_native(plain, tmp_path / "native", version)
+    assert verify(str(native), export(str(native), tmp_path / "package"), steps=3)
 
 
 @needs_extra

@@ -15,8 +15,9 @@ from numpy_model import NumpyModel
 from test_graphs import Runtime, random_ids
 
 from fleming_export import ExportError, export, make_recipe
-from fleming_export.checkpoint import Checkpoint, open_checkpoint
 from fleming_export.recipe import Choices
+from fleming_export.source import open_checkpoint
+from fleming_export.sources.folder import Checkpoint
 
 LAYERS = "language_model.model.layers."
 #: as AutoAWQ's gemm kernel wants eight outputs in an int32

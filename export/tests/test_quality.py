@@ -131,7 +131,7 @@ def test_traces_of_the_runtime(tiny, eight, tmp_path, monkeypatch):
     for got, want in zip(traced(tmp_path / "traces", manifest), asked, strict=True):
         for part in ("ids", "splice", "pixels"):
             assert np.array_equal(getattr(got, part), getattr(want, part))
-    monkeypatch.setattr("fleming_export.quality.CAPACITY", 8)
+    monkeypatch.setattr("fleming_export.quality.gate.CAPACITY", 8)
     found = Asked(traces=(tmp_path / "traces",)).sequences(tiny.package)
     assert compare(eight, tiny.package, found) == compare(eight, tiny.package, asked)
 

@@ -14,11 +14,13 @@ from numpy_model import NumpyModel, load
 from test_graphs import Runtime, random_ids
 
 from fleming_export import ExportError, export, make_recipe
-from fleming_export.checkpoint import open_checkpoint
 from fleming_export.config import read_config
-from fleming_export.equalize import EqualizedCheckpoint, links
+from fleming_export.links import links
 from fleming_export.quantize import Blockwise, encode
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.source import open_checkpoint
+from fleming_export.sources.equalized import EqualizedCheckpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 from fleming_export.weights import EMBEDDING, HEAD
 
 SCHEMES = [

@@ -11,7 +11,8 @@ import pytest
 from fleming_export import export
 from fleming_export.quantize import bfloat16_bits
 from fleming_export.synthetic.__main__ import main
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 from fleming_export.synthetic.inputs import write_inputs
 
 

@@ -18,7 +18,8 @@ from test_graphs import CAPACITY, Runtime, operators, random_ids
 from fleming_export import ExportError, export, make_recipe
 from fleming_export import recipe as recipes
 from fleming_export.recipe import Choices
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 HALF = [(target, precision) for target in ("cuda", "tensorrt") for precision in ("bf16", "f16")] + [
     ("cuda", "int8"),
@@ -27,7 +28,7 @@ HALF = [(target, precision) for target in ("cuda", "tensorrt") for precision in 
 CONTRIB = "GroupQueryAttention SkipLayerNormalization SkipSimplifiedLayerNormalization Gelu QuickGelu".split()
 
 
-@pytest.fixture(scope="module", params=["tiny", "38b-tied"])
+@pytest.fixture(scope="module", params=["tiny", "38b-tied", "qwen3"])
 def checkpoint(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("targets") / "checkpoint"
     write_checkpoint(VARIANTS[request.param][0], folder, VARIANTS[request.param][1])

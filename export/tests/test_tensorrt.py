@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from fleming_export import export, make_recipe
-from fleming_export.synthetic.checkpoint import Options, write_checkpoint
+from fleming_export.synthetic.checkpoint import write_checkpoint
+from fleming_export.synthetic.drawn import Options
 
 #: Those of A100, RTX 30, RTX 40 and RTX 50. TensorRT for RTX does not compile for an H100.
 CAPABILITIES = ["SM80", "SM86", "SM89", "SM120"]

@@ -8,11 +8,12 @@ import shutil
 import numpy as np
 import pytest
 from conftest import edit_json
+from native import fast_tokenizer
 from tokenizers import Tokenizer
 
 from fleming_export import ExportError
-from fleming_export.checkpoint import Checkpoint
 from fleming_export.prompt import REASONING, SYSTEM
+from fleming_export.sources.folder import Checkpoint
 from fleming_export.tokenizer import encode_json, read_tokenizer
 
 TEXTS = [
@@ -93,9 +94,108 @@ def test_without_vocab_the_checkpoints_own_is_used(damaged):
     assert read_tokenizer(Checkpoint(damaged, "name", "name")) == wanted
 
 
-def test_vocab_comes_before_the_checkpoints_own(damaged):
-    (damaged / "tokenizer.json").write_text("{}")
+@pytest.mark.parametrize("change", ["vocab", "merges", "added_tokens"])
+def test_two_tokenizers_must_be_one(damaged, change):
+    """vocab.json with merges.txt, and a tokenizer.json beside them that says something else."""
+    content = json.loads(encode_json(read_tokenizer(Checkpoint(damaged, "name", "name"))))
+    (damaged / "tokenizer.json").write_text(json.dumps(content))
     load(damaged)
+    if change == "vocab":
+        content["model"]["vocab"]["more"] = 5000
+    elif change == "merges":
+        content["model"]["merges"].reverse()
+    else:
+        content["added_tokens"][3]["id"] += 1000
+    (damaged / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=r"tokenizer\.json|added_tokens\.json|tokenizer_config\.json"):
+        load(damaged)
+
+
+def skip_without(folder, name: str, key: str, value: object) -> list[int]:
+    edit_json(folder / name, key, value)
+    return read_tokenizer(Checkpoint(folder, "name", "name")).skip
+
+
+@pytest.mark.parametrize("where", ["tokenizer_config.json", "special_tokens_map.json", "both"])
+def test_what_is_skipped_does_not_follow_from_which_files_are_there(damaged, caplog, where):
+    """With the list deleted, decoded text would keep <|im_start|> and eleven more."""
+    wanted = read_tokenizer(Checkpoint(damaged, "name", "name")).skip
+    if where != "tokenizer_config.json":
+        (damaged / "special_tokens_map.json").unlink()
+    if where != "special_tokens_map.json":
+        assert skip_without(damaged, "tokenizer_config.json", "additional_special_tokens", ...) == wanted
+    assert read_tokenizer(Checkpoint(damaged, "name", "name")).skip == wanted
+    assert not caplog.text
+
+
+def test_another_list_than_the_familys_is_named(damaged, caplog):
+    wanted = read_tokenizer(Checkpoint(damaged, "name", "name")).skip
+    (damaged / "special_tokens_map.json").unlink()
+    listed = ["<|im_start|>", "<|im_end|>", "<img>", "</img>"]
+    assert skip_without(damaged, "tokenizer_config.json", "additional_special_tokens", listed) == wanted
+    assert "with </img> <img>" in caplog.text
+    assert "without <|box_end|>" in caplog.text
+
+
+def test_special_tokens_of_a_fine_tune_are_skipped(damaged):
+    added = json.loads((damaged / "added_tokens.json").read_text())
+    number = max(added.values()) + 1
+    edit_json(damaged / "added_tokens.json", "<seg>", number)
+    (damaged / "special_tokens_map.json").unlink()
+    listed = [
+        *json.loads((damaged / "tokenizer_config.json").read_text())["additional_special_tokens"],
+        "<seg>",
+    ]
+    assert skip_without(damaged, "tokenizer_config.json", "additional_special_tokens", listed)[-1] == number
+
+
+def test_a_list_as_transformers_5_writes_it(damaged):
+    wanted = read_tokenizer(Checkpoint(damaged, "name", "name"))
+    settings = json.loads((damaged / "tokenizer_config.json").read_text())
+    settings["extra_special_tokens"] = settings.pop("additional_special_tokens")
+    (damaged / "tokenizer_config.json").write_text(json.dumps(settings))
+    (damaged / "special_tokens_map.json").unlink()
+    assert read_tokenizer(Checkpoint(damaged, "name", "name")) == wanted
+    settings["additional_special_tokens"] = settings["extra_special_tokens"][1:]
+    (damaged / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ExportError, match="one list of special tokens"):
+        read_tokenizer(Checkpoint(damaged, "name", "name"))
+
+
+def test_the_same_from_a_tokenizer_json_alone(damaged):
+    """As transformers saves it: offsets trimmed, all added tokens special, merges as text or as pairs."""
+    wanted = read_tokenizer(Checkpoint(damaged, "name", "name"))
+    content = fast_tokenizer(damaged)
+    content["added_tokens"].pop()  # <video>
+    for name in ("vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json"):
+        (damaged / name).unlink()
+    edit_json(damaged / "tokenizer_config.json", "added_tokens_decoder", ...)
+    for merges in (content["model"]["merges"], [" ".join(pair) for pair in content["model"]["merges"]]):
+        content["model"]["merges"] = merges
+        (damaged / "tokenizer.json").write_text(json.dumps(content))
+        assert encode_json(read_tokenizer(Checkpoint(damaged, "name", "name"))) == encode_json(wanted)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("normalizer", None),
+        ("pre_tokenizer.pretokenizers", []),
+        ("model.byte_fallback", True),
+        ("model.ignore_merges", True),
+        ("model.type", "Unigram"),
+        ("model.merges", ["nosuch token"]),
+        ("model.vocab", {"a": "b"}),
+        ("post_processor.special_tokens", {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0]}}),
+        ("added_tokens", [3]),
+    ],
+)
+def test_refused_tokenizer_json(damaged, key, value):
+    (damaged / "tokenizer.json").write_text(json.dumps(fast_tokenizer(damaged)))
+    (damaged / "vocab.json").unlink()
+    edit_json(damaged / "tokenizer.json", key, value)
+    with pytest.raises(ExportError):
+        read_tokenizer(Checkpoint(damaged, "name", "name"))
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,8 @@ pub(crate) struct Checkpoint {
 /// The part of the checkpoint's configuration that the memory of a run depends on.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Configuration {
+    /// transformers' own layout calls it `text_config`.
+    #[serde(alias = "text_config")]
     pub llm_config: Widths,
     pub vision_config: Widths,
 }

@@ -38,6 +38,20 @@ fn a_package_without_figures_is_reckoned_as_its_figures_say() {
     }
 }
 
+/// Packages of checkpoints in transformers' own layout keep their `config.json`, which has other names.
+#[test]
+fn a_configuration_of_the_native_layout_is_read() {
+    let scratch = Scratch::new();
+    let copy = scratch.copy_of(&demo_model());
+    let original = Package::open(&copy).unwrap();
+    let native = altered(&copy, |manifest| {
+        let config = manifest["source"]["config"].as_object_mut().unwrap();
+        let language = config.remove("llm_config").unwrap();
+        config.insert("text_config".to_owned(), language);
+    });
+    assert_eq!(needs(&original, 1024), needs(&native, 1024));
+}
+
 #[test]
 fn the_figures_of_the_package_count() {
     let scratch = Scratch::new();

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..contract import BEST
-from ..nn import GraphBuilder
+from ..graph import GraphBuilder
 
 #: As many values as the CUDA provider's fastest way of sorting takes.
 STRETCH = 256

@@ -5,8 +5,18 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ..config import VisionConfig
-from ..forms import add, add_and_norm, gelu, inner_rms_norm, norm, self_attention, stream
-from ..nn import GraphBuilder, linear, linear_without_bias
+from ..graph import GraphBuilder
+from ..layers import (
+    add,
+    add_and_norm,
+    gelu,
+    inner_rms_norm,
+    linear,
+    linear_without_bias,
+    norm,
+    self_attention,
+    stream,
+)
 
 PREFIX = "vision_model."
 

@@ -6,8 +6,8 @@ import onnx_ir as ir
 
 from ..config import ModelConfig
 from ..contract import decoder_contract, vision_contract
-from ..forms import gelu, layer_norm
-from ..nn import GraphBuilder, cast, linear
+from ..graph import GraphBuilder
+from ..layers import cast, gelu, layer_norm, linear
 from ..recipe import Recipe
 from .best import best_logits
 from .internvit import vision_tower

@@ -1,4 +1,4 @@
-"""Qwen2.5 with image rows spliced in.
+"""Qwen2.5 or Qwen3 with image rows spliced in: Qwen3 has no biases, and norms its queries and keys.
 
 Letters: B batch, S new positions, L of them whose logits are asked for, H hidden width, D head dimension,
 V vocabulary.
@@ -12,8 +12,19 @@ import numpy as np
 import onnx_ir as ir
 
 from ..config import LanguageConfig
-from ..forms import Positions, add_and_norm, cached_attention, rms_norm, silu, stream
-from ..nn import GraphBuilder, Source, cast, linear_without_bias, packed_product, product
+from ..graph import GraphBuilder, Source
+from ..layers import (
+    Positions,
+    add_and_norm,
+    cached_attention,
+    cast,
+    linear_without_bias,
+    packed_product,
+    product,
+    rms_norm,
+    silu,
+    stream,
+)
 
 PREFIX = "language_model.model."
 
@@ -108,7 +119,8 @@ def _attention(
     widths = {"q": config.heads, "k": config.kv_heads, "v": config.kv_heads}
     rows = {part: heads * config.head_dim for part, heads in widths.items()}
     weights = [Source(f"{name}{part}_proj.weight", (n, config.hidden)) for part, n in rows.items()]
-    bias = g.stacked(f"{name}qkv_proj.bias", [Source(f"{name}{p}_proj.bias", (n,)) for p, n in rows.items()])
+    biases = [Source(f"{name}{part}_proj.bias", (n,)) for part, n in rows.items()]
+    bias = g.stacked(f"{name}qkv_proj.bias", biases) if config.bias else None
     qkv = product(g, x, f"{name}qkv_proj", weights, bias)  # [B * S, q | k | v]
     return cached_attention(g, qkv, layer, config, positions)
 

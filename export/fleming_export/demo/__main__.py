@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..errors import ExportError, reported
+from ..errors import ExportError, reported, to_install
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def _need_torch(threads: int | None) -> None:
     try:
         import torch
     except ImportError:
-        hint = "pip install 'fleming-export[train]'"
+        hint = to_install("train")
         raise ExportError("torch", "the library, to train", "not installed", hint) from None
     if threads:
         torch.set_num_threads(threads)

@@ -12,9 +12,9 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch.utils.data import DataLoader, IterableDataset
 
-from ..checkpoint import open_checkpoint
+from ..config import PROCESSOR
 from ..prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, REASONING, STOP, SYSTEM
-from ..synthetic.sizes import PREPROCESSOR
+from ..source import open_checkpoint
 from ..tokenizer import encode_json, read_tokenizer
 from .canvas import Picture
 from .clips import Clip
@@ -132,7 +132,7 @@ def pixels(pictures: list[Picture]) -> torch.Tensor:
 def normalise(values: torch.Tensor) -> torch.Tensor:
     """uint8 -> float32 by ImageNet's mean and deviation."""
     mean, deviation = (
-        torch.tensor(PREPROCESSOR[key], device=values.device)[:, None, None]
+        torch.tensor(PROCESSOR[key], device=values.device)[:, None, None]
         for key in ("image_mean", "image_std")
     )
     return (values.float() / 255 - mean) / deviation

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..config import PROCESSOR
 from ..prompt import REASONING, SYSTEM
 from ..synthetic.checkpoint import dump
-from ..synthetic.sizes import PREPROCESSOR, config_json
+from ..synthetic.sizes import config_json
 from ..synthetic.tokenizer import write_tokenizer
 from .facts import FACTS, SMALL_TALK
 from .questions import KINDS, sample
@@ -57,5 +58,5 @@ def write_files(folder: Path) -> dict:
     vocabulary = write_tokenizer(folder, "small", corpus())
     config = demo_config(vocabulary)
     dump(folder / "config.json", config)
-    dump(folder / "preprocessor_config.json", PREPROCESSOR)
+    dump(folder / "preprocessor_config.json", PROCESSOR)
     return config

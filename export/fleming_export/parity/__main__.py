@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from ..errors import reported
-from . import STEPS, require, verify
+from .gate import STEPS, verify
+from .prompts import require
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import export
-from ..checkpoint import open_checkpoint
-from ..config import read_config
+from ..config import read_config, settled
 from ..contract import MANIFEST_FILE
 from ..package import versions
+from ..pipeline import export
+from ..source import open_checkpoint
 from ..synthetic.inputs import chest, small_clip
 from .prompts import Case, Preparer, Prompt
 
@@ -41,13 +41,12 @@ def write_goldens(given: str, out: Path) -> None:
     from .reference import LanguageReference, VisionReference
 
     checkpoint = open_checkpoint(given)
-    content = checkpoint.json("config.json")
-    config = read_config(content)
+    config = settled(read_config(checkpoint.json("config.json")), checkpoint.shapes())
     with tempfile.TemporaryDirectory() as folder:  # only for the prompt pieces and ids in its manifest
         package = export(given, Path(folder) / "package")
         manifest = json.loads((package / MANIFEST_FILE).read_text(encoding="utf-8"))
     preparer = Preparer(checkpoint.folder, manifest)
-    vision, language = VisionReference(checkpoint, config), LanguageReference(checkpoint, content)
+    vision, language = VisionReference(checkpoint, config), LanguageReference(checkpoint, config)
     (out / "frames").mkdir(parents=True, exist_ok=True)
     for case, files in cases():
         for file, picture in zip(files, case.pictures, strict=True):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ExportError
+from ..errors import ExportError, to_install
+from ..files import read_json
 from ..recipe import Recipe, check_runs_here
 
 
@@ -37,10 +38,20 @@ class Preparer:
     """Turns cases into prompts, by a checkpoint's own files and a package's prompt pieces."""
 
     def __init__(self, checkpoint: Path, manifest: dict) -> None:
-        from transformers import CLIPImageProcessor, Qwen2Tokenizer
+        from transformers import CLIPImageProcessor, PreTrainedTokenizerFast, Qwen2Tokenizer
 
-        self._tokenizer = Qwen2Tokenizer.from_pretrained(checkpoint)
-        self._processor = CLIPImageProcessor.from_pretrained(checkpoint)
+        if (checkpoint / "vocab.json").is_file():
+            self._tokenizer = Qwen2Tokenizer.from_pretrained(checkpoint)
+        else:
+            self._tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(checkpoint / "tokenizer.json"))
+        path = checkpoint / "preprocessor_config.json"
+        if path.is_file() and read_json(path).get("crop_size"):
+            self._processor = CLIPImageProcessor.from_pretrained(checkpoint)
+        else:  # none, or a native one: the same for a picture that has the size of a tile
+            constants, size = manifest["normalization"], manifest["vision"]["image_size"]
+            sizes = {"size": {"shortest_edge": size}, "crop_size": {"height": size, "width": size}}
+            means = {"image_mean": constants["mean"], "image_std": constants["std"]}
+            self._processor = CLIPImageProcessor(**sizes, **means, rescale_factor=constants["rescale"])
         self._manifest = manifest
 
     def prepare(self, case: Case) -> Prompt:
@@ -94,5 +105,5 @@ def require(recipe: Recipe | None = None) -> None:
         except importlib.metadata.PackageNotFoundError:
             got = "not installed"
         if got == "not installed" or (wanted and got != wanted):
-            hint = "pip install 'fleming-export[verify]'"
+            hint = to_install("verify")
             raise ExportError(name, f"version {wanted}" if wanted else "the library, for --verify", got, hint)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
+from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from transformers.modeling_utils import no_init_weights
 
-from ..checkpoint import Checkpoint
 from ..config import ModelConfig
 from ..errors import ExportError
+from ..sources.folder import Checkpoint
 from .prompts import Prompt
 
 
@@ -86,13 +86,20 @@ class VisionReference:
 
 
 class LanguageReference:
-    """Qwen2ForCausalLM with the checkpoint's weights."""
+    """Qwen2ForCausalLM or Qwen3ForCausalLM with the checkpoint's weights."""
 
-    def __init__(self, checkpoint: Checkpoint, content: dict) -> None:
-        config = Qwen2Config(**{**content["llm_config"], "torch_dtype": "float32"})
-        config._attn_implementation = "eager"
+    def __init__(self, checkpoint: Checkpoint, config: ModelConfig) -> None:
+        content, language = checkpoint.json("config.json"), config.language
+        section = content.get("llm_config") or content["text_config"]
+        # what other versions of transformers write elsewhere, and what the tensors say
+        keys = {key: value for key, value in section.items() if key != "rope_parameters"}
+        keys |= {"rope_theta": language.rope_theta, "vocab_size": language.vocabulary}
+        keys |= {"tie_word_embeddings": bool(language.tied), "torch_dtype": "float32"}
+        kinds = (Qwen3Config, Qwen3ForCausalLM) if language.qk_norm else (Qwen2Config, Qwen2ForCausalLM)
+        made = kinds[0](**keys)
+        made._attn_implementation = "eager"
         with no_init_weights():
-            self._model = Qwen2ForCausalLM(config).eval()
+            self._model = kinds[1](made).eval()
         self._model.tie_weights()  # which is part of the initialisation that was left out
         for name, parameter in self._model.named_parameters():
             _load(checkpoint, f"language_model.{name}", parameter)

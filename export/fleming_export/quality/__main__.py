@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import reported
 from ..synthetic.sizes import SIZES
-from . import Asked, require, verify
+from .gate import Asked, require, verify
 
 
 def main(arguments: list[str] | None = None) -> int:

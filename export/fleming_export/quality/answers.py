@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..checkpoint import read_json
 from ..errors import ExportError
+from ..files import read_json
 
 #: Points of accuracy, in any kind, that a package may fall behind the f32 package.
 POINTS = 1.0

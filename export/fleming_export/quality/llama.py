@@ -14,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import export, make_recipe
-from ..checkpoint import Checkpoint, open_checkpoint
 from ..config import read_config
-from ..errors import ExportError
+from ..errors import ExportError, to_install
 from ..package import read_manifest
 from ..parity.runtime import PackageRunner
+from ..pipeline import export
+from ..recipe import make_recipe
+from ..source import open_checkpoint
+from ..sources.folder import Checkpoint
 from ..tokenizer import read_tokenizer
-from . import Tally
+from .gate import Tally
 from .sequences import Writer
 
 #: llama.cpp's name of a file type -> its number, and what it stands against
@@ -54,7 +56,7 @@ def require_llama() -> None:
         import gguf
         import llama_cpp
     except ImportError as error:
-        hint = "pip install 'fleming-export[llama]', which builds llama.cpp and takes its time"
+        hint = f"{to_install('llama')}, which builds llama.cpp and takes its time"
         raise ExportError(error.name, "the library, for the comparison", "not installed", hint) from None
     assert gguf and llama_cpp
 

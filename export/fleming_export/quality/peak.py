@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoint import read_json
 from ..contract import MANIFEST_FILE
+from ..files import read_json
 from ..memory import CHUNK, needed
 
 

@@ -6,11 +6,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from .. import export, make_recipe
 from ..package import read_manifest
+from ..pipeline import export
 from ..quantize import Blockwise
-from ..recipe import ATTENTION, FIRST, FIRST_OF_TOWER, PROJECTOR, Recipe
-from . import compare
+from ..recipe import ATTENTION, FIRST, FIRST_OF_TOWER, PROJECTOR, Recipe, make_recipe
+from .gate import compare
 from .sequences import Writer
 
 

@@ -14,11 +14,11 @@ import onnx
 import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from .. import export, make_recipe
 from ..contract import VISION_FILE
 from ..package import read_manifest
+from ..pipeline import export
 from ..quantize import Blockwise
-from ..recipe import PROJECTOR
+from ..recipe import PROJECTOR, make_recipe
 from .sequences import Writer
 
 ROUNDS = 4

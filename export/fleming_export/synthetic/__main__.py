@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from ..errors import ExportError, reported
-from .checkpoint import Options, write_checkpoint
+from .checkpoint import write_checkpoint
+from .drawn import Options
 from .inputs import write_inputs
 from .sizes import SIZES
 

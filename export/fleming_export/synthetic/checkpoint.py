@@ -6,48 +6,21 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ..config import read_config
+from ..config import PROCESSOR, read_config
 from ..errors import ExportError
 from ..package import check_space, staged
 from ..quantize import bfloat16_bits
+from .drawn import Drawn, Options
 from .outliers import Outliers, plant
-from .sizes import PREPROCESSOR, config_json
+from .sizes import config_json
 from .tokenizer import special_ids, write_tokenizer
 
 BLOCK_VALUES = 1 << 22
-SHARD_BYTES = 5_000_000_000
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A tensor to draw: normal values around a mean."""
-
-    name: str
-    shape: tuple[int, ...]
-    deviation: float
-    mean: float = 0.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What may be chosen beside the size."""
-
-    seed: int = 0
-    tokenizer: str = "small"  # or a folder with vocab.json and merges.txt
-    vocabulary: int | None = None  # rows of the embedding, if more than the tokenizer has ids
-    tied: bool = False
-    patch_size: int = 14
-    vision_layers: int | None = None
-    language_layers: int | None = None  # fewer layers at full width, to measure on a small disk
-    shard_bytes: int = SHARD_BYTES
-    outliers: int = 0  # channels of each norm, of the values and of the MLP that are planted large
-    stream_outliers: int = 0  # channels of the residual stream
 
 
 def write_checkpoint(
@@ -70,7 +43,7 @@ def write_checkpoint(
             config["llm_config"]["num_hidden_layers"] = options.language_layers
         alter(config)
         dump(folder / "config.json", config)
-        dump(folder / "preprocessor_config.json", PREPROCESSOR)
+        dump(folder / "preprocessor_config.json", PROCESSOR)
         tensors = plan(config)
         check_space(folder, sum(map(_bytes, tensors)))
         planted = plant(read_config(config), options)
@@ -134,14 +107,19 @@ def _projector(config: dict) -> list[Drawn]:
 
 def _language(language: dict) -> list[Drawn]:
     hidden, inner = language["hidden_size"], language["intermediate_size"]
-    rows = hidden * language["num_key_value_heads"] // language["num_attention_heads"]
+    heads, plain = language["num_attention_heads"], language["model_type"] == "qwen2"
+    size = language.get("head_dim") or hidden // heads
+    rows = size * language["num_key_value_heads"]
+    biases = (0.3, 0.3, 0.1) if plain else (None,) * 3
     drawn = [Drawn("language_model.model.embed_tokens.weight", (language["vocab_size"], hidden), 0.5)]
     for layer in range(language["num_hidden_layers"]):
         name = f"language_model.model.layers.{layer}."
-        drawn += _linear(f"{name}self_attn.q_proj", hidden, hidden, 0.3)
-        drawn += _linear(f"{name}self_attn.k_proj", rows, hidden, 0.3)
-        drawn += _linear(f"{name}self_attn.v_proj", rows, hidden, 0.1)
-        drawn += _linear(f"{name}self_attn.o_proj", hidden, hidden)
+        for part, width, bias in zip("qkv", (size * heads, rows, rows), biases, strict=True):
+            drawn += _linear(f"{name}self_attn.{part}_proj", width, hidden, bias)
+        if not plain:
+            drawn += _norm(f"{name}self_attn.q_norm", size, bias=False)
+            drawn += _norm(f"{name}self_attn.k_norm", size, bias=False)
+        drawn += _linear(f"{name}self_attn.o_proj", hidden, size * heads)
         drawn += _linear(f"{name}mlp.gate_proj", inner, hidden) + _linear(f"{name}mlp.up_proj", inner, hidden)
         drawn += _linear(f"{name}mlp.down_proj", hidden, inner)
         drawn += _norm(f"{name}input_layernorm", hidden, bias=False)

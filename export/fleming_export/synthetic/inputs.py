@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ExportError
+from ..errors import ExportError, to_install
 
 #: (width, height), frames per second and seconds of the clip
 CLIP_SIZE, CLIP_RATE, CLIP_SECONDS = (320, 240), 8, 6
@@ -19,7 +19,7 @@ def write_inputs(out: Path) -> list[Path]:
     try:
         from PIL import Image
     except ImportError:
-        hint = "pip install 'fleming-export[synthetic]'"
+        hint = to_install("synthetic")
         raise ExportError("Pillow", "the library, to write a PNG", "not installed", hint) from None
     out.mkdir(parents=True, exist_ok=True)
     Image.fromarray(chest(520, 480)).save(out / "chest.png")

@@ -9,7 +9,7 @@ that writes into the stream are larger, the norms' weights smaller. They dominat
 activations of trained models do, and so the function is another one.
 
 Where they go is written out here, by the names in a checkpoint, and the factors are no powers of two: what
-undoes them (``equalize``) shares nothing with this.
+undoes them (``sources/equalized.py``) shares nothing with this.
 """
 
 from __future__ import annotations
@@ -17,14 +17,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..config import ModelConfig
-
-if TYPE_CHECKING:
-    from .checkpoint import Drawn, Options
+from .drawn import Drawn, Options
 
 SMALLEST, LARGEST = 50.0, 200.0
 

@@ -38,28 +38,24 @@ def _language(hidden: int, intermediate: int, layers: int, heads: int, kv_heads:
     }
 
 
+#: InternVL3.5's language model: heads of a width of their own, normed, and no biases.
+QWEN3 = {
+    "architectures": ["Qwen3ForCausalLM"],
+    "model_type": "qwen3",
+    "attention_bias": False,
+    "head_dim": 32,
+}
 #: name -> (vision_config, llm_config)
 SIZES = {
     "tiny": (_narrow(VISION_300M, 64, 4), _language(64, 192, 2, 4, 2)),
     # odd head counts, five query heads to a KV head, as in the 38B; an unusual epsilon on purpose
     "tiny-38b": (_narrow(VISION_6B, 48, 3), {**_language(80, 208, 3, 5, 1), "rms_norm_eps": 1e-5}),
+    "tiny-qwen3": (_narrow(VISION_300M, 64, 4), {**_language(64, 192, 2, 4, 2), **QWEN3}),
     "1b": (VISION_300M, _language(896, 4864, 24, 14, 2)),
     "2b": (VISION_300M, _language(1536, 8960, 28, 12, 2)),
     "8b": (VISION_300M, _language(3584, 18944, 28, 28, 4)),
     "14b": (VISION_300M, _language(5120, 13824, 48, 40, 8)),
     "38b": (VISION_6B, _language(5120, 27648, 64, 40, 8)),
-}
-
-PREPROCESSOR = {
-    "crop_size": 448,
-    "do_center_crop": True,
-    "do_normalize": True,
-    "do_resize": True,
-    "feature_extractor_type": "CLIPFeatureExtractor",
-    "image_mean": [0.485, 0.456, 0.406],
-    "image_std": [0.229, 0.224, 0.225],
-    "resample": 3,
-    "size": 448,
 }
 
 

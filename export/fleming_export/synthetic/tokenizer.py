@@ -7,8 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
-from ..errors import ExportError
+from ..errors import ExportError, to_install
 from ..prompt import REASONING, SYSTEM
+from ..tokenizer import PATTERN
 
 #: Added tokens in their published order, after the base vocabulary.
 SPECIAL = """
@@ -132,10 +133,8 @@ def _train(out: Path, corpus: list[str]) -> None:
     try:
         from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
     except ImportError:
-        hint = "pip install 'fleming-export[synthetic]'"
+        hint = to_install("synthetic")
         raise ExportError("tokenizers", "the library, to train a tokenizer", "not installed", hint) from None
-    from ..tokenizer import PATTERN
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

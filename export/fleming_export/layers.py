@@ -19,10 +19,61 @@ from functools import cached_property
 import onnx_ir as ir
 
 from .config import LanguageConfig, VisionConfig
-from .nn import CONTRIB, GraphBuilder, cast
+from .graph import CONTRIB, DTYPES, GraphBuilder, Packed, Source
 
 #: GroupQueryAttention turns heads whose width is a multiple of this; others are turned before it.
 FUSED_ROTATION = 16
+
+
+def linear(g: GraphBuilder, x: ir.Value, name: str, inputs: int, outputs: int) -> ir.Value:
+    """``x @ weight.T + bias``: [rows, inputs] -> [rows, outputs]."""
+    weight = [Source(f"{name}.weight", (outputs, inputs))]
+    return product(g, x, name, weight, g.parameter(f"{name}.bias", outputs))
+
+
+def linear_without_bias(g: GraphBuilder, x: ir.Value, name: str, inputs: int, outputs: int) -> ir.Value:
+    """``x @ weight.T``: [rows, inputs] -> [rows, outputs]."""
+    return product(g, x, name, [Source(f"{name}.weight", (outputs, inputs))])
+
+
+def product(
+    g: GraphBuilder, x: ir.Value, name: str, sources: Sequence[Source], bias: ir.Value | None = None
+) -> ir.Value:
+    """``x @ weight.T + bias`` stored as the recipe says: [rows, inputs] -> [rows, outputs]."""
+    scheme, weight = g.recipe.scheme(name), f"{name}.weight"
+    if scheme is None:
+        inputs = [x, g.stacked(weight, sources), *([bias] if bias is not None else [])]
+        return g.op("Gemm", name, *inputs, transB=1)
+    return packed_product(g, x, name, g.packed(weight, sources, scheme), bias)
+
+
+def packed_product(
+    g: GraphBuilder, x: ir.Value, name: str, weight: Packed, bias: ir.Value | None = None
+) -> ir.Value:
+    """``x @ weight.T + bias`` with a weight in blocks."""
+    if bias is not None and g.recipe.target == "cuda":
+        # the fast kernels have no bias; the others add it in a kernel of its own too. ONNX Runtime would put
+        # an Add back into the product
+        return g.op("Sum", f"{name}.biased", packed_product(g, x, name, weight), bias)
+    outputs, inputs = weight.shape
+    attributes = {
+        "K": inputs,
+        "N": weight.rows,
+        "bits": weight.scheme.bits,
+        "block_size": weight.scheme.block,
+    }
+    inputs = [x, weight.levels, weight.scales, weight.zero_points, None, bias]
+    while inputs[-1] is None:
+        inputs.pop()
+    y = g.op(f"{CONTRIB}::MatMulNBits", name, *inputs, **attributes, accuracy_level=g.recipe.level)
+    return y if weight.rows == outputs else g.op("Slice", f"{name}.cut", y, *map(g.ints, (0, outputs, 1)))
+
+
+def cast(g: GraphBuilder, x: ir.Value, name: str, dtype: str) -> ir.Value:
+    """The same numbers in another type; nothing where all activations are float32 anyway."""
+    if g.recipe.activation == "float32":
+        return x
+    return g.op("Cast", name, x, to=DTYPES[dtype])
 
 
 def layer_norm(g: GraphBuilder, x: ir.Value, name: str, width: int, epsilon: float) -> ir.Value:
@@ -198,6 +249,8 @@ def _contrib_attention(
     name = _name(layer)
     width = (config.heads + 2 * config.kv_heads) * config.head_dim
     qkv = g.op("Reshape", f"{name}batch", qkv, positions.shape(width))  # [B, S, q | k | v]
+    if config.qk_norm:
+        qkv = _normed(g, qkv, name, config, positions)
     inputs = [qkv, None, None, g.input(f"past_key.{layer}"), g.input(f"past_value.{layer}")]
     inputs += [g.input("seqlens_k"), g.input("total_sequence_length")]
     attributes = {"num_heads": config.heads, "kv_num_heads": config.kv_heads}
@@ -208,6 +261,22 @@ def _contrib_attention(
         inputs[0] = _turned(g, qkv, name, config, positions)
     outputs = [f"{name}attention", f"{name}key", f"{name}value"]
     return g.multi(f"{CONTRIB}::GroupQueryAttention", f"{name}attention", inputs, outputs, attributes)
+
+
+def _normed(
+    g: GraphBuilder, qkv: ir.Value, name: str, config: LanguageConfig, positions: Positions
+) -> ir.Value:
+    """Each head of the queries and keys normed, values as they are: [B, S, q | k | v] -> same."""
+    heads, size = {"q": config.heads, "k": config.kv_heads}, config.head_dim
+    widths = [count * size for count in (*heads.values(), config.kv_heads)]
+    outputs = [f"{name}{part}_plain" for part in "qkv"]
+    *plain, v = g.multi("Split", f"{name}plain", [qkv, g.ints(*widths)], outputs, {"axis": -1})
+    normed = []
+    for part, x in zip(heads, plain, strict=True):
+        y = g.op("Reshape", f"{name}{part}_heads", x, positions.shape(heads[part], size))  # [B, S, heads, D]
+        y = inner_rms_norm(g, y, f"{name}{part}_norm", size, config.epsilon)
+        normed.append(g.op("Reshape", f"{name}{part}_normed", y, positions.shape(heads[part] * size)))
+    return g.op("Concat", f"{name}normed_qkv", *normed, v, axis=-1)
 
 
 def _turned(
@@ -234,6 +303,10 @@ def _standard_attention(
     counts = g.ints(config.heads, config.kv_heads, config.kv_heads)
     parts = [f"{name}{part}" for part in "qkv"]
     q, k, v = g.multi("Split", f"{name}split", [qkv, counts], parts, {"axis": 1})
+    if config.qk_norm:
+        q, k = (
+            inner_rms_norm(g, x, f"{name}{p}_norm", size, config.epsilon) for p, x in (("q", q), ("k", k))
+        )
     where = positions.positions
     q = g.op("RotaryEmbedding", f"{name}q_rotation", q, *positions.tables(_scale(size)), where)
     k = g.op("RotaryEmbedding", f"{name}k_rotation", k, *positions.tables(), where)

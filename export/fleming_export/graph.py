@@ -1,4 +1,4 @@
-"""A graph under construction, and products with weights.
+"""A graph under construction.
 
 Activations are two-dimensional, ``[rows, width]``, wherever no operator needs more: a linear layer is then
 one Gemm with the weight as the checkpoint stores it (``[out, in]``), on CPU the fastest form measured,
@@ -149,7 +149,7 @@ class GraphBuilder:
         return Packed(scheme, (outputs, inputs), rows, *values)
 
     def columns(self, packed: str, width: int) -> ir.Value:
-        """What a row of a weight in blocks is multiplied by, [width] float32; see ``equalize``."""
+        """What a row of a weight in blocks is multiplied by, [width] float32; see ``EqualizedCheckpoint``."""
         return self._add(Parameter(f"{packed}.columns", (width,), beside=packed))
 
     def _stacked(self, name: str, sources: Sequence[Source], dtype: str) -> ir.Value:
@@ -241,54 +241,3 @@ def _value(spec: TensorSpec) -> ir.Value:
 def aligned(offset: int) -> int:
     """The next multiple of ``ALIGNMENT``."""
     return -(-offset // ALIGNMENT) * ALIGNMENT
-
-
-def linear(g: GraphBuilder, x: ir.Value, name: str, inputs: int, outputs: int) -> ir.Value:
-    """``x @ weight.T + bias``: [rows, inputs] -> [rows, outputs]."""
-    weight = [Source(f"{name}.weight", (outputs, inputs))]
-    return product(g, x, name, weight, g.parameter(f"{name}.bias", outputs))
-
-
-def linear_without_bias(g: GraphBuilder, x: ir.Value, name: str, inputs: int, outputs: int) -> ir.Value:
-    """``x @ weight.T``: [rows, inputs] -> [rows, outputs]."""
-    return product(g, x, name, [Source(f"{name}.weight", (outputs, inputs))])
-
-
-def product(
-    g: GraphBuilder, x: ir.Value, name: str, sources: Sequence[Source], bias: ir.Value | None = None
-) -> ir.Value:
-    """``x @ weight.T + bias`` stored as the recipe says: [rows, inputs] -> [rows, outputs]."""
-    scheme, weight = g.recipe.scheme(name), f"{name}.weight"
-    if scheme is None:
-        inputs = [x, g.stacked(weight, sources), *([bias] if bias is not None else [])]
-        return g.op("Gemm", name, *inputs, transB=1)
-    return packed_product(g, x, name, g.packed(weight, sources, scheme), bias)
-
-
-def packed_product(
-    g: GraphBuilder, x: ir.Value, name: str, weight: Packed, bias: ir.Value | None = None
-) -> ir.Value:
-    """``x @ weight.T + bias`` with a weight in blocks."""
-    if bias is not None and g.recipe.target == "cuda":
-        # the fast kernels have no bias; the others add it in a kernel of its own too. ONNX Runtime would put
-        # an Add back into the product
-        return g.op("Sum", f"{name}.biased", packed_product(g, x, name, weight), bias)
-    outputs, inputs = weight.shape
-    attributes = {
-        "K": inputs,
-        "N": weight.rows,
-        "bits": weight.scheme.bits,
-        "block_size": weight.scheme.block,
-    }
-    inputs = [x, weight.levels, weight.scales, weight.zero_points, None, bias]
-    while inputs[-1] is None:
-        inputs.pop()
-    y = g.op(f"{CONTRIB}::MatMulNBits", name, *inputs, **attributes, accuracy_level=g.recipe.level)
-    return y if weight.rows == outputs else g.op("Slice", f"{name}.cut", y, *map(g.ints, (0, outputs, 1)))
-
-
-def cast(g: GraphBuilder, x: ir.Value, name: str, dtype: str) -> ir.Value:
-    """The same numbers in another type; nothing where all activations are float32 anyway."""
-    if g.recipe.activation == "float32":
-        return x
-    return g.op("Cast", name, x, to=DTYPES[dtype])

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .checkpoint import Checkpoint
-from .config import LanguageConfig, ModelConfig
-from .equalize import Link
-from .errors import ExportError
-from .quantize import Encoded
+from ..config import LanguageConfig, ModelConfig
+from ..errors import ExportError
+from ..links import Link
+from ..quantize import Encoded
+from .readable import Readable
 
 #: query heads of a group that the kernel takes
 GROUPS = (1, 2, 4, 5, 8, 16, 32)
@@ -42,10 +42,10 @@ def padding_json(config: ModelConfig, padded: ModelConfig) -> dict:
     return {"query_heads": {"checkpoint": config.language.heads, "package": padded.language.heads}}
 
 
-class PaddedCheckpoint:
+class PaddedCheckpoint(Readable):
     """A checkpoint whose queries and output projections have the heads of ``padded``."""
 
-    def __init__(self, checkpoint: Checkpoint, language: LanguageConfig, padded: LanguageConfig) -> None:
+    def __init__(self, checkpoint: Readable, language: LanguageConfig, padded: LanguageConfig) -> None:
         self._checkpoint = checkpoint
         self._groups = language.kv_heads
         #: values of a group before and after

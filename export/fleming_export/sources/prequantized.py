@@ -13,15 +13,16 @@ and the weight is ``(level - zero) * scale``. What GPTQ calls its first format s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 
-from .checkpoint import BLOCK_VALUES, PACKED_PARTS, Checkpoint, StoredTensor
-from .config import Packing, read_config
-from .equalize import Link
-from .errors import ExportError
-from .quantize import Blockwise, Encoded, pack
+from ..config import ModelConfig, Packing, read_config
+from ..errors import ExportError
+from ..links import Link
+from ..quantize import Blockwise, Encoded, pack
+from .folder import Checkpoint
+from .stored import BLOCK_VALUES, PACKED_PARTS, StoredTensor
 
 #: place in an int32 -> output, of every eight
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
@@ -31,16 +32,32 @@ WHERE = "language_model.model.layers."
 class PrequantizedCheckpoint(Checkpoint):
     """Its layers' weights under their plain names: as float32 in ``blocks``, as levels in ``ready``."""
 
-    def __init__(self, folder: Path, name: str, given: str) -> None:
-        super().__init__(folder, name, given)
-        self._packing = read_config(self.json("config.json")).packing
-        #: as it lies there, packed tensors and all
-        self._raw = Checkpoint(folder, name, given)
-        self._packed = [key.removesuffix(".qweight") for key in self.tensors if key.endswith(".qweight")]
-        if not self._packed:
+    @cached_property
+    def _config(self) -> ModelConfig:
+        return read_config(self.json("config.json"))
+
+    @property
+    def _packing(self) -> Packing:
+        return self._config.packing
+
+    @cached_property
+    def _raw(self) -> dict[str, StoredTensor]:
+        """The tensors as they lie there, packed ones and all."""
+        return super()._read_tensors()
+
+    @cached_property
+    def _packed(self) -> list[str]:
+        """Names of the layers that are packed."""
+        found = [key.removesuffix(".qweight") for key in self._raw if key.endswith(".qweight")]
+        if not found:
             raise ExportError("quantization_config", "layers with a qweight", "none", "remove the key")
+        return found
+
+    def _read_tensors(self) -> dict[str, StoredTensor]:
+        tensors = dict(self._raw)
         for layer in self._packed:
-            self._join(layer)
+            self._join(layer, tensors)
+        return tensors
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         if name.removesuffix(".weight") not in self._packed:
@@ -59,13 +76,13 @@ class PrequantizedCheckpoint(Checkpoint):
         names = [*link.readers, *(part.name for part in link.makers)]
         return not any(name.rpartition(".")[0] in self._packed for name in names)
 
-    def _join(self, layer: str) -> None:
+    def _join(self, layer: str, tensors: dict[str, StoredTensor]) -> None:
         """Puts one weight in place of a layer's packed tensors, after a look at their shapes."""
         if not layer.startswith(WHERE):
             raise ExportError(layer, "packed weights in the language model's layers alone", "packed weights")
         parts = {}
         for part in PACKED_PARTS:
-            found = self.tensors.pop(f"{layer}.{part}", None)
+            found = tensors.pop(f"{layer}.{part}", None)
             if found is None and not (part == "g_idx" and self._packing.method == "awq"):
                 raise ExportError(f"{layer}.{part}", f"a tensor beside {layer}.qweight", "no such tensor")
             if found is not None:
@@ -84,25 +101,25 @@ class PrequantizedCheckpoint(Checkpoint):
                 shape = f"shape {list(wanted[part])}"
                 raise ExportError(tensor.name, shape, list(tensor.shape), hint)
         place = parts["qweight"]
-        self.tensors[f"{layer}.weight"] = StoredTensor(
+        tensors[f"{layer}.weight"] = StoredTensor(
             f"{layer}.weight", place.dtype, (outputs, inputs), place.file, place.offset
         )
-        self._drop_empty_bias(layer)
+        self._drop_empty_bias(layer, tensors)
 
-    def _drop_empty_bias(self, layer: str) -> None:
+    def _drop_empty_bias(self, layer: str, tensors: dict[str, StoredTensor]) -> None:
         """Some packers give every layer a bias, of zeros where the model has none."""
         bias = f"{layer}.bias"
-        has_none = not layer.endswith(("q_proj", "k_proj", "v_proj"))
-        if has_none and bias in self.tensors and not any(b.any() for b in self._raw.blocks(bias)):
-            del self.tensors[bias]
+        has_none = not (layer.endswith(("q_proj", "k_proj", "v_proj")) and self._config.language.bias)
+        if has_none and bias in tensors and not any(b.any() for b in tensors[bias].blocks()):
+            del tensors[bias]
 
     def _encoded(self, layer: str) -> Iterator[Encoded]:
         """Some outputs at a time."""
         packing = self._packing
         self._check_groups(layer)
         outputs, inputs = self.tensors[f"{layer}.weight"].shape
-        qweight, qzeros = (self._integers(f"{layer}.{part}") for part in ("qweight", "qzeros"))
-        scales = np.concatenate(list(self._raw.blocks(f"{layer}.scales"))).reshape(-1, outputs)
+        qweight, qzeros = (self._raw[f"{layer}.{part}"].integers() for part in ("qweight", "qzeros"))
+        scales = np.concatenate(list(self._raw[f"{layer}.scales"].blocks())).reshape(-1, outputs)
         zeros = unpacked(qzeros, packing, axis=1).astype(np.int16) + packing.zero_shift
         top = (1 << packing.bits) - 1
         if zeros.max() > top:
@@ -128,18 +145,11 @@ class PrequantizedCheckpoint(Checkpoint):
 
     def _check_groups(self, layer: str) -> None:
         name = f"{layer}.g_idx"
-        if name in self._raw.tensors:
-            found = self._integers(name)
+        if name in self._raw:
+            found = self._raw[name].integers()
             if not np.array_equal(found, np.arange(len(found)) // self._packing.group):
                 hint = "quantise it again without desc_act"
                 raise ExportError(name, "groups of neighbouring inputs", "another order (act-order)", hint)
-
-    def _integers(self, name: str) -> np.ndarray:
-        tensor = self._raw.tensors[name]
-        raw = np.fromfile(tensor.file, "<u4", tensor.values, offset=tensor.offset)
-        if len(raw) != tensor.values:
-            raise ExportError(tensor.file.name, f"{tensor.bytes} bytes of {name}", "the end of the file")
-        return raw.reshape(tensor.shape)
 
 
 def unpacked(words: np.ndarray, packing: Packing, axis: int) -> np.ndarray:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import onnx
 
-from .arch.internvl import decoder_graph, vision_graph
-from .checkpoint import Checkpoint, StoredTensor, read_json
-from .config import read_config
-from .contract import MANIFEST_FILE
-from .errors import ExportError
-from .nn import GraphBuilder
-from .recipe import Recipe
+from ..arch.internvl import decoder_graph, vision_graph
+from ..config import read_config, settled
+from ..contract import DECODER_FILE, MANIFEST_FILE, VISION_FILE
+from ..errors import ExportError
+from ..files import read_json
+from ..graph import GraphBuilder
+from ..recipe import Recipe
+from .folder import Checkpoint
+from .stored import StoredTensor
 
 
 class PackagedCheckpoint(Checkpoint):
@@ -30,29 +32,46 @@ class PackagedCheckpoint(Checkpoint):
         self.source = manifest["source"]
         self.name, self.given = manifest["name"], self.source["checkpoint"]
         self.shards = []
-        config = read_config(self.source["config"])
+        self._stored = {
+            file: onnx.load(folder / file, load_external_data=False).graph.initializer
+            for file in (VISION_FILE, DECODER_FILE)
+        }
+        shapes = {tensor.name: tuple(tensor.dims) for graph in self._stored.values() for tensor in graph}
+        config = settled(read_config(self.source["config"]), shapes)
         self.tensors = {}
         for graph in (vision_graph(config, Recipe()), decoder_graph(config, Recipe())):
             self._place(graph)
 
     def json(self, name: str) -> dict:
         """What the package says in the words of a checkpoint's file."""
+        made = self._made(name)
+        return super().json(name) if made is None else made
+
+    def optional_json(self, name: str) -> dict | None:
+        made = self._made(name)
+        return super().optional_json(name) if made is None else made
+
+    def _made(self, name: str) -> dict | None:
+        """A file that a checkpoint has and a package has not."""
         made = {
             "config.json": lambda: self.source["config"],
             "preprocessor_config.json": self._preprocessor,
             "tokenizer_config.json": self._tokenizer,
         }
-        return made[name]() if name in made else super().json(name)
+        return made[name]() if name in made else None
 
     def _preprocessor(self) -> dict:
         constants, size = self._manifest["normalization"], self._manifest["vision"]["image_size"]
+        tiling = self._manifest["vision"]["tiling"]
         return {
+            "image_processor_type": "GotOcr2ImageProcessor",
+            "min_patches": tiling["min_tiles"],
+            "max_patches": tiling["max_tiles"],
             "image_mean": constants["mean"],
             "image_std": constants["std"],
             "rescale_factor": constants["rescale"],
             "resample": 3,
-            "size": size,
-            "crop_size": size,
+            "size": {"height": size, "width": size},
         }
 
     def _tokenizer(self) -> dict:
@@ -68,9 +87,9 @@ class PackagedCheckpoint(Checkpoint):
 
     def _place(self, graph: GraphBuilder) -> None:
         """Finds the tensors of a graph in its data file."""
-        stored = onnx.load(self.folder / graph.spec.file, load_external_data=False).graph.initializer
         places = {
-            tensor.name: {entry.key: entry.value for entry in tensor.external_data} for tensor in stored
+            tensor.name: {entry.key: entry.value for entry in tensor.external_data}
+            for tensor in self._stored[graph.spec.file]
         }
         path = self.folder / graph.spec.data_file
         size = path.stat().st_size

@@ -1,0 +1,3 @@
+"""The version of the exporter."""
+
+VERSION = "0.1.0"
