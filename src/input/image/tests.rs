@@ -282,7 +282,7 @@ fn sixteen_bits_of_colour_are_scaled_by_one_range() {
     assert_eq!((&samples[3..6], &samples[9..12]), (&[0, 255, 26][..], &[51, 0, 0][..]));
     assert_eq!(frame(&file, Preprocessing::Reference).2[..3], [0, 15, 1]);
     // What cannot be seen is outside the range.
-    let mut rgba = vec![100u16, 100, 100, 65535].repeat(6);
+    let mut rgba = [100u16, 100, 100, 65535].repeat(6);
     (rgba[0], rgba[4], rgba[7]) = (300, 9, 0);
     let file = drawn(ColorType::Rgba, BitDepth::Sixteen, &words(&rgba));
     let (mode, _, samples, warnings) = frame(&file, Preprocessing::Clinical);
