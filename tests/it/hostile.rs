@@ -12,7 +12,7 @@ fn files_that_cannot_be_read_as_asked() {
     for (option, path, named) in [
         ("--image", scratch.file("text.png", b"not a picture at all"), "text.png"),
         ("--video", example("chest.png"), "an image (PNG)"),
-        ("--volume", pipe, "no regular file"),
+        ("--volume", pipe, "pipe"),
     ] {
         let message = refusal(ask(&["-q", "x", option]).arg(&path), 2);
         assert!(message.contains(named), "{message}");

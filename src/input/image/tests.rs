@@ -83,6 +83,40 @@ fn drawn_tiff(size: (u16, u16), bits: u16, photometric: u16, pixels: &[u8]) -> V
     bytes
 }
 
+/// A little-endian TIFF of 1 × 8 pixels of grey in tiles of this width and one row, all of them the same bytes.
+fn drawn_tiles(width: u32, tile: &[u8]) -> Vec<u8> {
+    let mut bytes = b"II\x2a\0".to_vec();
+    let at = 8 + tile.len() as u32;
+    bytes.extend((at + 32).to_le_bytes());
+    bytes.extend(tile);
+    bytes.extend([8u32; 8].map(u32::to_le_bytes).concat());
+    let tags: [(u16, u32, u32); 8] = [
+        (256, 1, 1),
+        (257, 1, 8),
+        (258, 1, 8),
+        (259, 1, 1),
+        (262, 1, 1),
+        (322, 1, width),
+        (323, 1, 1),
+        (324, 8, at),
+    ];
+    bytes.extend((tags.len() as u16).to_le_bytes());
+    for (tag, count, value) in tags {
+        bytes.extend([tag, 4].map(u16::to_le_bytes).concat());
+        bytes.extend([count, value].map(u32::to_le_bytes).concat());
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+#[test]
+fn tiles_far_larger_than_their_picture_are_refused() {
+    let grey = frame(&drawn_tiles(16, &[7; 16]), Preprocessing::Clinical).2;
+    assert_eq!(grey, [7; 8]);
+    let error = read(&source(drawn_tiles(16_000_000, &[7; 16])), Preprocessing::Clinical).unwrap_err();
+    assert!(error.to_string().contains("tiles of 16000000"), "{error}");
+}
+
 fn frame(bytes: &[u8], preprocessing: Preprocessing) -> (PixelMode, (u32, u32), Vec<u8>, usize) {
     let study = read(&source(bytes), preprocessing).unwrap();
     let frame = &study.frames[0];

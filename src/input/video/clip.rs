@@ -93,8 +93,7 @@ impl Chosen for Picked {
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study> {
         let Self { clip, places, mut warnings, mut notes } = *self;
         let Clip { name, opened, track, frames: count } = clip;
-        let input = opened.again().and_then(demuxer);
-        let walked = input.and_then(|mut input| walk(&track, &mut input, &places, &options.watch));
+        let walked = demuxer(opened).and_then(|mut input| walk(&track, &mut input, &places, &options.watch));
         let walked = walked.map_err(|error| named(&name, error))?;
         // Mostly those before the cut in a clip that was cut without re-encoding. Decord counts them too.
         if walked.fell_short() {

@@ -11,6 +11,8 @@ use super::super::picture::{Fault, checked, checked_pixels, samples};
 use super::tag;
 use crate::watch::Watch;
 
+/// Bytes that tiles may come to beyond a multiple of their picture: small pictures have tiles of the usual size.
+const MOST_SPARE: usize = 64 << 20;
 /// Samples of one pixel that Pillow reads at most.
 const MOST_SAMPLES: u32 = 6;
 
@@ -100,6 +102,7 @@ impl Chunks {
             return Err(Fault::damaged("TIFF", got));
         }
         let plane_bytes = self.row_bytes(width) * height;
+        self.check_work(plane_bytes * planes)?;
         let mut all = samples(plane_bytes * planes)?;
         for (plane, places) in all.chunks_exact_mut(plane_bytes).zip(self.places.chunks_exact(across * down))
         {
@@ -113,6 +116,19 @@ impl Chunks {
             all.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
         }
         Ok(if planes == 1 { all } else { interleaved(&all, planes) })
+    }
+
+    /// Refuses tiles that come to far more than a picture of so many bytes: each is unpacked as a whole.
+    fn check_work(&self, picture: usize) -> Result<(), Fault> {
+        let rows = self.chunk.1.min(self.size.1 as usize);
+        let unpacked = self.row_bytes(self.chunk.0).saturating_mul(rows).saturating_mul(self.places.len());
+        match unpacked > picture.saturating_mul(8).saturating_add(MOST_SPARE) {
+            true => Err(Fault::unsupported(format!(
+                "a picture of {}×{} pixels in tiles of {}×{}",
+                self.size.0, self.size.1, self.chunk.0, self.chunk.1
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// Unpacks one chunk into the plane at `origin`, in pixels.
