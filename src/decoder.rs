@@ -15,8 +15,8 @@ use crate::onnx::{
     Destination, EmbeddingBuffer, Graph, GraphOptions, KvArena, KvShape, Memory, Runtime, Tensor,
 };
 use crate::package::{Dimension, GraphContract, Package};
+use length::LengthInput;
 pub(crate) use length::Next;
-use length::{LengthInput, by_positions};
 use logits::Outputs;
 pub(crate) use logits::{Best, Logits, Scores};
 use recorded::{RecordedSteps, StepSizes};
@@ -72,26 +72,24 @@ impl Decoder {
     ) -> Result<Self> {
         let manifest = package.manifest();
         let contract = &manifest.graphs.decoder;
-        let by_positions = by_positions(contract)?;
-        let best = numbers_of_best(contract);
-        let options = match !by_positions && best.is_some() {
-            true => options.clone(),
-            false => options.without_recording(),
+        let length_input = LengthInput::of(contract, &options.device)?;
+        let best = best_width(contract);
+        let recorded_sizes = match (length_input, best) {
+            (LengthInput::PowerOfTwo, Some(best)) if options.device.records() => {
+                Some(StepSizes { slots: shape.slots, vocabulary: manifest.tokens.vocabulary, best })
+            }
+            _ => None,
+        };
+        let options = match recorded_sizes {
+            Some(_) => options.clone(),
+            None => options.without_recording(),
         };
         let graph = Graph::open(runtime, &package.path(&contract.file), contract, &options)?;
         let memory = graph.memory()?;
         let arena = KvArena::new(shape, &memory)?;
         let vision = &manifest.vision;
         let embeddings = EmbeddingBuffer::new(graph.memory()?, vision.tokens_per_tile, vision.hidden_size)?;
-        let (slots, vocabulary) = (shape.slots, manifest.tokens.vocabulary);
-        let sizes = best.map(|best| StepSizes { slots, vocabulary, best });
-        let sizes = sizes.filter(|_| options.device.records());
-        let recorded = sizes.map(|sizes| RecordedSteps::new(&memory, &sizes)).transpose()?;
-        let length_input = match (by_positions, options.device.can_record()) {
-            (true, _) => LengthInput::Positions(None),
-            (false, false) => LengthInput::Exact,
-            (false, true) => LengthInput::PowerOfTwo,
-        };
+        let recorded = recorded_sizes.map(|sizes| RecordedSteps::new(&memory, &sizes)).transpose()?;
         Ok(Self { graph, arena, embeddings, memory, length_input, finds_best: best.is_some(), recorded })
     }
 
@@ -188,7 +186,7 @@ impl Decoder {
 }
 
 /// The width of the output with each row's largest logits, if the graph has it.
-fn numbers_of_best(contract: &GraphContract) -> Option<usize> {
+fn best_width(contract: &GraphContract) -> Option<usize> {
     let best = contract.outputs.iter().find(|tensor| tensor.name == "best")?;
     match best.shape.as_slice() {
         [_, Dimension::Fixed(numbers)] => usize::try_from(*numbers).ok(),

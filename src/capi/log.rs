@@ -58,7 +58,7 @@ impl Subscriber for Host {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
+        let mut line = LogLine(String::new());
         event.record(&mut line);
         let level = match *event.metadata().level() {
             Level::ERROR => fleming_log_level::Error,
@@ -86,9 +86,9 @@ impl Subscriber for Host {
 }
 
 /// A line: the message first, then `name=value`.
-struct Line(String);
+struct LogLine(String);
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // Writing to a string does not fail.
         let _ = match field.name() {

@@ -12,11 +12,11 @@ use crate::{Engine, Exchange, Part, Request, Source, StudyInput};
 /// A question about any number of studies. The word <image> in the question or in a turn places the next study; with no such
 /// word anywhere, all studies come before the question (with earlier turns and an instruction of "" the word is needed). It may
 /// be asked any number of times, of any engine.
-pub struct fleming_request(Mutex<Asked>);
+pub struct fleming_request(Mutex<RequestBuilder>);
 
-/// What was put together so far.
+/// A request as it is put together.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct RequestBuilder {
     pub(super) studies: Vec<StudyInput>,
     pub(super) history: Vec<Exchange>,
     pub(super) question: String,
@@ -31,7 +31,10 @@ pub unsafe extern "C" fn fleming_request_new(
     // SAFETY: the pointers are as the header asks.
     guard(|| unsafe {
         let (question, out) = (text("question", question)?, HandleOut::at("request", request)?);
-        out.give(Arc::new(fleming_request(Mutex::new(Asked { question, ..Asked::default() }))));
+        out.give(Arc::new(fleming_request(Mutex::new(RequestBuilder {
+            question,
+            ..RequestBuilder::default()
+        }))));
         Ok(fleming_status::Ok)
     })
 }
@@ -127,7 +130,7 @@ pub unsafe extern "C" fn fleming_request_free(request: *mut fleming_request) {
 }
 
 impl fleming_request {
-    fn lock(&self) -> MutexGuard<'_, Asked> {
+    fn lock(&self) -> MutexGuard<'_, RequestBuilder> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -144,7 +147,7 @@ impl fleming_request {
         // SAFETY: the caller's.
         let (system, instruction) = unsafe { options.frame() }?;
         let system = system.map(|text| Part::tagged(placeholder, &text));
-        let Asked { studies, history, question } = &*self.lock();
+        let RequestBuilder { studies, history, question } = &*self.lock();
         let request = Request::tagged(placeholder, studies.clone(), history, question);
         Ok(Request { system, instruction, ..request })
     }

@@ -109,7 +109,7 @@ impl Doctor {
         match places.and_then(|places| Ok((places, plan_states(&package, options)?))) {
             Ok((places, states)) => {
                 report["graphs"] = places.into_iter().collect();
-                report["engines"] = states.iter().map(engine).collect();
+                report["engines"] = states.iter().map(plan).collect();
             }
             Err(error) => problems.push(error.to_string()),
         }
@@ -175,7 +175,7 @@ fn tensorrt(providers: &[ProviderFacts]) -> Value {
     library.and_then(|library| library.version.clone()).map_or(Value::Null, Value::from)
 }
 
-fn engine(state: &PlanState) -> Value {
+fn plan(state: &PlanState) -> Value {
     let word = match (&state.folder, &state.damage) {
         (_, Some(_)) => "damaged",
         (Some(_), None) => "present",
@@ -237,11 +237,11 @@ fn text(report: &Value) -> String {
     let graphs = report["graphs"].as_object().into_iter().flatten();
     lines.extend(graphs.map(|(graph, place)| row("graph", &format!("{graph} on {}", plain(place)))));
     lines.extend(
-        report["engines"].as_array().filter(|all| all.is_empty()).map(|_| row("engines", "none are needed")),
+        report["engines"].as_array().filter(|all| all.is_empty()).map(|_| row("plans", "none are needed")),
     );
-    lines.extend(report["engines"].as_array().into_iter().flatten().map(|engine| {
-        let place = engine["folder"].as_str().map(|folder| format!(" in {folder}")).unwrap_or_default();
-        row("engines", &format!("of {}: {}{place}", plain(&engine["graph"]), plain(&engine["state"])))
+    lines.extend(report["engines"].as_array().into_iter().flatten().map(|plan| {
+        let place = plan["folder"].as_str().map(|folder| format!(" in {folder}")).unwrap_or_default();
+        row("plans", &format!("of {}: {}{place}", plain(&plan["graph"]), plain(&plan["state"])))
     }));
     if let Value::Object(times) = &report["self_test"] {
         let median = |field: &str| times[field]["median"].as_f64().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `fleming warm`: has engines built before anybody waits for them.
+//! `fleming warm`: builds plans before anybody waits for them.
 
 use std::process::ExitCode;
 
@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use super::emit;
 use super::options::RuntimeArguments;
 
-/// Have the engines built that a package needs, so that nothing has to be built when it is used.
+/// Build the plans that a package needs, so that its first use has nothing to build.
 ///
-/// TensorRT builds an engine of each graph, which takes minutes. It is held against what another provider computes, and kept
-/// by all that it depends on: package, TensorRT, ONNX Runtime, driver, GPU and options. What is there already is left as it is.
+/// TensorRT builds a plan of each graph, which takes minutes. A new plan is compared with another provider and kept under all
+/// that it depends on: package, TensorRT, ONNX Runtime, driver, GPU and options. Plans that are there stay as they are.
 #[derive(Args)]
 pub(super) struct Warm {
     #[command(flatten)]
     runtime: RuntimeArguments,
-    /// Put the engines into the package's folder, to be shipped with it to machines with the same GPU and versions
+    /// Put the plans into the package's folder, to ship them to machines with the same GPU and versions
     #[arg(long)]
     into_package: bool,
     /// Print one JSON object
@@ -31,39 +31,39 @@ impl Warm {
         let folder = self.runtime.folder()?;
         let options = self.runtime.options(1)?;
         let place = if self.into_package { PlanFolder::Package } else { PlanFolder::Cache };
-        let engines = warm(&folder, &options, place)?;
+        let plans = warm(&folder, &options, place)?;
         let package = Package::open(&folder)?;
         emit(match self.json {
             true => {
-                let engines: Vec<_> = engines.iter().map(object).collect();
+                let plans: Vec<_> = plans.iter().map(object).collect();
                 let package = fleming::wire::package(&package);
-                format!("{}\n", json!({"package": package, "provider": options.provider, "engines": engines}))
+                format!("{}\n", json!({"package": package, "provider": options.provider, "engines": plans}))
             }
-            false if engines.is_empty() => {
+            false if plans.is_empty() => {
                 format!("nothing to build: the package runs on the {} provider as it is\n", options.provider)
             }
-            false => engines.iter().map(line).collect(),
+            false => plans.iter().map(line).collect(),
         });
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn object(engines: &Plan) -> Value {
+fn object(plan: &Plan) -> Value {
     json!({
-        "graph": engines.graph,
-        "key": engines.key,
-        "folder": engines.folder.display().to_string(),
-        "bytes": engines.bytes,
-        "seconds": engines.seconds,
-        "was_there": engines.cosine.is_none(),
-        "cosine": engines.cosine,
+        "graph": plan.graph,
+        "key": plan.key,
+        "folder": plan.folder.display().to_string(),
+        "bytes": plan.bytes,
+        "seconds": plan.seconds,
+        "was_there": plan.cosine.is_none(),
+        "cosine": plan.cosine,
     })
 }
 
-fn line(engines: &Plan) -> String {
-    let how = match engines.cosine {
-        Some(cosine) => format!("built in {:.0} s, cosine {cosine:.6}", engines.seconds),
+fn line(plan: &Plan) -> String {
+    let how = match plan.cosine {
+        Some(cosine) => format!("built in {:.0} s, cosine {cosine:.6}", plan.seconds),
         None => "was there".into(),
     };
-    format!("{}: {how}; {} bytes in {}\n", engines.graph, engines.bytes, engines.folder.display())
+    format!("{}: {how}; {} bytes in {}\n", plan.graph, plan.bytes, plan.folder.display())
 }

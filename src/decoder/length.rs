@@ -3,7 +3,7 @@
 use ndarray::{Array0, Array1};
 
 use crate::error::{Error, Result};
-use crate::onnx::{Graph, Tensor};
+use crate::onnx::{Device, Graph, Tensor};
 use crate::package::GraphContract;
 
 /// The input that carries the filled length of the cache, in graphs for the CPU and CUDA.
@@ -38,6 +38,25 @@ const MIN_POWER_OF_TWO: usize = 512;
 const POSITIONS_AT_ONCE: usize = 256;
 
 impl LengthInput {
+    /// How the length enters this graph on this device.
+    ///
+    /// # Errors
+    /// [`Error::Package`] for a graph without an input for it.
+    pub(super) fn of(contract: &GraphContract, device: &Device) -> Result<Self> {
+        let mut names = contract.inputs.iter().map(|tensor| tensor.name.as_str());
+        match names.find(|name| [LENGTH, POSITIONS].contains(name)) {
+            Some(POSITIONS) => Ok(Self::Positions(None)),
+            Some(_) if device.can_record() => Ok(Self::PowerOfTwo),
+            Some(_) => Ok(Self::Exact),
+            None => Err(Error::package(
+                format!("{}: inputs", contract.file),
+                format!("{LENGTH} or {POSITIONS}"),
+                "neither",
+            )
+            .hint("export the checkpoint again, with this version's exporter")),
+        }
+    }
+
     /// The length that a step binds, after which the slots have `totals` tokens.
     pub(super) fn of_step(self, totals: &[usize], capacity: usize) -> usize {
         let longest = totals.iter().max().copied().unwrap_or_default();
@@ -66,20 +85,6 @@ impl LengthInput {
     }
 }
 
-/// Whether the graph has an input for positions instead of one for the length.
-pub(super) fn by_positions(contract: &GraphContract) -> Result<bool> {
-    let mut names = contract.inputs.iter().map(|tensor| tensor.name.as_str());
-    match names.find(|name| [LENGTH, POSITIONS].contains(name)) {
-        Some(name) => Ok(name == POSITIONS),
-        None => Err(Error::package(
-            format!("{}: inputs", contract.file),
-            format!("{LENGTH} or {POSITIONS}"),
-            "neither",
-        )
-        .hint("export the checkpoint again, with this version's exporter")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -88,16 +93,17 @@ mod tests {
 
     #[test]
     fn the_input_for_the_length_decides_the_form() {
-        let form = |inputs: &[&str]| {
-            let inputs = inputs.iter().map(|name| json!({"name": name, "dtype": "int64", "shape": []}));
-            let contract = json!({
-                "file": "decoder.onnx", "data": [], "inputs": inputs.collect::<Vec<_>>(), "outputs": []
-            });
-            by_positions(&serde_json::from_value(contract).unwrap())
+        let input = |names: &[&str], device: &str| {
+            let inputs = names.iter().map(|name| json!({"name": name, "dtype": "int64", "shape": []}));
+            let contract =
+                json!({"file": "decoder.onnx", "inputs": inputs.collect::<Vec<_>>(), "outputs": []});
+            let contract = serde_json::from_value(contract).unwrap();
+            LengthInput::of(&contract, &Device::parse(device, &[]).unwrap())
         };
-        assert!(!form(&["input_ids", LENGTH]).unwrap());
-        assert!(form(&["input_ids", POSITIONS]).unwrap());
-        let error = form(&["input_ids", "seqlens_k"]).unwrap_err().to_string();
+        assert!(input(&["input_ids", LENGTH], "cpu").unwrap() == LengthInput::Exact);
+        assert!(input(&["input_ids", LENGTH], "cuda").unwrap() == LengthInput::PowerOfTwo);
+        assert!(input(&["input_ids", POSITIONS], "cuda").unwrap() == LengthInput::Positions(None));
+        let error = input(&["input_ids", "seqlens_k"], "cpu").err().unwrap().to_string();
         assert!(error.contains("decoder.onnx: inputs") && error.contains(POSITIONS), "{error}");
     }
 

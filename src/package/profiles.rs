@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::contract::{Dimension, GraphContract, Graphs};
+use super::contract::{Dimension, GraphContract, Graphs, TensorContract};
 use crate::error::{Error, Result};
 
 /// The profiles of both graphs.
@@ -63,50 +63,62 @@ struct Misfit {
 
 impl Profile {
     fn fits(&self, contract: &GraphContract) -> std::result::Result<(), Misfit> {
-        let misfit = |input: &str, wanted: &str, got: String| {
-            Err(Misfit { input: input.into(), wanted: wanted.into(), got })
-        };
-        let stranger =
+        let unknown =
             self.inputs.keys().find(|name| contract.inputs.iter().all(|input| input.name != **name));
-        if let Some(name) = stranger {
-            return misfit(name, "an input of the graph", "none of that name".into());
+        if let Some(name) = unknown {
+            return Err(Misfit::of(name, "an input of the graph", "none of that name"));
         }
-        // a name stands for the same sizes in all inputs
-        let mut named: BTreeMap<&str, [i64; 3]> = BTreeMap::new();
+        let mut named = BTreeMap::new();
         for input in &contract.inputs {
-            let varies = input.shape.iter().any(|size| matches!(size, Dimension::Named(_)));
-            let Some(sizes) = self.inputs.get(&input.name) else {
-                match varies {
-                    true => return misfit(&input.name, "a range for a shape that varies", "none".into()),
-                    false => continue,
+            match self.inputs.get(&input.name) {
+                Some(range) => range.fits(input, &mut named)?,
+                None if input.shape.iter().any(|size| matches!(size, Dimension::Named(_))) => {
+                    return Err(Misfit::of(&input.name, "a range for a shape that varies", "none"));
                 }
-            };
-            if [&sizes.min, &sizes.opt, &sizes.max].iter().any(|shape| shape.len() != input.shape.len()) {
-                return misfit(&input.name, &format!("{} sizes", input.shape.len()), format!("{sizes:?}"));
-            }
-            for (axis, size) in input.shape.iter().enumerate() {
-                let [min, opt, max] = [sizes.min[axis], sizes.opt[axis], sizes.max[axis]];
-                if !(1 <= min && min <= opt && opt <= max && max <= i64::from(i32::MAX)) {
-                    return misfit(&input.name, "sizes from 1 on, min ≤ opt ≤ max", format!("{sizes:?}"));
-                }
-                let (name, known) = match size {
-                    Dimension::Fixed(size) => ("what is fixed", [*size; 3]),
-                    Dimension::Named(name) => (name.as_str(), *named.entry(name).or_insert([min, opt, max])),
-                };
-                if known != [min, opt, max] {
-                    let wanted = format!("{name} to be {known:?} in all inputs");
-                    return misfit(&input.name, &wanted, format!("{sizes:?}"));
-                }
+                None => {}
             }
         }
         Ok(())
     }
 }
 
+impl ShapeRange {
+    /// `named` are the sizes that names have stood for so far: a name stands for the same sizes in all inputs.
+    fn fits<'a>(
+        &self,
+        input: &'a TensorContract,
+        named: &mut BTreeMap<&'a str, [i64; 3]>,
+    ) -> std::result::Result<(), Misfit> {
+        let misfit = |wanted: &str| Misfit::of(&input.name, wanted, &format!("{self:?}"));
+        if [&self.min, &self.opt, &self.max].iter().any(|shape| shape.len() != input.shape.len()) {
+            return Err(misfit(&format!("{} sizes", input.shape.len())));
+        }
+        for (axis, size) in input.shape.iter().enumerate() {
+            let found @ [min, opt, max] = [self.min[axis], self.opt[axis], self.max[axis]];
+            if !(1 <= min && min <= opt && opt <= max && max <= i64::from(i32::MAX)) {
+                return Err(misfit("sizes from 1 on, min ≤ opt ≤ max"));
+            }
+            let (name, known) = match size {
+                Dimension::Fixed(size) => ("what is fixed", [*size; 3]),
+                Dimension::Named(name) => (name.as_str(), *named.entry(name).or_insert(found)),
+            };
+            if known != found {
+                return Err(misfit(&format!("{name} to be {known:?} in all inputs")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Misfit {
+    fn of(input: &str, wanted: &str, got: &str) -> Self {
+        Self { input: input.into(), wanted: wanted.into(), got: got.into() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::package::TensorContract;
 
     fn contract() -> GraphContract {
         let named = |name: &str| Dimension::Named(name.into());

@@ -44,7 +44,7 @@ fn a_package_that_runs_here() {
     for part in [
         "ONNX Runtime  libonnxruntime.so",
         "cpu           ready",
-        "engines       none are needed",
+        "plans         none are needed",
         "verdict       it runs",
     ] {
         assert!(text.contains(part), "{text}");
@@ -62,7 +62,7 @@ fn what_is_lacking_is_named_and_the_exit_code_tells() {
     assert!(libraries.iter().any(|library| library["name"] == "libcublasLt.so.13"), "{found}");
     assert_eq!(found["self_test"], Value::Null);
     assert_eq!(found["engines"], Value::Null);
-    // options that the engines of a package are not built for
+    // options that the plans of a package are not built for
     let mut command = doctor_of("tensorrt");
     let found = report(command.args(["--provider", "tensorrt", "--slots", "9", "--no-self-test"]), 1);
     assert!(found["problems"].to_string().contains("tensorrt"), "{found}");

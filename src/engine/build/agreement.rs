@@ -11,7 +11,7 @@ use crate::package::Manifest;
 use crate::vision::VisionTower;
 
 /// The outputs of a graph for fixed inputs, run by run.
-pub(super) type Sample = Vec<Vec<f32>>;
+pub(super) type SampleOutputs = Vec<Vec<f32>>;
 
 /// The least cosine of outputs that agree. Kernels of 16 bits that sum in another order are above it; a fusion that was
 /// compiled wrong is far below.
@@ -22,7 +22,7 @@ const PROMPT: usize = 24;
 const ROWS: usize = 8;
 
 /// The embeddings of one tile of noise.
-pub(super) fn of_vision(tower: &mut VisionTower, manifest: &Manifest) -> Result<Sample> {
+pub(super) fn of_vision(tower: &mut VisionTower, manifest: &Manifest) -> Result<SampleOutputs> {
     let side = manifest.vision.image_size as usize;
     let mut noise = noise(1.0);
     let pixels = Array4::from_shape_simple_fn((1, 3, side, side), || noise.next().unwrap_or_default());
@@ -30,7 +30,7 @@ pub(super) fn of_vision(tower: &mut VisionTower, manifest: &Manifest) -> Result<
 }
 
 /// The logits after a fixed prompt with a picture in it, and after one more token.
-pub(super) fn of_decoder(decoder: &mut Decoder, manifest: &Manifest) -> Result<Sample> {
+pub(super) fn of_decoder(decoder: &mut Decoder, manifest: &Manifest) -> Result<SampleOutputs> {
     let capacity = decoder.arena().shape().capacity;
     let length = PROMPT.min(capacity.saturating_sub(1)).max(2);
     let vocabulary = manifest.tokens.vocabulary as i64;
@@ -52,7 +52,12 @@ pub(super) fn of_decoder(decoder: &mut Decoder, manifest: &Manifest) -> Result<S
 ///
 /// # Errors
 /// [`Error::Runtime`] with the cosine.
-pub(super) fn check(graph: &str, found: &Sample, wanted: &Sample, provider: &str) -> Result<f64> {
+pub(super) fn check(
+    graph: &str,
+    found: &SampleOutputs,
+    wanted: &SampleOutputs,
+    provider: &str,
+) -> Result<f64> {
     let pairs = found.iter().zip(wanted);
     let all = pairs.map(|(found, wanted)| cosine(found, wanted)).collect::<Option<Vec<_>>>();
     let least = all

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Instant;
 
-use super::agreement::{self, Sample};
+use super::agreement::{self, SampleOutputs};
 use super::plan::{Plan, PlanFolder};
 use super::stores::Stores;
 use super::ticker::{LOG, Ticker};
@@ -53,10 +53,10 @@ pub(super) trait PlannedGraph {
     fn open(&self, options: &GraphOptions) -> Result<Self::Open>;
 
     /// Its outputs for fixed inputs.
-    fn sample(&self, graph: &mut Self::Open) -> Result<Sample>;
+    fn sample(&self, graph: &mut Self::Open) -> Result<SampleOutputs>;
 
     /// The outputs with other options, for comparison. It is closed again, because two open graphs hold the weights twice.
-    fn reference(&self, options: &GraphOptions) -> Result<Sample> {
+    fn reference(&self, options: &GraphOptions) -> Result<SampleOutputs> {
         self.sample(&mut self.open(options)?)
     }
 }
@@ -237,7 +237,7 @@ impl PlannedGraph for VisionGraph<'_> {
         VisionTower::open(self.0.runtime, self.0.package, options)
     }
 
-    fn sample(&self, tower: &mut VisionTower) -> Result<Sample> {
+    fn sample(&self, tower: &mut VisionTower) -> Result<SampleOutputs> {
         agreement::of_vision(tower, self.0.package.manifest())
     }
 }
@@ -264,11 +264,11 @@ impl PlannedGraph for DecoderGraph<'_> {
         Decoder::open(self.0.runtime, self.0.package, options, self.0.shape)
     }
 
-    fn sample(&self, decoder: &mut Decoder) -> Result<Sample> {
+    fn sample(&self, decoder: &mut Decoder) -> Result<SampleOutputs> {
         agreement::of_decoder(decoder, self.0.package.manifest())
     }
 
-    fn reference(&self, options: &GraphOptions) -> Result<Sample> {
+    fn reference(&self, options: &GraphOptions) -> Result<SampleOutputs> {
         // the sample needs one slot
         let one = KvShape { slots: 1, ..self.0.shape };
         self.sample(&mut Decoder::open(self.0.runtime, self.0.package, options, one)?)

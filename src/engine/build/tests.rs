@@ -7,7 +7,7 @@ use std::thread;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::agreement::Sample;
+use super::agreement::SampleOutputs;
 use super::graphs::PlannedGraph;
 use super::*;
 use crate::error::Result;
@@ -213,11 +213,11 @@ impl PlannedGraph for Sampled<'_> {
         VisionTower::open(self.runtime, self.package, options)
     }
 
-    fn sample(&self, _: &mut VisionTower) -> Result<Sample> {
+    fn sample(&self, _: &mut VisionTower) -> Result<SampleOutputs> {
         Ok(vec![self.sample.to_vec()])
     }
 
-    fn reference(&self, _: &GraphOptions) -> Result<Sample> {
+    fn reference(&self, _: &GraphOptions) -> Result<SampleOutputs> {
         Ok(vec![vec![1.0, 1.0]])
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Provider {
     pub(super) options: &'static [ProviderOption],
     /// What is set where the user chose nothing, by ONNX Runtime's names.
     pub(super) defaults: &'static [(&'static str, &'static str)],
+    /// How the names of options begin that are not for users, and why.
+    pub(super) refusals: &'static [(&'static str, &'static str)],
     /// Whether ONNX Runtime was built with it.
     pub(super) built_in: fn() -> ort::Result<bool>,
     /// Libraries beside ONNX Runtime's own.
@@ -315,15 +317,9 @@ impl Provider {
             self.options.iter().map(|option| format!("{} ({})", option.key, option.values.usage())).collect();
         let wanted = format!("an option of the {} provider, which are {}", self.name, known.join(", "));
         let error = Error::request(thing, wanted, "none of them");
-        Err(match key {
-            _ if self.defaults.iter().any(|(fixed, _)| *fixed == key) => {
-                error.hint("types are written into the graph: export the checkpoint in another precision")
-            }
-            _ if ["trt_engine_cache", "trt_timing_cache"].iter().any(|head| key.starts_with(head)) => {
-                error.hint("plans are kept without it: --engine-cache says where")
-            }
-            _ if key.starts_with("trt_profile") => error.hint("the profiles are those of the package"),
-            _ => error,
+        Err(match self.refusals.iter().find(|(head, _)| key.starts_with(head)) {
+            Some((_, reason)) => error.hint(reason),
+            None => error,
         })
     }
 }

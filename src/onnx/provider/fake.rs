@@ -18,6 +18,7 @@ const BARE: Provider = Provider {
     packages: Packages { targets: &["tensorrt"], any_target_in: None, except_in: None },
     options: &[],
     defaults: &[],
+    refusals: &[],
     built_in: ep::CPU::is_available,
     libraries: &[],
     register: cpu,

@@ -17,6 +17,9 @@ const MIXED_PRODUCTS: &str = "ep.cuda.fpa_intb_gemm";
 /// Tiles that a GPU encodes at once: a picture in its finest tiling without the thumbnail, or a volume.
 pub(crate) const GPU_TILES: usize = 12;
 
+const TYPES: &str = "types are written into the graph: export the checkpoint in another precision";
+const PLANS: &str = "plans are kept without it: --engine-cache says where";
+
 /// Every provider there is.
 pub(crate) static PROVIDERS: [&Provider; 3] = [&CPU, &CUDA, &TENSORRT];
 
@@ -26,6 +29,7 @@ static CPU: Provider = Provider {
     packages: Packages { targets: &["cpu"], any_target_in: Some("f32"), except_in: None },
     options: &[option("use_arena", Values::Flag)],
     defaults: &[("use_arena", "1")],
+    refusals: &[],
     built_in: ep::CPU::is_available,
     libraries: &[],
     register: cpu,
@@ -62,6 +66,7 @@ static CUDA: Provider = Provider {
         ("sdpa_kernel", "19"),
         ("use_tf32", "0"),
     ],
+    refusals: &[("enable_cudnn", "no graph has a convolution, and attention is sdpa_kernel's")],
     built_in: ep::CUDA::is_available,
     libraries: &[libraries::CUDA],
     register: cuda,
@@ -95,6 +100,14 @@ static TENSORRT: Provider = Provider {
         ("trt_bf16_enable", "0"),
         ("trt_int8_enable", "0"),
         ("trt_load_user_initializer", "1"),
+    ],
+    refusals: &[
+        ("trt_fp16_enable", TYPES),
+        ("trt_bf16_enable", TYPES),
+        ("trt_int8_enable", TYPES),
+        ("trt_engine_cache", PLANS),
+        ("trt_timing_cache", PLANS),
+        ("trt_profile", "the profiles are those of the package"),
     ],
     built_in: ep::TensorRT::is_available,
     libraries: &[libraries::CUDA, libraries::TENSORRT],

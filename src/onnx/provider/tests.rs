@@ -81,6 +81,8 @@ fn options_that_mean_nothing() {
     assert!(refusal("cpu", &[("use_tf32", "true")]).contains("use_arena (true or false)"));
     assert!(refusal("cuda", &[("device_id", "1")]).contains("none of them"));
     assert!(refusal("tensorrt", &[("trt_fp16_enable", "true")]).contains("another precision"));
+    let cudnn = refusal("cuda", &[("enable_cudnn", "1")]);
+    assert!(cudnn.contains("no graph has a convolution") && !cudnn.contains("precision"), "{cudnn}");
     assert!(refusal("tensorrt", &[("trt_engine_cache_path", "/x")]).contains("--engine-cache"));
     assert!(refusal("tensorrt", &[("trt_timing_cache_enable", "true")]).contains("--engine-cache"));
     assert!(refusal("tensorrt", &[("trt_profile_min_shapes", "x:1")]).contains("those of the package"));
