@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::Report;
+use fleming::wire::{Report, next_question};
 use fleming::{Finish, Part, Reply, Tracing};
 
 use super::arguments::{Asking, Given};
@@ -59,7 +59,8 @@ impl Ask {
         self.session.load(&engine)?;
 
         let placeholder = engine.package().manifest().placeholder();
-        let request = before.conversation(placeholder).ask(Part::tagged(placeholder, &question));
+        let question = Part::tagged(placeholder, &question);
+        let request = next_question(&before.conversation(placeholder), question, options.ask.preprocessing);
         let mut display = if self.json { Display::silent() } else { Display::new() };
         let reply = engine.ask(&request, &options.ask, &mut |event| display.show(event))?;
         display.finish(&reply);

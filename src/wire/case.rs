@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::options::{Chosen, Files, Options, Part};
 use super::study::{KINDS, read_study, study_of};
-use super::transcript::{Message, Transcript, part};
+use super::transcript::{Message, Transcript, next_question, part};
 use crate::error::{Error, Result};
 use crate::request::Request;
 use crate::study::StudyInput;
@@ -57,7 +57,8 @@ impl Case {
     pub fn request(&self, placeholder: &str) -> Request {
         let mut conversation = self.transcript.conversation(placeholder);
         conversation.instruction = self.options.instruction.clone();
-        conversation.ask(self.question.parts(placeholder))
+        let question = self.question.parts(placeholder);
+        next_question(&conversation, question, self.options.ask.preprocessing)
     }
 
     /// A sentence for each field that is not read.

@@ -15,7 +15,7 @@ pub use options::{Chosen, Files, Form, Options, Part, Row, option, options};
 pub use reply::{Report, frame, package, reply, usage};
 pub use study::{read_study, study};
 pub use text::read_text;
-pub use transcript::{Message, Piece, Transcript, transcript};
+pub use transcript::{Message, Piece, Transcript, next_question, transcript};
 
 pub use crate::limits::{Real, Whole};
 

@@ -91,6 +91,13 @@ fn a_case_says_what_it_asks_and_what_is_not_read() {
     let turns: Vec<_> = request.turns.iter().map(|turn| (turn.role, text(turn))).collect();
     let wanted = [(Role::User, "q [study]"), (Role::Assistant, "a"), (Role::User, "Q")];
     assert_eq!(turns, wanted.map(|(role, text)| (role, text.to_owned())));
+    // A new study comes before the question, but in reference mode only where the text says.
+    let new = |mode: &str| {
+        let request =
+            asked(json!({"question": "Q", "history": [["q", "a"]], "image": "a", "preprocessing": mode}));
+        text(request.turns.last().unwrap())
+    };
+    assert_eq!((new("clinical"), new("reference")), ("[study]\nQ".into(), "Q".into()));
     // Parts say where studies stand, whatever their texts hold.
     let parts = asked(json!({"question": [{"text": "a <image> "}, "study"], "image": "a"}));
     assert_eq!(text(&parts.turns[0]), "a <image> [study]");

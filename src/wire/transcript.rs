@@ -10,8 +10,8 @@ use super::study::{read_study, study};
 use super::text::read_text;
 use crate::conversation::Conversation;
 use crate::error::{Error, Result};
-use crate::request::{Part, Turn};
-use crate::study::StudyInput;
+use crate::request::{Part, Request, Turn};
+use crate::study::{Preprocessing, StudyInput};
 
 /// What one side said: a text in which `<image>` places the next study, or a list of `{"text": TEXT}` and `"study"`, where
 /// a text is its letters.
@@ -130,6 +130,20 @@ impl Transcript {
         });
         let system = self.system.iter().flatten().next().map(|message| message.parts(placeholder));
         Conversation::after(turns.collect(), self.studies.clone(), system)
+    }
+}
+
+/// The next question of a conversation, as a file or a command line asks it. In reference mode nothing is placed in it that
+/// its text does not place, as in the script.
+pub fn next_question(conversation: &Conversation, question: Vec<Part>, mode: Preprocessing) -> Request {
+    match mode {
+        Preprocessing::Clinical => conversation.ask(question),
+        Preprocessing::Reference => {
+            let mut request = conversation.ask(question.clone());
+            request.turns.pop();
+            request.turns.push(Turn::user(question));
+            request
+        }
     }
 }
 

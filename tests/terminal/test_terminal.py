@@ -60,8 +60,7 @@ def test_progress_and_the_streamed_reply() -> None:
 def test_an_error_is_one_line() -> None:
     code, shown = on_terminal(command("--image", "nowhere.png", "-q", "What is shown?"))
     assert code == 2
-    memory, error = shown.splitlines()
-    assert memory.startswith("memory: ")
+    (error,) = shown.splitlines()
     assert error.startswith("error: nowhere.png")
 
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::error::{Error, ErrorCode};
 use crate::request::{Constraint, Instruction};
-use crate::study::{FrameCount, Preprocessing};
+use crate::study::{FrameCount, Look, Preprocessing};
 
 fn fields(value: Value) -> Map<String, Value> {
     serde_json::from_value(value).unwrap()
@@ -133,6 +133,9 @@ fn what_holds_without_an_option_is_what_the_library_does() {
     assert_eq!(default("preprocessing").as_deref(), Some("clinical"));
     assert_eq!(default("max_new_tokens").as_deref(), Some("the package's"));
     assert_eq!((default("top_k"), default("ignore_eos")), (None, None));
+    let FrameCount::PerSecond { max_frames } = Look::FRAMES else { panic!("{:?}", Look::FRAMES) };
+    assert_eq!(default("max_frames"), Some(max_frames.to_string()));
+    assert_eq!(default("slices"), Some(Look::SLICES.to_string()));
     // A default in words is one that the types do not have.
     let fixed = ["slots", "max_frames", "slices"];
     for row in options().filter(|row| !row.absent.is_empty() && !fixed.contains(&row.name)) {
