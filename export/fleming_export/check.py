@@ -33,7 +33,7 @@ def describe_checkpoint(given: str) -> tuple[str, bool]:
     content = checkpoint.json("config.json")
     problems: list[ExportError] = []
     config, fetching = read_config(content), checkpoint.to_fetch()
-    for step in (_by_files, _by_tensors):
+    for step in (_by_files, by_tensors):
         try:
             config = step(checkpoint, config, fetching)
         except ExportError as problem:
@@ -51,7 +51,7 @@ def _by_files(checkpoint: Checkpoint, config: ModelConfig, _: dict[str, int]) ->
     return make_plan(checkpoint, Recipe()).config
 
 
-def _by_tensors(checkpoint: Checkpoint, config: ModelConfig, fetching: dict[str, int]) -> ModelConfig:
+def by_tensors(checkpoint: Checkpoint, config: ModelConfig, fetching: dict[str, int]) -> ModelConfig:
     """By the tensors that there are, or by the names that an index has of those that are to be fetched."""
     if not fetching:
         shapes = checkpoint.shapes()

@@ -9,6 +9,7 @@ import onnx_ir
 from tqdm import tqdm
 
 from .arch.internvl import decoder_graph, vision_graph
+from .check import by_tensors
 from .contract import TOKENIZER_FILE
 from .files import existing
 from .graph import GraphBuilder
@@ -49,7 +50,8 @@ def export(
     check_target(out, force=force)
     source = open_checkpoint(checkpoint)
     plan = make_plan(source, recipe or Recipe())
-    if source.to_fetch():  # minutes or hours: what can be known before is
+    if fetching := source.to_fetch():  # which takes its time: what can be known before is looked at
+        by_tensors(source, plan.config, fetching)
         check_space(existing(out), sum(data_bytes(plan.config, plan.recipe).values()))
     plan = with_sizes(plan, source.shapes())
     config, made, tokenizer = plan.config, plan.recipe, plan.tokenizer

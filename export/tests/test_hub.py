@@ -82,6 +82,21 @@ def test_a_refusal_comes_before_the_weights(repository, tmp_path, name, key, val
     assert WEIGHTS not in hub.fetched
 
 
+@pytest.mark.parametrize("change", ["adapter", "index"])
+def test_what_the_names_of_files_and_tensors_say_comes_before_the_weights(repository, tmp_path, change):
+    if change == "adapter":
+        (repository / "adapter_config.json").write_text("{}")
+    else:
+        (repository / WEIGHTS).rename(repository / "model-00001-of-00001.safetensors")
+        names = dict.fromkeys(["mlp1.1.bias"], "model-00001-of-00001.safetensors")
+        (repository / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    with served(repository) as hub:
+        done = run(hub.address, tmp_path, "owner/some-model", str(tmp_path / "package"))
+    assert done.returncode == 1
+    assert ("LoRA adapters" if change == "adapter" else "no such tensor") in done.stderr
+    assert not [name for name in hub.fetched if name.endswith((".safetensors", ".bin"))]
+
+
 def test_weights_in_pickles_and_an_index(repository, tmp_path):
     """As lmdeploy leaves its AWQ models."""
     tensors = read_tensors(repository)

@@ -130,10 +130,15 @@ class Checkpoint(Readable):
         return small + [self.folder / shard for shard in self.shards]
 
 
-def find_container(folder: Path) -> Container:
-    """What the weights of a folder come in."""
+def refuse_adapters(folder: Path) -> None:
+    """An error if a folder has adapters, which its weights may or may not have taken up."""
     if (folder / ADAPTER).is_file():
         raise ExportError(str(folder / ADAPTER), "a checkpoint alone", "LoRA adapters", UNMERGED)
+
+
+def find_container(folder: Path) -> Container:
+    """What the weights of a folder come in."""
+    refuse_adapters(folder)
     for container in CONTAINERS:
         single, index = (folder / container.single).is_file(), (folder / container.index).is_file()
         if single and index:

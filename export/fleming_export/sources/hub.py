@@ -4,11 +4,12 @@ when they are needed."""
 from __future__ import annotations
 
 import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import ExportError, notice, to_install
 from ..files import amount, free_bytes
-from .folder import ADAPTER, CONTAINERS, SMALL_FILES, find_shards
+from .folder import ADAPTER, CONTAINERS, SMALL_FILES, find_shards, refuse_adapters
 
 #: Looked at for a hint alone.
 OTHERS = ("*.gguf", "*.pth", "*.pt")
@@ -45,7 +46,8 @@ class Hub:
 
     def _wanted(self) -> tuple[list[str], dict[str, int]]:
         """Names of the weights, and the sizes of files, which are unknown where the hub is out of reach."""
-        sizes = self._sizes()
+        refuse_adapters(self._folder)
+        sizes = self._sizes
         for container in CONTAINERS:
             if (self._folder / container.index).is_file():
                 return find_shards(self._folder, container), sizes
@@ -56,14 +58,12 @@ class Hub:
         wanted = " or ".join(container.single for container in CONTAINERS)
         raise ExportError(self._given, f"{wanted}, or an index of several, at the top of the repository", got)
 
+    @cached_property
     def _sizes(self) -> dict[str, int]:
         """Bytes of the files at the top of the repository."""
         try:
-            info = (
-                self._client()
-                .HfApi()
-                .model_info(self._given, revision=self._folder.name, files_metadata=True)
-            )
+            hub, revision = self._client().HfApi(), self._folder.name
+            info = hub.model_info(self._given, revision=revision, files_metadata=True)
         except Exception:  # out of reach: what is in the cache may be enough
             return {}
         return {each.rfilename: each.size or 0 for each in info.siblings if "/" not in each.rfilename}
