@@ -5,6 +5,9 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 FLEMING := target/release/fleming
+# Programs find ONNX Runtime beside themselves or in the active virtual environment.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+RUNTIMES := target/debug/libonnxruntime.so target/release/libonnxruntime.so
 SYSTEM_PACKAGES := cmake ffmpeg gcc g++ libavfilter-dev libavformat-dev libclang-dev libswscale-dev nasm pkg-config python3-venv valgrind
 DIST_PACKAGES := dpkg-dev zlib1g-dev
 CARGO_C := cargo-c@0.10.24+cargo-0.98.0
@@ -34,7 +37,7 @@ fi
 endef
 
 .PHONY: setup
-setup: .make/system $(VENV)/ready
+setup: .make/system $(VENV)/ready $(RUNTIMES)
 
 .make/system: Makefile
 	@mkdir -p .make
@@ -45,6 +48,10 @@ $(VENV)/ready: .make/system export/pyproject.toml
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable 'export[test]' 'onnxruntime>=1.31'
 	@touch $@
+
+$(RUNTIMES): $(VENV)/ready
+	@mkdir -p $(@D)
+	ln -sf $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.* $@
 
 # ── the demonstration
 

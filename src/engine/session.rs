@@ -3,13 +3,16 @@
 //! Little-endian: magic, version, digest of the package (64 hex digits), number of tokens, the tokens, bytes of values, the
 //! values, SHA-256 of all that.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 
 use super::contents::Token;
 use crate::error::{Error, Result};
+use crate::input::regular;
 use crate::pixels::Digest;
 
 const MAGIC: &[u8; 8] = b"fleming\0";
@@ -24,12 +27,19 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Writes the session; a file that was there is replaced once the new one is whole.
+    /// Writes the session, readable by its owner alone: it is as confidential as the study. A file that was there is
+    /// replaced once the new one is whole.
     pub(super) fn write(&self, path: &Path, package: &str) -> Result<()> {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let written = fs::write(&partial, self.to_bytes(package)).and_then(|()| fs::rename(&partial, path));
-        written.map_err(|error| Error::input(path.display(), "a session file that can be written", error))
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let write = || {
+            let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+            file.write_all(&self.to_bytes(package))?;
+            file.persist(path).map_err(|refused| refused.error)
+        };
+        let written: io::Result<File> = write();
+        written
+            .map(drop)
+            .map_err(|error| Error::input(path.display(), "a session file that can be written", error))
     }
 
     /// Reads a session of this package.
@@ -37,8 +47,11 @@ impl Session {
     /// # Errors
     /// [`Error::Input`] if the file is cut short, altered, of another version or of another package.
     pub(super) fn read(path: &Path, package: &str) -> Result<Self> {
-        let bytes = fs::read(path)
-            .map_err(|error| Error::input(path.display(), "a session file that can be read", error))?;
+        let name = path.display().to_string();
+        let mut bytes = Vec::new();
+        regular(path, &name)?
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::input(&name, "a session file that can be read", error))?;
         Self::from_bytes(&bytes, package)
             .map_err(|(wanted, got)| Error::input(path.display(), wanted, got).hint("save the session again"))
     }

@@ -19,3 +19,4 @@ mod readers;
 pub(crate) use readers::{OpenedStudy, open};
 pub use readers::{measure, read};
 pub use reading::{Measured, ReadOptions};
+pub(crate) use source::regular;

@@ -159,8 +159,8 @@ pub(super) fn unreadable(name: &str, error: io::Error) -> Error {
     }
 }
 
-/// A regular file, opened.
-fn regular(path: &Path, name: &str) -> Result<File> {
+/// A regular file, opened. Anything else is refused before it is opened: a pipe would be waited for without end.
+pub(crate) fn regular(path: &Path, name: &str) -> Result<File> {
     let failed = |error| unreadable(name, error);
     check(&fs::metadata(path).map_err(failed)?, name)?;
     let file = File::open(path).map_err(failed)?;

@@ -129,14 +129,11 @@ fn places() -> Vec<PathBuf> {
     let installed = beside.and_then(Path::parent).map(|prefix| prefix.join("lib"));
     let near = [shipped.as_deref(), beside, installed.as_deref()];
     found.extend(near.into_iter().flatten().flat_map(in_folder));
-    found.extend(env::var_os("VIRTUAL_ENV").iter().flat_map(|root| in_virtual_environment(Path::new(root))));
-    let working = env::current_dir().ok();
-    for start in [working.as_deref(), beside].into_iter().flatten() {
-        found.extend(start.ancestors().flat_map(|folder| in_virtual_environment(&folder.join(".venv"))));
-    }
-    found.extend(
-        env::split_paths(&env::var_os("LD_LIBRARY_PATH").unwrap_or_default()).flat_map(|f| in_folder(&f)),
-    );
+    let active = env::var_os("VIRTUAL_ENV").map(PathBuf::from).filter(|root| root.is_absolute());
+    found.extend(active.iter().flat_map(|root| in_virtual_environment(root)));
+    let listed = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    // An empty or relative entry is the working folder, where anybody may have left a library.
+    found.extend(env::split_paths(&listed).filter(|folder| folder.is_absolute()).flat_map(|f| in_folder(&f)));
     found.extend(SYSTEM_FOLDERS.iter().flat_map(|folder| in_folder(Path::new(folder))));
     found
 }

@@ -1,5 +1,6 @@
 //! Many requests on one engine: fairness, reuse, sameness, failures.
 
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
@@ -310,7 +311,11 @@ fn a_session_outlives_the_engine() {
     let request = about(vec![volume(4)], "What is shown?");
     let engine = open(&options(2));
     let first = engine.ask(&request, &tokens(8), &mut |_| {}).unwrap();
+    // Another's file of the name that a fixed temporary one would have is left alone.
+    let beside = scratch.file("study.session.partial", b"another's");
     engine.save_session(first.conversation, &file).unwrap();
+    assert_eq!(std::fs::read(beside).unwrap(), b"another's");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     drop(engine);
 
     let engine = open(&options(2));
@@ -344,7 +349,7 @@ fn memory_is_known_before_loading() {
     assert_eq!(four.slots, 4 * one.slots);
     assert_eq!(one.weights, four.weights);
     assert_eq!(open(&options(4)).memory(), four);
-    let huge = EngineOptions { vision_cache: 1 << 60, ..options(1) };
+    let huge = EngineOptions { vision_cache: 1 << 40, ..options(1) };
     let refusal = Engine::open(&crate::support::package(), &huge).err().unwrap();
     assert_eq!((refusal.code(), refusal.facts().thing.as_str()), (ErrorCode::Request, "memory"));
     for wrong in [
