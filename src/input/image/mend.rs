@@ -25,7 +25,9 @@ pub(super) fn remark_defects(picture: &mut Picture) {
     }
     if picture.orientation != Orientation::UPRIGHT {
         let tag = picture.orientation.tag();
-        picture.remarks.push(format!("The EXIF orientation ({tag}) is ignored, as in the reference."));
+        picture
+            .remarks
+            .push(format!("The orientation that the file states ({tag}) is ignored, as in the reference."));
     }
 }
 
@@ -34,7 +36,9 @@ pub(super) fn mend(picture: &mut Picture) {
     if picture.orientation != Orientation::UPRIGHT {
         let tag = picture.orientation.tag();
         picture.stand_up();
-        picture.remarks.push(format!("The image was turned upright by its EXIF orientation ({tag})."));
+        picture
+            .remarks
+            .push(format!("The image was turned upright by the orientation that the file states ({tag})."));
     }
     match std::mem::replace(&mut picture.mode, PixelMode::Grey) {
         PixelMode::Palette(colours) => {

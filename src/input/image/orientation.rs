@@ -1,4 +1,4 @@
-//! The EXIF orientation: which of the eight ways of turning and mirroring makes a picture upright.
+//! The orientation that EXIF or XMP states: which of the eight ways of turning and mirroring makes a picture upright.
 
 use super::ifd::Ifd;
 
