@@ -122,6 +122,8 @@ pub(crate) const STOP_STRINGS: Whole = Whole::new(0, 64);
 pub(crate) const TIMEOUT: Real = Real::above(0.0, 1e9);
 
 // ── what is looked at
+/// Studies of one request, each of which may hold a file open. More fit no model's context.
+pub(crate) const STUDIES: Whole = Whole::new(0, 512);
 /// Frames or slices of one study. More fit no model's context: it is a slip of the keyboard.
 pub(crate) const FRAMES: Whole = Whole::new(1, 4096);
 /// Seconds, of which there is a frame for each.

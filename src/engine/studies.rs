@@ -7,6 +7,7 @@ use super::shared::Shared;
 use crate::error::Result;
 use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
+use crate::limits;
 use crate::package::TilingLimits;
 use crate::pixels::{self, Digest, Tile, Tiling};
 use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};
@@ -58,6 +59,7 @@ impl<'a> Studies<'a> {
         watch: &'a Watch,
     ) -> Result<Self> {
         let started = Instant::now();
+        limits::STUDIES.check("studies", studies.len())?;
         let vision = &shared.package.manifest().vision;
         let tiling = tiling(vision.tiling, options.max_tiles)?;
         let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch.clone());

@@ -59,6 +59,7 @@ impl Opened {
     }
 
     /// The same source once more, from its beginning. The two must not be read in turns.
+    #[cfg(any(test, feature = "video"))]
     pub(super) fn again(&self) -> Result<Self> {
         let content = match &self.content {
             Content::File(file) => Content::File(file.try_clone().map_err(|error| self.unreadable(error))?),

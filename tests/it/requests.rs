@@ -272,3 +272,11 @@ fn tokens_are_counted_without_pixels() {
     let refusal = engine.ask(&many, &tokens(1), &mut |event| panic!("{event:?}")).unwrap_err();
     assert_eq!(refusal.code(), ErrorCode::Request);
 }
+
+#[test]
+fn more_studies_than_any_context_holds_are_refused_before_they_are_opened() {
+    let engine = open(&options(1));
+    let nowhere = vec![StudyInput::image("nowhere.png"); 513];
+    let error = engine.ask(&about(nowhere, "What is shown?"), &tokens(1), &mut |_| {}).unwrap_err();
+    assert_eq!((error.code(), error.facts().thing.as_str()), (ErrorCode::Request, "studies"));
+}
