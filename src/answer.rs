@@ -164,6 +164,12 @@ impl Splitter {
         self.reader.push(text, |seen| parts.see(seen, &mut say));
     }
 
+    /// Ends a reply that was cut off: a tag that is begun belongs to no part.
+    pub(crate) fn cut(mut self, say: impl FnMut(ReplyPart, &str)) -> Parts {
+        self.reader.held.clear();
+        self.finish(say)
+    }
+
     /// Ends the reply: what was held back is text.
     pub(crate) fn finish(mut self, mut say: impl FnMut(ReplyPart, &str)) -> Parts {
         let parts = &mut self.parts;
@@ -174,11 +180,12 @@ impl Splitter {
             State::Answered => None,
         };
         let trimmed = |text: &str| strip(text).to_owned();
-        Parts {
-            thought: self.parts.thought.as_deref().map(trimmed),
-            answer: trimmed(&self.parts.answer),
-            open,
-        }
+        let answer = match self.reader.state {
+            // Its form says what it is, white space included.
+            State::Untagged => self.parts.answer,
+            _ => trimmed(&self.parts.answer),
+        };
+        Parts { thought: self.parts.thought.as_deref().map(trimmed), answer, open }
     }
 }
 
@@ -264,6 +271,24 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_that_is_begun_when_a_reply_is_cut_belongs_to_no_part() {
+        for (text, thought, answer) in [
+            ("<think", None, ""),
+            ("<think>a</thi", Some("a"), ""),
+            ("<think>a</think><answ", Some("a"), ""),
+            ("<think>a</think><answer>b</answ", Some("a"), "b"),
+            ("<answer>1 < 2", None, "1 < 2"),
+        ] {
+            let mut splitter = Splitter::new(tags());
+            let mut said = String::new();
+            splitter.push(text, |_, piece| said += piece);
+            let parts = splitter.cut(|_, piece| said += piece);
+            assert_eq!((parts.thought.as_deref(), parts.answer.as_str()), (thought, answer), "{text}");
+            assert_eq!(said, format!("{}{answer}", thought.unwrap_or_default()), "{text}");
+        }
+    }
+
+    #[test]
     fn strips_as_python_does() {
         assert_eq!(strip("\u{1c}\u{85} a b\u{3000}\u{1f}\n"), "a b");
         assert_eq!(strip("\u{200b}x\u{feff}"), "\u{200b}x\u{feff}");
@@ -272,10 +297,10 @@ mod tests {
     #[test]
     fn without_tags_all_of_it_is_the_answer() {
         let mut splitter = Splitter::untagged(tags());
-        splitter.push("<think>a</think> <answer>b</answer> c", |_, _| ());
+        splitter.push(" <think>a</think> <answer>b</answer> c \n", |_, _| ());
         let parts = splitter.finish(|_, _| ());
         assert_eq!((parts.thought, parts.open), (None, Some(ReplyPart::Answer)));
-        assert_eq!(parts.answer, "<think>a</think> <answer>b</answer> c");
+        assert_eq!(parts.answer, " <think>a</think> <answer>b</answer> c \n");
     }
 
     proptest::proptest! {

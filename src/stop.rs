@@ -25,7 +25,12 @@ impl Spoken {
         self.stops.found().is_some()
     }
 
-    /// What was held back, when the reply has ended.
+    /// What was held back, when the reply was cut off: whole characters alone.
+    pub(crate) fn cut(&mut self) -> String {
+        self.stops.finish()
+    }
+
+    /// What was held back, when the model ended the reply. Bytes that are no character become U+FFFD: the model wrote them.
     pub(crate) fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.characters).finish();
         self.stops.push(&rest) + &self.stops.finish()
@@ -124,6 +129,17 @@ mod tests {
             let letters: Vec<String> = text.chars().map(String::from).collect();
             let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
             assert_eq!(read(stops, &letters), wanted, "{text}, letter by letter");
+        }
+    }
+
+    #[test]
+    fn a_reply_that_is_cut_holds_whole_characters_alone() {
+        let euro = "€".as_bytes();
+        for (ends, wanted) in [("cut", "a"), ("finished", "a\u{fffd}")] {
+            let mut spoken = Spoken::new(&["ab".into()]);
+            assert_eq!(spoken.push(&[b"a", &euro[..2]].concat()), "");
+            let rest = if ends == "cut" { spoken.cut() } else { spoken.finish() };
+            assert_eq!(rest, wanted, "{ends}");
         }
     }
 

@@ -7,7 +7,6 @@ use super::shared::Shared;
 use crate::error::Result;
 use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
-use crate::limits;
 use crate::package::TilingLimits;
 use crate::pixels::{self, Digest, Tile, Tiling};
 use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};

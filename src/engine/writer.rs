@@ -14,6 +14,7 @@ pub(super) struct Writer {
     /// A splitter for the text as a whole.
     whole: Splitter,
     stop: String,
+    tagging: Tagging,
     ids: Vec<u32>,
     text: String,
     logprobs: Option<Vec<TokenLogprobs>>,
@@ -49,6 +50,7 @@ impl Writer {
             splitter: splitter(),
             whole: splitter(),
             stop: prompt.stop.clone(),
+            tagging,
             ids: Vec::new(),
             text: String::new(),
             logprobs: options.logprobs.map(|_| Vec::new()),
@@ -83,14 +85,20 @@ impl Writer {
 
     /// Ends the reply. Its text is what stands before the stop string, without white space around it.
     pub(super) fn finish(mut self, finish: Finish, on_event: &mut dyn FnMut(Event<'_>)) -> Written {
-        let rest = self.spoken.finish();
+        let is_cut = finish != Finish::Stop;
+        let rest = if is_cut { self.spoken.cut() } else { self.spoken.finish() };
         self.say(&rest, on_event);
-        self.splitter.finish(|part, text| on_event(Event::Text { part, text }));
+        let say = |part, text: &str| on_event(Event::Text { part, text });
+        let _ = if is_cut { self.splitter.cut(say) } else { self.splitter.finish(say) };
 
         let before_stop = self.text.split(&self.stop).next().unwrap_or_default();
-        let text = strip(before_stop).to_owned();
+        let text = match self.tagging {
+            Tagging::Tagged => strip(before_stop).to_owned(),
+            // The form says what the text is, white space included.
+            Tagging::Untagged => before_stop.to_owned(),
+        };
         self.whole.push(&text, |_, _| ());
-        let parts = self.whole.finish(|_, _| ());
+        let parts = if is_cut { self.whole.cut(|_, _| ()) } else { self.whole.finish(|_, _| ()) };
         let truncated = match finish {
             // A turn that the model ended itself is whole, unless it never came to an answer.
             Finish::Stop => parts.open.filter(|part| *part == ReplyPart::Thought),
