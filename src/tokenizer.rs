@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::Range;
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use tokenizers::{
@@ -44,8 +45,7 @@ impl Tokenizer {
     /// [`Error::Package`] if the file is no tokenizer or lacks the ids that the manifest names.
     pub(crate) fn open(package: &Package) -> Result<Self> {
         let path = package.path("tokenizer.json");
-        let vocabulary = Vocabulary::from_file(&path)
-            .map_err(|error| Error::package(path.display(), "a tokenizer", error).hint("export again"))?;
+        let vocabulary = read(&path)?;
         let tokens = &package.manifest().tokens;
         let prompt = &package.manifest().prompt;
         expect_id(&path, &vocabulary, &prompt.stop, tokens.eos)?;
@@ -159,6 +159,13 @@ fn complete_length(bytes: &[u8]) -> usize {
     }
 }
 
+fn read(path: &Path) -> Result<Vocabulary> {
+    // The library panics at some files, such as merges of a token that is shorter than its prefix.
+    let read = catch_unwind(|| Vocabulary::from_file(path).map_err(|error| error.to_string()));
+    let read = read.unwrap_or_else(|_| Err("one that the tokenizer library breaks down on".into()));
+    read.map_err(|error| Error::package(path.display(), "a tokenizer", error).hint("export again"))
+}
+
 fn unfit(error: impl Display) -> Error {
     Error::request("prompt", "text that the tokenizer takes", error)
 }
@@ -249,6 +256,19 @@ impl Tokenizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_the_packages_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let sound = std::fs::read_to_string("models/demo/tokenizer.json").unwrap();
+        let prefix = r#""continuing_subword_prefix":""#;
+        assert!(sound.contains(prefix));
+        for wrong in ["", "{}", &sound[..200], &sound.replace(prefix, &format!("{prefix}.."))] {
+            std::fs::write(&path, wrong).unwrap();
+            assert_eq!(read(&path).err().unwrap().code(), crate::ErrorCode::Package);
+        }
+    }
 
     #[test]
     fn letters_of_byte_level_bpe() {

@@ -92,7 +92,8 @@ impl Engine {
     /// else; [`Pending::wait`] tells of studies that cannot be read.
     ///
     /// # Errors
-    /// [`Error::Request`] for options that cannot be met, [`Error::Busy`] if too many answers are under way.
+    /// [`Error::Request`] for options that cannot be met, [`Error::Busy`] if too many answers are under way,
+    /// [`Error::Runtime`] in a child of the process that opened the engine.
     pub fn submit(&self, request: &Request, options: &AskOptions) -> Result<Pending> {
         if let Some(answers @ 2..) = options.answers {
             return Err(Error::request("answers", "one where one is waited for", answers)

@@ -59,6 +59,10 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        // The threads stayed with the parent.
+        if self.queue.refuse_child().is_err() {
+            return;
+        }
         self.queue.close();
         for thread in self.threads.drain(..) {
             // A loop that broke down has told everyone who waited.

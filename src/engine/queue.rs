@@ -1,6 +1,7 @@
 //! Where requests wait: to be prepared, and then for the loop.
 
 use std::collections::VecDeque;
+use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,8 @@ pub(super) struct Queue {
     limits: Limits,
     /// Answers that have not ended.
     under_way: Arc<AtomicUsize>,
+    /// The process whose threads work on it.
+    process: u32,
 }
 
 /// What a queue has room for.
@@ -93,6 +96,20 @@ impl Queue {
             prepare: Condvar::new(),
             limits,
             under_way: Arc::default(),
+            process: process::id(),
+        }
+    }
+
+    /// Refuses a child of the process that opened the engine. A fork copies no thread, so there is nobody to answer, and
+    /// locks may be held for ever.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] in a child.
+    pub(super) fn refuse_child(&self) -> Result<()> {
+        match process::id() == self.process {
+            true => Ok(()),
+            false => Err(Error::runtime("engine", "the process that opened it", "a child of that process")
+                .hint("open an engine in the child, after it has called exec")),
         }
     }
 
@@ -102,6 +119,7 @@ impl Queue {
     /// [`Error::Request`] if there are never so many, [`Error::Busy`] if there are not so many at the moment,
     /// [`Error::Runtime`] if the loop broke down.
     pub(super) fn places(&self, answers: usize) -> Result<Vec<Place>> {
+        self.refuse_child()?;
         let most = self.limits.under_way;
         if answers > most {
             return Err(Error::request(
@@ -169,6 +187,7 @@ impl Queue {
     /// # Errors
     /// [`Error::Runtime`] if the loop broke down.
     pub(super) fn command(&self, command: Command) -> Result<()> {
+        self.refuse_child()?;
         let mut state = self.lock();
         refuse_broken(&state)?;
         state.commands.push(command);
