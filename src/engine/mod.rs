@@ -46,6 +46,3 @@ pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;
 pub use options::EngineOptions;
 pub use pending::Pending;
-
-#[cfg(test)]
-mod tests;

@@ -190,3 +190,45 @@ impl Slots {
         Ok(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::build::{GraphOpener, PlanFolder};
+    use crate::engine::options::EngineOptions;
+    use crate::onnx::{Runtime, fault};
+    use crate::package::Package;
+
+    #[test]
+    fn a_session_that_cannot_be_copied_leaves_an_empty_slot() {
+        let package = Package::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo")).unwrap();
+        let runtime = Runtime::load(None).unwrap();
+        let options = EngineOptions {
+            provider: "fake".into(),
+            context: Some(32),
+            slots: 1,
+            ..EngineOptions::default()
+        };
+        let opener = GraphOpener::new(&runtime, &package, &options, PlanFolder::Cache).unwrap();
+        let mut slots = Slots::new(opener.decoder().unwrap().graph, 1);
+        let bytes = slots.decoder.arena().shape().bytes_of(3);
+        let session = |ids: [u32; 3], byte: u8| Session {
+            tokens: ids.map(Token::Text).to_vec(),
+            values: vec![byte; bytes],
+        };
+        let first = slots.restore(session([1, 2, 3], 1)).unwrap();
+        assert_eq!(slots.save(first).unwrap().values, vec![1; bytes]);
+
+        fault::after(3);
+        let error = slots.restore(session([1, 2, 4], 2)).err().unwrap().to_string();
+        assert!(error.contains("slot 0 to be written") && error.contains("a copy that fails"), "{error}");
+        // Three tensors of the first are overwritten: a prompt that begins with its tokens must not take it over.
+        assert!(slots.slots[0].contents.tokens.is_empty(), "the slot is said to hold what it held");
+        assert!(slots.save(first).is_err());
+
+        let again = slots.restore(session([1, 2, 3], 3)).unwrap();
+        assert_eq!(slots.save(again).unwrap().values, vec![3; bytes]);
+    }
+}

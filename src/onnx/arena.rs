@@ -7,7 +7,7 @@ use ort::memory::Allocator;
 use ort::value::TensorElementType;
 
 use super::graph::Graph;
-use super::memory::{Memory, Tensor};
+use super::memory::{Memory, Tensor, copy_values};
 use super::raw::Block;
 use crate::error::{Error, Result};
 
@@ -210,7 +210,7 @@ impl KvArena {
             Access::Tensors(_) => {
                 let sizes = shape.sizes(1);
                 let mut view = block.bits(slot * shape.slot_numbers(), &sizes)?;
-                host_slot(shape)?.bits(0, &sizes)?.copy_into(&mut view)
+                copy_values(&host_slot(shape)?.bits(0, &sizes)?, &mut view)
             }
         });
         self.keep(outcome);
@@ -229,7 +229,7 @@ impl KvArena {
             Access::Tensors(_) => {
                 let sizes = shape.sizes(1);
                 let mut to = block.bits(to * shape.slot_numbers(), &sizes)?;
-                block.bits(from * shape.slot_numbers(), &sizes)?.copy_into(&mut to)
+                copy_values(&block.bits(from * shape.slot_numbers(), &sizes)?, &mut to)
             }
         });
         self.keep(outcome);
@@ -252,9 +252,9 @@ impl KvArena {
                 let mut low = block.bits(low * shape.slot_numbers(), &sizes)?;
                 let mut high = block.bits(high * shape.slot_numbers(), &sizes)?;
                 let mut spare = spare.bits(0, &sizes)?;
-                low.copy_into(&mut spare)?;
-                high.copy_into(&mut low)?;
-                spare.copy_into(&mut high)
+                copy_values(&low, &mut spare)?;
+                copy_values(&high, &mut low)?;
+                copy_values(&spare, &mut high)
             }
         });
         self.keep(outcome);
@@ -276,7 +276,7 @@ impl KvArena {
                     let mut host = host_slot(shape)?;
                     let sizes = shape.sizes(1);
                     let view = block.bits(slot * shape.slot_numbers(), &sizes)?;
-                    view.copy_into(&mut host.bits(0, &sizes)?)?;
+                    copy_values(&view, &mut host.bits(0, &sizes)?)?;
                     gather(host.bytes()?, 0);
                 }
             }
@@ -306,7 +306,7 @@ impl KvArena {
                     spread(host.bytes_mut()?, 0);
                     let sizes = shape.sizes(1);
                     let mut view = block.bits(slot * shape.slot_numbers(), &sizes)?;
-                    host.bits(0, &sizes)?.copy_into(&mut view)?;
+                    copy_values(&host.bits(0, &sizes)?, &mut view)?;
                 }
             }
             Ok(())

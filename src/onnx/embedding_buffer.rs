@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use ort::value::TensorElementType;
 
-use super::memory::{Memory, Tensor, failed};
+use super::memory::{Memory, Tensor, copy_values, failed};
 use super::raw::Block;
 use crate::error::{Error, Result};
 
@@ -80,7 +80,7 @@ impl EmbeddingBuffer {
         };
         for (place, tile) in tiles.iter().enumerate() {
             let mut view = block.view(place * tile_rows * hidden, &tile.sizes())?;
-            tile.0.copy_into(&mut view)?;
+            copy_values(&tile.0, &mut view)?;
         }
         block.view(0, &sizes).map(Tensor)
     }

@@ -50,7 +50,7 @@ impl Memory {
     pub(super) fn copy_of(&self, tensor: &Tensor) -> Result<Tensor> {
         let block = Block::new(self.allocator(), *tensor.0.data_type(), &tensor.sizes());
         let mut copy = block.map_err(|error| failed(&error))?.into_tensor();
-        tensor.0.copy_into(&mut copy).map_err(|error| failed(&error))?;
+        copy_values(&tensor.0, &mut copy).map_err(|error| failed(&error))?;
         Ok(Tensor(copy))
     }
 }
@@ -80,7 +80,7 @@ impl FixedRows {
         D: Rank + 'static,
     {
         let mut first = self.first(rows.shape()[0])?;
-        Tensor::new(rows)?.0.copy_into(&mut first.0).map_err(|error| failed(&error))?;
+        copy_values(&Tensor::new(rows)?.0, &mut first.0).map_err(|error| failed(&error))?;
         Ok(first)
     }
 }
@@ -130,6 +130,38 @@ impl Tensor {
         match self.0.memory_info().is_cpu_accessible() {
             true => Ok(self.numbers()?.to_vec()),
             false => self.on_host()?.to_vec(),
+        }
+    }
+}
+
+/// Copies the values of a tensor into one of the same sizes, in any memory.
+pub(super) fn copy_values(from: &DynTensor, to: &mut DynTensor) -> ort::Result<()> {
+    #[cfg(test)]
+    fault::next()?;
+    from.copy_into(to)
+}
+
+/// Copies that fail, as a device's can.
+#[cfg(test)]
+pub(crate) mod fault {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// How many copies of this thread succeed before one fails.
+        static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// Lets one copy of this thread fail, after so many that succeed.
+    pub(crate) fn after(copies: usize) {
+        LEFT.set(Some(copies));
+    }
+
+    pub(super) fn next() -> ort::Result<()> {
+        let left = LEFT.take();
+        LEFT.set(left.and_then(|left| left.checked_sub(1)));
+        match left {
+            Some(0) => Err(ort::Error::new("a copy that fails")),
+            _ => Ok(()),
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) use arena::{KvArena, KvNumbers, KvShape};
 pub(crate) use device_lock::DeviceLock;
 pub(crate) use embedding_buffer::{EmbeddingBuffer, split_tiles};
 pub(crate) use graph::{Destination, Graph, GraphOptions};
+#[cfg(test)]
+pub(crate) use memory::fault;
 pub(crate) use memory::{FixedRows, Memory, Tensor};
 pub(crate) use plans::{PLAN_ENDING, PlanMode, TIMING_ENDING};
 pub(crate) use provider::{Device, GPU_TILES, TIMING_INPUTS};

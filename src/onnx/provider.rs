@@ -3,9 +3,9 @@
 mod device;
 mod tensorrt;
 mod table;
-mod parse;
-#[cfg(test)]
+#[cfg(feature = "fake-device")]
 mod fake;
+mod parse;
 #[cfg(test)]
 mod tests;
 

@@ -5,44 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use fleming::{
-    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Frame, Instruction, Look, MemoryNeeds,
-    Modality, Package, Part, Reply, Request, Sampling, StopRule, Study, StudyInput, Turn,
+    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Look, MemoryNeeds, Package, Part, Reply,
+    Request, Sampling, StopRule, StudyInput, Turn,
 };
 
-use crate::requests::settled;
-use crate::support::{Scratch, input, package, package_at};
-
-const CONTEXT: usize = 2048;
-
-pub fn options(slots: usize) -> EngineOptions {
-    EngineOptions { slots, context: Some(CONTEXT), threads: Some(1), ..EngineOptions::default() }
-}
-
-pub fn open(options: &EngineOptions) -> Engine {
-    Engine::open(&package(), options).unwrap()
-}
-
-pub fn tokens(most: usize) -> AskOptions {
-    AskOptions { max_new_tokens: Some(most), stop: StopRule::LengthOnly, ..AskOptions::default() }
-}
-
-/// A flat picture of one colour.
-pub fn picture(colour: [u8; 3]) -> StudyInput {
-    let frame = Frame::rgb(8, 8, colour.repeat(64)).unwrap();
-    StudyInput::Frames(Study {
-        modality: Modality::Image,
-        source: "flat".into(),
-        frames: vec![frame],
-        warnings: Vec::new(),
-    })
-}
+use crate::support::{
+    Scratch, about, answer, asked_at_once, input, open, options, package, package_at, picture, settled,
+    tokens,
+};
 
 pub fn volume(slices: usize) -> StudyInput {
     StudyInput::volume(input("volume_f32.npy")).look(Look::default().slices(slices))
-}
-
-pub fn about(studies: Vec<StudyInput>, question: &str) -> Request {
-    Request { instruction: Instruction::Direct, ..Request::about(studies, question) }
 }
 
 /// Requests of every kind: long and short, with and without pictures, with common beginnings.
@@ -62,19 +35,13 @@ pub fn mixture() -> Vec<Request> {
 }
 
 pub fn ids(engine: &Engine, request: &Request) -> Vec<u32> {
-    engine.ask(request, &tokens(12), &mut |_| {}).unwrap().completion_ids
+    answer(engine, request, &tokens(12)).completion_ids
 }
 
 /// Everything at once, in the order of the requests.
 fn all_at_once(engine: &Engine, requests: &[Request]) -> Vec<Reply> {
     let asked: Vec<_> = requests.iter().map(|request| (request.clone(), tokens(12))).collect();
     asked_at_once(engine, &asked)
-}
-
-fn asked_at_once(engine: &Engine, asked: &[(Request, AskOptions)]) -> Vec<Reply> {
-    let answering: Vec<_> =
-        asked.iter().map(|(request, options)| engine.submit(request, options).unwrap()).collect();
-    answering.into_iter().map(|answering| answering.wait(&mut |_| {}).unwrap()).collect()
 }
 
 /// The mixture with replies of very different lengths, so that slots fall free here and there and the streams between
@@ -345,7 +312,7 @@ fn memory_is_known_before_loading() {
     let needs = |options: &EngineOptions| MemoryNeeds::of(&package, options).unwrap();
     let (one, four) = (needs(&options(1)), needs(&options(4)));
     // 2 layers, keys and values, 2 heads of 16, 4 bytes
-    assert_eq!(one.slots, 2 * 2 * 2 * 16 * 4 * CONTEXT as u64);
+    assert_eq!(one.slots, 2 * 2 * 2 * 16 * 4 * 2048);
     assert_eq!(four.slots, 4 * one.slots);
     assert_eq!(one.weights, four.weights);
     assert_eq!(open(&options(4)).memory(), four);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use fleming::{AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Request, StudyInput};
 
-use crate::engine::{ids, mixture, open, options, tokens};
+use crate::engine::{ids, mixture};
+use crate::support::{open, options, tokens};
 
 /// The numbers of a linear congruential generator.
 struct Random(u64);

@@ -10,6 +10,7 @@ mod chat;
 #[cfg(target_arch = "x86_64")]
 mod cuda;
 mod demo;
+mod device;
 mod doctor;
 mod engine;
 mod eval;

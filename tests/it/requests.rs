@@ -3,25 +3,12 @@
 use std::time::{Duration, Instant};
 
 use fleming::{
-    AskOptions, Cancel, Constraint, Counts, Engine, EngineOptions, ErrorCode, Event, Finish, FrameCount,
-    Look, Part, Request, Sampling, StudyInput, Turn,
+    AskOptions, Cancel, Constraint, Counts, EngineOptions, ErrorCode, Event, Finish, FrameCount, Look, Part,
+    Request, Sampling, StudyInput, Turn,
 };
 
-use crate::engine::{about, ids, open, options, picture, tokens, volume};
-use crate::support::{example, input};
-
-/// Waits until so many requests have a slot and none waits for one.
-pub fn settled(engine: &Engine, active: usize) {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let counts = engine.counts();
-        if (counts.active, counts.waiting) == (active, 0) {
-            return;
-        }
-        assert!(Instant::now() < end, "{counts:?}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
+use crate::engine::{ids, volume};
+use crate::support::{Scratch, about, example, input, open, options, picture, settled, tokens};
 
 #[test]
 fn a_full_queue_says_so() {
@@ -210,7 +197,7 @@ fn nothing_is_reused_across_scopes() {
 
 #[test]
 fn a_session_of_a_scope_stays_in_it() {
-    let folder = crate::support::Scratch::new();
+    let folder = Scratch::new();
     let file = folder.path("session");
     let request = about(vec![], "What is CT?");
     let scoped = AskOptions { scope: Some(b"ward".as_slice().into()), ..tokens(4) };

@@ -2,15 +2,11 @@
 
 use fleming::{AskOptions, Constraint, Engine, EngineOptions, Reply, Request, Sampling, StopRule};
 
-use crate::engine::{mixture, open, options, tokens};
-use crate::support::{demo_model, example};
+use crate::engine::mixture;
+use crate::support::{answer, demo_model, example, open, options, tokens};
 
 fn guessing(most: usize, options: AskOptions) -> AskOptions {
     AskOptions { speculation: Some(most), ..options }
-}
-
-fn ask(engine: &Engine, request: &Request, options: &AskOptions) -> Reply {
-    engine.ask(request, options, &mut |_| {}).unwrap()
 }
 
 /// What only the kinds of reply have in common: the tokens and what they say.
@@ -28,7 +24,7 @@ fn greedy_replies_are_the_same_in_fewer_steps() {
             let asked = tokens(20 + 11 * number);
             let before = guessed.counts();
             let (plain, reply) =
-                (ask(&plain, request, &asked), ask(&guessed, request, &guessing(most, asked)));
+                (answer(&plain, request, &asked), answer(&guessed, request, &guessing(most, asked)));
             assert_eq!(said(&reply), said(&plain), "request {number}, {most} at a time");
             assert!(reply.usage.accepted_tokens <= reply.usage.drafted_tokens);
             assert_eq!((plain.usage.drafted_tokens, plain.usage.accepted_tokens), (0, 0));
@@ -90,7 +86,7 @@ fn every_way_to_choose_is_the_same_among_others() {
         })
         .collect();
     let alone = open(&options(1));
-    let alone: Vec<_> = asked.iter().map(|(request, how)| ask(&alone, request, how)).collect();
+    let alone: Vec<_> = asked.iter().map(|(request, how)| answer(&alone, request, how)).collect();
     for (slots, chunk) in [(1, 512), (4, 64)] {
         let engine = open(&EngineOptions { chunk, ..options(slots) });
         for round in ["first", "with reuse"] {
@@ -120,7 +116,7 @@ fn what_is_in_doubt_is_stepped_over_again() {
     let mut repeated = 0;
     for request in mixture().iter().step_by(3) {
         let (plain, reply) =
-            (ask(&plain, request, &tokens(700)), ask(&guessed, request, &guessing(8, tokens(700))));
+            (answer(&plain, request, &tokens(700)), answer(&guessed, request, &guessing(8, tokens(700))));
         assert_eq!(said(&reply), said(&plain));
         repeated = guessed.counts().repeated_tokens;
     }
@@ -143,7 +139,7 @@ fn others_get_a_token_between_two_guesses() {
     for answering in guessing {
         assert_eq!(answering.wait(&mut |_| {}).unwrap().completion_ids.len(), 300);
     }
-    let alone = ask(&open(&options(1)), &requests[0], &tokens(300));
+    let alone = answer(&open(&options(1)), &requests[0], &tokens(300));
     assert_eq!(said(&beside), said(&alone));
 }
 
@@ -157,8 +153,8 @@ fn the_demo_model_answers_the_same() {
         ("fundus.png", "Are there haemorrhages of the retina?"),
     ] {
         let request = Request::about(vec![fleming::StudyInput::image(example(file))], question);
-        let plain = ask(&engine, &request, &AskOptions::default());
-        let guessed = ask(&engine, &request, &guessing(8, AskOptions::default()));
+        let plain = answer(&engine, &request, &AskOptions::default());
+        let guessed = answer(&engine, &request, &guessing(8, AskOptions::default()));
         assert_eq!(said(&guessed), said(&plain));
         accepted += guessed.usage.accepted_tokens;
     }

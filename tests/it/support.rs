@@ -1,9 +1,14 @@
-//! The binary, the synthetic package and small inputs.
+//! The binary, the synthetic package, engines of it, requests and small inputs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
+use fleming::{
+    AskOptions, Engine, EngineOptions, Frame, Instruction, Modality, Reply, Request, StopRule, Study,
+    StudyInput,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -105,6 +110,59 @@ pub fn refusal(command: &mut Command, code: i32) -> String {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Options of an engine that uses one thread, for conversations of at most 2048 tokens.
+pub fn options(slots: usize) -> EngineOptions {
+    EngineOptions { slots, context: Some(2048), threads: Some(1), ..EngineOptions::default() }
+}
+
+/// An engine of the synthetic package.
+pub fn open(options: &EngineOptions) -> Engine {
+    Engine::open(&package(), options).unwrap()
+}
+
+/// Options for a reply of exactly so many tokens.
+pub fn tokens(count: usize) -> AskOptions {
+    AskOptions { max_new_tokens: Some(count), stop: StopRule::LengthOnly, ..AskOptions::default() }
+}
+
+/// A flat picture of one colour.
+pub fn picture(colour: [u8; 3]) -> StudyInput {
+    let frame = Frame::rgb(8, 8, colour.repeat(64)).unwrap();
+    let (modality, source) = (Modality::Image, "flat".to_owned());
+    StudyInput::Frames(Study { modality, source, frames: vec![frame], warnings: Vec::new() })
+}
+
+/// A question that is asked as it is.
+pub fn about(studies: Vec<StudyInput>, question: &str) -> Request {
+    Request { instruction: Instruction::Direct, ..Request::about(studies, question) }
+}
+
+/// A reply, whatever happens on the way.
+pub fn answer(engine: &Engine, request: &Request, options: &AskOptions) -> Reply {
+    engine.ask(request, options, &mut |_| {}).unwrap()
+}
+
+/// The replies to requests that are asked at the same time, in the order of the requests.
+pub fn asked_at_once(engine: &Engine, asked: &[(Request, AskOptions)]) -> Vec<Reply> {
+    let pending: Vec<_> =
+        asked.iter().map(|(request, options)| engine.submit(request, options).unwrap()).collect();
+    pending.into_iter().map(|pending| pending.wait(&mut |_| {}).unwrap()).collect()
+}
+
+/// Waits until so many requests have a slot and none waits for one.
+pub fn settled(engine: &Engine, active: usize) {
+    // Only an engine that hangs takes so long.
+    let end = Instant::now() + Duration::from_secs(600);
+    loop {
+        let counts = engine.counts();
+        if (counts.active, counts.waiting) == (active, 0) {
+            return;
+        }
+        assert!(Instant::now() < end, "{counts:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// A folder of its own for a test, with files of the given content.

@@ -12,6 +12,9 @@ use super::table::cpu;
 use crate::onnx::memory::Memory;
 use crate::onnx::settings::{Values, option};
 
+/// All of them. Nothing lists them: they are found by name alone.
+pub(super) static FAKES: [&Provider; 3] = [&PLAIN, &BUILDER, &OTHER];
+
 /// What they share. By itself it runs packages for TensorRT and has no options.
 const BARE: Provider = Provider {
     name: "other",
@@ -32,7 +35,7 @@ const BARE: Provider = Provider {
 };
 
 /// A device that records runs and builds no plans.
-pub(super) static PLAIN: Provider = Provider {
+static PLAIN: Provider = Provider {
     name: "fake",
     packages: Packages { targets: &["cuda"], any_target_in: Some("f32"), except_in: None },
     options: &[option(RECORDING, Values::Flag)],
@@ -43,7 +46,7 @@ pub(super) static PLAIN: Provider = Provider {
 /// A device that builds plans: it writes the files that TensorRT's provider writes. With the option
 /// `trt_detailed_build_log` it writes none, as where TensorRT takes no node. With `trt_auxiliary_streams` it leaves decoders
 /// to [`OTHER`], as an old TensorRT does.
-pub(super) static BUILDER: Provider = Provider {
+static BUILDER: Provider = Provider {
     name: "builder",
     options: &[
         option("trt_detailed_build_log", Values::Flag),
@@ -60,25 +63,24 @@ pub(super) static BUILDER: Provider = Provider {
 };
 
 /// The fallback of [`BUILDER`] for decoders.
-pub(super) static OTHER: Provider = BARE;
+static OTHER: Provider = BARE;
 
 /// Writes a plan where there is none, as TensorRT's provider does even for a session that was to load one.
 fn build(builder: SessionBuilder, device: &Device) -> ort::Result<SessionBuilder> {
     let write = |folder: &str, name: String| {
         let file = Path::new(folder).join(name);
-        if !file.exists() {
-            fs::write(file, "built").unwrap();
-        }
+        let written = if file.exists() { Ok(()) } else { fs::write(&file, "built") };
+        written.map_err(|error| ort::Error::new(format!("{}: {error}", file.display())))
     };
     let prefix = device.setting("trt_engine_cache_prefix").unwrap_or_default();
     if let (Some(folder), None) =
         (device.setting("trt_engine_cache_path"), device.setting("trt_detailed_build_log"))
     {
-        write(folder, format!("{prefix}_1_0_sm00.engine"));
-        write(folder, format!("{prefix}_1_0_sm00.profile"));
+        write(folder, format!("{prefix}_1_0_sm00.engine"))?;
+        write(folder, format!("{prefix}_1_0_sm00.profile"))?;
     }
     if let Some(folder) = device.setting("trt_timing_cache_path") {
-        write(folder, "TensorrtExecutionProvider_cache_sm00.timing".into());
+        write(folder, "TensorrtExecutionProvider_cache_sm00.timing".into())?;
     }
     cpu(builder, device)
 }

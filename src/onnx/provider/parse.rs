@@ -29,16 +29,11 @@ impl Device {
     }
 }
 
-#[cfg(not(test))]
 fn named(name: &str) -> Option<&'static Provider> {
-    PROVIDERS.into_iter().find(|provider| provider.name == name)
-}
-
-#[cfg(test)]
-fn named(name: &str) -> Option<&'static Provider> {
-    use super::fake;
-    let all = PROVIDERS.into_iter().chain([&fake::PLAIN, &fake::BUILDER, &fake::OTHER]);
-    all.into_iter().find(|provider| provider.name == name)
+    let known = PROVIDERS.into_iter();
+    #[cfg(feature = "fake-device")]
+    let known = known.chain(super::fake::FAKES);
+    { known }.find(|provider| provider.name == name)
 }
 
 fn usage(provider: &Provider) -> String {
