@@ -94,6 +94,7 @@ fn every_command_of_the_documents_works() {
                 assert_eq!(rest, format!("apt-get install {}", variable("SYSTEM_PACKAGES")), "{shown}")
             }
             "make" => is_target(shown, rest),
+            "." => assert!(Path::new(ROOT).join(rest).is_file(), "{shown}"),
             "cargo" => {
                 let (_, features) = rest.rsplit_once("--features ").unwrap();
                 assert!(variable("FEATURE_SETS").split(' ').any(|set| set == features), "{shown}");
