@@ -519,8 +519,8 @@ typedef struct fleming_event {
     size_t total;
 } fleming_event;
 
-// Receives events while an answer is generated, in the thread that asks or waits. A return value other than 0 cancels the answer. It may
-// call functions of this library, but must not throw, panic or jump out.
+// Receives events while an answer is generated, in the thread that asks or waits. A return value other than 0 cancels the
+// answer. It may call functions of this library, but must not throw, panic or jump out.
 typedef int32_t (*fleming_event_callback)(void *user_data, const struct fleming_event *event);
 
 // How a question is answered. 0 and NULL are the defaults.
