@@ -35,7 +35,7 @@ pub(crate) struct Guide {
     progress: Progress,
     thinking: Thinking,
     constraint: Option<Constrained>,
-    /// Ids that come next, whatever the logits say.
+    /// Ids that come next, regardless of the logits.
     forced: VecDeque<u32>,
 }
 

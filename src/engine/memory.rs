@@ -81,7 +81,7 @@ fn taken(work: &Work, context: u64, options: &EngineOptions) -> u64 {
     ])
 }
 
-/// The package's figures. What each of them counts is said where they are made, in the exporter's `memory.py`.
+/// The package's figures. The exporter's `memory.py`, which makes them, documents each.
 fn work(manifest: &Manifest) -> Work {
     manifest.work.clone().unwrap_or_else(|| work_of_widths(manifest))
 }

@@ -31,7 +31,7 @@ pub(super) struct Sequence {
     pub(super) pending: VecDeque<u32>,
     /// Guesses ahead, if they were asked for.
     pub(super) guesses: Option<Guesses>,
-    /// By tile, as far as they are needed and known; none once the prompt has run, unless they are traced.
+    /// By tile, as far as they are needed and known. Empty after the prompt has run, except for a trace.
     embeddings: Vec<Option<Embeddings>>,
     encoding_told: Option<usize>,
     /// Prompt tokens that this sequence ran itself.
@@ -63,14 +63,14 @@ pub(super) enum Status {
     Repeating,
 }
 
-/// What came of the logits that a sequence was given.
+/// The outcome of a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// A token was chosen, and the reply goes on.
+    /// A token was chosen, and the reply continues.
     On,
     /// A token was chosen, and the reply ends with it.
     Last(Finish),
-    /// The logits do not tell which token it is, and nothing has changed.
+    /// The logits do not decide between two tokens, and nothing has changed.
     Doubtful,
 }
 

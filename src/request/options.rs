@@ -44,7 +44,7 @@ pub struct AskOptions {
     pub constraint: Option<Constraint>,
     /// Most tokens of thought; then the thought is closed and the answer opened.
     pub max_thinking_tokens: Option<usize>,
-    /// Report the log-probability of each token, and of this many of the likeliest in its place.
+    /// Report the log-probability of each token, and of this many likeliest tokens at the same position.
     pub logprobs: Option<usize>,
     /// Most tokens to guess ahead, 1 to 32, from what was written before, and to verify in one run: for replies that repeat
     /// the prompt or themselves. A greedy reply of an f32 package is the same with it.
@@ -58,7 +58,7 @@ pub struct AskOptions {
     /// What to keep for inspection.
     pub tracing: Tracing,
     /// Whose request it is, as any bytes. Memory of one scope is never reused for another, nor between a request with a scope
-    /// and one without. So neither times nor counts reveal what others asked.
+    /// and one without. So neither `cached_tokens` nor the times of a reply reveal what others asked.
     pub scope: Option<Arc<[u8]>>,
     /// Stops the answer from elsewhere.
     pub cancel: Cancel,
