@@ -112,15 +112,15 @@ typedef int32_t fleming_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// How much is told to a `fleming_log_callback`, and how grave a line is.
+// The severity of a line of the log, and the least that a `fleming_log_callback` receives.
 enum fleming_log_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // What failed and is not told by a status.
+    // A failure that no status reports.
     FLEMING_LOG_LEVEL_ERROR = 1,
-    // What its owner should know.
+    // What the user should know.
     FLEMING_LOG_LEVEL_WARN = 2,
     // What was loaded, and how much memory it takes.
     FLEMING_LOG_LEVEL_INFO = 3,
@@ -137,15 +137,15 @@ typedef int32_t fleming_log_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// How faithfully the authors' script is followed where it is plainly broken; the README lists where that is.
+// How faithfully the authors' script is followed where it is broken. docs/input.md lists the cases.
 enum fleming_preprocessing
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Its defects are mended, with a warning.
+    // Its defects are corrected, each with a warning.
     FLEMING_PREPROCESSING_CLINICAL = 0,
-    // Bit for bit.
+    // Bit for bit the script, defects included.
     FLEMING_PREPROCESSING_REFERENCE = 1,
 };
 #ifndef __cplusplus
@@ -156,7 +156,7 @@ typedef int32_t fleming_preprocessing;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// What an event tells of.
+// The kind of an event.
 enum fleming_event_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : int32_t
@@ -233,7 +233,7 @@ enum fleming_modality
     FLEMING_MODALITY_IMAGE = 1,
     // Frames of a clip in order of time.
     FLEMING_MODALITY_VIDEO = 2,
-    // Slices of a volume in order of its first axis.
+    // Slices of a volume, in order.
     FLEMING_MODALITY_VOLUME = 3,
 };
 #ifndef __cplusplus
@@ -289,9 +289,9 @@ typedef struct fleming_study_options {
     const char *name;
     // Volumes: how many slices, evenly spaced; 11 by default.
     size_t slices;
-    // Videos: one frame a second, at most so many; 32 by default. Of max_frames, frames and seconds at most one may be given.
+    // Videos: one frame a second, at most this many; 32 by default. Of max_frames, frames and seconds at most one may be given.
     size_t max_frames;
-    // Videos: exactly so many frames.
+    // Videos: exactly this many frames.
     size_t frames;
     // Videos: one frame for each second of a duration that you state.
     double seconds;
@@ -432,7 +432,7 @@ typedef void (*fleming_log_callback)(void *user_data, int32_t level, const char 
 typedef struct fleming_engine_options {
     // sizeof(fleming_engine_options)
     size_t struct_size;
-    // The ONNX Runtime library; searched for by default, as the README says.
+    // The ONNX Runtime library; searched for by default, as docs/packaging.md says.
     const char *onnxruntime;
     // The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1". "cpu" by default.
     const char *provider;
@@ -460,7 +460,7 @@ typedef struct fleming_engine_options {
     int32_t log_level;
     // 0
     int32_t reserved;
-    // Folder for TensorRT's engines, which take minutes to build the first time; "fleming" in the user's cache folder by
+    // Folder for TensorRT's plans, which take minutes to build the first time; "fleming" in the user's cache folder by
     // default.
     const char *engine_cache;
 } fleming_engine_options;
@@ -519,15 +519,15 @@ typedef struct fleming_event {
     size_t total;
 } fleming_event;
 
-// Hears of an answer while it is made, in the thread that asks or waits. A return value other than 0 cancels the answer. It may
-// call functions of this library, but must not throw, panic or jump out.
+// Receives events while an answer is generated, in the thread that asks or waits. A return value other than 0 cancels the
+// answer. It may call functions of this library, but must not throw, panic or jump out.
 typedef int32_t (*fleming_event_callback)(void *user_data, const struct fleming_event *event);
 
 // How a question is answered. 0 and NULL are the defaults.
 typedef struct fleming_ask_options {
     // sizeof(fleming_ask_options)
     size_t struct_size;
-    // Hears of the answer while it is made.
+    // Called with events while the answer is generated.
     fleming_event_callback on_event;
     // Handed to the callback.
     void *user_data;
@@ -546,7 +546,7 @@ typedef struct fleming_ask_options {
     const char *regex;
     // Holds the answer to a text of this Lark grammar.
     const char *grammar;
-    // Texts that end the reply where they first stand in it.
+    // Texts that end the reply where they first occur in it.
     const char *const *stops;
     // How many stops there are.
     size_t stop_count;
@@ -572,9 +572,9 @@ typedef struct fleming_ask_options {
     float min_p;
     // Above 1, makes tokens of prompt and reply less likely; 1 by default.
     float repetition_penalty;
-    // Taken from a token's logit for each time that it stands in the reply.
+    // Subtracted from a token's logit for each time that it occurs in the reply.
     float frequency_penalty;
-    // Taken from a token's logit if it stands in the reply.
+    // Subtracted from a token's logit if it occurs in the reply.
     float presence_penalty;
     // A fleming_preprocessing; FLEMING_PREPROCESSING_CLINICAL by default.
     int32_t preprocessing;
@@ -635,13 +635,14 @@ fleming_status fleming_reply_frame(const struct fleming_reply *reply,
 void fleming_reply_free(struct fleming_reply *reply);
 
 // Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
-// callback that was given to fleming_engine_submit hears, in this thread, of what happened since the last call.
-// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is given once.
+// callback that was given to fleming_engine_submit is called in this thread with the events since the last call.
+// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is returned once. An answer that was
+// cancelled or whose time is over is FLEMING_STATUS_OK with the text so far; fleming_reply_facts.finish says so.
 fleming_status fleming_pending_wait(const struct fleming_pending *pending,
                                     int64_t timeout_ms,
                                     struct fleming_reply **reply);
 
-// Ends an answer at its next step, from any thread; fleming_pending_wait then gives what there is.
+// Ends an answer at its next step, from any thread; fleming_pending_wait then returns the text so far.
 fleming_status fleming_pending_cancel(const struct fleming_pending *pending);
 
 // Cancels an answer that is not complete, and frees it; NULL is nothing to free.
@@ -682,8 +683,8 @@ fleming_status fleming_engine_submit(const struct fleming_engine *engine,
                                      const struct fleming_ask_options *options,
                                      struct fleming_pending **pending);
 
-// Makes the image embeddings of a request's studies, without a question: its text is not looked at. Of the options
-// preprocessing and max_tiles matter; they may be NULL.
+// Makes the image embeddings of a request's studies; the text of the request is ignored. Of the options, preprocessing,
+// max_tiles and timeout_ms matter; they may be NULL.
 fleming_status fleming_engine_embed(const struct fleming_engine *engine,
                                     const struct fleming_request *request,
                                     const struct fleming_ask_options *options,

@@ -151,7 +151,7 @@ impl Splitter {
         Self { reader: TagReader::new(tags), parts: Collected::default() }
     }
 
-    /// For a reply that is nothing but an answer, whatever stands in it.
+    /// For a reply that is all answer, tags included.
     pub(crate) fn untagged(tags: Tags) -> Self {
         let mut splitter = Self::new(tags);
         splitter.reader.state = State::Untagged;

@@ -4,9 +4,9 @@ use crate::package::Manifest;
 use crate::request::{Instruction, Part, Reply, Request, Role, Turn};
 use crate::study::StudyInput;
 
-/// A conversation that goes on: what was said, and what there is to look at.
+/// A conversation: its turns and its studies.
 ///
-/// A study that is added is asked about by the next question: it stands before it, unless the question places it itself.
+/// An added study is placed before the next question, unless the question places it itself.
 /// A turn is kept as it was sent, its instruction included, so that the next prompt begins with the one before and the
 /// engine reads only what is new.
 ///
@@ -39,8 +39,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Goes on from these turns. Studies beyond those that the turns and the system message place are asked about by the
-    /// next question.
+    /// Continues from these turns. Studies that neither the turns nor the system message place belong to the next question.
     pub fn after(turns: Vec<Turn>, studies: Vec<StudyInput>, system: Option<Vec<Part>>) -> Self {
         let mut conversation = Self { system, turns, ..Self::default() };
         conversation.new = studies.len().saturating_sub(conversation.places());
@@ -53,7 +52,7 @@ impl Conversation {
         &self.turns
     }
 
-    /// What there is to look at, in the order in which it was brought in.
+    /// The studies, in the order in which they were added.
     pub fn studies(&self) -> &[StudyInput] {
         &self.studies
     }
@@ -69,7 +68,7 @@ impl Conversation {
         parts.filter(|part| **part == Part::Study).count()
     }
 
-    /// Brings in a study, which the next question is about.
+    /// Adds a study to the next question.
     pub fn add(&mut self, study: StudyInput) {
         self.studies.push(study);
         self.new += 1;
@@ -110,7 +109,7 @@ impl Conversation {
         places.chain(question.iter().cloned()).collect()
     }
 
-    /// Takes in a question that was answered, and its answer. The manifest is that of the package that answered.
+    /// Appends a question that was answered, and its answer. The manifest is that of the package that answered.
     pub fn keep(&mut self, request: &Request, reply: &Reply, manifest: &Manifest) {
         let instruction = manifest.instruction(&request.instruction);
         let mut parts: Vec<Part> = instruction.map(|text| format!("{text}\n").into()).into_iter().collect();

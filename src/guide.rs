@@ -1,4 +1,4 @@
-//! What a reply may say next: sampling, the limit on its thought and the constraint on its answer, together.
+//! Chooses the next token of a reply: sampling, the limit on its thought and the constraint on its answer.
 
 mod progress;
 #[cfg(test)]
@@ -27,22 +27,22 @@ pub(crate) struct Parts<'a> {
     pub(crate) grammars: &'a Grammars,
 }
 
-/// Chooses the tokens of one reply, one after the other. It owns all that a reply remembers, and draws the same tokens
-/// from whichever kernel the logits came.
+/// Chooses the tokens of one reply, one after the other. It owns the reply's state, so equal logits give equal tokens from
+/// any kernel.
 #[derive(Clone)]
 pub(crate) struct Guide {
     sampler: Sampler,
     progress: Progress,
     thinking: Thinking,
     constraint: Option<Constrained>,
-    /// Ids that come next, whatever the logits say.
+    /// Ids that come next, regardless of the logits.
     forced: VecDeque<u32>,
 }
 
 /// The limit on the thought.
 #[derive(Clone)]
 struct Thinking {
-    /// Whether the instruction asks for the tags; then all that comes before the thought's end or the answer's beginning
+    /// Whether the instruction asks for the tags. If so, everything before the end of the thought or the start of the answer
     /// is thought, with or without an opening tag.
     asked: Asked,
     limit: Option<usize>,
@@ -104,8 +104,8 @@ impl Guide {
         })
     }
 
-    /// The guide of the n-th reply to the same prompt, from 0, whose random numbers start at the seed plus n. Nothing was
-    /// chosen with this one.
+    /// The guide of the n-th reply to the same prompt, from 0; its random numbers start at the seed plus n. Call it before this
+    /// guide has chosen a token.
     pub(crate) fn nth(&self, number: u64) -> Self {
         Self { sampler: self.sampler.nth(number), ..self.clone() }
     }
@@ -115,8 +115,8 @@ impl Guide {
         self.constraint.as_ref().is_some_and(|constraint| constraint.place == Place::Everywhere)
     }
 
-    /// The next token of the reply, which now holds it. None, and nothing has changed, if another one is no further than
-    /// `doubt` behind: logits that may be off by half of that do not tell which of the two it is.
+    /// Chooses the next token and adds it to the reply. If the runner-up is within `doubt`, returns None and changes nothing:
+    /// logits with an error of half of `doubt` cannot decide between the two.
     ///
     /// # Errors
     /// [`Error::Runtime`](crate::Error::Runtime) for logits that are NaN or infinite,
@@ -143,8 +143,8 @@ impl Guide {
         Ok(Some(chosen))
     }
 
-    /// Up to `most` tokens that are likely or certain to come next, to be verified in one step: for each of them in
-    /// turn, [`choose`](Self::choose) tells whether it was right. `history` holds the prompt and the reply so far.
+    /// Up to `most` tokens that are likely or certain to come next, to be verified in one run by [`choose`](Self::choose) for
+    /// each of them in turn. `history` holds the prompt and the reply so far.
     pub(crate) fn draft(&self, history: &[u32], most: usize) -> Vec<u32> {
         match self.forced.is_empty() {
             true => draft::draft(history, most),
@@ -224,7 +224,7 @@ impl Guide {
     }
 }
 
-/// A token that the constraint allows. Of those that `closes` picks out, only one that completes the answer will do.
+/// A token that the constraint allows. A token for which `closes` is true must complete the answer.
 fn choose_within(
     matcher: &mut Matcher,
     sampler: &mut Sampler,

@@ -1,4 +1,4 @@
-//! What there is to look at: where it is, what it is taken for, and which part of it counts.
+//! Studies as callers name them: source, kind, and the part to look at.
 
 mod volume;
 mod look;
@@ -93,7 +93,7 @@ pub enum StudyInput {
     File {
         /// Where it is.
         source: Source,
-        /// What it must be; `None` takes whatever its content is.
+        /// What it must be; `None` accepts every kind.
         modality: Option<Modality>,
         /// What of it is looked at.
         look: Look,

@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add("checkpoint", help="a checkpoint folder, or a hub id (owner/name)")
     add("out", help="the package folder to make")
     add("--target", choices=TARGETS, default="cpu", help="where the package is to run")
-    add("--precision", choices=PRECISIONS, help="precision of the weights; see the README for the defaults")
+    add("--precision", choices=PRECISIONS, help="precision of the weights; export/README.md has the defaults")
     add("--activations", choices=["bf16", "f16"], help="of the decoder of an int8 or int4 package for cuda")
     add("--block", type=int, choices=[16, 32, 64, 128, 256], help="values that share a scale")
     add("--capacity", type=int, help="positions of the KV buffers (tensorrt)")

@@ -10,7 +10,7 @@
 
 ``work_json`` makes the figures of the last two lines, and nothing else does: they are written into
 ``fleming.json`` as ``work``, beside ``packing_bytes``, and the runtime (``src/engine/memory.rs``) and this
-module take them from there. The measured peak of a run and the sum are compared in the README;
+module take them from there. The measured peak of a run and the sum are compared in export/README.md;
 ``quality peak PACKAGE`` measures one.
 """
 

@@ -170,8 +170,8 @@ pub unsafe extern "C" fn fleming_engine_submit(
     })
 }
 
-/// Makes the image embeddings of a request's studies, without a question: its text is not looked at. Of the options
-/// preprocessing and max_tiles matter; they may be NULL.
+/// Makes the image embeddings of a request's studies; the text of the request is ignored. Of the options, preprocessing,
+/// max_tiles and timeout_ms matter; they may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_embed(
     engine: *const fleming_engine,

@@ -6,13 +6,13 @@ use super::arguments::one_of;
 use super::status::CallResult;
 use crate::{Finish, Modality, Preprocessing, ReplyPart};
 
-/// How much is told to a `fleming_log_callback`, and how grave a line is.
+/// The severity of a line of the log, and the least that a `fleming_log_callback` receives.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum fleming_log_level {
-    /// What failed and is not told by a status.
+    /// A failure that no status reports.
     Error = 1,
-    /// What its owner should know.
+    /// What the user should know.
     Warn = 2,
     /// What was loaded, and how much memory it takes.
     Info = 3,
@@ -22,17 +22,17 @@ pub enum fleming_log_level {
     Trace = 5,
 }
 
-/// How faithfully the authors' script is followed where it is plainly broken; the README lists where that is.
+/// How faithfully the authors' script is followed where it is broken. docs/input.md lists the cases.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum fleming_preprocessing {
-    /// Its defects are mended, with a warning.
+    /// Its defects are corrected, each with a warning.
     Clinical = 0,
-    /// Bit for bit.
+    /// Bit for bit the script, defects included.
     Reference = 1,
 }
 
-/// What an event tells of.
+/// The kind of an event.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum fleming_event_kind {
@@ -80,7 +80,7 @@ pub enum fleming_modality {
     Image = 1,
     /// Frames of a clip in order of time.
     Video = 2,
-    /// Slices of a volume in order of its first axis.
+    /// Slices of a volume, in order.
     Volume = 3,
 }
 

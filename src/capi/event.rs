@@ -1,4 +1,4 @@
-//! What the host hears while an answer is made.
+//! The events that the host receives while an answer is generated.
 
 use std::ffi::{c_char, c_void};
 
@@ -25,8 +25,8 @@ pub struct fleming_event {
     pub total: usize,
 }
 
-/// Hears of an answer while it is made, in the thread that asks or waits. A return value other than 0 cancels the answer. It may
-/// call functions of this library, but must not throw, panic or jump out.
+/// Receives events while an answer is generated, in the thread that asks or waits. A return value other than 0 cancels the
+/// answer. It may call functions of this library, but must not throw, panic or jump out.
 pub type fleming_event_callback =
     Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, event: *const fleming_event) -> i32>;
 

@@ -16,7 +16,7 @@ use crate::{AskOptions, Cancel, Constraint, EngineOptions, Instruction, Sampling
 pub struct fleming_engine_options {
     /// sizeof(fleming_engine_options)
     pub struct_size: usize,
-    /// The ONNX Runtime library; searched for by default, as the README says.
+    /// The ONNX Runtime library; searched for by default, as docs/packaging.md says.
     pub onnxruntime: *const c_char,
     /// The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1". "cpu" by default.
     pub provider: *const c_char,
@@ -44,7 +44,7 @@ pub struct fleming_engine_options {
     pub log_level: i32,
     /// 0
     pub reserved: i32,
-    /// Folder for TensorRT's engines, which take minutes to build the first time; "fleming" in the user's cache folder by
+    /// Folder for TensorRT's plans, which take minutes to build the first time; "fleming" in the user's cache folder by
     /// default.
     pub engine_cache: *const c_char,
 }
@@ -55,7 +55,7 @@ pub struct fleming_engine_options {
 pub struct fleming_ask_options {
     /// sizeof(fleming_ask_options)
     pub struct_size: usize,
-    /// Hears of the answer while it is made.
+    /// Called with events while the answer is generated.
     pub on_event: fleming_event_callback,
     /// Handed to the callback.
     pub user_data: *mut c_void,
@@ -74,7 +74,7 @@ pub struct fleming_ask_options {
     pub regex: *const c_char,
     /// Holds the answer to a text of this Lark grammar.
     pub grammar: *const c_char,
-    /// Texts that end the reply where they first stand in it.
+    /// Texts that end the reply where they first occur in it.
     pub stops: *const *const c_char,
     /// How many stops there are.
     pub stop_count: usize,
@@ -100,9 +100,9 @@ pub struct fleming_ask_options {
     pub min_p: f32,
     /// Above 1, makes tokens of prompt and reply less likely; 1 by default.
     pub repetition_penalty: f32,
-    /// Taken from a token's logit for each time that it stands in the reply.
+    /// Subtracted from a token's logit for each time that it occurs in the reply.
     pub frequency_penalty: f32,
-    /// Taken from a token's logit if it stands in the reply.
+    /// Subtracted from a token's logit if it occurs in the reply.
     pub presence_penalty: f32,
     /// A fleming_preprocessing; FLEMING_PREPROCESSING_CLINICAL by default.
     pub preprocessing: i32,

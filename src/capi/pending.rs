@@ -20,8 +20,9 @@ pub struct fleming_pending {
 }
 
 /// Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
-/// callback that was given to fleming_engine_submit hears, in this thread, of what happened since the last call.
-/// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is given once.
+/// callback that was given to fleming_engine_submit is called in this thread with the events since the last call.
+/// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is returned once. An answer that was
+/// cancelled or whose time is over is FLEMING_STATUS_OK with the text so far; fleming_reply_facts.finish says so.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_pending_wait(
     pending: *const fleming_pending,
@@ -41,7 +42,7 @@ pub unsafe extern "C" fn fleming_pending_wait(
     })
 }
 
-/// Ends an answer at its next step, from any thread; fleming_pending_wait then gives what there is.
+/// Ends an answer at its next step, from any thread; fleming_pending_wait then returns the text so far.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_pending_cancel(pending: *const fleming_pending) -> fleming_status {
     // SAFETY: the pointer is as the header asks.

@@ -58,7 +58,7 @@ pub(super) struct Failure {
     hint: String,
 }
 
-/// What is told of a panic.
+/// What reports a panic.
 pub(super) type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
 pub(super) type CallResult<T> = std::result::Result<T, Failure>;
@@ -124,7 +124,7 @@ fn words(payload: &(dyn Any + Send)) -> String {
 
 /// Runs the body of a function that has no status: to free what is broken is to free it.
 pub(super) fn guard_free(body: impl FnOnce()) {
-    // There is nobody to tell.
+    // The caller has no status to read.
     let _ = caught(body);
 }
 

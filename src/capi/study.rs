@@ -19,9 +19,9 @@ pub struct fleming_study_options {
     pub name: *const c_char,
     /// Volumes: how many slices, evenly spaced; 11 by default.
     pub slices: usize,
-    /// Videos: one frame a second, at most so many; 32 by default. Of max_frames, frames and seconds at most one may be given.
+    /// Videos: one frame a second, at most this many; 32 by default. Of max_frames, frames and seconds at most one may be given.
     pub max_frames: usize,
-    /// Videos: exactly so many frames.
+    /// Videos: exactly this many frames.
     pub frames: usize,
     /// Videos: one frame for each second of a duration that you state.
     pub seconds: f64,

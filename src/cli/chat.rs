@@ -39,8 +39,8 @@ Ctrl-C stops an answer; a stopped turn is forgotten, and its studies wait for th
 
 /// Hold a conversation about images, videos and volumes.
 ///
-/// Lines that begin with / are commands, /help lists them; every other line is a question. Nothing of it is written to disk
-/// unless /save or --session is told to.
+/// Lines that begin with / are commands, /help lists them; every other line is a question. Nothing is written to disk
+/// without /save or --session.
 #[derive(Args)]
 pub(super) struct Chat {
     #[command(flatten)]

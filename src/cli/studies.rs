@@ -21,8 +21,8 @@ struct StudyArguments {
     /// A file that must be a video; may be repeated
     #[arg(long, value_name = "FILE")]
     video: Vec<PathBuf>,
-    /// A file that must be a volume: an .npy array of slices; may be repeated
-    #[arg(long, value_name = "FILE.npy")]
+    /// A file that must be a volume, a NumPy array; may be repeated
+    #[arg(long, value_name = "FILE")]
     volume: Vec<PathBuf>,
 }
 

@@ -1,11 +1,11 @@
-//! What the model says about the next token, as far as somebody asks.
+//! The logits of the next token, copied from the device only on demand.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
 use crate::onnx::Tensor;
 
-/// What a model says about the next token.
+/// The logits of the next token.
 pub(crate) trait Scores {
     /// All logits, `[vocabulary]`.
     ///
@@ -62,7 +62,7 @@ impl Outputs {
         (0..rows).map(|row| Logits { run: Arc::clone(&run), row }).collect()
     }
 
-    /// All logits in the host's memory: at the size of a vocabulary they are copied once, and only if somebody asks.
+    /// All logits in the host's memory, copied on first use: a vocabulary is large.
     fn host(&self) -> Result<&Tensor> {
         if let (None, Some(device)) = (self.host.get(), &self.device) {
             let copy = device.on_host()?;

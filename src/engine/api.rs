@@ -75,7 +75,7 @@ impl Engine {
         self.0.shared.context
     }
 
-    /// Answers a question. `on_event` hears of progress and of the text as it is made.
+    /// Answers a question. `on_event` is called with progress and with the text as it is generated.
     ///
     /// # Errors
     /// Those of [`submit`](Self::submit) and [`Pending::wait`]. The engine stays usable.
@@ -88,8 +88,8 @@ impl Engine {
         self.submit(request, options)?.wait(on_event)
     }
 
-    /// Hands a question in and returns at once. The studies are read and the answer is made while the caller does something
-    /// else; [`Pending::wait`] tells of studies that cannot be read.
+    /// Hands a question in and returns at once. Other threads read the studies and generate the answer. Studies that cannot be
+    /// read are an error of [`Pending::wait`].
     ///
     /// # Errors
     /// [`Error::Request`] for options that cannot be met, [`Error::Busy`] if too many answers are under way,
@@ -107,7 +107,7 @@ impl Engine {
     /// sampled with the seed plus n.
     ///
     /// # Errors
-    /// Those of [`submit`](Self::submit); [`Error::Request`] too if the engine never has room for so many.
+    /// Those of [`submit`](Self::submit); [`Error::Request`] too if the engine can never hold that many.
     pub fn submit_all(&self, request: &Request, options: &AskOptions) -> Result<Vec<Pending>> {
         let submitted = Instant::now();
         options.check()?;
@@ -145,7 +145,7 @@ impl Engine {
         Ok(all)
     }
 
-    /// Writes what a finished conversation left in memory to a file, so that it can be gone on with after a restart.
+    /// Writes what a finished conversation left in memory to a file, so that it can continue after a restart.
     ///
     /// # Errors
     /// [`Error::Request`] if the conversation is under way or its place was taken, [`Error::Input`] if the file cannot

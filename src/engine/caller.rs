@@ -1,4 +1,4 @@
-//! Who waits for an answer, as the loop knows them.
+//! The loop's side of a pending answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,20 +15,20 @@ use crate::request::{ConversationId, Event, Finish, Timings};
 use crate::sampler::Chosen;
 use crate::watch::{Cancel, Watch};
 
-/// Who waits for an answer.
+/// The loop's side of a pending answer.
 pub(super) struct Caller {
     pub(super) conversation: ConversationId,
     pub(super) submitted: Instant,
     /// The caller's switches and the deadline.
     pub(super) watch: Watch,
-    /// Thrown when nobody waits for the answer any more.
+    /// Thrown when the pending answer was dropped.
     pub(super) abandoned: Cancel,
     pub(super) messages: Sender<Message>,
     /// Counts as one answer under way until it is dropped.
     pub(super) _place: Place,
 }
 
-/// What the loop tells a caller.
+/// What the loop sends to a caller.
 pub(super) enum Message {
     /// The studies were read and the prompt was written.
     Prepared(Arc<Prompt>, Tagging),
@@ -51,7 +51,7 @@ pub(super) struct Ended {
 }
 
 impl Caller {
-    /// Why there is nothing more to do for this caller, if so.
+    /// Why the answer must end now: cancelled or late.
     pub(super) fn ended(&self) -> Option<Finish> {
         match self.watch.check() {
             Ok(()) => None,
@@ -59,14 +59,14 @@ impl Caller {
         }
     }
 
-    /// Sends a message. Where nobody listens any more, the answer ends at the next step.
+    /// Sends a message. If the receiver is gone, the answer ends at the next step.
     pub(super) fn tell(&self, message: Message) {
         if self.messages.send(message).is_err() {
             self.abandoned.cancel();
         }
     }
 
-    /// Ends an answer that never came to a slot.
+    /// Ends an answer that never had a slot.
     pub(super) fn end(self, finish: Finish, timings: Timings) {
         self.tell(Message::Ended(Ok(Ended {
             finish,
@@ -78,7 +78,7 @@ impl Caller {
         })));
     }
 
-    /// Ends an answer with an error; one that says that it was stopped is no failure.
+    /// Ends an answer with an error. Cancelled and timed out are not failures: they end it with a [`Finish`].
     pub(super) fn fail(self, error: Error, timings: Timings) {
         match finish_of(&error) {
             Some(finish) => self.end(finish, timings),

@@ -15,7 +15,7 @@ pub struct Counts {
     pub active: usize,
     /// Steps of the decoder, each for all answers under way.
     pub steps: u64,
-    /// Steps that failed, after which each answer's part was run by itself.
+    /// Steps that failed; the row of each answer then ran alone.
     pub failed_steps: u64,
     /// Prompt tokens that ran through the decoder.
     pub prefilled_tokens: u64,
@@ -29,17 +29,17 @@ pub struct Counts {
     pub drafted_tokens: u64,
     /// Those of them that were right.
     pub accepted_tokens: u64,
-    /// Answers' tokens that were run a second time, because a guess left the next one in doubt.
+    /// Tokens of replies that ran a second time, because a guess left the next one in doubt.
     pub repeated_tokens: u64,
     /// Time of the rounds of the loop that were one step and nothing else.
     pub step_time: Duration,
     /// How much of it ONNX Runtime took.
     pub step_run_time: Duration,
-    /// When the loop last ended a round. With `active` answers and a moment long past, it stands still.
+    /// When the loop last ended a round. If this is long ago while answers are `active`, the loop hangs.
     pub last_round: Option<Instant>,
 }
 
-/// The loop's counts as of its last round, for whoever asks.
+/// The loop's counts as of its last round, readable from any thread.
 #[derive(Default)]
 pub(super) struct Published(Mutex<Counts>);
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::request::{AskOptions, FrameUsed, StudyInput};
 use crate::watch::Watch;
 
-/// What the vision tower makes of studies: what the decoder gets to see of them.
+/// Output of the vision tower for studies: the decoder's only view of them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ImageEmbeddings {
@@ -24,8 +24,9 @@ pub struct ImageEmbeddings {
 }
 
 impl Engine {
-    /// The image embeddings of studies alone. Of the options only `preprocessing`, `max_tiles`, `scope`, `cancel` and `timeout` matter. Answers
-    /// under way go on: a tile at a time is encoded between their steps, and what is in memory already is not encoded again.
+    /// The image embeddings of studies alone. Of the options only `preprocessing`, `max_tiles`, `scope`, `cancel` and
+    /// `timeout` matter. Answers under way continue: one tile at a time is encoded between their steps. A tile whose
+    /// embeddings are in memory is not encoded again.
     ///
     /// # Errors
     /// [`Error::Input`] for studies that cannot be read, [`Error::Request`] if there are none and for options that cannot be

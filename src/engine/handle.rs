@@ -44,7 +44,7 @@ impl Handle {
             let model = Model::open(runtime, &package, options);
             (intact.join(), tokenizer, model)
         });
-        // An altered file is the cause, whatever else failed to load because of it.
+        // An altered file is reported first: it may have made the others fail.
         intact.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let shared = Arc::new(Shared::new(package, tokenizer?, options)?);
         let queue = Arc::new(Queue::new(Limits {
@@ -65,7 +65,7 @@ impl Drop for Handle {
         }
         self.queue.close();
         for thread in self.threads.drain(..) {
-            // A loop that broke down has told everyone who waited.
+            // A loop that broke down has sent an error to every waiting caller.
             let _ = thread.join();
         }
     }

@@ -46,7 +46,7 @@ impl MemoryNeeds {
         [self.weights, self.slots, self.vision_cache, self.work].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Refuses what there is no room for: on the device, of which so many bytes are free, or else on the machine.
+    /// Refuses what does not fit into the free bytes of the device or, if that is `None`, of the machine.
     pub(super) fn check(&self, device: Option<u64>) -> Result<()> {
         let thing = if device.is_some() { "memory of the device" } else { "memory" };
         match device.or_else(available) {
@@ -70,7 +70,7 @@ impl fmt::Display for MemoryNeeds {
     }
 }
 
-/// What runs of both graphs take, of which ONNX Runtime gives nothing back.
+/// Workspace of both graphs; ONNX Runtime never returns it.
 fn taken(work: &Work, context: u64, options: &EngineOptions) -> u64 {
     let of_position = sum(&[work.position_bytes, product(&[work.score_bytes, context])]);
     sum(&[
@@ -81,7 +81,7 @@ fn taken(work: &Work, context: u64, options: &EngineOptions) -> u64 {
     ])
 }
 
-/// The package's figures. What each of them counts is said where they are made, in the exporter's `memory.py`.
+/// The package's figures. The exporter's `memory.py`, which makes them, documents each.
 fn work(manifest: &Manifest) -> Work {
     manifest.work.clone().unwrap_or_else(|| work_of_widths(manifest))
 }

@@ -12,21 +12,21 @@ use crate::package::Manifest;
 pub struct EngineOptions {
     /// The ONNX Runtime library; searched for if absent.
     pub library: Option<PathBuf>,
-    /// Name of the execution provider: `cpu`, `cuda`, `tensorrt`; with the number of the device, `cuda:1`, where there are
-    /// several.
+    /// Name of the execution provider: `cpu`, `cuda`, `tensorrt`. `cuda:1` is the second GPU.
     pub provider: String,
-    /// Options of that provider, by ONNX Runtime's names of them; an unknown one is refused with the list of those there are.
+    /// Options of that provider, by ONNX Runtime's names. An unknown one is refused with the list of all.
     pub provider_options: Vec<(String, String)>,
     /// Threads inside an operator; absent leaves it to ONNX Runtime.
     pub threads: Option<usize>,
     /// Most tokens in a conversation, prompt and reply together; the model's limit if absent.
     pub context: Option<usize>,
-    /// Conversations in memory: as many requests are answered at a time, and as many conversations can be gone on with.
+    /// Conversations in memory: the most requests that are answered at a time, and the most conversations that can continue
+    /// without a new prefill.
     pub slots: usize,
-    /// Requests that may wait for a slot; more are refused as [`Error::Busy`].
+    /// Answers that may wait for a slot; more are refused as [`Error::Busy`].
     pub queue: usize,
-    /// Prompt tokens that run together. A smaller number lets other answers go on sooner while a long prompt is read;
-    /// the answers are the same.
+    /// Prompt tokens that run together. A smaller number interrupts other answers for a shorter time; the answers are the
+    /// same.
     pub chunk: usize,
     /// Most bytes of image embeddings that are kept, so that a picture asked about again is not encoded again.
     pub vision_cache: usize,

@@ -41,9 +41,9 @@ pub struct Pending {
 pub(super) struct Switches {
     /// This answer's own.
     pub(super) cancel: Cancel,
-    /// Thrown when nobody waits for this answer any more.
+    /// Thrown when this answer is dropped.
     pub(super) abandoned: Cancel,
-    /// Thrown when nobody waits for any of a request's answers.
+    /// Thrown when all of a request's answers are dropped.
     pub(super) _group: Arc<Group>,
 }
 
@@ -62,7 +62,7 @@ enum State {
     Writing {
         prompt: Arc<Prompt>,
         writer: Box<Writer>,
-        /// Whether a token came that nobody heard of, because the answer had been stopped.
+        /// Whether a token was withheld from the caller because the answer had been stopped.
         unheard: bool,
     },
     /// The reply or an error was given.
@@ -86,7 +86,7 @@ impl Pending {
         self.conversation
     }
 
-    /// Ends this answer at its next step, and no other; [`wait`](Self::wait) then returns what there is.
+    /// Ends this answer at its next step, and no other; [`wait`](Self::wait) then returns the text so far.
     pub fn cancel(&self) {
         self.switches.cancel.cancel();
     }
@@ -96,8 +96,8 @@ impl Pending {
         self.switches.cancel.clone()
     }
 
-    /// Waits for the answer. `on_event` hears of progress and of the text as it is made, in this thread: however long it
-    /// takes, other answers go on.
+    /// Waits for the answer. `on_event` is called in this thread with progress and with the text as it is generated. A slow
+    /// callback does not delay other answers.
     ///
     /// # Errors
     /// [`Error::Input`] for studies that cannot be read, [`Error::Request`] for options that cannot be met and for a prompt
@@ -145,8 +145,8 @@ impl Pending {
         self.switches.cancel.is_cancelled() || self.options.cancel.is_cancelled()
     }
 
-    /// Takes in what the loop tells; the reply, if that was the last of it. Who stopped the answer hears no more of it,
-    /// even if the loop was faster.
+    /// Handles a message of the loop; returns the reply after the last one. A caller that stopped the answer gets no more
+    /// events, even if the loop had sent some before.
     fn hear(&mut self, message: Message, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Reply>> {
         let stopped = self.is_stopped();
         match (message, &mut self.state) {

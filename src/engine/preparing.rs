@@ -15,7 +15,7 @@ use super::writer::Tagging;
 use crate::error::{Error, Result};
 use crate::request::Timings;
 
-/// Most requests that are prepared at a time. Each holds the pixels of its studies meanwhile.
+/// Most requests that are prepared at a time. Each holds the pixels of its studies.
 const MOST_THREADS: usize = 4;
 
 /// How many requests are prepared at a time.
@@ -43,7 +43,7 @@ pub(super) fn start(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<Vec<Join
     (0..threads()).map(start).collect()
 }
 
-/// The answers to a request, ready for the loop. Its callers are told where that fails.
+/// The sequences of a request, ready for the loop. If preparing fails, its callers get the error.
 fn sequences(shared: &Shared, submission: Submission) -> Vec<Sequence> {
     let waited = milliseconds(submission.submitted);
     let prepared = catch_unwind(AssertUnwindSafe(|| prepare(shared, &submission, waited)));

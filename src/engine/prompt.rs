@@ -91,7 +91,7 @@ impl Text {
     ) -> Result<Self> {
         let manifest = shared.package.manifest();
         let template = &manifest.prompt;
-        // The pictures alone may be too many, which is said before so many tokens are laid out.
+        // If the pictures alone do not fit, refuse before their tokens are laid out.
         shared.reply_limit(extent.tokens(), options)?;
         let written = prompt::write(template, request, &extent.frames_per_study, options.preprocessing)?;
         let spliced =

@@ -56,7 +56,7 @@ pub(super) struct Queue {
 pub(super) struct Limits {
     /// Answers that have not ended, those with a slot included.
     pub(super) under_way: usize,
-    /// Answers that may be ready and wait for a slot: what is prepared early takes memory.
+    /// Prepared answers that may wait for a slot. Each holds its pixels.
     pub(super) ready: usize,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Waiting {
     pub(super) ready: usize,
 }
 
-/// How soon an idle loop notices that a request that waits to be prepared was cancelled or is late.
+/// How often an idle loop checks whether a request that waits to be prepared was cancelled or is late.
 const GLANCE: Duration = Duration::from_millis(20);
 
 impl Queue {
@@ -113,10 +113,10 @@ impl Queue {
         }
     }
 
-    /// Takes places for so many answers, all or none of them.
+    /// Takes a place for each of `answers`, all or none.
     ///
     /// # Errors
-    /// [`Error::Request`] if there are never so many, [`Error::Busy`] if there are not so many at the moment,
+    /// [`Error::Request`] if the engine can never hold that many, [`Error::Busy`] if it has no room at the moment,
     /// [`Error::Runtime`] if the loop broke down.
     pub(super) fn places(&self, answers: usize) -> Result<Vec<Place>> {
         self.refuse_child()?;
@@ -174,7 +174,7 @@ impl Queue {
         }
     }
 
-    /// Hands over what was prepared of a request for so many answers; nothing if that failed.
+    /// Hands over the sequences of a request with this many answers; none if preparing failed.
     pub(super) fn prepared(&self, answers: usize, sequences: Vec<Sequence>) {
         let mut state = self.lock();
         state.preparing -= answers;
@@ -253,7 +253,7 @@ impl Queue {
         Waiting { preparing: state.preparing + submitted, ready: state.ready.len() }
     }
 
-    /// Ends with all that wait when the loop breaks, so that nobody waits for ever.
+    /// Drops everything that waits when the loop breaks, so that no caller waits for ever.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
         state.closed = true;

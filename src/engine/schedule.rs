@@ -10,8 +10,8 @@ pub(super) struct Free<'a> {
     pub(super) used: u64,
 }
 
-/// The slot for a prompt: the one that holds most of it, if that is at least half of what it holds; else the one whose
-/// last use is longest ago, so that a few common words do not cost another conversation its memory.
+/// The slot for a prompt: the one that holds most of it, if that is at least half of the slot's tokens; else the least
+/// recently used one. So a few common words do not overwrite another conversation.
 pub(super) fn choose<'a>(free: impl Iterator<Item = Free<'a>> + Clone, prompt: &[Token]) -> Option<usize> {
     let shared = free.clone().map(|free| (free.contents.shared(prompt), free));
     let worth = shared.filter(|(shared, free)| *shared > 0 && 2 * shared >= free.contents.tokens.len());
@@ -24,15 +24,15 @@ pub(super) fn choose<'a>(free: impl Iterator<Item = Free<'a>> + Clone, prompt: &
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Places {
     Anywhere,
-    /// The first ones, because a recorded step is one of certain slots: so there are no more recordings than slots.
+    /// The first ones, because a recording is bound to its slots: this keeps at most one recording for each number of slots.
     First,
 }
 
-/// Brings active slots together, because a step sees neighbouring slots only and must not pay for the ones between.
-/// Returns the first of the places and the exchanges that fill them: as few as can be.
+/// Brings active slots together: a step runs over neighbouring slots and must not compute idle ones. Returns the first of
+/// the places and the fewest exchanges that fill them.
 ///
-/// Moving a conversation costs a copy of its keys and values, once; a step that ran over inactive slots would pay for
-/// them every time, and a graph that gathers slots would copy them every time.
+/// Moving a conversation copies its keys and values once. A step over idle slots would compute them every time, and a graph
+/// that gathers slots would copy every time.
 pub(super) fn gather(active: &[usize], places: Places) -> (usize, Vec<(usize, usize)>) {
     let inside = |first: usize, slot: usize| (first..first + active.len()).contains(&slot);
     let best = active.iter().map(|&slot| (slot + 1).saturating_sub(active.len()));
@@ -45,8 +45,8 @@ pub(super) fn gather(active: &[usize], places: Places) -> (usize, Vec<(usize, us
     (first, outside.zip(gaps).collect())
 }
 
-/// How many of `rest` tokens the next chunk takes. It never takes or leaves a single one, which would go through the
-/// kernel for one token and come out differently in the last bits than in company.
+/// How many of `rest` tokens the next chunk takes. It never takes or leaves a single one: the kernel for one token differs
+/// from the kernel for several in the last bits.
 pub(super) fn chunk_length(rest: usize, chunk: usize) -> usize {
     match rest {
         rest if rest <= chunk => rest,

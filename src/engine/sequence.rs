@@ -31,7 +31,7 @@ pub(super) struct Sequence {
     pub(super) pending: VecDeque<u32>,
     /// Guesses ahead, if they were asked for.
     pub(super) guesses: Option<Guesses>,
-    /// By tile, as far as they are needed and known; none once the prompt has run, unless they are traced.
+    /// By tile, as far as they are needed and known. Empty after the prompt has run, except for a trace.
     embeddings: Vec<Option<Embeddings>>,
     encoding_told: Option<usize>,
     /// Prompt tokens that this sequence ran itself.
@@ -42,8 +42,8 @@ pub(super) struct Sequence {
     first_logits: Vec<f32>,
     /// Tells when a stop string came.
     spoken: Spoken,
-    /// When its pictures, its prompt or its guess last had their turn, or when it came: who waits longest is next, so that
-    /// those who come later cannot hold it up for ever.
+    /// Time of the loop at which its pictures, its prompt or its guess last ran, or at which it got its slot. The longest wait
+    /// goes first, so later sequences cannot starve it.
     pub(super) served: u64,
 }
 
@@ -59,18 +59,18 @@ pub(super) enum Status {
     Prefilling,
     /// It takes part in steps, next with the first of what is pending.
     Decoding,
-    /// Steps go over what a guess wrote before the next token is chosen.
+    /// Steps recompute what a guess wrote before the next token is chosen.
     Repeating,
 }
 
-/// What came of the logits that a sequence was given.
+/// The outcome of a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// A token was chosen, and the reply goes on.
+    /// A token was chosen, and the reply continues.
     On,
     /// A token was chosen, and the reply ends with it.
     Last(Finish),
-    /// The logits do not tell which token it is, and nothing has changed.
+    /// The logits do not decide between two tokens, and nothing has changed.
     Doubtful,
 }
 
@@ -105,7 +105,7 @@ impl Sequence {
         }
     }
 
-    /// Has got a slot, at this time of the loop.
+    /// Records that it got a slot, at this time of the loop.
     pub(super) fn begin(&mut self, served: u64) {
         self.stop_waiting();
         self.status = Status::Prefilling;
@@ -131,7 +131,7 @@ impl Sequence {
         (first..self.embeddings.len()).filter(|&tile| self.embeddings[tile].is_none()).collect()
     }
 
-    /// Whether nothing was told of its pictures yet.
+    /// Whether the caller has had no event about its pictures yet.
     pub(super) fn served_first_time(&self) -> bool {
         self.encoding_told.is_none()
     }
@@ -140,7 +140,7 @@ impl Sequence {
         self.embeddings[tile] = Some(embeddings);
     }
 
-    /// Gives back the embeddings, which nobody needs once the prompt has run, unless they are traced.
+    /// Releases the embeddings: nothing needs them after the prompt, except a trace.
     pub(super) fn release_embeddings(&mut self) {
         if self.options.tracing == Tracing::Off {
             self.embeddings = Vec::new();
@@ -199,7 +199,7 @@ impl Sequence {
         (!guess.is_empty()).then_some(guess)
     }
 
-    /// Has steps go over these tokens, which the slot has forgotten.
+    /// Makes steps recompute these tokens, which were dropped from the slot.
     pub(super) fn repeat(&mut self, tokens: impl DoubleEndedIterator<Item = u32>) {
         tokens.rev().for_each(|token| self.pending.push_front(token));
         self.status = Status::Repeating;
@@ -240,7 +240,7 @@ impl Sequence {
         }
     }
 
-    /// Tells that the answer is done, however far it came.
+    /// Sends the end of the answer, complete or not.
     pub(super) fn end(mut self, finish: Finish, sizes: Sizes) {
         self.stop_waiting();
         if let Some(since) = self.decoding_since {

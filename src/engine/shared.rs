@@ -1,4 +1,4 @@
-//! What callers, preparing threads and the loop all read.
+//! What callers, preparing threads and the loop share.
 
 use super::counts::Published;
 use super::options::EngineOptions;

@@ -91,8 +91,8 @@ impl Slots {
         prefilling.min().map(|(_, place)| place)
     }
 
-    /// Copies into a slot what another one holds more of the prompt: a common beginning, or the work of a sequence that
-    /// prefills the same prompt at the same time.
+    /// If another slot holds a longer beginning of the prompt, copies the difference. It may be a common beginning, or the work
+    /// of a sequence that prefills the same prompt at the same time.
     pub(super) fn take_over(&mut self, place: usize, prompt: &[Token]) {
         let most = most_shared(prompt);
         let shared = |slot: &Slot| slot.contents.shared(prompt).min(most);
@@ -132,8 +132,8 @@ impl Slots {
         first..first + active.len()
     }
 
-    /// Forgets what a slot holds, and that it held it: numbers that overflowed would come back with every prompt that
-    /// begins alike, and NaN times 0 is NaN, even at positions that attention masks.
+    /// Forgets a slot's tokens and zeroes its memory. Overflowed numbers would otherwise return with every prompt that begins
+    /// alike, and NaN times 0 is NaN, even at positions that attention masks.
     pub(super) fn empty(&mut self, slot: usize) {
         self.slots[slot].contents = Contents::default();
         self.slots[slot].conversation = None;

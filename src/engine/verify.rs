@@ -1,12 +1,11 @@
 //! Guessing ahead: what may come next, verified in one run instead of step by step.
 //!
-//! A guess is run as a chunk of the sequence's slot, and the sequence chooses from the logits of each position as ever; as
-//! long as it chooses what was guessed, the next position counts. What was guessed wrong is forgotten with the length of
-//! the slot: the next run writes over it.
+//! A guess runs as one chunk of the sequence's slot. The sequence chooses a token from the logits of each position. The next
+//! position counts only while the choice equals the guess. Wrong tokens are dropped from the length of the slot; the next
+//! run overwrites them.
 //!
-//! Attention to several new tokens differs from attention to one in the last bits. A greedy reply is the same all the same:
-//! where two tokens are too close for such logits to tell which a step would have chosen, steps go over all that guesses
-//! have written, and then choose.
+//! Attention to several new tokens differs from attention to one in the last bits. A greedy reply stays the same: where two
+//! tokens are closer than this difference, steps recompute everything that guesses wrote, and then choose.
 
 use super::guesses::Guesses;
 use super::sequence::Status;
@@ -22,8 +21,8 @@ struct Guess {
 }
 
 impl Worker<'_> {
-    /// Verifies the guess of the sequence that has waited longest. Returns its slot, if there is one: no more than one guess
-    /// lies between two steps of the others, and beside others only who guesses well does it at all.
+    /// Verifies the guess of the sequence that has waited longest. Returns its slot, if there is one. The other sequences wait
+    /// for at most one guess between two steps; beside others, only a sequence with a good record guesses at all.
     pub(super) fn verify_one_guess(&mut self) -> Option<usize> {
         let Guess { slot, next, ids } = self.best_guess()?;
         let served = self.slots.tick();
@@ -52,7 +51,7 @@ impl Worker<'_> {
         Some(Guess { slot, next: self.slots.next(slot)?, ids })
     }
 
-    /// Takes in the first of these tokens, and the others as long as the sequence chooses them.
+    /// Keeps the first of these tokens, and each later one while the sequence chooses it.
     fn keep_what_is_right(&mut self, slot: usize, ids: &[u32], logits: Vec<Logits>) {
         let mut right = 0;
         for (number, (id, logits)) in ids.iter().zip(logits).enumerate() {
@@ -79,7 +78,7 @@ impl Worker<'_> {
         self.slots.sequence(slot)?.guesses.as_mut()
     }
 
-    /// Has steps go over what guesses wrote into a slot, because the next token is in doubt.
+    /// Makes steps recompute what guesses wrote into a slot, because the next token is in doubt.
     pub(super) fn repeat(&mut self, slot: usize) {
         let from = self.guesses(slot).and_then(|guesses| guesses.written_from.take());
         let contents = &mut self.slots.slots[slot].contents;

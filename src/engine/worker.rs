@@ -46,8 +46,8 @@ impl Worker<'_> {
             commands.into_iter().for_each(|command| self.obey(command));
             self.dismiss();
             self.admit();
-            // Before the step, which may move sequences to other slots: a slot's number is good until then. The sequence
-            // takes part in the step at once.
+            // Before the step: a step may move sequences to other slots, so a slot's number is valid only until then. The
+            // sequence takes part in this step.
             self.prefill_one_piece().into_iter().for_each(|logits| self.deliver(logits));
             let verified = self.verify_one_guess();
             self.step_all_but(verified).into_iter().for_each(|logits| self.deliver(logits));
@@ -92,7 +92,7 @@ impl Worker<'_> {
         });
     }
 
-    /// Ends an answer that has left its slot. Who hears of its end finds it in the counts.
+    /// Ends an answer that has left its slot. The counts are published first, so they include it when the caller reads them.
     fn end(&self, sequence: Sequence, finish: Result<Finish>) {
         self.publish();
         match finish {
@@ -123,7 +123,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Gives free slots to those who waited longest.
+    /// Gives free slots to the sequences that have waited longest.
     fn admit(&mut self) {
         while self.slots.active() < self.slots.slots.len() {
             let Some(sequence) = self.queue.pop() else { return };
@@ -184,7 +184,7 @@ impl Worker<'_> {
         self.counts.steps += 1;
         let logits: Vec<Delivery> = match self.slots.decoder.step(places.start, &next) {
             Ok(logits) => places.zip(logits.into_iter().map(Ok)).collect(),
-            // One of them is at fault: alone, the others go on.
+            // Rows run one by one: the culprit fails, the others continue.
             Err(error) => {
                 self.counts.failed_steps += 1;
                 tracing::warn!(%error, sequences = next.len(), "a step failed");
@@ -194,7 +194,7 @@ impl Worker<'_> {
         for (slot, _) in logits.iter().filter(|(_, logits)| logits.is_ok()) {
             self.slots.hold_next(*slot);
         }
-        // Those that go over what a guess wrote choose once they have run it all.
+        // A repeating sequence chooses only after the last of its repeated tokens.
         let chooses = |(slot, logits): &Delivery| logits.is_err() || self.slots.next(*slot).is_none();
         logits.into_iter().filter(chooses).collect()
     }
@@ -204,8 +204,7 @@ impl Worker<'_> {
         logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row for each slot", "none"))
     }
 
-    /// Has a sequence choose its next token, and ends it where that was the last. Whatever goes wrong is this sequence's
-    /// alone.
+    /// Lets a sequence choose its next token, and ends it after its last. A failure here ends this sequence alone.
     pub(super) fn deliver(&mut self, (slot, logits): Delivery) {
         let Some(sequence) = self.slots.sequence(slot) else { return };
         let tokenizer = &self.shared.tokenizer;
@@ -228,7 +227,7 @@ impl Worker<'_> {
     }
 }
 
-/// Whatever ends the loop, those who wait are told.
+/// However the loop ends, every waiting caller gets an error.
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
         self.queue.abandon();

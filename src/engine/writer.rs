@@ -20,7 +20,7 @@ pub(super) struct Writer {
     logprobs: Option<Vec<TokenLogprobs>>,
 }
 
-/// Whether a reply is thought and answer in tags, or an answer whatever stands in it.
+/// Whether a reply has thought and answer in tags, or all of it is the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tagging {
     Tagged,

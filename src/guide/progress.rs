@@ -44,12 +44,12 @@ impl Progress {
         (next.state(), if goes_on { Beyond::Yes } else { Beyond::No })
     }
 
-    /// Whether no character is half written.
+    /// Whether the bytes end at a character's end.
     pub(super) fn is_between_characters(&self) -> bool {
         self.characters.is_complete()
     }
 
-    /// The text that has to come next for the answer to begin. Of a tag that is begun only the rest is missing.
+    /// The text that opens the answer from here; of a tag that has begun, only the rest.
     pub(super) fn opening(&self) -> String {
         let [think, end_think] = &self.reader.tags().thought;
         let answer = &self.reader.tags().answer[0];

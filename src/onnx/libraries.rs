@@ -121,7 +121,7 @@ pub(super) fn load(provider: &str, libraries: &[&Library], folders: &[PathBuf]) 
     for library in libraries {
         match load_one(library.name, folders) {
             Err(reason) if library.need == Need::Always => missing.push((library, reason)),
-            // the provider may do without it, whatever is wrong
+            // the provider may not need it: ignore the error
             Ok(()) | Err(_) => {}
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn check(graph: &str, placed: &[Placed], providers: &[&str]) -> Resul
             format!("to run on {}", providers.join(" or ")),
             format!("{}, as do {} more of {} nodes", node.provider, astray.count(), placed.len()),
         )
-        .hint("there is no kernel for it there: use the versions that README.md names")),
+        .hint("there is no kernel for it there: use the versions that docs/gpu.md names")),
     }
 }
 

@@ -50,8 +50,8 @@ const SYSTEM_FOLDERS: [&str; 5] =
 
 impl Runtime {
     /// Loads the library at `option`, else at `ORT_DYLIB_PATH`, else the first usable one: beside this library or the
-    /// executable, in the active or the project's virtual environment, or on the system. A path that was named is the only
-    /// one tried. A loaded library serves the process to its end.
+    /// executable, in the active virtual environment, in an absolute folder of `LD_LIBRARY_PATH`, or on the system. A path
+    /// that was named is the only one tried. A loaded library stays loaded until the process ends.
     ///
     /// # Errors
     /// [`Error::Runtime`] naming the paths that were tried, and what was wrong with each.

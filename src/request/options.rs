@@ -36,7 +36,7 @@ pub struct AskOptions {
     pub max_new_tokens: Option<usize>,
     /// When to stop.
     pub stop: StopRule,
-    /// Texts that end the reply where they first stand in it, thought and tags included; they are not part of it.
+    /// Texts that end the reply where they first occur in it, thought and tags included. They are not part of the reply.
     pub stop_strings: Vec<String>,
     /// How each token is chosen.
     pub sampling: Sampling,
@@ -44,7 +44,7 @@ pub struct AskOptions {
     pub constraint: Option<Constraint>,
     /// Most tokens of thought; then the thought is closed and the answer opened.
     pub max_thinking_tokens: Option<usize>,
-    /// Report the log-probability of each token, and of this many of the likeliest in its place.
+    /// Report the log-probability of each token, and of this many likeliest tokens at the same position.
     pub logprobs: Option<usize>,
     /// Most tokens to guess ahead, 1 to 32, from what was written before, and to verify in one run: for replies that repeat
     /// the prompt or themselves. A greedy reply of an f32 package is the same with it.
@@ -57,12 +57,12 @@ pub struct AskOptions {
     pub max_tiles: Option<usize>,
     /// What to keep for inspection.
     pub tracing: Tracing,
-    /// Whose request it is, as any bytes. What one scope left in memory is never reused for another, and what has no scope
-    /// for none that has one: neither time nor counts tell a caller what others asked.
+    /// Whose request it is, as any bytes. Memory of one scope is never reused for another, nor between a request with a scope
+    /// and one without. So neither `cached_tokens` nor the times of a reply reveal what others asked.
     pub scope: Option<Arc<[u8]>>,
     /// Stops the answer from elsewhere.
     pub cancel: Cancel,
-    /// Most time from submission to the end of the answer, which is then as far as it got.
+    /// Most time from submission to the end of the answer, reading included. The reply then holds the text so far.
     pub timeout: Option<Duration>,
 }
 

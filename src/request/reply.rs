@@ -106,13 +106,13 @@ pub struct Timings {
     pub read: f64,
     /// Resizing and normalising.
     pub preprocess: f64,
-    /// Waiting for a slot.
+    /// Waiting to be prepared, and then for a slot.
     pub queue: f64,
     /// The vision tower.
     pub vision: f64,
     /// The prompt through the decoder, up to the first token's logits.
     pub prefill: f64,
-    /// From submission to the first token, everything above and other requests' turns included.
+    /// From submission to the first token, everything above and the work on other requests included.
     pub first_token: f64,
     /// All steps after the first token.
     pub decode: f64,
@@ -158,7 +158,7 @@ pub struct Reply {
     pub frames: Vec<FrameUsed>,
     /// Wall time of each stage.
     pub timings: Timings,
-    /// What the caller should know about the inputs or the reply, one sentence each.
+    /// Remarks about the inputs or the reply, one sentence each.
     pub warnings: Vec<String>,
     /// The conversation, by which [`Engine::save_session`](crate::Engine::save_session) finds what it left in memory.
     pub conversation: ConversationId,

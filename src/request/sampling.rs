@@ -20,7 +20,7 @@ pub struct Sampling {
     pub frequency_penalty: f32,
     /// Taken from the logit of tokens that stand in the reply, from −2 to 2.
     pub presence_penalty: f32,
-    /// Logits are divided by this; 0 is greedy, whatever the fields below say.
+    /// Logits are divided by this. 0 is greedy and ignores the fields below.
     pub temperature: f32,
     /// Only tokens with at least this share of the likeliest token's probability.
     pub min_p: f32,
@@ -69,7 +69,7 @@ impl Sampling {
 ///
 /// Where the instruction asks for the package's answer tags, as [`Instruction::Reasoning`](crate::Instruction::Reasoning) does,
 /// the constraint holds between them and the thought before is free; a turn that the model would end without an
-/// answer goes on with one. Otherwise it holds from the first token on, and there is no thought.
+/// answer continues with one. Otherwise it holds from the first token on, and there is no thought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Constraint {
@@ -94,7 +94,7 @@ pub struct TokenLogprob {
     pub logprob: f32,
 }
 
-/// A generated token, and the likeliest in its place.
+/// A generated token, and the likeliest tokens at its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenLogprobs {
     /// The token that was generated.

@@ -30,7 +30,7 @@ pub struct Request {
     /// What was said, oldest first. The last turn is the user's and is answered.
     ///
     /// With no [`Part::Study`] anywhere, all studies come before the last turn's text, as the model was trained. A
-    /// conversation that goes on without an [`Instruction`] must say where they stand.
+    /// later turn without an [`Instruction`] must place them itself.
     pub turns: Vec<Turn>,
     /// What stands before the last turn's text.
     pub instruction: Instruction,
@@ -57,7 +57,7 @@ pub enum Role {
 /// A piece of a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// Text. In clinical mode its letters are all it is: it places no study and holds no control token.
+    /// Text. In clinical mode it is taken literally: it places no study and holds no control token.
     Text(String),
     /// The next of [`Request::studies`] stands here, each frame on a line of its own. Where there are as many of these
     /// as there are frames in all studies together, it is the next frame instead.

@@ -114,7 +114,7 @@ impl Look {
         self.shared
     }
 
-    /// Refuses numbers that no study could be looked at by.
+    /// Refuses numbers that no study can meet.
     ///
     /// # Errors
     /// [`Error::Request`] naming the option and what it may be.
@@ -127,7 +127,7 @@ impl Look {
         Ok(())
     }
 
-    /// Refuses numbers that no study could be looked at by, and options for another kind than the study is of.
+    /// Refuses numbers that no study can meet, and options for another kind of study.
     ///
     /// # Errors
     /// [`Error::Request`] naming the option.

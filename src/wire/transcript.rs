@@ -75,7 +75,7 @@ pub struct Transcript {
     pub history: Vec<(Message, Message)>,
     /// What they are about, in the order in which they place it.
     pub studies: Vec<StudyInput>,
-    /// The system message; `Some(None)` is the package's. `None` where nothing is said of it.
+    /// The system message; `Some(None)` is the package's. `None` if the file does not say.
     pub system: Option<Option<Message>>,
 }
 
@@ -123,7 +123,7 @@ impl Transcript {
         })
     }
 
-    /// The conversation that goes on from it.
+    /// The conversation that continues from it.
     pub fn conversation(&self, placeholder: &str) -> Conversation {
         let turns = self.history.iter().flat_map(|(question, answer)| {
             [Turn::user(question.parts(placeholder)), Turn::assistant(answer.parts(placeholder))]

@@ -1,5 +1,5 @@
 //! README.md and `docs/`: every command works, and what stands below it is what it prints; every option, every field of a
-//! reply and every link is there.
+//! reply and every link is there. ARCHITECTURE.md names files that exist.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -94,6 +94,7 @@ fn every_command_of_the_documents_works() {
                 assert_eq!(rest, format!("apt-get install {}", variable("SYSTEM_PACKAGES")), "{shown}")
             }
             "make" => is_target(shown, rest),
+            "." => assert!(Path::new(ROOT).join(rest).is_file(), "{shown}"),
             "cargo" => {
                 let (_, features) = rest.rsplit_once("--features ").unwrap();
                 assert!(variable("FEATURE_SETS").split(' ').any(|set| set == features), "{shown}");
@@ -119,9 +120,9 @@ fn fleming(shown: &Shown, line: &str, scratch: &Scratch) {
             _ if is_there(&word) => continue,
             ("--model", None) => package(),
             ("--model", Some(provider)) => package_at(&format!("{provider}-bf16")),
-            ("--image", _) => input("chest.png"),
-            ("--video", _) => input("clip.mp4"),
-            ("--volume", _) => input("volume_f32.npy"),
+            _ if word.ends_with(".png") => input("chest.png"),
+            _ if word.ends_with(".mp4") => input("clip.mp4"),
+            _ if word.ends_with(".npy") => input("volume_f32.npy"),
             _ if word.ends_with(".jsonl") => scratch.path(&word),
             _ => continue,
         };
@@ -227,15 +228,24 @@ fn options(text: &str) -> BTreeSet<String> {
     options.map(String::from).collect()
 }
 
+/// The options that `--help` of every verb lists, by verb.
+fn options_of_verbs() -> Vec<(String, BTreeSet<String>)> {
+    let help = |arguments: &[&str]| {
+        let output = succeeds(Command::new(env!("CARGO_BIN_EXE_fleming")).args(arguments));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let overview = help(&["--help"]);
+    let verbs = overview.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs = verbs.map_while(|line| line.split_whitespace().next()).filter(|verb| *verb != "help");
+    let all: Vec<_> = verbs.map(|verb| (verb.to_owned(), options(&help(&[verb, "--help"])))).collect();
+    assert!(all.len() >= 8, "{overview}");
+    all
+}
+
 #[test]
 fn every_option_of_the_documents_exists() {
-    let help = |verb: &str| {
-        let output = succeeds(Command::new(env!("CARGO_BIN_EXE_fleming")).args([verb, "--help"]));
-        options(&String::from_utf8_lossy(&output.stdout))
-    };
-    let verbs = ["ask", "batch", "bench", "chat", "doctor", "eval", "inspect", "warm"];
     let sources = ["export/fleming_export/__main__.py", "benches/gpu/kit.py"];
-    let known: BTreeSet<_> = verbs.iter().flat_map(|verb| help(verb)).collect();
+    let known: BTreeSet<_> = options_of_verbs().into_iter().flat_map(|(_, options)| options).collect();
     let known: BTreeSet<_> =
         known.into_iter().chain(sources.iter().flat_map(|path| options(&text(path)))).collect();
     let others = ["ARCHITECTURE.md", "models/README.md", "benches/gpu/README.md"].map(String::from);
@@ -245,6 +255,34 @@ fn every_option_of_the_documents_exists() {
         let unknown: Vec<_> = unknown.iter().filter(|option| !FOREIGN.contains(&option.as_str())).collect();
         assert!(unknown.is_empty(), "{page}: {unknown:?}");
     }
+}
+
+#[test]
+fn every_verb_and_every_option_stands_in_the_documents() {
+    let pages: Vec<_> = pages().into_iter().skip(1).map(|page| text(&page)).collect();
+    let told: BTreeSet<_> = pages.iter().flat_map(|page| options(page)).collect();
+    for (verb, options) in options_of_verbs() {
+        assert!(text("docs/cli.md").contains(&format!("| `fleming {verb}` |")), "fleming {verb}");
+        let missing: Vec<_> = options.difference(&told).collect();
+        assert!(missing.is_empty(), "fleming {verb}: {missing:?}");
+    }
+}
+
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let page = text("ARCHITECTURE.md");
+    let of_path = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    let is_file = |word: &&str| {
+        word.chars().all(of_path)
+            && (word.contains('/') || [".rs", ".py", ".sh"].iter().any(|end| word.ends_with(end)))
+    };
+    let named = page.split('`').skip(1).step_by(2).filter(is_file);
+    let named: Vec<_> = named.filter(|name| *name != "mod.rs").collect();
+    assert!(named.len() > 60, "{named:?}");
+    let homes = ["", "src", "export/fleming_export", "packaging"].map(|home| Path::new(ROOT).join(home));
+    let missing: Vec<_> =
+        named.iter().filter(|name| !homes.iter().any(|home| home.join(name).exists())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

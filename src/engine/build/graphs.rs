@@ -167,7 +167,7 @@ impl<'a> GraphOpener<'a> {
         if !draft.has(PLAN_ENDING) {
             let (wanted, got) = ("nodes that a plan is built of", "none that the provider takes");
             return Err(Error::runtime(name, wanted, got)
-                .hint("use the version of TensorRT that README.md names, or the cuda provider"));
+                .hint("use the version of TensorRT that docs/gpu.md names, or the cuda provider"));
         }
         let found = graph.sample(&mut open)?;
         let cosine = agreement::check(name, &found, &wanted, reference.device.provider.name)?;

@@ -44,7 +44,7 @@ pub(super) static GENERATION: [Row; 9] = [
                 Preprocessing::Clinical => Some(CLINICAL),
             },
         ),
-        "How inputs are prepared: clinical mends what the reference script does wrong and says so",
+        "How inputs are prepared: clinical corrects the defects of the reference script, with a warning for each",
     ),
     row(
         "max_tiles",
@@ -74,7 +74,7 @@ pub(super) static GENERATION: [Row; 9] = [
         "speculation",
         "N",
         number!(Whole, limits::SPECULATION, ask.speculation as Option<usize>),
-        "Guess up to N tokens ahead from what was written before, and verify them in one run; the reply is the same",
+        "Guess up to N tokens ahead by prompt lookup, and verify them in one run",
     ),
     row(
         "timeout",
@@ -84,6 +84,6 @@ pub(super) static GENERATION: [Row; 9] = [
             |o, seconds| o.ask.timeout = Some(Duration::from_secs_f64(seconds)),
             |o| o.ask.timeout.map(|timeout| timeout.as_secs_f64()),
         ),
-        "End the reply, as far as it is, after this many seconds",
+        "End the reply after this many seconds, with the text so far",
     ),
 ];

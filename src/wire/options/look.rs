@@ -26,7 +26,7 @@ pub(super) static LOOK: [Row; 9] = [
                 _ => None,
             },
         ),
-        "Video: most frames, where there is one for each second",
+        "Video: most frames, at one frame a second",
     )
     .absent("32"),
     video(

@@ -53,7 +53,7 @@ impl Given<'_> {
         }
     }
 
-    /// The one text that was given. A number in JSON is as good as a text that holds it.
+    /// The one text that was given. A number in JSON is read like a text that holds it.
     fn text(&self) -> std::result::Result<String, String> {
         match self {
             Given::Words([word]) => utf8(word),
