@@ -5,7 +5,6 @@ random weights could not tell.
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-FLEMING = Path(os.environ.get("FLEMING_BINARY", ROOT / "target" / "debug" / "fleming"))
+from program import FLEMING, ROOT
+
 MODEL = ROOT / "models" / "demo"
 EXAMPLES = ROOT / "examples"
 OPTIONS = "\nA. upper third\nB. middle third\nC. lower third\nD. no nodule"

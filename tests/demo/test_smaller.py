@@ -10,7 +10,9 @@ from fleming_export.package import read_manifest
 from fleming_export.quality import BARS, compare
 from fleming_export.quality.sequences import Writer
 
-MODEL = Path(__file__).parents[2] / "models" / "demo"
+from program import ROOT
+
+MODEL = ROOT / "models" / "demo"
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from program import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "packaging" / "cmake"
 PROGRAM = "int fleming_stand_in(void);\nint main(void) { return fleming_stand_in(); }\n"
 PC = "Name: fleming\nVersion: {version}\nLibs: -L${{libdir}} -lfleming\nLibs.private: -lm -lpthread\n"

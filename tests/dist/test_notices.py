@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from program import ROOT
 
-ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "packaging"))
 
 import notices  # noqa: E402

@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -12,9 +11,8 @@ import pytest
 from draw import draw
 from make_pixels import RECORD, find
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "models" / "synthetic"
-FLEMING = Path(os.environ.get("FLEMING_BINARY", ROOT / "target" / "debug" / "fleming"))
+from program import FLEMING, SYNTHETIC
+
 MODALITIES = {".npy": "volume", ".mp4": "video", ".webm": "video", ".avi": "video"}
 CASES = json.loads(RECORD.read_text())["cases"]
 
@@ -34,7 +32,7 @@ def name(case: dict) -> str:
 def test_pixels(case: dict, inputs: Path, tmp_path: Path) -> None:
     path = find(inputs, case["file"])
     modality = MODALITIES.get(path.suffix, "image")
-    options = {"model": PACKAGE, "trace": tmp_path, modality: path, **case["options"]}
+    options = {"model": SYNTHETIC, "trace": tmp_path, modality: path, **case["options"]}
     command = [FLEMING, "ask", "--preprocessing", "reference", "--max-new-tokens", "1", "--question", "?"]
     command += [str(part) for option, value in options.items() for part in (f"--{option}", value)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)

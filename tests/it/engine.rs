@@ -5,38 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use fleming::{
-    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, Look, MemoryNeeds, Package, Part, Reply,
-    Request, Sampling, StopRule, StudyInput, Turn,
+    AskOptions, Constraint, Engine, EngineOptions, ErrorCode, Event, MemoryNeeds, Package, Part, Reply,
+    Request, Sampling, StopRule, Turn,
 };
 
 use crate::support::{
-    Scratch, about, answer, asked_at_once, input, open, options, package, package_at, picture, settled,
-    tokens,
+    Scratch, about, asked_at_once, ids, mixture, open, options, package, package_at, picture, settled,
+    tokens, volume,
 };
-
-pub fn volume(slices: usize) -> StudyInput {
-    StudyInput::volume(input("volume_f32.npy")).look(Look::default().slices(slices))
-}
-
-/// Requests of every kind: long and short, with and without pictures, with common beginnings.
-pub fn mixture() -> Vec<Request> {
-    let mut requests = Vec::new();
-    for (number, question) in ["What is CT?", "Is there an effusion?", "Why?", "List all findings, in order."]
-        .into_iter()
-        .enumerate()
-    {
-        let shade = 60 * number as u8;
-        requests.push(about(vec![], question));
-        requests.push(about(vec![picture([shade, 0, 0])], question));
-        requests.push(about(vec![picture([0, shade, 9]), picture([7, 7, shade])], question));
-        requests.push(about(vec![volume(3)], question));
-    }
-    requests
-}
-
-pub fn ids(engine: &Engine, request: &Request) -> Vec<u32> {
-    answer(engine, request, &tokens(12)).completion_ids
-}
 
 /// Everything at once, in the order of the requests.
 fn all_at_once(engine: &Engine, requests: &[Request]) -> Vec<Reply> {

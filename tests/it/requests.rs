@@ -1,14 +1,15 @@
 //! What becomes of requests: how they are taken, stopped, counted and kept apart.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleming::{
     AskOptions, Cancel, Constraint, Counts, EngineOptions, ErrorCode, Event, Finish, FrameCount, Look, Part,
     Request, Sampling, StudyInput, Turn,
 };
 
-use crate::engine::{ids, volume};
-use crate::support::{Scratch, about, example, input, open, options, picture, settled, tokens};
+use crate::support::{
+    Scratch, about, answer, example, ids, input, open, options, picture, settled, tokens, volume,
+};
 
 #[test]
 fn a_full_queue_says_so() {
@@ -41,11 +42,12 @@ fn time_that_is_up_ends_an_answer_wherever_it_is() {
     assert_eq!((waiting.finish, waiting.completion_ids.len()), (Finish::TimedOut, 0));
     drop(running);
     let request = about(vec![], "What is CT?");
-    let started = Instant::now();
-    engine.ask(&request, &tokens(2000), &mut |_| {}).unwrap();
-    // As many tokens again take as long on this machine.
-    let begun = AskOptions { timeout: Some(started.elapsed() / 4), ..tokens(2000) };
-    let cut = engine.ask(&request, &begun, &mut |_| {}).unwrap();
+    // Longer and longer, until there is time for a token but, a hundred times sooner, not for all.
+    let cut = (0..60)
+        .map(|number| Duration::from_micros(500).mul_f64(1.3_f64.powi(number)))
+        .map(|timeout| answer(&engine, &request, &AskOptions { timeout: Some(timeout), ..tokens(2000) }))
+        .find(|reply| !reply.completion_ids.is_empty())
+        .unwrap();
     assert_eq!(cut.finish, Finish::TimedOut);
     let whole = ids(&open(&options(1)), &request);
     let common = whole.len().min(cut.completion_ids.len());

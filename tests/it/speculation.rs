@@ -2,8 +2,7 @@
 
 use fleming::{AskOptions, Constraint, Engine, EngineOptions, Reply, Request, Sampling, StopRule};
 
-use crate::engine::mixture;
-use crate::support::{answer, demo_model, example, open, options, tokens};
+use crate::support::{answer, demo_model, example, mixture, open, options, tokens};
 
 fn guessing(most: usize, options: AskOptions) -> AskOptions {
     AskOptions { speculation: Some(most), ..options }

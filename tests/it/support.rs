@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use fleming::{
-    AskOptions, Engine, EngineOptions, Frame, Instruction, Modality, Reply, Request, StopRule, Study,
+    AskOptions, Engine, EngineOptions, Frame, Instruction, Look, Modality, Reply, Request, StopRule, Study,
     StudyInput,
 };
 use serde_json::Value;
@@ -142,6 +142,32 @@ pub fn about(studies: Vec<StudyInput>, question: &str) -> Request {
 /// A reply, whatever happens on the way.
 pub fn answer(engine: &Engine, request: &Request, options: &AskOptions) -> Reply {
     engine.ask(request, options, &mut |_| {}).unwrap()
+}
+
+/// So many slices of the drawn volume.
+pub fn volume(slices: usize) -> StudyInput {
+    StudyInput::volume(input("volume_f32.npy")).look(Look::default().slices(slices))
+}
+
+/// Requests of every kind: long and short, with and without pictures, with common beginnings.
+pub fn mixture() -> Vec<Request> {
+    let mut requests = Vec::new();
+    for (number, question) in ["What is CT?", "Is there an effusion?", "Why?", "List all findings, in order."]
+        .into_iter()
+        .enumerate()
+    {
+        let shade = 60 * number as u8;
+        requests.push(about(vec![], question));
+        requests.push(about(vec![picture([shade, 0, 0])], question));
+        requests.push(about(vec![picture([0, shade, 9]), picture([7, 7, shade])], question));
+        requests.push(about(vec![volume(3)], question));
+    }
+    requests
+}
+
+/// The first tokens of a reply.
+pub fn ids(engine: &Engine, request: &Request) -> Vec<u32> {
+    answer(engine, request, &tokens(12)).completion_ids
 }
 
 /// The replies to requests that are asked at the same time, in the order of the requests.

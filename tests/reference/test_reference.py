@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from prepare import TARGETS
 
-ROOT = Path(__file__).parents[2]
+from program import FLEMING, ROOT
+
 MADE = ROOT / "target" / "reference"
-FLEMING = Path(os.environ.get("FLEMING_BINARY", ROOT / "target" / "debug" / "fleming"))
 
 EMBEDDING_TOLERANCE = 1e-5
 LOGIT_TOLERANCE = 1e-3

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_reference import FLEMING, ROOT, compare
+from test_reference import compare
+
+from program import FLEMING, ROOT, SYNTHETIC
 
 GOLDENS = ROOT / "tests" / "golden" / "synthetic"
-PACKAGE = ROOT / "models" / "synthetic"
 
 
 @pytest.mark.parametrize("name", ["text", "image", "frames"])
 def test_synthetic(name: str, tmp_path: Path) -> None:
     golden = json.loads((GOLDENS / f"{name}.json").read_text())
-    command = [FLEMING, "ask", "--json", "--model", PACKAGE, "--trace", tmp_path, "--max-new-tokens", "32"]
+    command = [FLEMING, "ask", "--json", "--model", SYNTHETIC, "--trace", tmp_path, "--max-new-tokens", "32"]
     command += ["--prompt", "reasoning" if golden["reasoning"] else "direct", "--preprocessing", "reference"]
     command += ["--question", golden["question"]]
     for file in golden["files"]:
@@ -32,7 +33,7 @@ def test_synthetic(name: str, tmp_path: Path) -> None:
 def test_checkpoint() -> None:
     """The package is of the checkpoint that the goldens are of; otherwise nothing else here could pass."""
     recorded = json.loads((GOLDENS / "checkpoint.json").read_text())
-    source = json.loads((PACKAGE / "fleming.json").read_text())["source"]
+    source = json.loads((SYNTHETIC / "fleming.json").read_text())["source"]
     assert source["files"] == recorded
 
 

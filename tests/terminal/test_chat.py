@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from test_terminal import FLEMING, INPUTS, LIMIT_S, ROOT, plain
+from test_terminal import INPUTS, LIMIT_S, plain
+
+from program import FLEMING, SYNTHETIC
 
 # The line editor says so when it begins to read: pasted text is marked from here on.
 PROMPT = "\x1b[?2004h"
@@ -20,9 +22,7 @@ class Chat:
     """A chat whose keyboard and screen are ours."""
 
     def __init__(self, *options: object) -> None:
-        arguments = [
-            str(part) for part in (FLEMING, "chat", "--model", ROOT / "models" / "synthetic", *options)
-        ]
+        arguments = [str(part) for part in (FLEMING, "chat", "--model", SYNTHETIC, *options)]
         self.process, self.terminal = pty.fork()
         if self.process == 0:
             os.execve(arguments[0], arguments, {**os.environ, "TERM": "xterm"})

@@ -7,16 +7,15 @@ import select
 import signal
 import subprocess
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-FLEMING = Path(os.environ.get("FLEMING_BINARY", ROOT / "target" / "debug" / "fleming"))
+from program import FLEMING, ROOT, SYNTHETIC
+
 INPUTS = ROOT / "examples" / "generated" / "inputs"
 LIMIT_S = 120
 
 
 def command(*options: object) -> list[str]:
-    return [str(part) for part in (FLEMING, "ask", "--model", ROOT / "models" / "synthetic", *options)]
+    return [str(part) for part in (FLEMING, "ask", "--model", SYNTHETIC, *options)]
 
 
 def on_terminal(arguments: list[str], interrupt_at: bytes | None = None) -> tuple[int, str]:
