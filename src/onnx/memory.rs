@@ -141,6 +141,10 @@ pub(super) fn copy_values(from: &DynTensor, to: &mut DynTensor) -> ort::Result<(
     from.copy_into(to)
 }
 
+pub(super) fn failed(error: &ort::Error) -> Error {
+    Error::runtime("tensor", "one that can be made and copied", error)
+}
+
 /// Copies that fail, as a device's can.
 #[cfg(test)]
 pub(crate) mod fault {
@@ -164,8 +168,4 @@ pub(crate) mod fault {
             _ => Ok(()),
         }
     }
-}
-
-pub(super) fn failed(error: &ort::Error) -> Error {
-    Error::runtime("tensor", "one that can be made and copied", error)
 }
