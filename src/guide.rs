@@ -19,7 +19,7 @@ use progress::{Beyond, Progress};
 
 /// The parts of an engine that guides use.
 #[derive(Clone, Copy)]
-pub(crate) struct Parts<'a> {
+pub(crate) struct GuideContext<'a> {
     pub(crate) prompt: &'a PromptTemplate,
     /// How many logits there are.
     pub(crate) vocabulary: usize,
@@ -80,7 +80,7 @@ impl Guide {
     /// [`Error::Request`](crate::Error::Request) for options that cannot be met, a constraint that does not compile
     /// among them.
     pub(crate) fn new(
-        parts: Parts<'_>,
+        parts: GuideContext<'_>,
         instruction: &Instruction,
         options: &AskOptions,
         prompt: &[i64],

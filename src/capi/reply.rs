@@ -171,7 +171,7 @@ impl fleming_reply {
             thought: reply.thought.as_deref().map(c_text),
             text: c_text(&reply.text),
             warnings: c_text(&reply.warnings.join("\n")),
-            frames: reply.frames.into_iter().map(named).collect(),
+            frames: reply.frames.iter().cloned().map(named).collect(),
             facts,
         }
     }

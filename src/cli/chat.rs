@@ -57,7 +57,7 @@ pub(super) struct Chat {
 }
 
 /// A conversation and what answers in it.
-struct Session<'a> {
+struct Chatting<'a> {
     engine: &'a Engine,
     conversation: Conversation,
     options: &'a AskOptions,
@@ -77,15 +77,15 @@ impl Chat {
         self.session.load(&engine)?;
         let conversation = before.conversation(engine.package().manifest().placeholder());
         let options = &options.ask;
-        let mut session = Session { engine: &engine, conversation, options, interrupts, last: None };
+        let mut session = Chatting { engine: &engine, conversation, options, interrupts, last: None };
         if let Lines::Terminal(_) = lines {
             interrupts.set(Interruptible::Nothing);
             eprintln!("{}\n{}\n/help lists the commands.", engine.package().manifest().name, NOTICE);
         }
         while let Some(line) = lines.next()? {
             match session.take(line.trim()) {
-                Ok(Next::Line) => {}
-                Ok(Next::Leave) => break,
+                Ok(AfterLine::Line) => {}
+                Ok(AfterLine::Leave) => break,
                 Err(error) => eprintln!("error: {error:#}"),
             }
         }
@@ -97,17 +97,17 @@ impl Chat {
 }
 
 /// What follows a line.
-enum Next {
+enum AfterLine {
     Line,
     Leave,
 }
 
-impl Session<'_> {
-    fn take(&mut self, line: &str) -> Result<Next> {
+impl Chatting<'_> {
+    fn take(&mut self, line: &str) -> Result<AfterLine> {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match (word, rest.trim()) {
             ("", _) => {}
-            ("/quit", "") => return Ok(Next::Leave),
+            ("/quit", "") => return Ok(AfterLine::Leave),
             ("/help", "") => eprintln!("{COMMANDS}"),
             ("/reset", "") => self.conversation.reset(),
             ("/save", file) if !file.is_empty() => self.save(Path::new(file))?,
@@ -121,7 +121,7 @@ impl Session<'_> {
             }
             _ => self.answer(line)?,
         }
-        Ok(Next::Line)
+        Ok(AfterLine::Line)
     }
 
     /// Adds a study. Its options come after the file, whose name may hold spaces.

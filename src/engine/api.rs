@@ -111,7 +111,7 @@ impl Engine {
     pub fn submit_all(&self, request: &Request, options: &AskOptions) -> Result<Vec<Pending>> {
         let submitted = Instant::now();
         options.check()?;
-        let places = self.0.queue.places(options.answers.unwrap_or(1))?;
+        let admissions = self.0.queue.admissions(options.answers.unwrap_or(1))?;
         let options = Arc::new(options.clone());
         let everybody_left = Cancel::default();
         let group = Arc::new(Group(everybody_left.clone()));
@@ -120,9 +120,9 @@ impl Engine {
             shared_watch = shared_watch.deadline(deadline);
         }
         let mut preparation = shared_watch.clone().switch(&everybody_left);
-        let alone = places.len() == 1;
+        let alone = admissions.len() == 1;
         let (mut callers, mut all) = (Vec::new(), Vec::new());
-        for place in places {
+        for admission in admissions {
             let (messages, receiver) = mpsc::channel();
             let (cancel, abandoned) = (Cancel::default(), Cancel::default());
             if alone {
@@ -135,7 +135,7 @@ impl Engine {
                 watch: shared_watch.clone().switch(&cancel).switch(&abandoned),
                 abandoned: abandoned.clone(),
                 messages,
-                _place: place,
+                _admission: admission,
             });
             let switches = Switches { cancel, abandoned, _group: Arc::clone(&group) };
             all.push(Pending::new(&self.0, conversation, &options, receiver, switches));

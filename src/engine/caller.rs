@@ -25,7 +25,7 @@ pub(super) struct Caller {
     pub(super) abandoned: Cancel,
     pub(super) messages: Sender<Message>,
     /// Counts as one answer under way until it is dropped.
-    pub(super) _place: Place,
+    pub(super) _admission: Admission,
 }
 
 /// What the loop sends to a caller.
@@ -97,16 +97,16 @@ fn finish_of(error: &Error) -> Option<Finish> {
 }
 
 /// One of the answers that an engine has room for; free again when it is dropped.
-pub(super) struct Place(Arc<AtomicUsize>);
+pub(super) struct Admission(Arc<AtomicUsize>);
 
-impl Place {
+impl Admission {
     pub(super) fn take(taken: &Arc<AtomicUsize>) -> Self {
         taken.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(taken))
     }
 }
 
-impl Drop for Place {
+impl Drop for Admission {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

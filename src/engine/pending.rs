@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::caller::{Ended, Message};
 use super::handle::Handle;
 use super::prompt::Prompt;
-use super::writer::{Writer, Written};
+use super::writer::{ReplyWriter, WrittenReply};
 use crate::error::{Error, Result};
 use crate::pixels;
 use crate::request::{AskOptions, ConversationId, Event, Finish, Reply, Trace, Tracing, Usage};
@@ -34,7 +34,7 @@ pub struct Pending {
     options: Arc<AskOptions>,
     messages: Receiver<Message>,
     switches: Switches,
-    state: State,
+    state: PendingState,
 }
 
 /// What ends an answer early.
@@ -56,12 +56,12 @@ impl Drop for Group {
     }
 }
 
-enum State {
+enum PendingState {
     /// The studies are being read, or wait for that.
     Preparing,
     Writing {
         prompt: Arc<Prompt>,
-        writer: Box<Writer>,
+        writer: Box<ReplyWriter>,
         /// Whether a token was withheld from the caller because the answer had been stopped.
         unheard: bool,
     },
@@ -78,7 +78,7 @@ impl Pending {
         switches: Switches,
     ) -> Self {
         let (handle, options) = (Arc::clone(handle), Arc::clone(options));
-        Self { handle, conversation, options, messages, switches, state: State::Preparing }
+        Self { handle, conversation, options, messages, switches, state: PendingState::Preparing }
     }
 
     /// Names the conversation; see [`Engine::save_session`](crate::Engine::save_session).
@@ -118,7 +118,7 @@ impl Pending {
     pub fn poll(&mut self, patience: Duration, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Reply>> {
         let until = Instant::now().checked_add(patience);
         loop {
-            if matches!(self.state, State::Given) {
+            if matches!(self.state, PendingState::Given) {
                 return Err(Error::request("answer", "one that was not given yet", "one that was"));
             }
             let message = match until {
@@ -152,15 +152,15 @@ impl Pending {
         match (message, &mut self.state) {
             (Message::Prepared(prompt, tagging), _) => {
                 let template = &self.handle.shared.package.manifest().prompt;
-                let writer = Box::new(Writer::new(template, &self.options, tagging));
-                self.state = State::Writing { prompt, writer, unheard: false };
+                let writer = Box::new(ReplyWriter::new(template, &self.options, tagging));
+                self.state = PendingState::Writing { prompt, writer, unheard: false };
             }
             (Message::Ended(ended), _) => {
-                let state = std::mem::replace(&mut self.state, State::Given);
+                let state = std::mem::replace(&mut self.state, PendingState::Given);
                 return Ok(Some(self.reply(state, ended?, on_event)));
             }
-            (Message::Token(_), State::Writing { unheard, .. }) if stopped => *unheard = true,
-            (Message::Token(chosen), State::Writing { writer, .. }) => {
+            (Message::Token(_), PendingState::Writing { unheard, .. }) if stopped => *unheard = true,
+            (Message::Token(chosen), PendingState::Writing { writer, .. }) => {
                 writer.push(&self.handle.shared.tokenizer, &chosen, on_event);
             }
             (Message::Progress(event), _) if !stopped => on_event(event),
@@ -169,9 +169,9 @@ impl Pending {
         Ok(None)
     }
 
-    fn reply(&self, state: State, ended: Ended, on_event: &mut dyn FnMut(Event<'_>)) -> Reply {
+    fn reply(&self, state: PendingState, ended: Ended, on_event: &mut dyn FnMut(Event<'_>)) -> Reply {
         let (prompt, finish, written) = match state {
-            State::Writing { prompt, writer, unheard } => {
+            PendingState::Writing { prompt, writer, unheard } => {
                 let finish = if unheard { Finish::Cancelled } else { ended.finish };
                 let stopped = self.is_stopped();
                 let written = match stopped {
@@ -180,7 +180,7 @@ impl Pending {
                 };
                 (Some(prompt), finish, written)
             }
-            State::Preparing | State::Given => (None, ended.finish, Written::default()),
+            PendingState::Preparing | PendingState::Given => (None, ended.finish, WrittenReply::default()),
         };
         let prompt_tokens = prompt.as_ref().map_or(0, |prompt| prompt.spliced.ids.len());
         tracing::debug!(
@@ -207,7 +207,9 @@ impl Pending {
             },
             completion_ids: written.ids,
             logprobs: written.logprobs,
-            frames: prompt.as_ref().map(|prompt| prompt.frames.clone()).unwrap_or_default(),
+            frames: prompt
+                .as_ref()
+                .map_or_else(|| Arc::new([]) as Arc<[_]>, |prompt| Arc::clone(&prompt.frames)),
             timings: ended.timings,
             warnings: [warnings, written.warnings].concat(),
             conversation: self.conversation,

@@ -1,5 +1,7 @@
 //! A request as the loop runs it.
 
+use std::sync::Arc;
+
 use super::contents::Token;
 use super::shared::Shared;
 use super::studies::{Extent, Studies};
@@ -23,7 +25,7 @@ pub(super) struct Prompt {
     /// The text with a placeholder for each frame.
     pub(super) text: String,
     pub(super) image_tokens: usize,
-    pub(super) frames: Vec<FrameUsed>,
+    pub(super) frames: Arc<[FrameUsed]>,
     pub(super) warnings: Vec<String>,
     pub(super) timings: Timings,
 }
@@ -63,7 +65,7 @@ impl Prompt {
             image_tokens: prepared.extent.tokens(),
             tiles: prepared.tiles,
             digests: prepared.digests,
-            frames: prepared.frames,
+            frames: prepared.frames.into(),
             warnings: [prepared.warnings, written.warnings, remarks].concat(),
             timings: prepared.timings,
         })

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::caller::{Caller, Place};
+use super::caller::{Admission, Caller};
 use super::images::Embeddings;
 use super::sequence::Sequence;
 use super::session::Session;
@@ -39,7 +39,7 @@ pub(super) enum Command {
 
 /// Requests in the order of their arrival, up to a number; and commands, which are few and short.
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Wakes the loop.
     work: Condvar,
     /// Wakes the threads that prepare.
@@ -61,7 +61,7 @@ pub(super) struct Limits {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     submissions: VecDeque<Submission>,
     /// Answers to the requests that a thread is preparing.
     preparing: usize,
@@ -118,7 +118,7 @@ impl Queue {
     /// # Errors
     /// [`Error::Request`] if the engine can never hold that many, [`Error::Busy`] if it has no room at the moment,
     /// [`Error::Runtime`] if the loop broke down.
-    pub(super) fn places(&self, answers: usize) -> Result<Vec<Place>> {
+    pub(super) fn admissions(&self, answers: usize) -> Result<Vec<Admission>> {
         self.refuse_child()?;
         let most = self.limits.under_way;
         if answers > most {
@@ -140,7 +140,7 @@ impl Queue {
             )
             .hint("try again later, or open the engine with a longer queue or more slots"));
         }
-        Ok((0..answers).map(|_| Place::take(&self.under_way)).collect())
+        Ok((0..answers).map(|_| Admission::take(&self.under_way)).collect())
     }
 
     /// Adds a request to be prepared.
@@ -264,7 +264,7 @@ impl Queue {
         self.prepare.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -287,7 +287,7 @@ impl Submission {
     }
 }
 
-fn refuse_broken(state: &State) -> Result<()> {
+fn refuse_broken(state: &QueueState) -> Result<()> {
     match state.broken || state.closed {
         false => Ok(()),
         true => Err(Error::runtime("engine", "a running loop", "one that broke down")

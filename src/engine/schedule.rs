@@ -22,7 +22,7 @@ pub(super) fn choose<'a>(free: impl Iterator<Item = Free<'a>> + Clone, prompt: &
 
 /// Where a step may have its slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Places {
+pub(super) enum StepPlaces {
     Anywhere,
     /// The first ones, because a recording is bound to its slots: this keeps at most one recording for each number of slots.
     First,
@@ -33,10 +33,11 @@ pub(super) enum Places {
 ///
 /// Moving a conversation copies its keys and values once. A step over idle slots would compute them every time, and a graph
 /// that gathers slots would copy every time.
-pub(super) fn gather(active: &[usize], places: Places) -> (usize, Vec<(usize, usize)>) {
+pub(super) fn gather(active: &[usize], places: StepPlaces) -> (usize, Vec<(usize, usize)>) {
     let inside = |first: usize, slot: usize| (first..first + active.len()).contains(&slot);
     let best = active.iter().map(|&slot| (slot + 1).saturating_sub(active.len()));
-    let best = best.chain(active.iter().copied()).filter(|first| places == Places::Anywhere || *first == 0);
+    let best =
+        best.chain(active.iter().copied()).filter(|first| places == StepPlaces::Anywhere || *first == 0);
     let count = |first: &usize| active.iter().filter(|&&slot| inside(*first, slot)).count();
     let last = active.iter().max().copied().unwrap_or_default();
     let first = best.filter(|first| first + active.len() <= last + 1).max_by_key(count).unwrap_or_default();
@@ -98,18 +99,18 @@ mod tests {
         #[test]
         fn gathered_slots_are_neighbours(
             active in proptest::collection::btree_set(0usize..12, 1..12),
-            wanted in prop_oneof![Just(Places::Anywhere), Just(Places::First)],
+            wanted in prop_oneof![Just(StepPlaces::Anywhere), Just(StepPlaces::First)],
         ) {
             let active: Vec<_> = active.into_iter().collect();
             let (first, exchanges) = gather(&active, wanted);
-            prop_assert!(wanted == Places::Anywhere || first == 0);
+            prop_assert!(wanted == StepPlaces::Anywhere || first == 0);
             let mut places: Vec<_> = active.iter().map(|slot| {
                 exchanges.iter().find(|(from, _)| from == slot).map_or(*slot, |(_, to)| *to)
             }).collect();
             places.sort_unstable();
             prop_assert_eq!(places, (first..first + active.len()).collect::<Vec<_>>());
             prop_assert!(exchanges.iter().all(|(_, to)| !active.contains(to)));
-            let in_place = wanted == Places::Anywhere || active[0] == 0;
+            let in_place = wanted == StepPlaces::Anywhere || active[0] == 0;
             if in_place && active.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
                 prop_assert!(exchanges.is_empty());
             }

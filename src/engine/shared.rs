@@ -4,7 +4,7 @@ use super::counts::Published;
 use super::options::EngineOptions;
 use crate::constraint::Grammars;
 use crate::error::{Error, Result};
-use crate::guide::{Guide, Parts};
+use crate::guide::{Guide, GuideContext};
 use crate::package::Package;
 use crate::pixels::{Digest, PixelGeometry};
 use crate::request::{AskOptions, Instruction};
@@ -66,7 +66,7 @@ impl Shared {
         prompt: &[i64],
     ) -> Result<Guide> {
         let manifest = self.package.manifest();
-        let parts = Parts {
+        let parts = GuideContext {
             prompt: &manifest.prompt,
             vocabulary: manifest.tokens.vocabulary,
             tokenizer: &self.tokenizer,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::contents::{Contents, Token};
-use super::schedule::{Free, Places, choose, gather, most_shared};
+use super::schedule::{Free, StepPlaces, choose, gather, most_shared};
 use super::sequence::{Sequence, Status};
 use super::session::Session;
 use crate::decoder::{Decoder, Next};
@@ -121,7 +121,7 @@ impl Slots {
 
     /// Brings slots together for a step; returns where they are then.
     pub(super) fn gather(&mut self, active: &[usize]) -> Range<usize> {
-        let places = if self.decoder.records_steps() { Places::First } else { Places::Anywhere };
+        let places = if self.decoder.records_steps() { StepPlaces::First } else { StepPlaces::Anywhere };
         let (first, exchanges) = gather(active, places);
         for (one, other) in exchanges {
             let tokens = |slot: usize| self.slots[slot].contents.tokens.len();

@@ -38,7 +38,7 @@ pub(super) struct Studies<'a> {
 }
 
 /// Studies that are ready for the vision tower.
-pub(super) struct Prepared {
+pub(super) struct PreparedStudies {
     /// All tiles of all frames of all studies in order.
     pub(super) tiles: Vec<Tile>,
     /// Of each tile, for this vision graph.
@@ -77,7 +77,7 @@ impl<'a> Studies<'a> {
     }
 
     /// Reads the frames and brings them to the size that the vision graph takes.
-    pub(super) fn read(self, scope: Option<&[u8]>) -> Result<Prepared> {
+    pub(super) fn read(self, scope: Option<&[u8]>) -> Result<PreparedStudies> {
         let Self { shared, opened, tiling, watch, mut timings, .. } = self;
         let vision = &shared.package.manifest().vision;
         let started = Instant::now();
@@ -104,7 +104,7 @@ impl<'a> Studies<'a> {
         let digests = tiles.iter().map(|tile| pixels::digest(tile, &shared.geometry, &key)).collect();
         timings.preprocess = milliseconds(started);
         let warnings = studies.into_iter().flat_map(|study| study.warnings).collect();
-        Ok(Prepared { tiles, digests, frames, extent, warnings, timings })
+        Ok(PreparedStudies { tiles, digests, frames, extent, warnings, timings })
     }
 }
 

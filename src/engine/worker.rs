@@ -27,7 +27,7 @@ pub(super) struct Worker<'a> {
 }
 
 /// How things were when a round of the loop began.
-struct Round {
+struct RoundStart {
     began: Instant,
     steps: u64,
     clock: u64,
@@ -63,8 +63,8 @@ impl Worker<'_> {
         if self.slots.active() > 0 { Load::Working } else { Load::Idle }
     }
 
-    fn round(&mut self) -> Round {
-        Round {
+    fn round(&mut self) -> RoundStart {
+        RoundStart {
             began: Instant::now(),
             steps: self.counts.steps,
             clock: self.slots.clock(),
@@ -73,7 +73,7 @@ impl Worker<'_> {
     }
 
     /// Counts what the round did. Its time counts where there was a step and nothing else.
-    fn end_round(&mut self, round: &Round) {
+    fn end_round(&mut self, round: &RoundStart) {
         if self.counts.steps > round.steps && self.slots.clock() == round.clock {
             self.counts.step_time += round.began.elapsed();
             self.counts.step_run_time += self.slots.decoder.run_time() - round.run_time;

@@ -8,7 +8,7 @@ use crate::stop::Spoken;
 use crate::tokenizer::Tokenizer;
 
 /// Writes a reply while its tokens arrive.
-pub(super) struct Writer {
+pub(super) struct ReplyWriter {
     spoken: Spoken,
     splitter: Splitter,
     /// A splitter for the text as a whole.
@@ -29,7 +29,7 @@ pub(super) enum Tagging {
 
 /// A finished reply.
 #[derive(Default)]
-pub(super) struct Written {
+pub(super) struct WrittenReply {
     pub(super) ids: Vec<u32>,
     pub(super) text: String,
     pub(super) thought: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct Written {
     pub(super) logprobs: Option<Vec<TokenLogprobs>>,
 }
 
-impl Writer {
+impl ReplyWriter {
     pub(super) fn new(prompt: &PromptTemplate, options: &AskOptions, tagging: Tagging) -> Self {
         let splitter = || match tagging {
             Tagging::Tagged => Splitter::new(Tags::from(prompt)),
@@ -84,7 +84,7 @@ impl Writer {
     }
 
     /// Ends the reply. Its text is what stands before the stop string, without white space around it.
-    pub(super) fn finish(mut self, finish: Finish, on_event: &mut dyn FnMut(Event<'_>)) -> Written {
+    pub(super) fn finish(mut self, finish: Finish, on_event: &mut dyn FnMut(Event<'_>)) -> WrittenReply {
         let is_cut = finish != Finish::Stop;
         let rest = if is_cut { self.spoken.cut() } else { self.spoken.finish() };
         self.say(&rest, on_event);
@@ -113,7 +113,7 @@ impl Writer {
             }
             _ => Vec::new(),
         };
-        Written {
+        WrittenReply {
             ids: self.ids,
             text,
             thought: parts.thought,

@@ -57,7 +57,7 @@ impl Bench {
     }
 
     fn guide(&self, instruction: &Instruction, options: &AskOptions) -> Result<Guide> {
-        let common = Parts {
+        let common = GuideContext {
             prompt: &self.prompt,
             vocabulary: self.tokenizer.size(),
             tokenizer: &self.tokenizer,

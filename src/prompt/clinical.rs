@@ -10,7 +10,7 @@ pub(super) fn write(template: &PromptTemplate, request: &Request, frames: &[usiz
     let instruction = template.instruction(&request.instruction);
     let total: usize = frames.iter().sum();
     let marks = Marks::of(template, request, frames)?;
-    let mut writer = Writer { pieces: Vec::new(), marks, frames: frames.iter() };
+    let mut writer = PieceWriter { pieces: Vec::new(), marks, frames: frames.iter() };
     writer.template(&template.system_start);
     match &request.system {
         Some(parts) => writer.parts(parts),
@@ -69,13 +69,13 @@ impl Marks {
     }
 }
 
-struct Writer<'a> {
+struct PieceWriter<'a> {
     pieces: Vec<Piece>,
     marks: Marks,
     frames: std::slice::Iter<'a, usize>,
 }
 
-impl Writer<'_> {
+impl PieceWriter<'_> {
     fn template(&mut self, text: &str) {
         self.pieces.push(Piece::Template(text.to_owned()));
     }

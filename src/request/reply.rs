@@ -1,5 +1,6 @@
 //! What comes back.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{Array3, Array4};
@@ -154,8 +155,8 @@ pub struct Reply {
     pub logprobs: Option<Vec<TokenLogprobs>>,
     /// Tokens spent.
     pub usage: Usage,
-    /// The frames that the model saw, in order.
-    pub frames: Vec<FrameUsed>,
+    /// The frames that the model saw, in order; shared by all answers to a request.
+    pub frames: Arc<[FrameUsed]>,
     /// Wall time of each stage.
     pub timings: Timings,
     /// Remarks about the inputs or the reply, one sentence each.
