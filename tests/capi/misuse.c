@@ -1,6 +1,12 @@
 // What a program may do wrong, and that nothing comes of it but a status. misuse PACKAGE IMAGE
 
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "check.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int32_t cancel_at_once(void *user_data, const fleming_event *event) {
     ++*(int *)user_data;
@@ -300,6 +306,27 @@ static void freed_while_asking(const char *package, const char *image, fleming_a
     ask->on_event = NULL;
 }
 
+// A fork copies no thread: a child is refused instead of waiting for ever, and may free what it inherited.
+static void a_child_is_refused(fleming_engine *engine, fleming_request *request, const fleming_ask_options *ask) {
+    fleming_pending *pending = NULL;
+    fleming_reply *reply = NULL;
+    int status = -1;
+    pid_t child = fork();
+
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(20);
+        CHECK(fleming_engine_ask(engine, request, ask, &reply) == FLEMING_STATUS_RUNTIME);
+        SAYS("child");
+        CHECK(fleming_engine_submit(engine, request, ask, &pending) == FLEMING_STATUS_RUNTIME);
+        CHECK(reply == NULL && pending == NULL);
+        fleming_engine_free(engine);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(int argc, char **argv) {
     fleming_engine *engine = NULL;
     fleming_request *request = NULL, *about_image = NULL;
@@ -342,6 +369,7 @@ int main(int argc, char **argv) {
     OK(fleming_reply_read(reply, &facts));
     CHECK(facts.completion_tokens > 0 && facts.frame_count == 0);
     fleming_reply_free(reply);
+    a_child_is_refused(engine, request, &ask);
     fleming_request_free(request);
     fleming_engine_free(engine);
     freed_while_asking(argv[1], argv[2], &ask);
