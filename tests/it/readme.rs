@@ -14,7 +14,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Commands that would change the environment of the tests.
 const NOT_RUN: [&str; 2] = ["pip uninstall onnxruntime", "pip install 'onnxruntime-gpu[cuda]>=1.31'"];
 /// Options of other programs than `fleming`, the exporter and the GPU kit.
-const FOREIGN: [&str; 4] = ["--editable", "--features", "--no-default-features", "--release"];
+const FOREIGN: [&str; 5] = ["--editable", "--features", "--lib", "--no-default-features", "--release"];
 
 fn text(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
