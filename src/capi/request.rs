@@ -146,7 +146,7 @@ impl fleming_request {
         let placeholder = engine.package().manifest().placeholder();
         // SAFETY: the caller's.
         let (system, instruction) = unsafe { options.frame() }?;
-        let system = system.map(|text| Part::tagged(placeholder, &text));
+        let system = system.map(|text| vec![Part::Text(text)]);
         let RequestBuilder { studies, history, question } = &*self.lock();
         let request = Request::tagged(placeholder, studies.clone(), history, question);
         Ok(Request { system, instruction, ..request })

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::output::note;
 use super::refusal::unusable;
 
 /// The open file. While it is open no other run may write it.
@@ -37,7 +38,12 @@ impl Answers {
             locked => locked.map_err(|error| unusable(&name, "a file that can be locked", &error))?,
         }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| unusable(&name, "a readable file", &error))?;
+        // What an earlier run wrote is in a file: a device or a pipe would be read without end.
+        let is_file = file.metadata().is_ok_and(|facts| facts.is_file());
+        Read::by_ref(&mut file)
+            .take(if is_file { u64::MAX } else { 0 })
+            .read_to_end(&mut bytes)
+            .map_err(|error| unusable(&name, "a readable file", &error))?;
         let mut answers = Self { file, name, done: HashMap::new(), package: None, failed: 0 };
         answers.read(&bytes)?;
         Ok(answers)
@@ -57,10 +63,10 @@ impl Answers {
         if !torn.starts_with(b"{") {
             return Err(self.foreign("its last line", "something else"));
         }
-        eprintln!(
+        note(format_args!(
             "warning: {}: its last line was cut short, as by a run that was killed, and is dropped",
             self.name
-        );
+        ));
         let cut = self.file.set_len(whole as u64).and_then(|()| self.file.seek(SeekFrom::End(0)));
         cut.map(drop).map_err(|error| self.unwritable(&error))
     }

@@ -21,6 +21,7 @@ use super::arguments::{Asking, Given};
 use super::exit::{INTERRUPTED, SOME_FAILED, cancel_on_interrupt};
 use super::lines;
 use super::options::RuntimeArguments;
+use super::output::note;
 use super::refusal::{failure, unusable};
 
 /// Ask the questions of a file and append the answers to another, in the same order.
@@ -112,7 +113,7 @@ impl Batch {
         if cancel.is_cancelled() {
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        eprintln!("{total} lines, {} of them asked now, {} failed", tasks.len(), answers.failed);
+        note(format_args!("{total} lines, {} of them asked now, {} failed", tasks.len(), answers.failed));
         Ok(if answers.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
     }
 

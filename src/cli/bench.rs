@@ -18,6 +18,7 @@ use super::arguments::{Given, Looking};
 use super::emit;
 use super::measure::{Round, gain, overhead, round, summary};
 use super::options::RuntimeArguments;
+use super::output::note;
 use super::refusal::unusable;
 use super::studies::{Studies, measurable};
 
@@ -68,7 +69,7 @@ impl Bench {
         });
         let questions = questions.transpose()?;
         if cfg!(debug_assertions) {
-            eprintln!("warning: this build is not optimised: measure with cargo build --release");
+            note(format_args!("warning: this build is not optimised: measure with cargo build --release"));
         }
         let started = Instant::now();
         let slots = self.streams.iter().copied().max().unwrap_or(1);

@@ -19,7 +19,7 @@ use super::arguments::{Asking, Given, look};
 use super::display::Display;
 use super::exit::INTERRUPTED;
 use super::options::{RuntimeArguments, SessionArguments};
-use super::output::NOTICE;
+use super::output::{NOTICE, note};
 use super::question::Before;
 use super::refusal::{readable, unusable, unwritable};
 use super::studies::Studies;
@@ -80,13 +80,13 @@ impl Chat {
         let mut session = Chatting { engine: &engine, conversation, options, interrupts, last: None };
         if let Lines::Terminal(_) = lines {
             interrupts.set(Interruptible::Nothing);
-            eprintln!("{}\n{}\n/help lists the commands.", engine.package().manifest().name, NOTICE);
+            note(format_args!("{}\n{}\n/help lists the commands.", engine.package().manifest().name, NOTICE));
         }
         while let Some(line) = lines.next()? {
             match session.take(line.trim()) {
                 Ok(AfterLine::Line) => {}
                 Ok(AfterLine::Leave) => break,
-                Err(error) => eprintln!("error: {error:#}"),
+                Err(error) => note(format_args!("error: {error:#}")),
             }
         }
         if let Some(last) = session.last {
@@ -108,7 +108,7 @@ impl Chatting<'_> {
         match (word, rest.trim()) {
             ("", _) => {}
             ("/quit", "") => return Ok(AfterLine::Leave),
-            ("/help", "") => eprintln!("{COMMANDS}"),
+            ("/help", "") => note(format_args!("{COMMANDS}")),
             ("/reset", "") => self.conversation.reset(),
             ("/save", file) if !file.is_empty() => self.save(Path::new(file))?,
             ("/load", file) if !file.is_empty() => self.load(Path::new(file))?,
@@ -156,7 +156,7 @@ impl Chatting<'_> {
         display.finish(&reply);
         self.last = Some(reply.conversation);
         match reply.finish {
-            Finish::Cancelled | Finish::TimedOut => eprintln!("stopped"),
+            Finish::Cancelled | Finish::TimedOut => note(format_args!("stopped")),
             _ => self.conversation.keep(&request, &reply, self.engine.package().manifest()),
         }
         Ok(())
@@ -264,7 +264,7 @@ impl Interrupts {
                 *presses += 1;
                 cancel.cancel();
                 if *presses + 1 == IMPATIENCE {
-                    eprintln!("stopping after this step; once more leaves the chat");
+                    note(format_args!("stopping after this step; once more leaves the chat"));
                 }
             }
             Interruptible::Nothing => {}

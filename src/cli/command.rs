@@ -12,7 +12,7 @@ use super::chat::Chat;
 use super::doctor::Doctor;
 use super::eval::Eval;
 use super::inspect::Inspect;
-use super::output::NOTICE;
+use super::output::{NOTICE, note};
 use super::warm::Warm;
 use super::{exit, logs};
 
@@ -59,7 +59,7 @@ impl Verb {
 pub(crate) fn run() -> ExitCode {
     let verb = Arguments::parse().verb;
     logs::start().and_then(|()| verb.run()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        note(format_args!("error: {error:#}"));
         ExitCode::from(exit::code_of(&error))
     })
 }

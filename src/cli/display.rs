@@ -6,6 +6,7 @@ use fleming::{Event, Finish, Reply, ReplyPart};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::emit;
+use super::output::note;
 
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
@@ -62,10 +63,10 @@ impl Display {
             Output::Nothing => {}
         }
         if reply.finish == Finish::TimedOut {
-            eprintln!("warning: the time for the reply was up");
+            note(format_args!("warning: the time for the reply was up"));
         }
         for warning in &reply.warnings {
-            eprintln!("warning: {warning}");
+            note(format_args!("warning: {warning}"));
         }
     }
 

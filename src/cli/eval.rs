@@ -18,6 +18,7 @@ use super::arguments::{Asking, Given};
 use super::exit::{INTERRUPTED, cancel_on_interrupt};
 use super::lines;
 use super::options::RuntimeArguments;
+use super::output::note;
 use super::refusal::{unusable, unwritable};
 use super::{emit, trace};
 
@@ -109,7 +110,7 @@ impl Eval {
         }
         bar.finish_and_clear();
         for (field, count) in &examiner.unread {
-            eprintln!("warning: the field {field} of {count} cases is unknown and was not used");
+            note(format_args!("warning: the field {field} of {count} cases is unknown and was not used"));
         }
         emit(if self.json { format!("{}\n", to_json(&counts)) } else { to_table(&counts) });
         Ok(ExitCode::SUCCESS)

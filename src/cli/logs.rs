@@ -23,6 +23,12 @@ pub(super) fn start() -> Result<()> {
     };
     let wanted = "levels such as warn, fleming=debug or fleming=info,ort=warn";
     let filter = filter.map_err(|error| unusable(NAME, wanted, &error))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        // A line that cannot be written costs no answer.
+        .log_internal_errors(false)
+        .init();
     Ok(())
 }

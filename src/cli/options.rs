@@ -7,6 +7,7 @@ use clap::Args;
 use fleming::{ConversationId, Engine, EngineOptions, MemoryNeeds, Package};
 
 use super::arguments::{Given, Running};
+use super::output::note;
 use super::refusal::{readable, try_folder, unusable, unwritable};
 
 #[derive(Args)]
@@ -24,7 +25,7 @@ impl RuntimeArguments {
         let options = self.options(at_once)?;
         let folder = self.folder()?;
         // Before it is taken.
-        eprintln!("memory: {}", MemoryNeeds::of(&Package::open(&folder)?, &options)?);
+        note(format_args!("memory: {}", MemoryNeeds::of(&Package::open(&folder)?, &options)?));
         Ok(Engine::open(&folder, &options)?)
     }
 
@@ -97,6 +98,8 @@ fn demo_model() -> Result<PathBuf> {
             &"none, and no models/demo is near",
         ));
     };
-    eprintln!("no --model: this is the demo model, which knows drawn pictures and nothing of medicine");
+    note(format_args!(
+        "no --model: this is the demo model, which knows drawn pictures and nothing of medicine"
+    ));
     Ok(folder)
 }

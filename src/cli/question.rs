@@ -44,7 +44,7 @@ impl Before {
         }
         measurable(&transcript.studies, &options.ask)?;
         if let Some(system) = &options.system {
-            transcript.system = Some(Some(Message::Tagged(system.clone())));
+            transcript.system = Some(Some(Message::letters(system)));
         }
         Ok(Self { transcript, options: options.clone() })
     }

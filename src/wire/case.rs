@@ -42,7 +42,7 @@ impl Case {
         transcript.studies.extend(studies(fields, &chosen, files)?);
         let options = chosen.options()?;
         if let Some(system) = &options.system {
-            transcript.system = Some(Some(Message::Tagged(system.clone())));
+            transcript.system = Some(Some(Message::letters(system)));
         }
         let read = |field: &str| {
             LABELS.contains(&field)

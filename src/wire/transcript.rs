@@ -35,6 +35,11 @@ pub enum Piece {
 }
 
 impl Message {
+    /// A text that places no study.
+    pub fn letters(text: &str) -> Self {
+        Message::Parts(vec![Piece::Text(text.to_owned())])
+    }
+
     /// The parts; `placeholder` is what places a study in a text.
     pub fn parts(&self, placeholder: &str) -> Vec<Part> {
         let part = |piece: &Piece| match piece {

@@ -124,3 +124,56 @@ proptest::proptest! {
         proptest::prop_assert!(fleming::Package::open(&scratch.path("")).is_err());
     }
 }
+
+#[test]
+fn a_log_that_cannot_be_written_costs_no_answer() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = ask(&["-q", "x"]).stderr(full()).output().unwrap();
+    assert!(output.status.success() && !output.stdout.is_empty(), "{output:?}");
+    let output = ask(&["-q", "x", "--image", "nowhere.png"]).stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_has_no_end_is_not_read_as_text() {
+    let scratch = Scratch::new();
+    let pipe = scratch.pipe("pipe");
+    let message = refusal(ask(&["-q", "x", "--history"]).arg(&pipe), 2);
+    assert!(message.contains("no regular file"), "{message}");
+    let answers = scratch.path("answers.jsonl");
+    let message = refusal(crate::support::fleming("batch").arg("/dev/zero").arg(&answers), 2);
+    assert!(message.contains("a device"), "{message}");
+    let questions = scratch.file("questions.jsonl", br#"{"id": 1, "question": "x", "max_new_tokens": 1}"#);
+    let mut batch = crate::support::fleming("batch");
+    let output = batch.arg(questions).arg("/dev/full").output().unwrap();
+    assert!(!output.status.success() && output.status.code().is_some(), "{output:?}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    let scratch = Scratch::new();
+    let history = scratch.file("history.json", b"\xef\xbb\xbf[[\"What is CT?\", \"A scan.\"]]");
+    assert!(ask(&["-q", "Why?", "--history"]).arg(history).output().unwrap().status.success());
+    let lines = b"\xef\xbb\xbf{\"id\":1,\"question\":\"hi\"}\r\n{\"id\":2,\"question\":\"hi\"}\r\n";
+    let questions = scratch.file("questions.jsonl", lines);
+    let mut batch = crate::support::fleming("batch");
+    let output =
+        batch.args(["--max-new-tokens", "1"]).arg(questions).arg(scratch.path("answers.jsonl")).output();
+    assert!(output.as_ref().unwrap().status.success(), "{output:?}");
+}
+
+#[test]
+fn a_tag_in_the_system_text_is_its_letters() {
+    let image = input("chest.png");
+    let prompt = |system: &str| {
+        let scratch = Scratch::new();
+        let trace = scratch.path("trace");
+        let mut command = ask(&["-q", "x", "--prompt", "direct", "--system", system, "--image"]);
+        assert!(command.arg(&image).arg("--trace").arg(&trace).output().unwrap().status.success());
+        std::fs::read_to_string(trace.join("trace.json")).unwrap()
+    };
+    let [plain, tagged] = [prompt("Be brief."), prompt("Be <image> brief.")];
+    let placed = |trace: &str| serde_json::from_str::<serde_json::Value>(trace).unwrap()["prompt"].clone();
+    let [plain, tagged] = [placed(&plain), placed(&tagged)].map(|prompt| prompt.as_str().unwrap().to_owned());
+    assert_eq!(tagged.replace("Be <image> brief.", "Be brief."), plain);
+}
