@@ -2,7 +2,7 @@
 
 use crate::answer::{Splitter, Tags, strip};
 use crate::package::PromptTemplate;
-use crate::request::{AskOptions, Event, Finish, ReplyPart, TokenLogprob, TokenLogprobs};
+use crate::request::{AskOptions, Event, Finish, Preprocessing, ReplyPart, TokenLogprob, TokenLogprobs};
 use crate::sampler::Chosen;
 use crate::stop::Spoken;
 use crate::tokenizer::Tokenizer;
@@ -15,6 +15,7 @@ pub(super) struct ReplyWriter {
     whole: Splitter,
     stop: String,
     tagging: Tagging,
+    mode: Preprocessing,
     ids: Vec<u32>,
     text: String,
     logprobs: Option<Vec<TokenLogprobs>>,
@@ -51,6 +52,7 @@ impl ReplyWriter {
             whole: splitter(),
             stop: prompt.stop.clone(),
             tagging,
+            mode: options.preprocessing,
             ids: Vec::new(),
             text: String::new(),
             logprobs: options.logprobs.map(|_| Vec::new()),
@@ -85,7 +87,8 @@ impl ReplyWriter {
 
     /// Ends the reply. Its text is what stands before the stop string, without white space around it.
     pub(super) fn finish(mut self, finish: Finish, on_event: &mut dyn FnMut(Event<'_>)) -> WrittenReply {
-        let is_cut = finish != Finish::Stop;
+        // The reference decodes half a character to U+FFFD, and knows no tags.
+        let is_cut = finish != Finish::Stop && self.mode == Preprocessing::Clinical;
         let rest = if is_cut { self.spoken.cut() } else { self.spoken.finish() };
         self.say(&rest, on_event);
         let say = |part, text: &str| on_event(Event::Text { part, text });
