@@ -87,7 +87,7 @@ fn a_case_says_what_it_asks_and_what_is_not_read() {
     assert_eq!(read.warnings().count(), 2);
     assert_eq!(read.options.ask.sampling.temperature, 1.0);
     let request = read.request(TAG);
-    assert_eq!(request.system, Some(vec!["S ".into(), Part::Study]));
+    assert_eq!(request.system, Some(vec!["S <image>".into()]), "a tag in the system text is its letters");
     let turns: Vec<_> = request.turns.iter().map(|turn| (turn.role, text(turn))).collect();
     let wanted = [(Role::User, "q [study]"), (Role::Assistant, "a"), (Role::User, "Q")];
     assert_eq!(turns, wanted.map(|(role, text)| (role, text.to_owned())));
