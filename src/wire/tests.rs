@@ -89,7 +89,7 @@ fn a_case_says_what_it_asks_and_what_is_not_read() {
     let request = read.request(TAG);
     assert_eq!(request.system, Some(vec!["S <image>".into()]), "a tag in the system text is its letters");
     let turns: Vec<_> = request.turns.iter().map(|turn| (turn.role, text(turn))).collect();
-    let wanted = [(Role::User, "q [study]"), (Role::Assistant, "a"), (Role::User, "Q")];
+    let wanted = [(Role::User, "q [study]"), (Role::Assistant, "a"), (Role::User, "[study]\nQ")];
     assert_eq!(turns, wanted.map(|(role, text)| (role, text.to_owned())));
     // A new study comes before the question, but in reference mode only where the text says.
     let new = |mode: &str| {
