@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::onnx::Runtime;
 use crate::package::Package;
 use crate::request::{AskOptions, ConversationId, Event, Reply, Request};
-use crate::watch::{Cancel, Watch};
+use crate::watch::Cancel;
 
 /// A loaded model that answers questions. Cheap to clone and usable from any thread; the model is unloaded when the last
 /// clone and the last [`Pending`] are gone.
@@ -115,10 +115,7 @@ impl Engine {
         let options = Arc::new(options.clone());
         let everybody_left = Cancel::default();
         let group = Arc::new(Group(everybody_left.clone()));
-        let mut shared_watch = Watch::default().switch(&options.cancel);
-        if let Some(deadline) = options.timeout.and_then(|timeout| submitted.checked_add(timeout)) {
-            shared_watch = shared_watch.deadline(deadline);
-        }
+        let shared_watch = options.watch(submitted);
         let mut preparation = shared_watch.clone().switch(&everybody_left);
         let alone = admissions.len() == 1;
         let (mut callers, mut all) = (Vec::new(), Vec::new());

@@ -9,7 +9,6 @@ use super::queue::Command;
 use super::studies::Studies;
 use crate::error::{Error, Result};
 use crate::request::{AskOptions, FrameUsed, StudyInput};
-use crate::watch::Watch;
 
 /// Output of the vision tower for studies: the decoder's only view of them.
 #[derive(Debug, Clone)]
@@ -36,10 +35,7 @@ impl Engine {
             return Err(Error::request("studies", "at least one to embed", "none"));
         }
         let shared = &self.0.shared;
-        let mut watch = Watch::default().switch(&options.cancel);
-        if let Some(deadline) = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
-            watch = watch.deadline(deadline);
-        }
+        let watch = options.watch(Instant::now());
         let prepared = Studies::open(shared, studies, options, &watch)?.read(options.scope.as_deref())?;
         let vision = &shared.package.manifest().vision;
         let shape = (prepared.tiles.len(), vision.tokens_per_tile, vision.hidden_size);

@@ -1,13 +1,13 @@
 //! How a request is answered.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::sampling::{Constraint, Sampling};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::study::Preprocessing;
-use crate::watch::Cancel;
+use crate::watch::{Cancel, Watch};
 
 /// When generation ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +67,15 @@ pub struct AskOptions {
 }
 
 impl AskOptions {
+    /// What ends work for these options early: the caller's switch, and the deadline of what began at `since`.
+    pub(crate) fn watch(&self, since: Instant) -> Watch {
+        let watch = Watch::default().switch(&self.cancel);
+        match self.timeout.and_then(|timeout| since.checked_add(timeout)) {
+            Some(deadline) => watch.deadline(deadline),
+            None => watch,
+        }
+    }
+
     /// Checks every option on its own and that they do not contradict one another.
     ///
     /// # Errors
