@@ -132,7 +132,7 @@ impl Engine {
                 watch: shared_watch.clone().switch(&cancel).switch(&abandoned),
                 abandoned: abandoned.clone(),
                 messages,
-                _admission: admission,
+                admission,
             });
             let switches = Switches { cancel, abandoned, _group: Arc::clone(&group) };
             all.push(Pending::new(&self.0, conversation, &options, receiver, switches));

@@ -25,7 +25,7 @@ pub(super) struct Caller {
     pub(super) abandoned: Cancel,
     pub(super) messages: Sender<Message>,
     /// Counts as one answer under way until it is dropped.
-    pub(super) _admission: Admission,
+    pub(super) admission: Admission,
 }
 
 /// What the loop sends to a caller.
@@ -97,17 +97,21 @@ fn finish_of(error: &Error) -> Option<Finish> {
 }
 
 /// One of the answers that an engine has room for; free again when it is dropped.
-pub(super) struct Admission(Arc<AtomicUsize>);
+pub(super) struct Admission {
+    /// Answers that were admitted before it.
+    pub(super) arrival: u64,
+    taken: Arc<AtomicUsize>,
+}
 
 impl Admission {
-    pub(super) fn take(taken: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn take(arrival: u64, taken: &Arc<AtomicUsize>) -> Self {
         taken.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(taken))
+        Self { arrival, taken: Arc::clone(taken) }
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }

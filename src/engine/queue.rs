@@ -62,9 +62,12 @@ pub(super) struct Limits {
 
 #[derive(Default)]
 struct QueueState {
+    /// Answers admitted so far.
+    arrivals: u64,
     submissions: VecDeque<Submission>,
     /// Answers to the requests that a thread is preparing.
     preparing: usize,
+    /// In the order of their arrival, whichever was prepared first.
     ready: VecDeque<Sequence>,
     commands: Vec<Command>,
     closed: bool,
@@ -129,7 +132,7 @@ impl Queue {
             )
             .hint("open the engine with more slots or a longer queue"));
         }
-        let state = self.lock();
+        let mut state = self.lock();
         refuse_broken(&state)?;
         let taken = self.under_way.load(Ordering::Relaxed);
         if taken + answers > most {
@@ -140,7 +143,9 @@ impl Queue {
             )
             .hint("try again later, or open the engine with a longer queue or more slots"));
         }
-        Ok((0..answers).map(|_| Admission::take(&self.under_way)).collect())
+        let arrivals = state.arrivals..state.arrivals + answers as u64;
+        state.arrivals = arrivals.end;
+        Ok(arrivals.map(|arrival| Admission::take(arrival, &self.under_way)).collect())
     }
 
     /// Adds a request to be prepared.
@@ -178,7 +183,11 @@ impl Queue {
     pub(super) fn prepared(&self, answers: usize, sequences: Vec<Sequence>) {
         let mut state = self.lock();
         state.preparing -= answers;
-        state.ready.extend(sequences);
+        for sequence in sequences {
+            let arrival = |sequence: &Sequence| sequence.caller.admission.arrival;
+            let place = state.ready.partition_point(|other| arrival(other) < arrival(&sequence));
+            state.ready.insert(place, sequence);
+        }
         self.work.notify_one();
     }
 
