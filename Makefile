@@ -132,7 +132,7 @@ reference: $(VENV)/ready
 .PHONY: test
 test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(ON_GPU) $(GPU) $(GENERATED)/inputs reference $(VENV)/packaging
 	cargo test --quiet
-	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q --numprocesses auto --dist loadfile
 
 # ── the C library
 
