@@ -6,6 +6,7 @@ mod limits;
 mod source;
 mod reading;
 mod foreign;
+mod codecs;
 // ── readers
 mod stored;
 mod volume;

@@ -1,0 +1,78 @@
+//! 8-bit frames of blocks through libjpeg-turbo.
+
+use turbojpeg::{Decompressor, Image, PixelFormat};
+
+use super::super::markers::{APP0, APP15, EOI, SOI, SOS, Segment, Segments};
+use super::super::stream::{Geometry, StreamHeader, damaged};
+use super::header::NAME;
+use super::sequential::MOST_SCANS;
+use crate::error::Result;
+
+/// The segment by which libjpeg takes components for red, green and blue, and so leaves them as they are.
+const ADOBE: [u8; 16] = *b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
+
+/// Whether libjpeg-turbo takes a stream.
+pub(super) fn reads(header: &StreamHeader) -> bool {
+    header.precision == 8 && matches!(header.samples_per_pixel, 1 | 3)
+}
+
+/// The samples of a frame of blocks of 8 bits, as they were coded.
+///
+/// # Errors
+/// [`Error::Input`](crate::Error::Input) if libjpeg-turbo does not read it or has doubts.
+pub(super) fn decode(bytes: &[u8], geometry: &Geometry) -> Result<Vec<u8>> {
+    let wrong = |error: turbojpeg::Error| damaged(NAME, error);
+    let stream = without_colours(bytes, geometry.samples_per_pixel)?;
+    let geometry8 = Geometry { bits_allocated: 8, ..*geometry };
+    let mut samples = geometry8.zeros()?;
+    let mut decoder = Decompressor::new().map_err(wrong)?;
+    decoder.set_scan_limit(MOST_SCANS as u32).map_err(wrong)?;
+    let format = if geometry.samples_per_pixel == 1 { PixelFormat::GRAY } else { PixelFormat::RGB };
+    let (width, height) = (geometry.columns as usize, geometry.rows as usize);
+    let pitch = width * format.size();
+    let output = Image { pixels: samples.as_mut_slice(), width, pitch, height, format };
+    if let Err(error) = decoder.decompress(&stream, output) {
+        // The decoder has gone on over stray bytes between segments and given the whole picture.
+        let message = error.to_string();
+        if !(message.contains("Corrupt JPEG data") && message.contains("extraneous bytes before marker")) {
+            return Err(damaged(NAME, message));
+        }
+    }
+    widened(samples, geometry)
+}
+
+/// 8-bit samples in as many bytes as the geometry has.
+fn widened(samples: Vec<u8>, geometry: &Geometry) -> Result<Vec<u8>> {
+    let bytes = geometry.sample_bytes()?;
+    if bytes == 1 {
+        return Ok(samples);
+    }
+    let mut wide = geometry.zeros()?;
+    wide.chunks_exact_mut(bytes).zip(samples).for_each(|(wide, sample)| wide[0] = sample);
+    Ok(wide)
+}
+
+/// The same stream without what names its colours.
+///
+/// libjpeg doubts a stream without its end mark, but finds one that is cut off inside a scan. So a stream of one scan gets an end
+/// mark; one of several is whole only if it has its own.
+fn without_colours(bytes: &[u8], components: usize) -> Result<Vec<u8>> {
+    let mut segments = Segments::new(NAME, bytes)?;
+    let mut stream = vec![0xff, SOI];
+    stream.extend_from_slice(&ADOBE);
+    loop {
+        let start = segments.at;
+        let Segment { marker, body } = segments.next()?;
+        if matches!(marker, EOI | SOS) {
+            stream.extend_from_slice(&bytes[start..]);
+            // The number of the scan's components comes first.
+            if body.first().is_some_and(|count| usize::from(*count) == components) {
+                stream.extend_from_slice(&[0xff, EOI]);
+            }
+            return Ok(stream);
+        }
+        if !(APP0..=APP15).contains(&marker) {
+            stream.extend_from_slice(&bytes[start..segments.at]);
+        }
+    }
+}
