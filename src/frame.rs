@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::view::VolumeView;
 
 /// How the samples of a [`Frame`] are to be read. The names are Pillow's, because the reference resizes a
 /// single image in the mode its file has and converts to RGB afterwards.
@@ -98,8 +99,13 @@ pub struct Provenance {
     pub spacing_mm: Option<[f64; 3]>,
     /// Volumes: which axis of the stored array counts the slices.
     pub axis: Option<usize>,
-    /// Volumes: place of the slice along the direction of the slices, in millimetres.
+    /// Volumes: place of the slice along the direction of the slices, in millimetres. In patient space it rises to the head,
+    /// to posterior or to the left.
     pub position_mm: Option<f64>,
+    /// Volumes: the first and the last slice that it was made of, where that is not `index` alone.
+    pub slices: Option<[usize; 2]>,
+    /// Volumes in patient space: how the volume was looked at.
+    pub view: Option<Arc<VolumeView>>,
     /// Studies of several files: the name of the one it came from.
     pub part: Option<String>,
 }

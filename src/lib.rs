@@ -8,6 +8,7 @@
 mod error;
 mod watch;
 mod limits;
+mod view;
 mod frame;
 mod study;
 mod request;
@@ -34,6 +35,7 @@ mod guide;
 mod engine;
 mod conversation;
 mod self_test;
+mod preview;
 // ── JSON and options, for every surface
 pub mod wire;
 // ── surfaces
@@ -49,10 +51,12 @@ pub use input::{Measured, ReadOptions, measure, read};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package, SelfTest};
+pub use preview::{Preview, Sheet, preview};
 pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
 pub use self_test::{Bound, CaseReport, Nearness, RunReport, SelfTestReport, self_test};
 pub use study::{FrameCount, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
+pub use view::{Crop, Plane, Slab, VolumeForm, VolumeView};
 pub use watch::Watch;
 
 /// The Rust of the documents, compiled with the other examples.

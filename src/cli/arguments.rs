@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use fleming::wire::{Chosen, Form, Options, Part, Row, options};
-use fleming::{Cancel, Look};
+use fleming::{AskOptions, Cancel, Look};
 
 use super::refusal::unusable;
 
@@ -16,7 +16,7 @@ pub(super) struct Given<P>(Vec<(&'static Row, Vec<OsString>)>, PhantomData<P>);
 
 /// Which parts of the table a verb takes.
 pub(super) trait Parts {
-    fn take(part: Part) -> bool;
+    fn take(row: &Row) -> bool;
 }
 
 /// All that a question may come with.
@@ -25,24 +25,33 @@ pub(super) struct Asking;
 /// What of a study is looked at.
 pub(super) struct Looking;
 
+/// All that decides what the model sees of a study.
+pub(super) struct Seeing;
+
 /// How an engine is set up.
 pub(super) struct Running;
 
 impl Parts for Asking {
-    fn take(part: Part) -> bool {
-        part != Part::Engine
+    fn take(row: &Row) -> bool {
+        row.part != Part::Engine
     }
 }
 
 impl Parts for Looking {
-    fn take(part: Part) -> bool {
-        matches!(part, Part::Look(_))
+    fn take(row: &Row) -> bool {
+        matches!(row.part, Part::Look(_))
+    }
+}
+
+impl Parts for Seeing {
+    fn take(row: &Row) -> bool {
+        Looking::take(row) || ["preprocessing", "max_tiles"].contains(&row.name)
     }
 }
 
 impl Parts for Running {
-    fn take(part: Part) -> bool {
-        part == Part::Engine
+    fn take(row: &Row) -> bool {
+        row.part == Part::Engine
     }
 }
 
@@ -71,6 +80,15 @@ impl Given<Asking> {
     }
 }
 
+impl Given<Seeing> {
+    /// What is looked at, and the options of which those that matter are set.
+    pub(super) fn seen(&self) -> Result<(Look, AskOptions)> {
+        let options = self.chosen()?.options()?;
+        options.look.check()?;
+        Ok((options.look, options.ask))
+    }
+}
+
 impl Given<Looking> {
     pub(super) fn look(&self) -> Result<Look> {
         Ok(self.chosen()?.options()?.look)
@@ -79,7 +97,7 @@ impl Given<Looking> {
 
 impl<P: Parts> Args for Given<P> {
     fn augment_args(command: Command) -> Command {
-        command.args(options().filter(|row| P::take(row.part)).map(argument))
+        command.args(options().filter(|row| P::take(row)).map(argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -89,7 +107,7 @@ impl<P: Parts> Args for Given<P> {
 
 impl<P: Parts> FromArgMatches for Given<P> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let rows = options().filter(|row| P::take(row.part));
+        let rows = options().filter(|row| P::take(row));
         let given = rows.filter(|row| matches.value_source(row.name) == Some(ValueSource::CommandLine));
         let values = |row: &'static Row| match row.form {
             Form::Switch(..) => Vec::new(),
@@ -110,9 +128,12 @@ pub(super) fn look(text: &str) -> Result<Look> {
     let mut words = text.split_whitespace();
     while let Some(word) = words.next() {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-        let row =
-            options().find(|row| Looking::take(row.part) && name.strip_prefix("--") == Some(&row.long()));
+        let row = options().find(|row| Looking::take(row) && name.strip_prefix("--") == Some(&row.long()));
         let row = row.ok_or_else(|| unusable("options", "those of a study, such as --slices N", &word))?;
+        if matches!(row.form, Form::Switch(..)) && value.is_none() {
+            chosen.add(row, &[])?;
+            continue;
+        }
         let value = value.or_else(|| words.next()).ok_or_else(|| unusable(name, row.value, &"nothing"))?;
         chosen.add(row, &[value.into()])?;
     }

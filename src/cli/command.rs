@@ -13,6 +13,7 @@ use super::doctor::Doctor;
 use super::eval::Eval;
 use super::inspect::Inspect;
 use super::output::{NOTICE, note};
+use super::preview::PreviewVerb;
 use super::warm::Warm;
 use super::{exit, logs};
 
@@ -37,6 +38,7 @@ enum Verb {
     Doctor(Doctor),
     Eval(Eval),
     Inspect(Inspect),
+    Preview(PreviewVerb),
     Warm(Warm),
 }
 
@@ -50,6 +52,7 @@ impl Verb {
             Verb::Doctor(doctor) => doctor.run(),
             Verb::Eval(eval) => eval.run(),
             Verb::Inspect(inspect) => inspect.run(),
+            Verb::Preview(preview) => preview.run(),
             Verb::Warm(warm) => warm.run(),
         }
     }

@@ -29,6 +29,7 @@ mod eval;
 mod bench;
 mod doctor;
 mod inspect;
+mod preview;
 mod warm;
 mod command;
 

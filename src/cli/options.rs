@@ -31,7 +31,7 @@ impl RuntimeArguments {
 
     /// The folder of the package that was named, or of the demo model.
     pub(super) fn folder(&self) -> Result<PathBuf> {
-        self.model.clone().map_or_else(demo_model, Ok)
+        folder(self.model.as_ref())
     }
 
     /// The options, for as many requests as are asked at once.
@@ -83,6 +83,11 @@ impl SessionArguments {
             None => Ok(()),
         }
     }
+}
+
+/// The folder of a package that was named, or of the demo model.
+pub(super) fn folder(model: Option<&PathBuf>) -> Result<PathBuf> {
+    model.cloned().map_or_else(demo_model, Ok)
 }
 
 /// The demo model of the working folder or of the repository that the executable was built in.

@@ -7,7 +7,6 @@ use super::shared::Shared;
 use crate::error::Result;
 use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
-use crate::package::TilingLimits;
 use crate::pixels::{self, Digest, Tile, Tiling};
 use crate::request::{AskOptions, FrameUsed, StudyInput, Timings};
 use crate::watch::Watch;
@@ -60,7 +59,7 @@ impl<'a> Studies<'a> {
         let started = Instant::now();
         limits::STUDIES.check("studies", studies.len())?;
         let vision = &shared.package.manifest().vision;
-        let tiling = tiling(vision.tiling, options.max_tiles)?;
+        let tiling = Tiling::new(vision.tiling, options.max_tiles)?;
         let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch.clone());
         let opened = studies.iter().map(|study| input::open(study, &reading)).collect::<Result<Vec<_>>>()?;
         let mut extent = Extent::default();
@@ -106,10 +105,4 @@ impl<'a> Studies<'a> {
         let warnings = studies.into_iter().flat_map(|study| study.warnings).collect();
         Ok(PreparedStudies { tiles, digests, frames, extent, warnings, timings })
     }
-}
-
-fn tiling(package: TilingLimits, max_tiles: Option<usize>) -> Result<Tiling> {
-    let most = max_tiles.unwrap_or(1);
-    limits::TILES.check("max-tiles", most)?;
-    Ok(Tiling { min_tiles: package.min_tiles, max_tiles: most, thumbnail: package.thumbnail })
 }

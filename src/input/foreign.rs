@@ -11,10 +11,9 @@ const CONVERT: &str = "convert it to PNG or JPEG";
 const UNPACK: &str = "unpack it first";
 const ARRAY: &str = "save its array with numpy.save, shape (depth, height, width)";
 
-static FORMATS: [Foreign; 16] = [
+static FORMATS: [Foreign; 15] = [
     Foreign { name: "an empty file", hint: "copy it again", sniff: <[u8]>::is_empty },
     Foreign { name: "a DICOM file", hint: ARRAY, sniff: |head| head.get(128..132) == Some(b"DICM") },
-    Foreign { name: "a NIfTI volume", hint: ARRAY, sniff: is_nifti },
     Foreign { name: "an NRRD volume", hint: ARRAY, sniff: |head| head.starts_with(b"NRRD000") },
     Foreign { name: "a MetaImage header", hint: ARRAY, sniff: |head| head.starts_with(b"ObjectType") },
     Foreign { name: "an HDF5 file", hint: ARRAY, sniff: |head| head.starts_with(b"\x89HDF\r\n\x1a\n") },
@@ -44,12 +43,6 @@ pub(super) fn name(head: &[u8]) -> (&'static str, &'static str) {
     known.map_or(("something else", ""), |format| (format.name, format.hint))
 }
 
-/// Version 1 has its magic at 344, alone or beside its pixels; version 2 at 4, in either byte order.
-fn is_nifti(head: &[u8]) -> bool {
-    matches!(head.get(344..348), Some(b"n+1\0" | b"ni1\0"))
-        || matches!(head.get(4..12), Some(b"n+2\0\r\n\x1a\n" | b"ni2\0\r\n\x1a\n"))
-}
-
 fn is_heif(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp")
         && matches!(
@@ -73,13 +66,10 @@ mod tests {
 
     #[test]
     fn what_people_hand_in_is_called_by_its_name() {
-        let mut nifti = vec![0; 352];
-        nifti[344..348].copy_from_slice(b"n+1\0");
         let mut dicom = vec![0; 132];
         dicom[128..].copy_from_slice(b"DICM");
-        let rows: [(&[u8], &str); 6] = [
+        let rows: [(&[u8], &str); 5] = [
             (b"", "an empty file"),
-            (&nifti, "a NIfTI volume"),
             (&dicom, "a DICOM file"),
             (b"\x1f\x8b\x08", "a gzip file"),
             (b"\0\0\0\x18ftypheic", "a HEIC or AVIF image"),

@@ -11,6 +11,7 @@ mod codecs;
 mod stored;
 mod volume;
 mod npy;
+mod nifti;
 mod image;
 #[cfg(feature = "video")]
 mod video;

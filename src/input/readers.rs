@@ -2,6 +2,7 @@
 
 use super::foreign;
 use super::image;
+use super::nifti;
 use super::npy;
 use super::reading::{Chosen, Header, Measured, ReadOptions, Reader};
 use super::source::Opened;
@@ -34,6 +35,12 @@ static READERS: &[Reader] = &[
         kinds: &[Modality::Volume],
         sniff: npy::sniff,
         open: npy::open,
+    },
+    Reader {
+        formats: "NIfTI, .nii, .nii.gz or .hdr with its .img",
+        kinds: &[Modality::Volume],
+        sniff: nifti::sniff,
+        open: nifti::open,
     },
 ];
 

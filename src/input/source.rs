@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::limits::MOST_FILE_BYTES;
@@ -20,6 +20,8 @@ pub(super) struct Opened {
     length: u64,
     head: Vec<u8>,
     content: Content,
+    /// Where it is, unless it is in memory.
+    path: Option<PathBuf>,
     watch: Watch,
 }
 
@@ -44,7 +46,12 @@ impl Opened {
                 _ => return Err(Error::input(name, "one file", format!("{} files", files.len()))),
             },
         };
-        let mut opened = Self { name, length: 0, head: Vec::new(), content, watch: watch.clone() };
+        let path = match source {
+            Source::Path(path) => Some(path.clone()),
+            Source::Files(files) => files.first().cloned(),
+            Source::Bytes { .. } => None,
+        };
+        let mut opened = Self { name, length: 0, head: Vec::new(), content, path, watch: watch.clone() };
         opened.begin().map_err(|error| opened.unreadable(error))?;
         Ok(opened)
     }
@@ -59,16 +66,27 @@ impl Opened {
     }
 
     /// The same source once more, from its beginning. The two must not be read in turns.
-    #[cfg(any(test, feature = "video"))]
     pub(super) fn again(&self) -> Result<Self> {
         let content = match &self.content {
             Content::File(file) => Content::File(file.try_clone().map_err(|error| self.unreadable(error))?),
             Content::Memory(bytes) => Content::Memory(Cursor::new(bytes.get_ref().clone())),
         };
         let (name, head, watch) = (self.name.clone(), self.head.clone(), self.watch.clone());
-        let mut again = Self { name, length: self.length, head, content, watch };
+        let mut again = Self { name, length: self.length, head, content, path: self.path.clone(), watch };
         again.rewind().map_err(|error| self.unreadable(error))?;
         Ok(again)
+    }
+
+    /// The file beside this one whose name is made of its name. None if there is none, or this is in memory.
+    ///
+    /// # Errors
+    /// As [`Opened::new`], of a file that is there.
+    pub(super) fn beside(&self, name_of: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
+        let beside = self.path.as_deref().and_then(|path| {
+            let name = name_of(path.file_name()?.to_str()?)?;
+            Some(path.with_file_name(name)).filter(|beside| beside.exists())
+        });
+        beside.map(|path| Self::new(&Source::Path(path), &self.watch)).transpose()
     }
 
     /// The name used in messages.

@@ -5,6 +5,8 @@ use super::rows::Bytes;
 use super::tile::Tile;
 use crate::error::Result;
 use crate::frame::Frame;
+use crate::limits;
+use crate::package::TilingLimits;
 use crate::watch::Watch;
 
 /// Into how many tiles an image is cut.
@@ -18,6 +20,16 @@ pub(crate) struct Tiling {
 }
 
 impl Tiling {
+    /// That of a package, at most this many tiles; 1 by default.
+    ///
+    /// # Errors
+    /// [`crate::Error::Request`] if the number is out of its bounds.
+    pub(crate) fn new(package: TilingLimits, max_tiles: Option<usize>) -> Result<Self> {
+        let most = max_tiles.unwrap_or(1);
+        limits::TILES.check("max-tiles", most)?;
+        Ok(Self { min_tiles: package.min_tiles, max_tiles: most, thumbnail: package.thumbnail })
+    }
+
     /// The tiles of a picture in RGB, row by row, and its thumbnail where there is more than one.
     ///
     /// # Errors

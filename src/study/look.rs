@@ -4,6 +4,7 @@ use super::volume::Window;
 use crate::error::{Error, Result};
 use crate::frame::Modality;
 use crate::limits;
+use crate::view::{Crop, Plane, Slab, VolumeForm};
 
 /// Most frames or slices of one study.
 pub(crate) const MOST_FRAMES: usize = limits::FRAMES.most as usize;
@@ -59,6 +60,21 @@ pub struct Look {
     pub axis: Option<usize>,
     /// Volumes: the first and the last slice to choose from, counted from 0. All if absent.
     pub range: Option<[usize; 2]>,
+    /// Volumes in patient space: the form. [`VolumeForm::Trained`] if absent, and for one slice [`VolumeForm::Native`].
+    pub form: Option<VolumeForm>,
+    /// Volumes in patient space: the plane. The one that was acquired if absent.
+    pub plane: Option<Plane>,
+    /// Volumes in patient space: slices to choose from by their places in millimetres, from the first to the last. Excludes
+    /// `range`.
+    pub range_mm: Option<[f64; 2]>,
+    /// Volumes in patient space: what becomes of slices between two frames. [`Slab::None`] if absent.
+    pub slab: Option<Slab>,
+    /// Volumes in the form [`VolumeForm::Trained`]: what is cut off. [`Crop::Foreground`] if absent.
+    pub crop: Option<Crop>,
+    /// Volumes: whether they are looked at from the last slice to the first.
+    pub reverse: bool,
+    /// Volumes of several points in time: which of them, counted from 0. The first if absent.
+    pub time: Option<usize>,
     /// Whether these options were given for several studies: what does not fit this one is meant for another, and no error.
     pub shared: bool,
 }
@@ -102,6 +118,41 @@ impl Look {
     /// The same with the slices chosen from the first to the last of these, counted from 0.
     pub fn range(self, [first, last]: [usize; 2]) -> Self {
         Self { range: Some([first, last]), ..self }
+    }
+
+    /// The same with a volume in this form.
+    pub fn form(self, form: VolumeForm) -> Self {
+        Self { form: Some(form), ..self }
+    }
+
+    /// The same in this plane through the patient.
+    pub fn plane(self, plane: Plane) -> Self {
+        Self { plane: Some(plane), ..self }
+    }
+
+    /// The same with the slices chosen from between these places in millimetres.
+    pub fn range_mm(self, [first, last]: [f64; 2]) -> Self {
+        Self { range_mm: Some([first, last]), ..self }
+    }
+
+    /// The same with slices between two frames used like this.
+    pub fn slab(self, slab: Slab) -> Self {
+        Self { slab: Some(slab), ..self }
+    }
+
+    /// The same with this cut off.
+    pub fn crop(self, crop: Crop) -> Self {
+        Self { crop: Some(crop), ..self }
+    }
+
+    /// The same from the last slice to the first.
+    pub fn reverse(self) -> Self {
+        Self { reverse: true, ..self }
+    }
+
+    /// The same at this point in time, counted from 0.
+    pub fn time(self, time: usize) -> Self {
+        Self { time: Some(time), ..self }
     }
 
     /// The same for one of several studies that these options were given for.
@@ -163,7 +214,7 @@ const COUNT: &str = "1 to 4096";
 const TIME: &str = "seconds from the start of the video";
 
 /// Every option, and what its value may be.
-static OPTIONS: [Rule; 9] = [
+static OPTIONS: [Rule; 16] = [
     Rule {
         name: "frames",
         kind: Modality::Video,
@@ -245,6 +296,66 @@ static OPTIONS: [Rule; 9] = [
             Some([first, last]) if last < first => Some(format!("{first} to {last}")),
             _ => None,
         },
+    },
+    Rule {
+        name: "range",
+        kind: Modality::Volume,
+        may_be: "a first place in millimetres and a last one that does not lie before it",
+        given: |look| look.range_mm.is_some(),
+        wrong: |look| match look.range_mm {
+            Some([first, last]) if last < first || !first.is_finite() || !last.is_finite() => {
+                Some(format!("{first} mm to {last} mm"))
+            }
+            Some(_) if look.range.is_some() => Some("a range by slices too".into()),
+            _ => None,
+        },
+    },
+    Rule {
+        name: "form",
+        kind: Modality::Volume,
+        may_be: "trained or native",
+        given: |look| look.form.is_some(),
+        wrong: |_| None,
+    },
+    Rule {
+        name: "plane",
+        kind: Modality::Volume,
+        may_be: "axial, coronal or sagittal",
+        given: |look| look.plane.is_some(),
+        wrong: |_| None,
+    },
+    Rule {
+        name: "slab",
+        kind: Modality::Volume,
+        may_be: "none, mean or max",
+        given: |look| look.slab.is_some(),
+        wrong: |_| None,
+    },
+    Rule {
+        name: "crop",
+        kind: Modality::Volume,
+        may_be: "none or foreground",
+        given: |look| look.crop.is_some(),
+        wrong: |look| match (look.form, look.crop) {
+            (Some(VolumeForm::Native), Some(Crop::Foreground)) => {
+                Some("foreground, of slices in the form native".into())
+            }
+            _ => None,
+        },
+    },
+    Rule {
+        name: "reverse",
+        kind: Modality::Volume,
+        may_be: "yes or no",
+        given: |look| look.reverse,
+        wrong: |_| None,
+    },
+    Rule {
+        name: "time",
+        kind: Modality::Volume,
+        may_be: "a whole number from 0",
+        given: |look| look.time.is_some(),
+        wrong: |_| None,
     },
 ];
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::frame::{Modality, Provenance};
 use crate::package::Package;
 use crate::request::{FrameUsed, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage};
+use crate::view::{Plane, VolumeView};
 
 /// A reply, where it came from and how long its engine took to load.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +111,7 @@ fn logprob(token: &TokenLogprob) -> Value {
 /// A frame that the model saw, with all that its reader knew of it.
 pub fn frame(frame: &FrameUsed) -> Value {
     let mut object = json!({"source": frame.source, "study": frame.study, "tiles": frame.tiles});
-    let Provenance { modality, index, seconds, window, spacing_mm, axis, position_mm, part } =
+    let Provenance { modality, index, seconds, window, spacing_mm, axis, position_mm, slices, view, part } =
         &frame.provenance;
     let place = if *modality == Modality::Volume { "slice_index" } else { "frame_index" };
     let facts = [
@@ -120,6 +121,8 @@ pub fn frame(frame: &FrameUsed) -> Value {
         ("spacing_mm", spacing_mm.map(|spacing| json!(spacing))),
         ("axis", axis.map(Value::from)),
         ("position_mm", position_mm.map(Value::from)),
+        ("slices", slices.map(|slices| json!(slices))),
+        ("view", view.as_deref().map(volume_view)),
         ("part", part.as_deref().map(Value::from)),
     ];
     for (name, fact) in facts {
@@ -128,4 +131,19 @@ pub fn frame(frame: &FrameUsed) -> Value {
         }
     }
     object
+}
+
+/// How a volume in patient space was looked at.
+pub fn volume_view(view: &VolumeView) -> Value {
+    let VolumeView { form, plane, slices, covered, range, range_from, slab, crop } = view;
+    json!({
+        "form": form.name(),
+        "plane": plane.map(Plane::name),
+        "slices": slices,
+        "covered": covered,
+        "range": range,
+        "range_from": range_from,
+        "slab": slab.name(),
+        "crop": crop,
+    })
 }

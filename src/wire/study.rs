@@ -42,6 +42,8 @@ pub fn study(input: &StudyInput) -> Option<Value> {
             Form::Whole(_, _, get) => get(&set).map(Value::from),
             Form::Real(_, _, get) => get(&set).map(Value::from),
             Form::Text(_, get) | Form::Parsed(_, _, get) => get(&set).map(Value::from),
+            Form::Word(_, _, get) => get(&set).map(Value::from),
+            Form::Switch(_, get) => get(&set).then_some(true).map(Value::from),
             _ => None,
         };
         object.extend(value.map(|value| (row.name.to_owned(), value)));

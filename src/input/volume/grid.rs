@@ -9,6 +9,7 @@ use super::window::{Scaled, Scaling};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, PixelMode, Provenance, Study};
 use crate::study::{Look, Preprocessing, Windowing};
+use crate::view::{Crop, Slab, VolumeForm};
 
 /// The shape of a volume as it is stored.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ pub(in crate::input) struct SliceChoice {
     grid: Grid,
     /// The axis of the slices. The other two are rows and columns, in their order.
     pub(in crate::input) axis: usize,
-    /// Of each frame, its place along the axis: never decreasing, some perhaps twice.
+    /// Of each frame, its place along the axis; some perhaps twice.
     places: Vec<usize>,
     windowing: Windowing,
 }
@@ -47,6 +48,16 @@ pub(in crate::input) trait Slices {
         scaling: &Scaling<'_>,
         take: &mut dyn FnMut(usize, Scaled) -> Result<()>,
     ) -> Result<()>;
+
+    /// How the pixels of a slice are to be read.
+    fn mode(&self) -> PixelMode {
+        PixelMode::Grey
+    }
+
+    /// Where a slice lies, of which this much is known already.
+    fn place(&self, _place: usize, known: Provenance) -> Provenance {
+        known
+    }
 }
 
 impl Grid {
@@ -68,24 +79,56 @@ impl Grid {
     /// The slices to look at, none of them larger than a picture may be.
     ///
     /// # Errors
-    /// [`Error::Request`] if there are no such slices, [`Error::Input`] if they are too large.
+    /// [`Error::Request`] if there are no such slices, or for what only a volume in patient space has; [`Error::Input`] if they
+    /// are too large.
     pub(in crate::input) fn choose(self, look: &Look) -> Result<SliceChoice> {
+        self.check_look(look)?;
         let axis = look.axis.unwrap_or(0);
-        let depth = self.shape[axis];
-        let [first, last] = look.range.unwrap_or([0, depth - 1]);
-        if last >= depth {
-            return Err(Error::request(
-                format!("{}: range", self.name),
-                format!("slices from 0 to {}", depth - 1),
-                format!("{first} to {last}"),
-            ));
-        }
+        let [first, last] = within(&self.name, self.shape[axis], look.range)?;
         let count = look.slices.unwrap_or(Look::SLICES);
-        let places = evenly(last - first + 1, count).into_iter().map(|place| first + place).collect();
+        let turned = |place| if look.reverse { last - place } else { first + place };
+        let places = evenly(last - first + 1, count).into_iter().map(turned).collect();
         let windowing = look.window.unwrap_or(Windowing::OwnRange);
         let choice = SliceChoice { grid: self, axis, places, windowing };
         choice.check()?;
         Ok(choice)
+    }
+
+    /// Refuses what an array has not: it does not say how the patient lies.
+    fn check_look(&self, look: &Look) -> Result<()> {
+        let asked = [
+            ("form", look.form.is_some_and(|form| form != VolumeForm::Native)),
+            ("plane", look.plane.is_some()),
+            ("range", look.range_mm.is_some()),
+            ("slab", look.slab.is_some_and(|slab| slab != Slab::None)),
+            ("crop", look.crop.is_some_and(|crop| crop != Crop::None)),
+            ("time", look.time.is_some()),
+        ];
+        match asked.iter().find(|(_, asked)| *asked) {
+            Some((name, _)) if !look.is_shared() => Err(Error::request(
+                format!("{}: {name}", self.name),
+                "a DICOM series or a NIfTI volume",
+                "an array, which is looked at as it is",
+            )
+            .hint("leave it out; axis, range, slices and window choose of an array")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The first and the last of `depth` slices to choose from.
+///
+/// # Errors
+/// [`Error::Request`] if there are fewer.
+pub(super) fn within(name: &str, depth: usize, range: Option<[usize; 2]>) -> Result<[usize; 2]> {
+    let [first, last] = range.unwrap_or([0, depth - 1]);
+    match last < depth {
+        true => Ok([first, last]),
+        false => Err(Error::request(
+            format!("{name}: range"),
+            format!("slices from 0 to {}", depth - 1),
+            format!("{first} to {last}"),
+        )),
     }
 }
 
@@ -114,6 +157,14 @@ impl SliceChoice {
         check_frames(&self.grid.name, self.places.len(), [width as u32, height as u32], 1)
     }
 
+    /// The places of the frames, each once; they rise.
+    pub(super) fn distinct(&self) -> Vec<usize> {
+        let mut places = self.places.clone();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
     /// How many frames there will be, and how large.
     pub(in crate::input) fn measured(&self) -> Measured {
         let [height, width] = self.sides();
@@ -131,24 +182,27 @@ impl SliceChoice {
         let mode = options.preprocessing;
         let own_range = self.windowing == Windowing::OwnRange;
         let scaling = Scaling { name: &self.grid.name, windowing: self.windowing, mode };
-        let mut distinct = self.places.clone();
-        distinct.dedup();
-        let (mut frames, mut wrapped, mut constant) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let distinct = self.distinct();
+        let mut pictures = BTreeMap::new();
         slices.each(&distinct, &scaling, &mut |place, scaled| {
             options.watch.check()?;
-            wrapped.extend(scaled.wraps.then_some(place));
-            constant.extend((own_range && scaled.window[0] == scaled.window[1]).then_some(place));
-            let provenance = Provenance {
+            pictures.insert(place, scaled);
+            Ok(())
+        })?;
+        let (mut frames, mut wrapped, mut constant) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (place, scaled) in pictures {
+            let known = Provenance {
                 spacing_mm: self.spacing_mm(),
                 axis: Some(self.axis),
                 ..Provenance::volume(place, scaled.window)
             };
-            frames.insert(
-                place,
-                Frame::new(width as u32, height as u32, PixelMode::Grey, scaled.grey, provenance)?,
-            );
-            Ok(())
-        })?;
+            let known = slices.place(place, known);
+            let index = known.index.unwrap_or(place);
+            wrapped.extend(scaled.wraps.then_some(index));
+            constant.extend((own_range && scaled.window[0] == scaled.window[1]).then_some(index));
+            let frame = Frame::new(width as u32, height as u32, slices.mode(), scaled.grey, known)?;
+            frames.insert(place, frame);
+        }
         let mut warnings = self.warnings();
         warnings.extend(slices.number().warning(&wrapped, mode));
         warnings.extend(without_contrast(&constant, mode));

@@ -89,6 +89,31 @@ impl Number {
         }
     }
 
+    /// The numbers of these bytes times a slope plus an intercept, in single precision, computed in double. Replaces what `out`
+    /// holds.
+    pub(in crate::input) fn read(
+        self,
+        (bytes, order): (&[u8], ByteOrder),
+        [slope, intercept]: [f64; 2],
+        out: &mut Vec<f32>,
+    ) {
+        let scale = |value: f64| (value * slope + intercept) as f32;
+        out.clear();
+        match self {
+            Number::F16 => out.extend(numbers(bytes, order, |b| scale(f16::from_le_bytes(b).into()))),
+            Number::F32 => out.extend(numbers(bytes, order, |b| scale(f32::from_le_bytes(b).into()))),
+            Number::F64 => out.extend(numbers(bytes, order, |b| scale(f64::from_le_bytes(b)))),
+            Number::I8 => out.extend(numbers(bytes, order, |b| scale(i8::from_le_bytes(b).into()))),
+            Number::I16 => out.extend(numbers(bytes, order, |b| scale(i16::from_le_bytes(b).into()))),
+            Number::I32 => out.extend(numbers(bytes, order, |b| scale(i32::from_le_bytes(b).into()))),
+            Number::I64 => out.extend(numbers(bytes, order, |b| scale(i64::from_le_bytes(b) as f64))),
+            Number::U8 => out.extend(numbers(bytes, order, |b| scale(u8::from_le_bytes(b).into()))),
+            Number::U16 => out.extend(numbers(bytes, order, |b| scale(u16::from_le_bytes(b).into()))),
+            Number::U32 => out.extend(numbers(bytes, order, |b| scale(u32::from_le_bytes(b).into()))),
+            Number::U64 => out.extend(numbers(bytes, order, |b| scale(u64::from_le_bytes(b) as f64))),
+        }
+    }
+
     /// What to say of slices whose range is wider than their type, or that are not finite.
     pub(in crate::input) fn warning(self, slices: &[usize], mode: Preprocessing) -> Option<String> {
         let float = matches!(self, Number::F16 | Number::F32 | Number::F64);
@@ -111,12 +136,19 @@ impl Number {
 
 /// The numbers of a slice, from bytes in either order.
 fn values<const N: usize, T>(bytes: &[u8], order: ByteOrder, of: impl Fn([u8; N]) -> T) -> Vec<T> {
+    numbers(bytes, order, of).collect()
+}
+
+fn numbers<const N: usize, T>(
+    bytes: &[u8],
+    order: ByteOrder,
+    of: impl Fn([u8; N]) -> T,
+) -> impl Iterator<Item = T> {
     let (numbers, _) = bytes.as_chunks::<N>();
-    let number = |mut bytes: [u8; N]| {
+    numbers.iter().copied().map(move |mut bytes: [u8; N]| {
         if order == ByteOrder::Big {
             bytes.reverse();
         }
         of(bytes)
-    };
-    numbers.iter().copied().map(number).collect()
+    })
 }

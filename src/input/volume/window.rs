@@ -180,28 +180,35 @@ impl Scaling<'_> {
     }
 }
 
-/// The values that a window makes 0 and 255 of, and what it makes of any value. What is not a number becomes 0.
-fn curve(Window { center, width, function }: Window) -> ([f64; 2], Box<dyn Fn(f64) -> u8>) {
+/// The values that a window makes 0 and 255 of. Of a sigmoid window, which never reaches them, where its steepest line does.
+pub(super) fn ends(Window { center, width, function }: Window) -> [f64; 2] {
     match function {
-        WindowFunction::Linear => {
-            let [low, high] = [center - 0.5 - (width - 1.0) / 2.0, center - 0.5 + (width - 1.0) / 2.0];
-            match width == 1.0 {
-                true => ([low, high], Box::new(move |value| if value > low { 255 } else { 0 })),
-                false => ([low, high], Box::new(move |value| grey(value - low, width - 1.0))),
-            }
-        }
-        WindowFunction::LinearExact => {
-            let [low, high] = [center - width / 2.0, center + width / 2.0];
-            ([low, high], Box::new(move |value| grey(value - low, width)))
-        }
-        WindowFunction::Sigmoid => {
-            let share = move |value: f64| 1.0 / (1.0 + (-4.0 * (value - center) / width).exp());
-            (
-                [center - width / 2.0, center + width / 2.0],
-                Box::new(move |value| (255.0 * share(value)) as u8),
-            )
-        }
+        WindowFunction::Linear => [center - 0.5 - (width - 1.0) / 2.0, center - 0.5 + (width - 1.0) / 2.0],
+        WindowFunction::LinearExact | WindowFunction::Sigmoid => [center - width / 2.0, center + width / 2.0],
     }
+}
+
+/// What a sigmoid window makes of a value, from 0 to 1.
+pub(super) fn sigmoid(Window { center, width, .. }: Window, value: f64) -> f64 {
+    1.0 / (1.0 + (-4.0 * (value - center) / width).exp())
+}
+
+/// A slice in 8 bits: `low` becomes 0, `high` 255.
+pub(super) fn between(values: &[f32], [low, high]: [f64; 2]) -> Vec<u8> {
+    values.iter().map(|&value| grey(f64::from(value) - low, high - low)).collect()
+}
+
+/// The values that a window makes 0 and 255 of, and what it makes of any value. What is not a number becomes 0.
+fn curve(window: Window) -> ([f64; 2], Box<dyn Fn(f64) -> u8>) {
+    let [low, high] = ends(window);
+    let width = window.width;
+    let curve: Box<dyn Fn(f64) -> u8> = match window.function {
+        WindowFunction::Linear if width == 1.0 => Box::new(move |value| if value > low { 255 } else { 0 }),
+        WindowFunction::Linear => Box::new(move |value| grey(value - low, width - 1.0)),
+        WindowFunction::LinearExact => Box::new(move |value| grey(value - low, width)),
+        WindowFunction::Sigmoid => Box::new(move |value| (255.0 * sigmoid(window, value)) as u8),
+    };
+    ([low, high], curve)
 }
 
 /// Refuses values that are no measurements.

@@ -4,6 +4,7 @@ use super::row::{Form, Part, Row, number};
 use crate::frame::Modality;
 use crate::limits;
 use crate::study::{FrameCount, Window, WindowFunction, Windowing};
+use crate::view::{Crop, Plane, Slab, VolumeForm};
 
 const fn video(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
     Row::new(Part::Look(Modality::Video), name, value, form, help)
@@ -13,8 +14,19 @@ const fn volume(name: &'static str, value: &'static str, form: Form, help: &'sta
     Row::new(Part::Look(Modality::Volume), name, value, form, help)
 }
 
+/// A field that is one of the words of a type.
+macro_rules! word {
+    ($type:ident, $($field:ident).+) => {
+        Form::Word(
+            $type::WORDS,
+            |options, word| options.$($field).+ = $type::of(word),
+            |options| options.$($field).+.map($type::name),
+        )
+    };
+}
+
 /// `max_frames` comes before the options that say how many frames there are, which then hold.
-pub(super) static LOOK: [Row; 9] = [
+pub(super) static LOOK: [Row; 15] = [
     video(
         "max_frames",
         "N",
@@ -75,15 +87,59 @@ pub(super) static LOOK: [Row; 9] = [
         "range",
         "FIRST-LAST",
         Form::Parsed(
-            "the first and the last slice, such as 40-120",
+            "the first and the last slice, such as 40-120, or their places in millimetres, such as -250..-60mm",
             |o, text| {
-                o.look.range = read_range(text);
-                o.look.range.is_some()
+                (o.look.range, o.look.range_mm) = (read_range(text), read_millimetres(text));
+                o.look.range.is_some() || o.look.range_mm.is_some()
             },
-            |o| o.look.range.map(|[first, last]| format!("{first}-{last}")),
+            |o| match (o.look.range, o.look.range_mm) {
+                (Some([first, last]), _) => Some(format!("{first}-{last}")),
+                (_, millimetres) => millimetres.map(|[first, last]| format!("{first}..{last}mm")),
+            },
         ),
-        "Volume: choose from these slices, counted from 0",
+        "Volume: choose from these slices, counted from 0, or from these millimetres",
     ),
+    volume(
+        "form",
+        "FORM",
+        word!(VolumeForm, look.form),
+        "Volume from DICOM or NIfTI: as the training data were prepared, or slices as they are",
+    )
+    .absent("trained"),
+    volume(
+        "plane",
+        "PLANE",
+        word!(Plane, look.plane),
+        "Volume from DICOM or NIfTI: cut through the patient in this plane",
+    )
+    .absent("the plane acquired"),
+    volume(
+        "slab",
+        "WAY",
+        word!(Slab, look.slab),
+        "Volume from DICOM or NIfTI: make each frame of all slices of its part",
+    )
+    .absent("none"),
+    volume(
+        "crop",
+        "WHAT",
+        word!(Crop, look.crop),
+        "Volume in the form trained: cut off borders without values",
+    )
+    .absent("foreground"),
+    volume(
+        "reverse",
+        "",
+        Form::Switch(|o| o.look.reverse = true, |o| o.look.reverse),
+        "Volume: from the last slice to the first",
+    ),
+    volume(
+        "time",
+        "N",
+        number!(Whole, limits::VOLUME, look.time as Option<usize>),
+        "Volume with several points in time: this one, counted from 0",
+    )
+    .absent("0"),
     volume(
         "axis",
         "N",
@@ -106,6 +162,13 @@ pub(super) static LOOK: [Row; 9] = [
     )
     .absent("each slice's own range"),
 ];
+
+/// `-250..-60mm`
+fn read_millimetres(text: &str) -> Option<[f64; 2]> {
+    let (first, last) = text.strip_suffix("mm")?.split_once("..")?;
+    let range = [first.trim().parse().ok()?, last.trim().parse().ok()?];
+    Some(range).filter(|[first, last]: &[f64; 2]| first.is_finite() && last.is_finite() && first <= last)
+}
 
 fn read_range(text: &str) -> Option<[usize; 2]> {
     let (first, last) = text.split_once('-')?;

@@ -1,0 +1,66 @@
+//! `fleming preview`: what the model will see, before it is asked.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use fleming::wire;
+use fleming::{Package, Preview, ReadOptions, Watch, preview};
+use serde_json::{Value, json};
+
+use super::arguments::{Given, Seeing};
+use super::emit;
+use super::exit::cancel_on_interrupt;
+use super::options::folder;
+use super::output::note;
+use super::sheet;
+use super::studies::Studies;
+
+/// Make a picture of what the model will see: the frames side by side, each with what it is, and where in the study they lie.
+///
+/// The model is not loaded: of its package only the size of its tiles counts. The picture names no file and no patient.
+#[derive(Args)]
+pub(super) struct PreviewVerb {
+    #[command(flatten)]
+    studies: Studies,
+    #[command(flatten)]
+    given: Given<Seeing>,
+    /// The picture to write
+    #[arg(short, long, value_name = "FILE.png", default_value = "preview.png")]
+    output: PathBuf,
+    /// Folder of the package that will be asked [default: the demo model, models/demo]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl PreviewVerb {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let (look, options) = self.given.seen()?;
+        let watch = Watch::default().switch(&cancel_on_interrupt()?);
+        let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch);
+        let package = Package::open(&folder(self.model.as_ref())?)?;
+        let seen = preview(&package, &self.studies.inputs(&look), options.max_tiles, &reading)?;
+        sheet::save(&self.output, &seen.sheet)?;
+        match self.json {
+            true => emit(format_args!("{}\n", self.to_json(&seen))),
+            false => {
+                seen.warnings.iter().for_each(|warning| note(format_args!("warning: {warning}")));
+                let frames = seen.frames.len();
+                emit(format_args!("{}: {frames} frames\n", self.output.display()));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn to_json(&self, seen: &Preview) -> Value {
+        json!({
+            "picture": self.output.display().to_string(),
+            "frames": seen.frames.iter().map(wire::frame).collect::<Vec<_>>(),
+            "warnings": seen.warnings,
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! The part of a volume that is looked at, in memory, turned upright.
+
+use super::axes::Axes;
+use super::space::{Samples, Space, Values};
+use crate::error::{Error, Result};
+use crate::watch::Watch;
+
+/// Voxels that are held at once: in single precision, 4 GiB.
+const MOST_VOXELS: usize = 1 << 30;
+
+/// Slices of a plane, each row by row.
+pub(super) struct Block<T> {
+    /// Slices, rows and columns.
+    pub(super) shape: [usize; 3],
+    pub(super) values: Vec<T>,
+    /// From which slice on they are counted.
+    pub(super) first: usize,
+}
+
+/// For each stored slice, row or column, the places in the block that it goes to: pairs of a stored index and an offset.
+struct Routes {
+    /// Of slices, rows and columns of the block.
+    all: [Vec<(usize, usize)>; 3],
+    axes: Axes,
+    columns: usize,
+}
+
+impl<T: Copy + Default> Block<T> {
+    fn new(space: &Space, shape: [usize; 3]) -> Result<Self> {
+        let count = shape.iter().try_fold(1_usize, |count, side| count.checked_mul(*side));
+        let [depth, height, width] = shape;
+        let got = format!("{depth} slices of {width}×{height}");
+        let Some(count) = count.filter(|count| *count <= MOST_VOXELS) else {
+            let wanted = format!("at most {MOST_VOXELS} voxels at once");
+            return Err(Error::input(&space.name, wanted, got).hint("look at fewer slices, with range"));
+        };
+        let mut values = Vec::new();
+        if values.try_reserve_exact(count).is_err() {
+            let wanted = format!("memory for {count} voxels");
+            return Err(Error::input(&space.name, wanted, "less").hint("look at fewer slices, with range"));
+        }
+        values.resize(count, T::default());
+        Ok(Self { shape, values, first: 0 })
+    }
+
+    pub(super) fn slice(&self, place: usize) -> &[T] {
+        let pixels = self.shape[1] * self.shape[2];
+        &self.values[(self.first + place) * pixels..][..pixels]
+    }
+
+    /// Puts a stored slice where it belongs.
+    fn put(&mut self, routes: &Routes, slice: usize, stored: &[T]) {
+        let across = routes.axes.stored.iter().position(|axis| *axis == 0).unwrap_or(0);
+        let only = |axis: usize| -> Vec<(usize, usize)> {
+            let all = &routes.all[axis];
+            match axis == across {
+                true => all.iter().filter(|(index, _)| *index == slice).map(|(_, to)| (0, *to)).collect(),
+                false => {
+                    let step = if routes.axes.stored[axis] == 1 { routes.columns } else { 1 };
+                    all.iter().map(|(index, to)| (index * step, *to)).collect()
+                }
+            }
+        };
+        let [slices, rows, columns] = [only(0), only(1), only(2)];
+        let straight = routes.axes.stored[2] == 2 && !routes.axes.against[2];
+        for (from_slice, to_slice) in slices {
+            for (from_row, to_row) in &rows {
+                let (from, to) = (from_slice + from_row, to_slice + to_row);
+                if straight {
+                    self.values[to..][..columns.len()].copy_from_slice(&stored[from..][..columns.len()]);
+                    continue;
+                }
+                for (from_column, to_column) in &columns {
+                    self.values[to + to_column] = stored[from + from_column];
+                }
+            }
+        }
+    }
+}
+
+/// The slices of a plane at these places, in this order; each place once. What is not needed for them is not read.
+///
+/// # Errors
+/// [`Error::Input`] if they are more than memory holds, or what `values` reports; those of the watch.
+fn read<T: Copy + Default>(
+    (space, axes): (&Space, &Axes),
+    places: &[usize],
+    values: &mut dyn Values,
+    watch: &Watch,
+    of: fn(Samples<'_>) -> Option<&[T]>,
+) -> Result<Block<T>> {
+    let [_, height, width] = axes.shape(space);
+    let mut block = Block::new(space, [places.len(), height, width])?;
+    let along = |axis: usize, indices: &mut dyn Iterator<Item = usize>, step: usize| {
+        let route = |(place, index)| (axes.stored_index(space, axis, index), place * step);
+        indices.enumerate().map(route).collect::<Vec<_>>()
+    };
+    let all = [
+        along(0, &mut places.iter().copied(), height * width),
+        along(1, &mut (0..height), width),
+        along(2, &mut (0..width), 1),
+    ];
+    let mut needed: Vec<usize> = match axes.stored[0] {
+        0 => all[0].iter().map(|(stored, _)| *stored).collect(),
+        _ => (0..space.shape[0]).collect(),
+    };
+    needed.sort_unstable();
+    let routes = Routes { all, axes: axes.clone(), columns: space.shape[2] };
+    let pixels = space.shape[1] * space.shape[2];
+    values.each(&needed, &mut |slice, samples| {
+        watch.check()?;
+        match of(samples).filter(|stored| stored.len() == pixels) {
+            Some(stored) => block.put(&routes, slice, stored),
+            None => {
+                let thing = format!("{}: slice {slice}", space.name);
+                return Err(Error::input(thing, format!("{pixels} pixels of one kind"), "others"));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(block)
+}
+
+/// The values of these slices. See [`read`].
+///
+/// # Errors
+/// As [`read`]; [`Error::Input`] naming the slice if a value is not finite.
+pub(super) fn values(
+    place: (&Space, &Axes),
+    places: &[usize],
+    values: &mut dyn Values,
+    watch: &Watch,
+) -> Result<Block<f32>> {
+    let block = read(place, places, values, watch, |samples| match samples {
+        Samples::Values(values) => Some(values),
+        Samples::Rgb(_) => None,
+    })?;
+    for (index, place_of) in places.iter().enumerate() {
+        if let Some(value) = block.slice(index).iter().find(|value| !value.is_finite()) {
+            let thing = format!("{}: slice {place_of}", place.0.name);
+            return Err(Error::input(thing, "finite values", value).hint("replace what is not a measurement"));
+        }
+    }
+    Ok(block)
+}
+
+/// The colours of these slices. See [`read`].
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn colours(
+    place: (&Space, &Axes),
+    places: &[usize],
+    values: &mut dyn Values,
+    watch: &Watch,
+) -> Result<Block<[u8; 3]>> {
+    read(place, places, values, watch, |samples| match samples {
+        Samples::Rgb(bytes) => Some(bytes.as_chunks().0),
+        Samples::Values(_) => None,
+    })
+}

@@ -1,0 +1,194 @@
+//! The form in which published training data were prepared, and every number that decides it.
+//!
+//! Its parts are public scripts: the shape, the crop and the resize are those of M3D-Cap's preparation
+//! (BAAI-DCAI/M3D, `Data/process/m3d_cap_data_prepare.py` of 2024-06-12, with MONAI's `CropForeground` and `Resize`), the
+//! percentiles those of M3D-RefSeg's, the range of a CT without a window is CT-RATE's clip. The model's own script then
+//! takes arrays of 32×256×256 as it takes any array.
+
+use super::space::{Kind, Space};
+use super::statistics::{extent, percentiles, share};
+use super::window::{ends, sigmoid};
+use crate::study::{Window, WindowFunction, Windowing};
+
+/// Planes, rows and columns.
+pub(super) const SHAPE: [usize; 3] = [32, 256, 256];
+/// Hounsfield units of a CT whose file has no window.
+const WIDE: [f64; 2] = [-1000.0, 1000.0];
+/// Percent of the values below the lower and the upper end, where values have no unit that is known.
+const PERCENTILES: [f64; 2] = [0.5, 99.5];
+/// A volume of unknown kind with at least this part of its values below this value is a CT in Hounsfield units.
+const AIR: f64 = -500.0;
+const AIR_SHARE: f64 = 0.01;
+/// Lungs in Hounsfield units. If a window makes more than this part of all values black that are lung, it is said.
+const LUNGS: [f64; 2] = [-950.0, -200.0];
+const LUNGS_SHARE: f64 = 0.05;
+
+/// By what rule values are brought to 0..1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rule {
+    /// By this window, as it was asked for.
+    Window(Window),
+    /// From the lowest to the highest value.
+    OwnRange,
+    /// By the window of the file, from `center - width / 2` to `center + width / 2` whatever function the file names.
+    File(Window),
+    /// By what a NIfTI header says is to be displayed.
+    Display([f64; 2]),
+    /// By [`WIDE`].
+    Wide,
+    /// By [`WIDE`] if it looks like a CT, else by [`PERCENTILES`].
+    AsItLooks,
+    /// By [`PERCENTILES`].
+    Percentiles,
+}
+
+/// The values that are brought to 0 and 1, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Range {
+    pub(super) ends: [f64; 2],
+    /// A window whose curve is no straight line.
+    curve: Option<Window>,
+    /// Where it comes from, in words.
+    pub(super) from: String,
+}
+
+impl Rule {
+    /// The rule for a volume.
+    pub(super) fn new(space: &Space, wanted: Option<Windowing>) -> Self {
+        match wanted {
+            Some(Windowing::Window(window)) => return Rule::Window(window),
+            Some(Windowing::OwnRange) => return Rule::OwnRange,
+            None => {}
+        }
+        match (space.kind, space.file_window(0), space.display) {
+            (Kind::Ct, Some(window), _) => Rule::File(window),
+            (Kind::Ct, None, _) => Rule::Wide,
+            (Kind::Unknown, _, Some(display)) => Rule::Display(display),
+            (Kind::Unknown, ..) => Rule::AsItLooks,
+            _ => Rule::Percentiles,
+        }
+    }
+
+    /// Whether it depends on all values.
+    pub(super) fn needs_values(&self) -> bool {
+        matches!(self, Rule::OwnRange | Rule::AsItLooks | Rule::Percentiles)
+    }
+
+    /// The rule in words, before values are known.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Rule::AsItLooks => format!(
+                "{} to {} if it looks like a CT, else the percentiles {} and {}",
+                WIDE[0], WIDE[1], PERCENTILES[0], PERCENTILES[1]
+            ),
+            known => known.range(&[], None).from,
+        }
+    }
+
+    /// The range of these values.
+    pub(super) fn range(&self, values: &[f32], padding: Option<f32>) -> Range {
+        let straight = |ends, from: String| Range { ends, curve: None, from };
+        match *self {
+            Rule::Window(window) => {
+                let curve = (window.function == WindowFunction::Sigmoid).then_some(window);
+                Range { ends: ends(window), curve, from: "the window that was asked for".into() }
+            }
+            Rule::OwnRange => {
+                let ends = extent(values, padding).unwrap_or_default().map(f64::from);
+                straight(ends, "the lowest and the highest value".into())
+            }
+            Rule::File(Window { center, width, .. }) => {
+                straight(ends(Window::linear_exact(center, width)), "the window of the file".into())
+            }
+            Rule::Display(ends) => straight(ends, "cal_min and cal_max of the header".into()),
+            Rule::Wide => straight(WIDE, "the usual range of a CT without a window".into()),
+            Rule::AsItLooks if looks_like_ct(values) => {
+                straight(WIDE, "the usual range of a CT, which the values look like".into())
+            }
+            Rule::AsItLooks | Rule::Percentiles => {
+                let ends = percentiles(values, padding, PERCENTILES).unwrap_or_default();
+                straight(
+                    ends,
+                    format!("the percentiles {} and {} of the values", PERCENTILES[0], PERCENTILES[1]),
+                )
+            }
+        }
+    }
+}
+
+impl Range {
+    /// Brings values to 0..1.
+    pub(super) fn apply(&self, values: &mut [f32]) {
+        if let Some(window) = self.curve {
+            return values.iter_mut().for_each(|value| *value = sigmoid(window, f64::from(*value)) as f32);
+        }
+        let [low, high] = self.ends.map(|end| end as f32);
+        match high > low {
+            true => {
+                values.iter_mut().for_each(|value| *value = ((*value - low) / (high - low)).clamp(0.0, 1.0))
+            }
+            // A threshold.
+            false => values.iter_mut().for_each(|value| *value = f32::from(u8::from(*value > low))),
+        }
+    }
+
+    /// The modality value that became this share.
+    pub(super) fn value(&self, share: f64) -> f64 {
+        let [low, high] = self.ends;
+        low + share * (high - low)
+    }
+
+    /// What there is to say of a window that makes lungs black.
+    pub(super) fn hides(&self, kind: Kind, values: &[f32]) -> Option<String> {
+        let is_ct = kind == Kind::Ct || (kind == Kind::Unknown && looks_like_ct(values));
+        let hidden = share(values, LUNGS[0], LUNGS[1].min(self.ends[0]));
+        (is_ct && hidden > LUNGS_SHARE).then(|| {
+            format!(
+                "the window begins at {} and makes lungs black ({:.0} % of the volume): for them, name another, such as \
+                 -600/1500",
+                self.ends[0],
+                100.0 * hidden
+            )
+        })
+    }
+}
+
+fn looks_like_ct(values: &[f32]) -> bool {
+    extent(values, None).is_some_and(|[low, _]| f64::from(low) <= AIR)
+        && share(values, f64::NEG_INFINITY, AIR) >= AIR_SHARE
+}
+
+/// First place and end, along slices, rows and columns of a volume of this shape, of the box of the values above the lowest
+/// one; `None` if all are the same.
+pub(super) fn foreground(values: &[f32], [depth, height, width]: [usize; 3]) -> Option<[[usize; 2]; 3]> {
+    let [lowest, _] = extent(values, None)?;
+    let mut found = [[depth, 0], [height, 0], [width, 0]];
+    for (place, row) in values.chunks_exact(width).enumerate() {
+        let Some(first) = row.iter().position(|value| *value > lowest) else { continue };
+        let last = row.iter().rposition(|value| *value > lowest).unwrap_or(first);
+        for (bounds, [low, high]) in
+            found.iter_mut().zip([[place / height; 2], [place % height; 2], [first, last]])
+        {
+            *bounds = [bounds[0].min(low), bounds[1].max(high + 1)];
+        }
+    }
+    (found[0][1] > 0).then_some(found)
+}
+
+/// Of what number `to` of `count` is made, of `length` that are there: places, and parts that sum to 1. Linear, each axis alone,
+/// without smoothing: `torch.nn.functional.interpolate` with `align_corners=False`.
+pub(super) fn linear(to: usize, count: usize, length: usize) -> Vec<(usize, f32)> {
+    let place = ((to as f64 + 0.5) * length as f64 / count as f64 - 0.5).max(0.0);
+    let (low, share) = ((place.floor() as usize).min(length - 1), place.fract());
+    match share > 0.0 && low + 1 < length {
+        true => vec![(low, (1.0 - share) as f32), (low + 1, share as f32)],
+        false => vec![(low, 1.0)],
+    }
+}
+
+/// As [`linear`], of all that lie in its part: `torch.nn.functional.interpolate` with `mode="area"`, which is what the first
+/// release of M3D's script did.
+pub(super) fn area(to: usize, count: usize, length: usize) -> Vec<(usize, f32)> {
+    let (first, end) = (to * length / count, ((to + 1) * length).div_ceil(count));
+    (first..end).map(|place| (place, 1.0 / (end - first) as f32)).collect()
+}

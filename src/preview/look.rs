@@ -1,0 +1,55 @@
+//! What the model will see of studies, before it is asked.
+
+use super::sheet::Sheet;
+use crate::error::{Error, Result};
+use crate::input::{self, OpenedStudy, ReadOptions};
+use crate::limits;
+use crate::package::Package;
+use crate::pixels::{self, Tiling};
+use crate::request::{FrameUsed, StudyInput};
+
+/// What the model will see of studies.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Preview {
+    /// The frames, in order, each with its number of tiles.
+    pub frames: Vec<FrameUsed>,
+    /// What the caller should know about the inputs, one sentence each.
+    pub warnings: Vec<String>,
+    /// All tiles, each with what it is, and where in their studies the frames lie.
+    pub sheet: Sheet,
+}
+
+/// Reads studies as a request about them would, up to the tiles that the vision graph of a package takes. No graph is
+/// loaded. An image is cut into at most `max_tiles` tiles; 1 by default.
+///
+/// # Errors
+/// [`Error::Request`] if there are no studies and for options that cannot be met, [`Error::Input`] for studies that cannot be
+/// read, [`Error::Cancelled`] or [`Error::TimedOut`] if the watch ended it.
+pub fn preview(
+    package: &Package,
+    studies: &[StudyInput],
+    max_tiles: Option<usize>,
+    options: &ReadOptions,
+) -> Result<Preview> {
+    if studies.is_empty() {
+        return Err(Error::request("studies", "at least one to look at", "none"));
+    }
+    limits::STUDIES.check("studies", studies.len())?;
+    let vision = &package.manifest().vision;
+    let tiling = Tiling::new(vision.tiling, max_tiles)?;
+    let opened = studies.iter().map(|study| input::open(study, options)).collect::<Result<Vec<_>>>()?;
+    let (mut tiles, mut frames, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, study) in opened.into_iter().map(OpenedStudy::read).enumerate() {
+        let study = study?;
+        let cut = pixels::tiles(&study, vision.image_size, tiling, &options.watch)?;
+        for (frame, cut) in study.frames.iter().zip(cut) {
+            let (source, provenance) = (study.source.clone(), frame.provenance().clone());
+            frames.push(FrameUsed { source, study: place, provenance, tiles: cut.len() });
+            tiles.extend(cut);
+        }
+        warnings.extend(study.warnings);
+    }
+    let sheet = Sheet::new(pixels::stack(&tiles, vision.image_size).view(), &frames);
+    Ok(Preview { frames, warnings, sheet })
+}

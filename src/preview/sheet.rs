@@ -1,0 +1,194 @@
+//! The sheet: tiles side by side with what they are, and a bar for each study below.
+
+use std::io::Cursor;
+
+use font8x8::legacy::BASIC_LEGACY;
+use image::imageops::{self, FilterType};
+use image::{ImageFormat, Rgb, RgbImage};
+use ndarray::{ArrayView3, ArrayView4, Axis};
+
+use super::labels::{labels, studies};
+use super::ruler::{Ruler, ruler};
+use crate::error::{Error, Result};
+use crate::request::FrameUsed;
+
+/// Width of the sheet in pixels.
+const WIDTH: u32 = 1600;
+const MOST_COLUMNS: u32 = 8;
+/// Largest side of a picture on the sheet.
+const MOST_SIDE: u32 = 448;
+const GAP: u32 = 8;
+/// Side of a letter: the font's 8 pixels, doubled.
+const LETTER: u32 = 16;
+const LINE: u32 = LETTER + 4;
+/// Height of a bar.
+const BAR: u32 = 16;
+const PAPER: Rgb<u8> = Rgb([24, 24, 24]);
+const INK: Rgb<u8> = Rgb([255, 255, 255]);
+const GROUND: Rgb<u8> = Rgb([72, 72, 72]);
+
+/// A picture of frames as the model sees them, 8-bit RGB.
+#[derive(Debug, Clone)]
+pub struct Sheet(RgbImage);
+
+impl Sheet {
+    /// The sheet of tiles `[tiles, 3, size, size]`, those of the first frame first, and of what the frames are.
+    pub fn new(tiles: ArrayView4<u8>, frames: &[FrameUsed]) -> Self {
+        let rulers: Vec<_> = studies(frames).iter().filter_map(ruler).collect();
+        Self(draw(tiles, &labels(frames), &rulers))
+    }
+
+    /// Pixels in a row.
+    pub fn width(&self) -> u32 {
+        self.0.width()
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.0.height()
+    }
+
+    /// Red, green and blue of each pixel, row by row.
+    pub fn rgb(&self) -> &[u8] {
+        self.0.as_raw()
+    }
+
+    /// The content of a PNG file.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if it cannot be encoded.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        let mut bytes = Cursor::new(Vec::new());
+        let written = self.0.write_to(&mut bytes, ImageFormat::Png);
+        written.map_err(|error| Error::runtime("sheet", "a picture that PNG can hold", error))?;
+        Ok(bytes.into_inner())
+    }
+}
+
+fn draw(pixels: ArrayView4<u8>, labels: &[Vec<String>], rulers: &[Ruler]) -> RgbImage {
+    let tiles = pixels.len_of(Axis(0)) as u32;
+    let columns = tiles.isqrt() + u32::from(tiles.isqrt().pow(2) < tiles);
+    let columns = columns.clamp(1, MOST_COLUMNS);
+    let room = MOST_SIDE.min((WIDTH - GAP) / columns - GAP);
+    let letters = (room / LETTER) as usize;
+    let labels: Vec<_> = labels.iter().map(|parts| lines(parts, letters)).collect();
+    let label = LINE * labels.iter().map(Vec::len).max().unwrap_or_default() as u32;
+    let rows = tiles.div_ceil(columns);
+    let below = GAP + rows * (label + room + GAP);
+    let letters = rulers.iter().map(|ruler| ruler.title.len()).max().unwrap_or_default() as u32;
+    let width = (columns * (room + GAP)).max((letters * LETTER + GAP).min(WIDTH));
+    let height = below + rulers.len() as u32 * (LINE + BAR + GAP);
+    let mut sheet = RgbImage::from_pixel(GAP + width, height, PAPER);
+    for (place, (tile, lines)) in (0..).zip(pixels.outer_iter().zip(&labels)) {
+        let x = GAP + place % columns * (room + GAP);
+        let y = GAP + place / columns * (label + room + GAP);
+        for (number, line) in (0..).zip(lines) {
+            print(&mut sheet, line, (x, y + number * LINE));
+        }
+        imageops::replace(&mut sheet, &picture(tile, room), x.into(), (y + label).into());
+    }
+    for (place, ruler) in (0..).zip(rulers) {
+        draw_ruler(&mut sheet, ruler, below + place * (LINE + BAR + GAP));
+    }
+    sheet
+}
+
+/// Draws a bar below its title, from this row on.
+fn draw_ruler(sheet: &mut RgbImage, ruler: &Ruler, top: u32) {
+    print(sheet, &ruler.title, (GAP, top));
+    let width = sheet.width() - 2 * GAP;
+    let column = |share: f64| (share.clamp(0.0, 1.0) * f64::from(width - 1)) as u32;
+    let mut fill = |from: u32, to: u32, colour: Rgb<u8>| {
+        for (x, y) in (from..=to).flat_map(|x| (0..BAR).map(move |y| (x, y))) {
+            if let Some(pixel) = sheet.get_pixel_mut_checked(GAP + x, top + LINE + y) {
+                *pixel = colour;
+            }
+        }
+    };
+    fill(0, width - 1, GROUND);
+    for mark in &ruler.marks {
+        let (from, to) = (column(*mark.start()), column(*mark.end()));
+        // Neighbours stay apart where there is room.
+        fill(from, to.saturating_sub(1).max(from), INK);
+    }
+}
+
+/// As many parts on a line as there is room for, at least one.
+fn lines(parts: &[String], letters: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + part.len() <= letters => {
+                line.push(' ');
+                line.push_str(part);
+            }
+            _ => lines.push(part.clone()),
+        }
+    }
+    lines
+}
+
+/// A tile `[3, size, size]`, whole or shrunk to the room there is.
+fn picture(tile: ArrayView3<u8>, room: u32) -> RgbImage {
+    let (_, height, width) = tile.dim();
+    let picture = RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        Rgb([0, 1, 2].map(|channel| tile[[channel, y as usize, x as usize]]))
+    });
+    match width.max(height) as u32 > room {
+        true => imageops::resize(&picture, room, room, FilterType::Triangle),
+        false => picture,
+    }
+}
+
+/// Prints a line with its upper left corner at this place; what does not fit the sheet is left out.
+fn print(sheet: &mut RgbImage, line: &str, (left, top): (u32, u32)) {
+    for (place, letter) in (0..).zip(line.chars()) {
+        let rows = BASIC_LEGACY.get(letter as usize).copied().unwrap_or_default();
+        for (x, y) in (0..LETTER).flat_map(|y| (0..LETTER).map(move |x| (x, y))) {
+            let (x_in_sheet, y_in_sheet) = (left + place * LETTER + x, top + y);
+            // A row's lowest bit is its leftmost pixel.
+            let inked = rows[(y / 2) as usize] >> (x / 2) & 1 == 1;
+            if inked && let Some(pixel) = sheet.get_pixel_mut_checked(x_in_sheet, y_in_sheet) {
+                *pixel = INK;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array4;
+
+    #[test]
+    fn sheets_of_any_number_of_tiles_stay_of_a_size_to_look_at() {
+        for (tiles, size) in [(1, 448), (1, 28), (3, 448), (60, 448), (60, 56)] {
+            let pixels = Array4::from_elem((tiles, 3, size, size), 200);
+            let rulers = [Ruler { title: "video 1: 60 frames up to 60 s".into(), marks: vec![0.0..=0.5] }];
+            let sheet =
+                draw(pixels.view(), &vec![vec!["video 1".into(), "frame 1234".into()]; tiles], &rulers);
+            assert!(sheet.width() <= WIDTH && sheet.height() <= 2144, "{:?}", sheet.dimensions());
+            let grey = sheet.pixels().filter(|pixel| pixel.0 == [200; 3]).count();
+            let room = (size as u32).min(MOST_SIDE.min((WIDTH - GAP) / 8 - GAP)) as usize;
+            assert!(grey >= tiles * room * room, "{tiles} tiles of {size}: {grey}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_broken_between_parts() {
+        let parts = ["video 1", "frame 11", "1.4 s"].map(String::from);
+        assert_eq!(lines(&parts, 30), ["video 1 frame 11 1.4 s"]);
+        assert_eq!(lines(&parts, 16), ["video 1 frame 11", "1.4 s"]);
+        assert_eq!(lines(&parts, 4), ["video 1", "frame 11", "1.4 s"]);
+    }
+
+    #[test]
+    fn a_bar_is_marked_where_the_frames_are() {
+        let mut sheet = RgbImage::from_pixel(100 + 2 * GAP, LINE + BAR, PAPER);
+        draw_ruler(&mut sheet, &Ruler { title: "a".into(), marks: vec![0.0..=0.5] }, 0);
+        let row = LINE + BAR / 2;
+        let inked: Vec<_> = (0..100).filter(|x| sheet.get_pixel(GAP + x, row) == &INK).collect();
+        assert_eq!((inked[0], inked[inked.len() - 1]), (0, 48));
+        assert_eq!(sheet.get_pixel(GAP + 99, row), &GROUND);
+    }
+}
