@@ -1,19 +1,30 @@
-//! `fleming inspect`: what a package is, what it needs, and how near it is to the model it was made of.
+//! `fleming inspect`: what a study is and what of it would be looked at; or what a package is, what it needs, and how near it
+//! is to the model it was made of.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::{Manifest, MemoryNeeds, Package, Quality, providers_for};
+use fleming::{Fact, FactValue, Manifest, MemoryNeeds, Package, Quality, ReadOptions, StudyFacts};
+use fleming::{inspect, providers_for, wire};
 use serde_json::{Value, json};
 
+use super::arguments::{Given, Looking};
 use super::doctor::described;
 use super::emit;
 use super::options::RuntimeArguments;
+use super::studies::Studies;
 
-/// Say what a package is, what memory it needs and what the exporter measured of its quality; nothing is loaded.
+/// Say what is in studies and what of them would be looked at; without one, what a package is, what memory it needs and what
+/// the exporter measured of its quality. Nothing is loaded.
+///
+/// What is said of a study does not say who the patient is.
 #[derive(Args)]
 pub(super) struct Inspect {
+    #[command(flatten)]
+    studies: Studies,
+    #[command(flatten)]
+    looking: Given<Looking>,
     #[command(flatten)]
     runtime: RuntimeArguments,
     /// Print one JSON object
@@ -23,6 +34,9 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(self) -> Result<ExitCode> {
+        if !self.studies.is_empty() {
+            return self.studies();
+        }
         let package = Package::open(&self.runtime.folder()?)?;
         let memory = MemoryNeeds::of(&package, &self.runtime.options(1)?)?;
         emit(match self.json {
@@ -31,6 +45,50 @@ impl Inspect {
         });
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Inspect {
+    fn studies(&self) -> Result<ExitCode> {
+        for study in self.studies.inputs(&self.looking.look()?) {
+            let facts = inspect(&study, &ReadOptions::default())?;
+            match self.json {
+                true => emit(format_args!("{}\n", wire::facts(&facts))),
+                false => emit(study_text(&facts)),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn study_text(study: &StudyFacts) -> String {
+    let sizes = study.measured.sizes.first();
+    let size = sizes.map_or_else(String::new, |[width, height]| format!(" of {width}×{height} pixels"));
+    let mut lines = vec![row(
+        "study",
+        &format!("{}, {} ({})", study.source, study.measured.modality.name(), study.format),
+    )];
+    lines.extend(study.contents.iter().map(fact));
+    lines.push(row("frames", &format!("{}{size}", study.measured.sizes.len())));
+    lines.extend(study.chosen.iter().map(fact));
+    lines.join("\n") + "\n"
+}
+
+fn fact(fact: &Fact) -> String {
+    let name = fact.name.replace('_', " ");
+    let numbers = |numbers: &[f64]| {
+        // As short as they are exact to a thousandth.
+        let short = |number: &f64| ((number * 1e3).round() / 1e3).to_string();
+        numbers.iter().map(short).collect::<Vec<_>>().join(" ")
+    };
+    row(
+        &name,
+        &match &fact.value {
+            FactValue::Text(text) => text.clone(),
+            FactValue::Texts(texts) => texts.join(&format!("\n{:<14}", "")),
+            FactValue::Numbers(values) => numbers(values),
+            _ => String::new(),
+        },
+    )
 }
 
 fn to_json(package: &Package, memory: &MemoryNeeds) -> Value {

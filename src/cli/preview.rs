@@ -1,5 +1,6 @@
 //! `fleming preview`: what the model will see, before it is asked.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ use super::emit;
 use super::exit::cancel_on_interrupt;
 use super::options::folder;
 use super::output::note;
+use super::refusal::unwritable;
 use super::sheet;
 use super::studies::Studies;
 
@@ -29,6 +31,9 @@ pub(super) struct PreviewVerb {
     /// The picture to write
     #[arg(short, long, value_name = "FILE.png", default_value = "preview.png")]
     output: PathBuf,
+    /// Write each frame as it is read, in its own size, into this folder
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
     /// Folder of the package that will be asked [default: the demo model, models/demo]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -45,6 +50,7 @@ impl PreviewVerb {
         let package = Package::open(&folder(self.model.as_ref())?)?;
         let seen = preview(&package, &self.studies.inputs(&look), options.max_tiles, &reading)?;
         sheet::save(&self.output, &seen.sheet)?;
+        self.write_frames(&seen)?;
         match self.json {
             true => emit(format_args!("{}\n", self.to_json(&seen))),
             false => {
@@ -54,6 +60,17 @@ impl PreviewVerb {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn write_frames(&self, seen: &Preview) -> Result<()> {
+        let Some(folder) = &self.pictures else { return Ok(()) };
+        fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+        for (number, picture) in
+            (0..seen.frames.len()).filter_map(|number| Some((number, seen.picture(number)?)))
+        {
+            sheet::save(&folder.join(format!("{number:04}.png")), &picture)?;
+        }
+        Ok(())
     }
 
     fn to_json(&self, seen: &Preview) -> Value {

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Result;
-use fleming::{FrameUsed, Sheet};
+use fleming::{FrameUsed, Picture};
 use ndarray::ArrayView4;
 
 use super::refusal::unwritable;
@@ -14,13 +14,13 @@ use super::refusal::unwritable;
 pub(super) fn write(path: &Path, pixels: ArrayView4<u8>, frames: &[FrameUsed]) -> Result<()> {
     match frames.is_empty() {
         true => remove(path),
-        false => save(path, &Sheet::new(pixels, frames)),
+        false => save(path, &Picture::sheet(pixels, frames)),
     }
 }
 
-/// Writes a sheet.
-pub(super) fn save(path: &Path, sheet: &Sheet) -> Result<()> {
-    fs::write(path, sheet.png()?).map_err(|error| unwritable(path, &error))
+/// Writes a picture.
+pub(super) fn save(path: &Path, picture: &Picture) -> Result<()> {
+    fs::write(path, picture.png()?).map_err(|error| unwritable(path, &error))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -19,6 +19,6 @@ mod video;
 mod readers;
 
 pub(crate) use readers::{OpenedStudy, open};
-pub use readers::{measure, read};
-pub use reading::{Measured, ReadOptions};
+pub use readers::{inspect, measure, read};
+pub use reading::{Fact, FactValue, Measured, ReadOptions, StudyFacts};
 pub(crate) use source::regular;

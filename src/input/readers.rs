@@ -4,7 +4,7 @@ use super::foreign;
 use super::image;
 use super::nifti;
 use super::npy;
-use super::reading::{Chosen, Header, Measured, ReadOptions, Reader};
+use super::reading::{Chosen, Header, Measured, ReadOptions, Reader, StudyFacts};
 use super::source::Opened;
 use super::stored;
 #[cfg(feature = "video")]
@@ -12,7 +12,7 @@ use super::video;
 use super::volume;
 use crate::error::{Error, Result};
 use crate::frame::{Modality, Study};
-use crate::study::{Source, StudyInput};
+use crate::study::{Look, Source, StudyInput};
 use crate::watch::Watch;
 
 /// Every kind of file there is a reader for.
@@ -107,22 +107,61 @@ fn watched<T>(watch: &Watch, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work().map_err(|error| watch.check().err().unwrap_or(error))
 }
 
+/// What is in a study and what of it would be looked at, from headers and options alone: no pixel is made. Nothing of it says
+/// who the patient is.
+///
+/// # Errors
+/// As [`measure`].
+pub fn inspect(study: &StudyInput, options: &ReadOptions) -> Result<StudyFacts> {
+    watched(&options.watch, || {
+        let Known { format, header, look } = known(study, options)?;
+        let contents = header.facts();
+        let chosen = header.choose(look)?;
+        let measured = chosen.measured();
+        Ok(StudyFacts { source: study.name(), format, contents, chosen: chosen.facts(), measured })
+    })
+}
+
 fn choose(study: &StudyInput, options: &ReadOptions) -> Result<Box<dyn Chosen>> {
-    let (header, look) = match study {
-        StudyInput::File { source, modality, look } => {
-            // Before a file is read for nothing.
-            look.check()?;
-            (header(source, *modality, options)?, look)
-        }
-        StudyInput::Raw(volume, look) => (volume::open(volume.clone())?, look),
-        StudyInput::Frames(study) => return stored::open(study.clone()),
-    };
-    look.check_for(header.modality(), &study.name())?;
+    if let StudyInput::Frames(study) = study {
+        return stored::open(study.clone());
+    }
+    let Known { header, look, .. } = known(study, options)?;
     header.choose(look)
 }
 
-/// The header of a source, which must be what was asked for.
-fn header(source: &Source, wanted: Option<Modality>, options: &ReadOptions) -> Result<Box<dyn Header>> {
+/// A study whose header was read.
+struct Known<'a> {
+    /// The name of its format.
+    format: &'static str,
+    header: Box<dyn Header>,
+    look: &'a Look,
+}
+
+/// The header of a study, with options that fit it.
+fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> {
+    let (format, header, look) = match study {
+        StudyInput::File { source, modality, look } => {
+            // Before a file is read for nothing.
+            look.check()?;
+            let (format, header) = header(source, *modality, options)?;
+            (format, header, look)
+        }
+        StudyInput::Raw(volume, look) => ("array", volume::open(volume.clone())?, look),
+        StudyInput::Frames(study) => {
+            return Err(Error::request(&study.source, "a file or a volume", "frames, which have no header"));
+        }
+    };
+    look.check_for(header.modality(), &study.name())?;
+    Ok(Known { format, header, look })
+}
+
+/// The header of a source, which must be what was asked for, and the name of its format.
+fn header(
+    source: &Source,
+    wanted: Option<Modality>,
+    options: &ReadOptions,
+) -> Result<(&'static str, Box<dyn Header>)> {
     let opened = Opened::new(source, &options.watch)?;
     let known = READERS.iter().find_map(|reader| Some((reader, (reader.sniff)(opened.head())?)));
     let Some((reader, format)) = known else { return Err(unknown(&opened, wanted)) };
@@ -138,7 +177,7 @@ fn header(source: &Source, wanted: Option<Modality>, options: &ReadOptions) -> R
     let header = (reader.open)(opened, options)?;
     match wanted {
         Some(wanted) if wanted != header.modality() => Err(other(header.modality())),
-        _ => Ok(header),
+        _ => Ok((format, header)),
     }
 }
 

@@ -40,6 +40,58 @@ pub struct Measured {
     pub sizes: Vec<[u32; 2]>,
 }
 
+/// One thing that a study says of itself. None says who the patient is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Fact {
+    /// The name used in JSON, such as `spacing_mm`.
+    pub name: &'static str,
+    /// The value.
+    pub value: FactValue,
+}
+
+/// The value of a [`Fact`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum FactValue {
+    /// A word or a sentence.
+    Text(String),
+    /// Several of them.
+    Texts(Vec<String>),
+    /// Numbers; one alone is a list of one.
+    Numbers(Vec<f64>),
+}
+
+impl Fact {
+    pub(super) fn text(name: &'static str, text: impl Into<String>) -> Self {
+        Self { name, value: FactValue::Text(text.into()) }
+    }
+
+    pub(super) fn texts(name: &'static str, texts: Vec<String>) -> Self {
+        Self { name, value: FactValue::Texts(texts) }
+    }
+
+    pub(super) fn numbers(name: &'static str, numbers: impl IntoIterator<Item = f64>) -> Self {
+        Self { name, value: FactValue::Numbers(numbers.into_iter().collect()) }
+    }
+}
+
+/// What is in a study, and what of it would be looked at.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StudyFacts {
+    /// Its name, as it was given.
+    pub source: String,
+    /// The format.
+    pub format: &'static str,
+    /// What is in it.
+    pub contents: Vec<Fact>,
+    /// What would be looked at, and why.
+    pub chosen: Vec<Fact>,
+    /// The frames.
+    pub measured: Measured,
+}
+
 /// One kind of file.
 pub(super) struct Reader {
     /// The formats, for messages.
@@ -57,6 +109,11 @@ pub(super) trait Header {
     /// What kind of study it is.
     fn modality(&self) -> Modality;
 
+    /// What is in the study, beside its frames.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
+    }
+
     /// Chooses what is looked at. The options fit the kind of study and are within their bounds.
     ///
     /// # Errors
@@ -68,6 +125,11 @@ pub(super) trait Header {
 pub(super) trait Chosen {
     /// How many there are, and how large.
     fn measured(&self) -> Measured;
+
+    /// What was chosen and why, beside the frames.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
+    }
 
     /// Makes the pixels.
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study>;

@@ -60,6 +60,11 @@ fn fit(frame: &Frame, size: u32, watch: &Watch) -> Result<Vec<u8>> {
     })
 }
 
+/// A frame in RGB, in its own size.
+pub(crate) fn picture(frame: &Frame) -> Vec<u8> {
+    as_rgb(frame.samples(), frame.mode())
+}
+
 fn as_rgb(samples: &[u8], mode: &PixelMode) -> Vec<u8> {
     let mut out = Vec::new();
     rgb(samples, mode, &mut out);

@@ -11,6 +11,6 @@ mod fit;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use fit::{count, tiles};
+pub(crate) use fit::{count, picture, tiles};
 pub(crate) use tile::{Digest, PixelGeometry, Tile, digest, normalize, stack};
 pub(crate) use tiling::Tiling;

@@ -1,7 +1,8 @@
 //! What the model will see of studies, before it is asked.
 
-use super::sheet::Sheet;
+use super::sheet::Picture;
 use crate::error::{Error, Result};
+use crate::frame::Study;
 use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
 use crate::package::Package;
@@ -17,7 +18,8 @@ pub struct Preview {
     /// What the caller should know about the inputs, one sentence each.
     pub warnings: Vec<String>,
     /// All tiles, each with what it is, and where in their studies the frames lie.
-    pub sheet: Sheet,
+    pub sheet: Picture,
+    studies: Vec<Study>,
 }
 
 /// Reads studies as a request about them would, up to the tiles that the vision graph of a package takes. No graph is
@@ -39,7 +41,7 @@ pub fn preview(
     let vision = &package.manifest().vision;
     let tiling = Tiling::new(vision.tiling, max_tiles)?;
     let opened = studies.iter().map(|study| input::open(study, options)).collect::<Result<Vec<_>>>()?;
-    let (mut tiles, mut frames, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tiles, mut frames, mut read) = (Vec::new(), Vec::new(), Vec::new());
     for (place, study) in opened.into_iter().map(OpenedStudy::read).enumerate() {
         let study = study?;
         let cut = pixels::tiles(&study, vision.image_size, tiling, &options.watch)?;
@@ -48,8 +50,17 @@ pub fn preview(
             frames.push(FrameUsed { source, study: place, provenance, tiles: cut.len() });
             tiles.extend(cut);
         }
-        warnings.extend(study.warnings);
+        read.push(study);
     }
-    let sheet = Sheet::new(pixels::stack(&tiles, vision.image_size).view(), &frames);
-    Ok(Preview { frames, warnings, sheet })
+    let warnings = read.iter().flat_map(|study| study.warnings.clone()).collect();
+    let sheet = Picture::sheet(pixels::stack(&tiles, vision.image_size).view(), &frames);
+    Ok(Preview { frames, warnings, sheet, studies: read })
+}
+
+impl Preview {
+    /// A frame as it was read, before it is brought to the size of a tile; none beyond the last.
+    pub fn picture(&self, frame: usize) -> Option<Picture> {
+        let frame = self.studies.iter().flat_map(|study| &study.frames).nth(frame)?;
+        Picture::of(frame.width(), frame.height(), pixels::picture(frame))
+    }
 }

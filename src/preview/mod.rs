@@ -7,4 +7,4 @@ mod sheet;
 mod look;
 
 pub use look::{Preview, preview};
-pub use sheet::Sheet;
+pub use sheet::Picture;

@@ -27,13 +27,18 @@ const PAPER: Rgb<u8> = Rgb([24, 24, 24]);
 const INK: Rgb<u8> = Rgb([255, 255, 255]);
 const GROUND: Rgb<u8> = Rgb([72, 72, 72]);
 
-/// A picture of frames as the model sees them, 8-bit RGB.
+/// A picture for people, 8-bit RGB.
 #[derive(Debug, Clone)]
-pub struct Sheet(RgbImage);
+pub struct Picture(RgbImage);
 
-impl Sheet {
+impl Picture {
+    /// A picture of this many bytes of red, green and blue, row by row; none if they are not as many as it has.
+    pub(super) fn of(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
+        RgbImage::from_raw(width, height, rgb).map(Self)
+    }
+
     /// The sheet of tiles `[tiles, 3, size, size]`, those of the first frame first, and of what the frames are.
-    pub fn new(tiles: ArrayView4<u8>, frames: &[FrameUsed]) -> Self {
+    pub fn sheet(tiles: ArrayView4<u8>, frames: &[FrameUsed]) -> Self {
         let rulers: Vec<_> = studies(frames).iter().filter_map(ruler).collect();
         Self(draw(tiles, &labels(frames), &rulers))
     }
@@ -60,7 +65,7 @@ impl Sheet {
     pub fn png(&self) -> Result<Vec<u8>> {
         let mut bytes = Cursor::new(Vec::new());
         let written = self.0.write_to(&mut bytes, ImageFormat::Png);
-        written.map_err(|error| Error::runtime("sheet", "a picture that PNG can hold", error))?;
+        written.map_err(|error| Error::runtime("picture", "a picture that PNG can hold", error))?;
         Ok(bytes.into_inner())
     }
 }

@@ -13,7 +13,7 @@ pub use case::Case;
 pub use error::error;
 pub use options::{Chosen, Files, Form, Options, Part, Row, option, options};
 pub use reply::{Report, frame, package, reply, usage};
-pub use study::{read_study, study};
+pub use study::{facts, read_study, study};
 pub use text::read_text;
 pub use transcript::{Message, Piece, Transcript, next_question, transcript};
 

@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::options::{Chosen, Files, Form, Options, Part, options};
 use crate::error::{Error, Result};
 use crate::frame::Modality;
+use crate::input::{Fact, FactValue, StudyFacts};
 use crate::study::{Look, Source, StudyInput};
 
 /// What a file is named as. `file` takes what its content is.
@@ -82,4 +83,27 @@ pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyI
     let all_fit = shared.rows().count() == 0 && fields.get(SHARED) != Some(&Value::Bool(true));
     let look = if all_fit { look } else { look.shared() };
     Ok(study_of(*kind, files.path(path)?, &look))
+}
+
+/// What is in a study: `source`, `format`, `modality`, `contents`, and what would be looked at as `chosen`: `frames`, `size` and
+/// why.
+pub fn facts(study: &StudyFacts) -> Value {
+    let object = |facts: &[Fact]| -> Map<String, Value> {
+        let value = |fact: &Fact| match &fact.value {
+            FactValue::Text(text) => text.as_str().into(),
+            FactValue::Texts(texts) => texts.clone().into(),
+            FactValue::Numbers(numbers) => numbers.clone().into(),
+        };
+        facts.iter().map(|fact| (fact.name.to_owned(), value(fact))).collect()
+    };
+    let mut chosen = object(&study.chosen);
+    chosen.insert("frames".into(), study.measured.sizes.len().into());
+    chosen.insert("size".into(), json!(study.measured.sizes.first()));
+    json!({
+        "source": study.source,
+        "format": study.format,
+        "modality": study.measured.modality.name(),
+        "contents": object(&study.contents),
+        "chosen": chosen,
+    })
 }

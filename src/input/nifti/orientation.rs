@@ -11,6 +11,8 @@ pub(super) struct Orientation {
     /// Millimetres between slices, rows and columns; none if the header has none.
     pub(super) spacing_mm: Option<[f64; 3]>,
     pub(super) notes: Vec<String>,
+    /// Which form of the header it comes from.
+    pub(super) from: &'static str,
 }
 
 /// Steps of the three axes and the place of the first voxel in millimetres; x rises to the right, y to anterior, z to the head.
@@ -39,16 +41,16 @@ impl Orientation {
         let mut notes = Vec::new();
         let sform = fields.sform().completed(dim);
         let qform = fields.qform(dim).completed(dim);
-        let affine = match (fields.sform_code > 0, fields.qform_code > 0) {
+        let (affine, from) = match (fields.sform_code > 0, fields.qform_code > 0) {
             (true, second) => {
                 let affine = sform.filter(Affine::is_sound).ok_or_else(|| refuse("sform"))?;
                 let other = qform.filter(Affine::is_sound).filter(|_| second);
                 if other.is_some_and(|other| affine.differs(&other, dim)) {
                     notes.push("sform and qform disagree: sform is used".into());
                 }
-                affine
+                (affine, "sform")
             }
-            (_, true) => qform.filter(Affine::is_sound).ok_or_else(|| refuse("qform"))?,
+            (_, true) => (qform.filter(Affine::is_sound).ok_or_else(|| refuse("qform"))?, "qform"),
             _ => {
                 notes.push(
                     "no orientation in the header: voxel axes are taken to rise to the right, to anterior and to the head; \
@@ -58,7 +60,7 @@ impl Orientation {
                 return Ok(fields.unoriented(dim, notes));
             }
         };
-        Ok(affine.orientation(dim[2], fields.millimetres, notes))
+        Ok(Self { from, ..affine.orientation(dim[2], fields.millimetres, notes) })
     }
 }
 
@@ -175,7 +177,7 @@ impl Affine {
             ));
         }
         let placement = Placement { directions, origin, slices_mm };
-        Orientation { placement, spacing_mm: Some(spacing), notes }
+        Orientation { placement, spacing_mm: Some(spacing), notes, from: "none" }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::super::limits::zeros;
-use super::super::reading::{Chosen, Header, ReadOptions};
+use super::super::reading::{Chosen, Fact, Header, ReadOptions};
 use super::super::source::{Opened, unreadable};
 use super::super::volume::{Kind, Samples, Space, UsualPlane, Values, choose};
 use super::gzip::{Members, is_damage, is_packed, peek};
@@ -91,6 +91,19 @@ struct Voxels {
 impl Header for Nifti {
     fn modality(&self) -> Modality {
         Modality::Volume
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let voxel = match self.header.voxel {
+            Voxel::Number(number) => format!("{number:?}").to_lowercase(),
+            Voxel::Rgb24 => "rgb24".into(),
+        };
+        vec![
+            Fact::numbers("dim", self.header.dim.map(|length| length as f64)),
+            Fact::text("voxel", voxel),
+            Fact::text("orientation", self.orientation.from),
+            Fact::text("packed", if self.voxels.packed { "gzip" } else { "no" }),
+        ]
     }
 
     fn choose(self: Box<Self>, look: &Look) -> Result<Box<dyn Chosen>> {

@@ -157,6 +157,11 @@ impl SliceChoice {
         check_frames(&self.grid.name, self.places.len(), [width as u32, height as u32], 1)
     }
 
+    /// The place of each frame.
+    pub(super) fn places(&self) -> &[usize] {
+        &self.places
+    }
+
     /// The places of the frames, each once; they rise.
     pub(super) fn distinct(&self) -> Vec<usize> {
         let mut places = self.places.clone();

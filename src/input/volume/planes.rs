@@ -51,7 +51,7 @@ impl Planes {
     }
 
     /// The slice that is nearest to the middle of a plane.
-    fn nearest(&self, plane: usize) -> usize {
+    pub(super) fn nearest(&self, plane: usize) -> usize {
         let middle = self.middle(plane, |place| place as f64);
         self.list.get((middle + 0.5).floor() as usize).or(self.list.last()).copied().unwrap_or_default()
     }

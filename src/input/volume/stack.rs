@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::reading::{Chosen, Measured, ReadOptions};
+use super::super::reading::{Chosen, Fact, Measured, ReadOptions};
 use super::axes::{Axes, oblique};
 use super::block::{Block, colours, values};
 use super::grid::{Grid, SliceChoice, Slices, within};
@@ -14,7 +14,7 @@ use super::trained::{Range, Rule, SHAPE, foreground};
 use crate::error::{Error, Result};
 use crate::frame::Study;
 use crate::study::{Look, Windowing};
-use crate::view::{Crop, Slab, VolumeForm, VolumeView};
+use crate::view::{Crop, Plane, Slab, VolumeForm, VolumeView};
 
 /// The frames of a volume in patient space, chosen.
 ///
@@ -117,6 +117,36 @@ fn within_mm(name: &str, slices_mm: &[f64], [from, to]: [f64; 2]) -> Result<[usi
 impl Chosen for Stack {
     fn measured(&self) -> Measured {
         self.choice.measured()
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let kind = match self.space.kind {
+            Kind::Ct => "CT",
+            Kind::Mr => "MR",
+            Kind::Pet => "PET",
+            Kind::Other => "neither CT nor MR nor PET",
+            Kind::Unknown => "not said",
+        };
+        let lengths = |shape: [usize; 3]| shape.map(|length| length as f64);
+        let notes = self.space.notes.iter().cloned();
+        let notes = notes.chain(self.space.placement.as_ref().and_then(oblique));
+        let mut facts = vec![
+            Fact::text("kind", kind),
+            Fact::text("plane", self.axes.plane.map_or("not known", Plane::name)),
+            Fact::numbers("shape", lengths(self.axes.shape(&self.space))),
+        ];
+        facts.extend(self.axes.spacing_mm(&self.space).map(|spacing| Fact::numbers("spacing_mm", spacing)));
+        if let [first, .., last] = self.slices_mm[..] {
+            facts.push(Fact::numbers("position_mm", [first, last]));
+        }
+        facts.push(Fact::text("form", self.form.name()));
+        facts.push(Fact::text("range", self.rule.words()));
+        if self.form == VolumeForm::Native {
+            let slices = self.choice.places().iter().map(|plane| self.planes.nearest(*plane) as f64);
+            facts.push(Fact::numbers("slices", slices));
+        }
+        facts.push(Fact::texts("notes", notes.collect()));
+        facts
     }
 
     fn read(mut self: Box<Self>, options: &ReadOptions) -> Result<Study> {
