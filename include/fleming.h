@@ -463,6 +463,14 @@ typedef struct fleming_engine_options {
     // Folder for TensorRT's plans, which take minutes to build the first time; "fleming" in the user's cache folder by
     // default.
     const char *engine_cache;
+    // Most bytes of a file that is read as a whole, as pictures are; 2 GiB by default.
+    uint64_t max_input_bytes;
+    // Most pixels of one picture, frame or slice; 178956970 by default.
+    uint64_t max_pixels;
+    // Most bytes of all frames of a study, and of what is unpacked on the way to them; 4 GiB by default.
+    uint64_t max_unpacked_bytes;
+    // Most frames, slices or pictures that a file may say it holds; 16777216 by default.
+    uint64_t max_declared_frames;
 } fleming_engine_options;
 
 // Memory in bytes that an engine takes.
@@ -716,7 +724,7 @@ const char *fleming_build(void);
 
 // What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
-    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL }
+    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0 }
 #define FLEMING_ASK_OPTIONS_INIT \
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
       0, 0, 0, 0, 0, 0, 0, 0, 0 }

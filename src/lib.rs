@@ -47,7 +47,7 @@ pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pe
 pub use engine::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
-pub use input::{Fact, FactValue, Measured, ReadOptions, StudyFacts, inspect, measure, read};
+pub use input::{Budget, Fact, FactValue, Measured, ReadOptions, StudyFacts, inspect, measure, read};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package, SelfTest};

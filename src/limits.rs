@@ -108,6 +108,13 @@ pub(crate) const CONTEXT: Whole = Whole::new(1, 1 << 24);
 /// Bytes: a tebibyte.
 pub(crate) const IMAGE_CACHE: Whole = Whole::new(0, 1 << 40);
 
+// ── what is read
+/// Bytes: a tebibyte.
+pub(crate) const READ_BYTES: Whole = Whole::new(1, 1 << 40);
+/// Far more than fit into any machine's memory.
+pub(crate) const READ_PIXELS: Whole = Whole::new(1, 1 << 40);
+pub(crate) const READ_FRAMES: Whole = Whole::new(1, 1 << 40);
+
 // ── a reply
 /// Tokens; what the context has no room for is not generated.
 pub(crate) const NEW_TOKENS: Whole = Whole::new(1, u32::MAX as u64);

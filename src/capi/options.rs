@@ -8,7 +8,7 @@ use super::enums::preprocessing;
 use super::event::{Listener, fleming_event_callback};
 use super::log::fleming_log_callback;
 use super::status::{CallResult, Failure};
-use crate::{AskOptions, Cancel, Constraint, EngineOptions, Instruction, Sampling};
+use crate::{AskOptions, Budget, Cancel, Constraint, EngineOptions, Instruction, Sampling};
 
 /// How an engine is set up. 0 and NULL are the defaults.
 #[repr(C)]
@@ -47,6 +47,14 @@ pub struct fleming_engine_options {
     /// Folder for TensorRT's plans, which take minutes to build the first time; "fleming" in the user's cache folder by
     /// default.
     pub engine_cache: *const c_char,
+    /// Most bytes of a file that is read as a whole, as pictures are; 2 GiB by default.
+    pub max_input_bytes: u64,
+    /// Most pixels of one picture, frame or slice; 178956970 by default.
+    pub max_pixels: u64,
+    /// Most bytes of all frames of a study, and of what is unpacked on the way to them; 4 GiB by default.
+    pub max_unpacked_bytes: u64,
+    /// Most frames, slices or pictures that a file may say it holds; 16777216 by default.
+    pub max_declared_frames: u64,
 }
 
 /// How a question is answered. 0 and NULL are the defaults.
@@ -150,7 +158,19 @@ impl fleming_engine_options {
             chunk: given(self.chunk).unwrap_or(standard.chunk),
             vision_cache: given(cache).unwrap_or(standard.vision_cache),
             plan_cache: engine_cache,
+            budget: self.budget(),
         })
+    }
+
+    fn budget(&self) -> Budget {
+        let or = |number: u64, standard: u64| if number == 0 { standard } else { number };
+        let standard = Budget::default();
+        Budget {
+            input_bytes: or(self.max_input_bytes, standard.input_bytes),
+            pixels: or(self.max_pixels, standard.pixels),
+            unpacked_bytes: or(self.max_unpacked_bytes, standard.unpacked_bytes),
+            declared_frames: or(self.max_declared_frames, standard.declared_frames),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 // What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
-    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL }
+    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0 }
 #define FLEMING_ASK_OPTIONS_INIT \
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
       0, 0, 0, 0, 0, 0, 0, 0, 0 }

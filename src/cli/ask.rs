@@ -49,6 +49,7 @@ impl Ask {
     pub(super) fn run(self) -> Result<ExitCode> {
         let mut options = self.given.options(cancel_on_interrupt()?)?;
         options.ask.tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
+        options.engine = self.runtime.options(1)?;
         let question = question(&self.question)?;
         let before = Before::read(self.history.as_deref(), &self.studies, &options)?;
         self.session.check()?;

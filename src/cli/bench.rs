@@ -116,7 +116,8 @@ impl Bench {
         self.options(1, self.speculation).check()?;
         let look = self.looking.look()?;
         look.check()?;
-        measurable(&self.studies.inputs(&look), &self.options(1, None))
+        let budget = self.runtime.options(1)?.budget;
+        measurable(&self.studies.inputs(&look), &self.options(1, None), budget)
     }
 
     fn ask_at_once(&self, engine: &Engine) -> Result<Value> {

@@ -68,7 +68,8 @@ struct Chatting<'a> {
 
 impl Chat {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let options = self.given.options(Cancel::default())?;
+        let mut options = self.given.options(Cancel::default())?;
+        options.engine = self.runtime.options(1)?;
         let before = Before::read(self.history.as_deref(), &self.studies, &options)?;
         self.session.check()?;
         let mut lines = Lines::open()?;

@@ -42,7 +42,7 @@ impl Before {
             true => transcript.studies = named,
             false => transcript.studies.append(&mut named),
         }
-        measurable(&transcript.studies, &options.ask)?;
+        measurable(&transcript.studies, &options.ask, options.engine.budget)?;
         if let Some(system) = &options.system {
             transcript.system = Some(Some(Message::letters(system)));
         }

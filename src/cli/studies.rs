@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{ArgMatches, Args, FromArgMatches};
-use fleming::{AskOptions, Look, Modality, ReadOptions, StudyInput, Watch, measure};
+use fleming::{AskOptions, Budget, Look, Modality, ReadOptions, StudyInput, Watch, measure};
 
 /// The files to look at, in the order in which they were named, each with what it was said to be.
 pub(super) struct Studies(Vec<(Option<Modality>, PathBuf)>);
@@ -46,9 +46,9 @@ impl Studies {
 }
 
 /// Refuses studies that cannot be looked at as they are to be, before the package is loaded: no pixel is made.
-pub(super) fn measurable(studies: &[StudyInput], options: &AskOptions) -> Result<()> {
+pub(super) fn measurable(studies: &[StudyInput], options: &AskOptions, budget: Budget) -> Result<()> {
     let watch = Watch::default().switch(&options.cancel);
-    let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch);
+    let reading = ReadOptions::default().preprocessing(options.preprocessing).budget(budget).watch(watch);
     studies.iter().try_for_each(|study| measure(study, &reading).map(drop))?;
     Ok(())
 }

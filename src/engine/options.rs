@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::input::Budget;
 use crate::limits;
 use crate::onnx::{Device, GraphOptions};
 use crate::package::Manifest;
@@ -33,6 +34,8 @@ pub struct EngineOptions {
     /// Folder for plans, which TensorRT builds of graphs in minutes. Absent, it is `$XDG_CACHE_HOME/fleming`, or
     /// `~/.cache/fleming`. Plans in the package's folder `engines` are taken first.
     pub plan_cache: Option<PathBuf>,
+    /// How much of a study is read at most.
+    pub budget: Budget,
 }
 
 impl Default for EngineOptions {
@@ -48,6 +51,7 @@ impl Default for EngineOptions {
             chunk: 512,
             vision_cache: 256 << 20,
             plan_cache: None,
+            budget: Budget::default(),
         }
     }
 }
@@ -59,6 +63,7 @@ impl EngineOptions {
         limits::QUEUE.check("queue", self.queue)?;
         limits::CHUNK.check("chunk", self.chunk)?;
         limits::IMAGE_CACHE.check("image-cache", self.vision_cache)?;
+        self.budget.check()?;
         self.threads.map_or(Ok(()), |threads| limits::THREADS.check("threads", threads))?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::options::EngineOptions;
 use crate::constraint::Grammars;
 use crate::error::{Error, Result};
 use crate::guide::{Guide, GuideContext};
+use crate::input::Budget;
 use crate::package::Package;
 use crate::pixels::{Digest, PixelGeometry};
 use crate::request::{AskOptions, Instruction};
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     pub(super) grammars: Grammars,
     /// Most tokens in a conversation.
     pub(super) context: usize,
+    /// How much of a study is read at most.
+    pub(super) budget: Budget,
     pub(super) geometry: PixelGeometry,
     /// Of the vision graph and its weights.
     pub(super) vision_digest: String,
@@ -40,6 +43,7 @@ impl Shared {
             tokenizer,
             grammars: Grammars::default(),
             context: options.context(manifest)?,
+            budget: options.budget,
             geometry,
             vision_digest,
             counts: Published::default(),

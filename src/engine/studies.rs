@@ -60,7 +60,10 @@ impl<'a> Studies<'a> {
         limits::STUDIES.check("studies", studies.len())?;
         let vision = &shared.package.manifest().vision;
         let tiling = Tiling::new(vision.tiling, options.max_tiles)?;
-        let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch.clone());
+        let reading = ReadOptions::default()
+            .preprocessing(options.preprocessing)
+            .budget(shared.budget)
+            .watch(watch.clone());
         let opened = studies.iter().map(|study| input::open(study, &reading)).collect::<Result<Vec<_>>>()?;
         let mut extent = Extent::default();
         for study in &opened {

@@ -18,6 +18,7 @@ mod video;
 // ── the table of them
 mod readers;
 
+pub use limits::Budget;
 pub(crate) use readers::{OpenedStudy, open};
 pub use readers::{inspect, measure, read};
 pub use reading::{Fact, FactValue, Measured, ReadOptions, StudyFacts};

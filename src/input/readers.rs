@@ -116,7 +116,7 @@ pub fn inspect(study: &StudyInput, options: &ReadOptions) -> Result<StudyFacts> 
     watched(&options.watch, || {
         let Known { format, header, look } = known(study, options)?;
         let contents = header.facts();
-        let chosen = header.choose(look)?;
+        let chosen = chosen(&study.name(), header, look, options)?;
         let measured = chosen.measured();
         Ok(StudyFacts { source: study.name(), format, contents, chosen: chosen.facts(), measured })
     })
@@ -127,7 +127,22 @@ fn choose(study: &StudyInput, options: &ReadOptions) -> Result<Box<dyn Chosen>> 
         return stored::open(study.clone());
     }
     let Known { header, look, .. } = known(study, options)?;
-    header.choose(look)
+    chosen(&study.name(), header, look, options)
+}
+
+/// What is looked at, within the budget.
+fn chosen(
+    name: &str,
+    header: Box<dyn Header>,
+    look: &Look,
+    options: &ReadOptions,
+) -> Result<Box<dyn Chosen>> {
+    let chosen = header.choose(look)?;
+    let Measured { modality, sizes } = chosen.measured();
+    // Slices are grey.
+    let bytes = if modality == Modality::Volume { 1 } else { 3 };
+    options.budget.check_study(name, &sizes, bytes)?;
+    Ok(chosen)
 }
 
 /// A study whose header was read.

@@ -5,6 +5,7 @@ use crate::frame::{Modality, Study};
 use crate::study::{Look, Preprocessing};
 use crate::watch::Watch;
 
+use super::limits::Budget;
 use super::source::Opened;
 
 /// How studies are read.
@@ -13,6 +14,8 @@ use super::source::Opened;
 pub struct ReadOptions {
     /// How faithfully the reference's input handling is followed.
     pub preprocessing: Preprocessing,
+    /// How much is read at most.
+    pub budget: Budget,
     /// What ends the reading early.
     pub watch: Watch,
 }
@@ -21,6 +24,11 @@ impl ReadOptions {
     /// The same with this preprocessing.
     pub fn preprocessing(self, preprocessing: Preprocessing) -> Self {
         Self { preprocessing, ..self }
+    }
+
+    /// The same with this much at most.
+    pub fn budget(self, budget: Budget) -> Self {
+        Self { budget, ..self }
     }
 
     /// The same, ended early by this watch.

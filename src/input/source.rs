@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::limits::MOST_FILE_BYTES;
+use super::limits::Budget;
 use crate::error::{Error, Result};
 use crate::study::Source;
 use crate::watch::Watch;
@@ -107,22 +107,17 @@ impl Opened {
     /// All bytes.
     ///
     /// # Errors
-    /// [`Error::Input`] if there are more than a file that is read as a whole may have, or it cannot be read.
-    pub(super) fn into_bytes(mut self) -> Result<Bytes> {
-        if self.length > MOST_FILE_BYTES {
-            return Err(Error::input(
-                &self.name,
-                format!("at most {MOST_FILE_BYTES} bytes"),
-                format!("{} bytes", self.length),
-            )
-            .hint("scale the picture down"));
-        }
+    /// [`Error::Input`] if there are more than the budget has, or they cannot be read.
+    pub(super) fn into_bytes(mut self, budget: &Budget) -> Result<Bytes> {
+        budget.check_input(&self.name, self.length)?;
         if let Content::Memory(bytes) = self.content {
             return Ok(Bytes::Shared(bytes.into_inner()));
         }
         let mut bytes = Vec::new();
         let reserved = bytes.try_reserve_exact(self.length as usize).map_err(io::Error::other);
-        match reserved.and_then(|()| self.read_to_end(&mut bytes)) {
+        // A file that grows meanwhile is read as far as it was.
+        let length = self.length;
+        match reserved.and_then(|()| self.by_ref().take(length).read_to_end(&mut bytes)) {
             Ok(_) => Ok(Bytes::Own(bytes)),
             Err(error) => Err(self.unreadable(error)),
         }
@@ -218,7 +213,7 @@ mod tests {
             let mut part = [0; 100];
             opened.read_exact(&mut part).unwrap();
             assert_eq!(part, content[..100]);
-            assert_eq!(&*opened.again().unwrap().into_bytes().unwrap(), content);
+            assert_eq!(&*opened.again().unwrap().into_bytes(&Budget::default()).unwrap(), content);
         }
     }
 

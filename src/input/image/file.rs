@@ -20,11 +20,11 @@ pub(in crate::input) fn sniff(head: &[u8]) -> Option<&'static str> {
 /// [`Error::Input`] if it is damaged, too large, or plainly of a form that cannot be reproduced.
 pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Box<dyn Header>> {
     let name = opened.name().to_owned();
-    let bytes = opened.into_bytes()?;
+    let bytes = opened.into_bytes(&options.budget)?;
     let Some(format) = Format::of(&bytes) else {
         return Err(Error::input(name, "the same file again", "another"));
     };
-    let (width, height) = (format.size)(&bytes, options.preprocessing).map_err(|fault| fault.named(&name))?;
+    let (width, height) = (format.size)(&bytes, options).map_err(|fault| fault.named(&name))?;
     Ok(Box::new(File { name, bytes, format, size: [width, height] }))
 }
 

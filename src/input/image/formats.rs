@@ -3,7 +3,6 @@
 use super::super::reading::ReadOptions;
 use super::picture::{Fault, Picture, Size};
 use super::{bmp, gif, jpeg, png, tiff, webp};
-use crate::study::Preprocessing;
 
 /// What is known of a file format.
 pub(super) struct Format {
@@ -11,7 +10,7 @@ pub(super) struct Format {
     /// Whether a file that begins with these bytes has it.
     sniff: fn(&[u8]) -> bool,
     /// Width and height of the picture as it will be read, upright or not. No pixel is made.
-    pub(super) size: fn(&[u8], Preprocessing) -> Result<Size, Fault>,
+    pub(super) size: fn(&[u8], &ReadOptions) -> Result<Size, Fault>,
     pub(super) decode: fn(&[u8], &ReadOptions) -> Result<Picture, Fault>,
 }
 

@@ -4,16 +4,17 @@ use std::io::Read;
 
 use gif::{DecodeOptions, Decoder, MemoryLimit};
 
+use super::super::limits::Budget;
 use super::super::reading::ReadOptions;
 use super::layout;
 use super::paced::Paced;
-use super::picture::{Fault, ON_WHITE, Picture, checked_pixels, samples};
+use super::picture::{Fault, ON_WHITE, Picture, samples};
 use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
 /// Width and height of the screen.
-pub(super) fn size(bytes: &[u8], _: Preprocessing) -> Result<(u32, u32), Fault> {
-    Ok(First::of(bytes)?.size)
+pub(super) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
+    Ok(First::of(bytes, &options.budget)?.size)
 }
 
 /// The first picture, before its pixels.
@@ -30,7 +31,7 @@ struct First<R: Read> {
 }
 
 impl<R: Read> First<R> {
-    fn of(bytes: R) -> Result<Self, Fault> {
+    fn of(bytes: R, budget: &Budget) -> Result<Self, Fault> {
         let mut options = DecodeOptions::new();
         // The sizes are checked here, before the decoder is asked for pixels.
         options.set_memory_limit(MemoryLimit::Unlimited);
@@ -45,7 +46,7 @@ impl<R: Read> First<R> {
         let width = usize::from(decoder.width()).max(left + across);
         let height = usize::from(decoder.height()).max(top + down);
         let size = (width as u32, height as u32);
-        checked_pixels(size.0, size.1)?;
+        budget.check_pixels("", size.0, size.1)?;
         if across == 0 || down == 0 {
             return Err(Fault::damaged("GIF", "a picture without pixels"));
         }
@@ -58,7 +59,7 @@ fn damaged(error: gif::DecodingError) -> Fault {
 }
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
-    let first = First::of(Paced::new(bytes, &options.watch))?;
+    let first = First::of(Paced::new(bytes, &options.watch), &options.budget)?;
     let First { mut decoder, left, top, across, down, transparent, palette: local, size } = first;
     let width = size.0 as usize;
     let mut indices = samples(across * down)?;

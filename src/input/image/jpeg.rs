@@ -1,31 +1,33 @@
 //! JPEG. Only libjpeg-turbo (feature `jpeg-turbo`) gives the pixels that Pillow gives; without the feature
 //! another decoder reads JPEG, some levels apart, and CMYK as RGB.
 
+use super::super::limits::Budget;
 use super::super::reading::ReadOptions;
 use super::orientation::Orientation;
-use super::picture::{Fault, Picture, checked_pixels};
+use super::picture::{Fault, Picture};
 use crate::study::Preprocessing;
 
 /// Width and height as it will be read.
-pub(super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
+pub(super) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
     let segments = Segments::of(bytes);
     if !segments.complete {
         return Err(cut_off());
     }
     let size = stored_size(bytes)?;
-    checked_pixels(size.0, size.1)?;
-    Ok(match preprocessing {
+    let pixels = options.budget.check_pixels("", size.0, size.1)?;
+    options.budget.check_scans("", segments.scans, pixels as u64)?;
+    Ok(match options.preprocessing {
         Preprocessing::Reference => size,
         Preprocessing::Clinical => segments.orientation.upright(size),
     })
 }
 
-pub(super) fn decode(bytes: &[u8], _: &ReadOptions) -> Result<Picture, Fault> {
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
     let segments = Segments::of(bytes);
     if !segments.complete {
         return Err(cut_off());
     }
-    Ok(pixels(bytes)?.turned(segments.orientation))
+    Ok(pixels(bytes, &options.budget)?.turned(segments.orientation))
 }
 
 fn cut_off() -> Fault {
@@ -37,6 +39,8 @@ struct Segments {
     orientation: Orientation,
     /// Whether the pixels are followed by the end mark.
     complete: bool,
+    /// How often the decoder will go over the pixels. Bytes of pixels that look like a mark have a 0 in between.
+    scans: u64,
 }
 
 impl Segments {
@@ -62,7 +66,9 @@ impl Segments {
         }
         let complete =
             bytes.get(at..).is_some_and(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]));
-        Self { orientation: Orientation::told(Some(&exif), xmp), complete }
+        let rest = bytes.get(at..).unwrap_or_default();
+        let scans = 1 + rest.windows(2).filter(|pair| *pair == [0xff, 0xda]).count() as u64;
+        Self { orientation: Orientation::told(Some(&exif), xmp), complete, scans }
     }
 }
 
@@ -94,23 +100,18 @@ fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
 }
 
 #[cfg(feature = "jpeg-turbo")]
-fn pixels(bytes: &[u8]) -> Result<Picture, Fault> {
+fn pixels(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
     use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
     use super::picture::samples;
     use crate::frame::PixelMode;
 
-    /// Far more scans than an honest progressive file has; without a limit a small file can keep a decoder
-    /// busy.
-    const MOST_SCANS: u32 = 500;
-
     let damaged = |error: turbojpeg::Error| Fault::damaged("JPEG", error);
     let mut decoder = Decompressor::new().map_err(damaged)?;
-    decoder.set_scan_limit(MOST_SCANS).map_err(damaged)?;
     let header = decoder.read_header(bytes).map_err(damaged)?;
     let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
     let size = (side(header.width), side(header.height));
-    let count = checked_pixels(size.0, size.1)?;
+    let count = budget.check_pixels("", size.0, size.1)?;
     let (format, mode) = match header.colorspace {
         Colorspace::Gray => (PixelFormat::GRAY, PixelMode::Grey),
         Colorspace::CMYK | Colorspace::YCCK => (PixelFormat::CMYK, PixelMode::Cmyk),
@@ -139,12 +140,12 @@ fn pixels(bytes: &[u8]) -> Result<Picture, Fault> {
 }
 
 #[cfg(not(feature = "jpeg-turbo"))]
-fn pixels(bytes: &[u8]) -> Result<Picture, Fault> {
+fn pixels(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
     use image::codecs::jpeg::JpegDecoder;
 
     let decoder =
         JpegDecoder::new(std::io::Cursor::new(bytes)).map_err(|error| Fault::damaged("JPEG", error))?;
-    let mut picture = super::webp::pixels("JPEG", decoder)?;
+    let mut picture = super::webp::pixels("JPEG", decoder, budget)?;
     picture.remarks.push("This build reads JPEG without libjpeg-turbo: pixels differ slightly.".into());
     Ok(picture)
 }

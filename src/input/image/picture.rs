@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::limits::{MOST_PIXELS, zeros};
+use super::super::limits::zeros;
 use super::orientation::Orientation;
 use crate::error::Error;
 use crate::frame::{PixelMode, values16};
@@ -129,7 +129,15 @@ pub(super) fn scaled_remark(low: u16, high: u16) -> String {
 pub(super) struct Fault {
     pub(super) wanted: Cow<'static, str>,
     pub(super) got: String,
-    pub(super) hint: &'static str,
+    pub(super) hint: Cow<'static, str>,
+}
+
+/// What a limit refused, before it is known of which file.
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let facts = error.facts();
+        Self { wanted: facts.wanted.clone().into(), got: facts.got.clone(), hint: facts.hint.clone().into() }
+    }
 }
 
 impl Fault {
@@ -137,7 +145,7 @@ impl Fault {
         Self {
             wanted: format!("a complete, undamaged {format} image").into(),
             got: got.to_string(),
-            hint: "save or copy the image again",
+            hint: "save or copy the image again".into(),
         }
     }
 
@@ -145,7 +153,7 @@ impl Fault {
         Self {
             wanted: "a pixel format that can be read exactly as the reference reads it".into(),
             got: got.into(),
-            hint: "convert the image to 8-bit grey or RGB PNG",
+            hint: "convert the image to 8-bit grey or RGB PNG".into(),
         }
     }
 
@@ -154,27 +162,9 @@ impl Fault {
     }
 }
 
-/// The number of pixels, if a picture of this size may be read at all. To be called before anything is
-/// allocated.
-pub(super) fn checked_pixels(width: u32, height: u32) -> std::result::Result<usize, Fault> {
-    let pixels = u64::from(width) * u64::from(height);
-    if (1..=MOST_PIXELS).contains(&pixels) {
-        // At most 2^28: fits any usize of the targets that ONNX Runtime has.
-        return Ok(pixels as usize);
-    }
-    Err(Fault {
-        wanted: format!("1 to {MOST_PIXELS} pixels").into(),
-        got: format!("{width}×{height} = {pixels} pixels"),
-        hint: "scale the image down; the model sees 448×448 pixels of it",
-    })
-}
-
 /// Zeros of which a file sets the number.
 pub(super) fn samples(count: usize) -> std::result::Result<Vec<u8>, Fault> {
-    zeros("", count).map_err(|error| {
-        let facts = error.facts();
-        Fault { wanted: facts.wanted.clone().into(), got: facts.got.clone(), hint: "scale the image down" }
-    })
+    Ok(zeros("", count)?)
 }
 
 /// Whether decoding may go on. The fault is not told to anybody: the watch is asked once more at the end.

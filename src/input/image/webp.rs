@@ -5,25 +5,26 @@ use std::io::Cursor;
 use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder};
 
+use super::super::limits::Budget;
 use super::super::reading::ReadOptions;
 use super::orientation::Orientation;
-use super::picture::{Fault, Picture, checked_pixels, samples};
+use super::picture::{Fault, Picture, samples};
 use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
 /// Width and height as it will be read.
-pub(super) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
+pub(super) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
     let decoder = decoder(bytes)?;
     let size = decoder.dimensions();
-    checked_pixels(size.0, size.1)?;
-    Ok(match preprocessing {
+    options.budget.check_pixels("", size.0, size.1)?;
+    Ok(match options.preprocessing {
         Preprocessing::Reference => size,
         Preprocessing::Clinical => orientation(bytes).upright(size),
     })
 }
 
-pub(super) fn decode(bytes: &[u8], _: &ReadOptions) -> Result<Picture, Fault> {
-    Ok(pixels("WebP", decoder(bytes)?)?.turned(orientation(bytes)))
+pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
+    Ok(pixels("WebP", decoder(bytes)?, &options.budget)?.turned(orientation(bytes)))
 }
 
 fn decoder(bytes: &[u8]) -> Result<WebPDecoder<Cursor<&[u8]>>, Fault> {
@@ -55,9 +56,9 @@ fn chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
 }
 
 /// The pixels that a decoder of the `image` crate gives.
-pub(super) fn pixels(format: &str, decoder: impl ImageDecoder) -> Result<Picture, Fault> {
+pub(super) fn pixels(format: &str, decoder: impl ImageDecoder, budget: &Budget) -> Result<Picture, Fault> {
     let size = decoder.dimensions();
-    let count = checked_pixels(size.0, size.1)?;
+    let count = budget.check_pixels("", size.0, size.1)?;
     let mode = match decoder.color_type() {
         ColorType::L8 => PixelMode::Grey,
         ColorType::Rgb8 => PixelMode::Rgb,

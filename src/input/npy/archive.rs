@@ -6,11 +6,9 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
+use super::super::limits::Budget;
 use super::super::source::{Opened, unreadable};
 use crate::error::{Error, Result};
-
-/// Bytes of an unpacked array: far more than any study has, and little enough that a hostile archive does no harm.
-const MOST_BYTES: u64 = 4 << 30;
 
 /// Whether a file that begins with these bytes is an archive.
 pub(super) fn is_archive(head: &[u8]) -> bool {
@@ -24,6 +22,7 @@ pub(super) struct Archive {
     zip: ZipArchive<Opened>,
     /// Which of its members the array is.
     member: usize,
+    budget: Budget,
 }
 
 /// The array, unpacked from front to back.
@@ -31,6 +30,7 @@ pub(super) struct Member<'a> {
     file: ZipFile<'a, Opened>,
     /// Bytes that were unpacked.
     position: u64,
+    budget: Budget,
 }
 
 impl Archive {
@@ -38,7 +38,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`Error::Input`] if the archive is damaged, or has no array or several.
-    pub(super) fn open(opened: Opened) -> Result<Self> {
+    pub(super) fn open(opened: Opened, budget: Budget) -> Result<Self> {
         let name = opened.name().to_owned();
         let zip = ZipArchive::new(opened).map_err(|error| damaged(&name, error))?;
         let names: Vec<_> =
@@ -55,7 +55,7 @@ impl Archive {
         };
         drop(names);
         let member = member.ok_or_else(|| damaged(&name, ZipError::FileNotFound))?;
-        Ok(Self { name, zip, member })
+        Ok(Self { name, zip, member, budget })
     }
 
     /// The array from its beginning, and its length by the archive's directory, which may lie.
@@ -65,10 +65,8 @@ impl Archive {
     pub(super) fn array(&mut self) -> Result<(Member<'_>, u64)> {
         let file = self.zip.by_index(self.member).map_err(|error| damaged(&self.name, error))?;
         let length = file.size();
-        match length > MOST_BYTES {
-            true => Err(too_long(&self.name, length)),
-            false => Ok((Member { file, position: 0 }, length)),
-        }
+        self.budget.check_bytes(&self.name, length)?;
+        Ok((Member { file, position: 0, budget: self.budget }, length))
     }
 }
 
@@ -95,17 +93,10 @@ impl Member<'_> {
     /// # Errors
     /// [`Error::Input`] if the archive is damaged or the array too long.
     pub(super) fn finish(mut self, name: &str) -> Result<()> {
-        let most = (MOST_BYTES + 1).saturating_sub(self.position);
+        let most = (self.budget.unpacked_bytes + 1).saturating_sub(self.position);
         io::copy(&mut self.by_ref().take(most), &mut io::sink()).map_err(|error| unreadable(name, error))?;
-        match self.position > MOST_BYTES {
-            true => Err(too_long(name, self.position)),
-            false => Ok(()),
-        }
+        self.budget.check_bytes(name, self.position)
     }
-}
-
-fn too_long(name: &str, length: u64) -> Error {
-    Error::input(name, format!("at most {MOST_BYTES} bytes unpacked"), format!("at least {length}"))
 }
 
 fn damaged(name: &str, error: ZipError) -> Error {

@@ -22,11 +22,11 @@ pub(in crate::input) fn sniff(head: &[u8]) -> Option<&'static str> {
 ///
 /// # Errors
 /// [`crate::Error::Input`] if it is damaged, or of another type or shape.
-pub(in crate::input) fn open(mut opened: Opened, _: &ReadOptions) -> Result<Box<dyn Header>> {
+pub(in crate::input) fn open(mut opened: Opened, options: &ReadOptions) -> Result<Box<dyn Header>> {
     let name = opened.name().to_owned();
     let (store, layout) = match is_archive(opened.head()) {
         true => {
-            let mut archive = Archive::open(opened)?;
+            let mut archive = Archive::open(opened, options.budget)?;
             let (mut array, length) = archive.array()?;
             let layout = Layout::read(&name, &mut array, length)?;
             drop(array);

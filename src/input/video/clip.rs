@@ -9,7 +9,6 @@ use ffmpeg_next as ffmpeg;
 
 use ffmpeg::format::context;
 
-use super::super::limits::check_frames;
 use super::super::reading::{Chosen, Header, Measured, ReadOptions};
 use super::super::source::Opened;
 use super::container::container;
@@ -41,7 +40,9 @@ pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Bo
     let header = || {
         let mut input = demuxer(opened.again()?)?;
         let track = Track::find(&input)?;
+        options.budget.check_frames("", track.promised as u64)?;
         let frames = track.count(&mut input, &options.watch)?;
+        options.budget.check_frames("", frames as u64)?;
         Ok((track, frames))
     };
     let (track, frames) = header().map_err(|error| named(&name, error))?;
@@ -71,7 +72,6 @@ impl Header for Clip {
         warnings.append(&mut self.track.warnings);
         let indices = indices(look, self.frames, self.track.fps);
         let (places, notes) = indices.map_err(|error| named(&self.name, error))?;
-        check_frames(&self.name, places.len(), self.track.size, 3)?;
         Ok(Box::new(Picked { clip: *self, places, warnings, notes }))
     }
 }
@@ -93,7 +93,7 @@ impl Chosen for Picked {
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study> {
         let Self { clip, places, mut warnings, mut notes } = *self;
         let Clip { name, opened, track, frames: count } = clip;
-        let walked = demuxer(opened).and_then(|mut input| walk(&track, &mut input, &places, &options.watch));
+        let walked = demuxer(opened).and_then(|mut input| walk(&track, &mut input, &places, options));
         let walked = walked.map_err(|error| named(&name, error))?;
         // Mostly those before the cut in a clip that was cut without re-encoding. Decord counts them too.
         if walked.fell_short() {

@@ -8,11 +8,11 @@ use ffmpeg::filter;
 use ffmpeg::format::context;
 use ffmpeg::frame::Video;
 
-use super::super::limits::check_frames;
+use super::super::limits::Budget;
+use super::super::reading::ReadOptions;
 use super::track::{MAX_FAILURES, Track, decoder};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, PixelMode, Provenance};
-use crate::watch::Watch;
 
 /// Decodes as far as the last of `chosen` and keeps the pictures of these.
 ///
@@ -22,7 +22,7 @@ pub(super) fn walk<'a>(
     track: &'a Track,
     input: &mut context::Input,
     chosen: &[usize],
-    watch: &Watch,
+    options: &ReadOptions,
 ) -> Result<Walk<'a>> {
     let stream =
         input.stream(track.stream).ok_or_else(|| Error::input("", "the same file again", "another"))?;
@@ -31,6 +31,7 @@ pub(super) fn walk<'a>(
         decoder: decoder(&stream)?,
         wanted: chosen.iter().copied().collect(),
         copies: chosen.len(),
+        budget: options.budget,
         pictures: BTreeMap::new(),
         filters: None,
         last: Video::empty(),
@@ -38,7 +39,7 @@ pub(super) fn walk<'a>(
         damaged: 0,
         ended: false,
     };
-    while let Some(packet) = track.packet(input, watch)? {
+    while let Some(packet) = track.packet(input, &options.watch)? {
         walk.damaged += usize::from(walk.decoder.send_packet(&packet).is_err());
         walk.receive()?;
         if walk.is_done() {
@@ -64,6 +65,7 @@ pub(super) struct Walk<'a> {
     wanted: BTreeSet<usize>,
     /// Frames of the study to be, repeats included.
     copies: usize,
+    budget: Budget,
     pictures: BTreeMap<usize, Frame>,
     /// Made for frames of this pixel format, width and height, which may change within a stream.
     filters: Option<((ffmpeg::format::Pixel, u32, u32), filter::Graph)>,
@@ -123,7 +125,7 @@ impl Walk<'_> {
         }
         let (width, height) = (rgb.width(), rgb.height());
         let row = 3 * width as usize;
-        check_frames("", self.copies, [width, height], 3)?;
+        self.budget.check_study("", &vec![[width, height]; self.copies], 3)?;
         let rows = rgb.data(0).chunks(rgb.stride(0).max(1)).take(height as usize);
         let samples = rows.flat_map(|padded| padded.iter().take(row)).copied().collect();
         let index = self.decoded - 1;

@@ -1,12 +1,10 @@
 //! The part of a volume that is looked at, in memory, turned upright.
 
+use super::super::limits::collected;
+use super::super::reading::ReadOptions;
 use super::axes::Axes;
 use super::space::{Samples, Space, Values};
 use crate::error::{Error, Result};
-use crate::watch::Watch;
-
-/// Voxels that are held at once: in single precision, 4 GiB.
-const MOST_VOXELS: usize = 1 << 30;
 
 /// Slices of a plane, each row by row.
 pub(super) struct Block<T> {
@@ -26,20 +24,11 @@ struct Routes {
 }
 
 impl<T: Copy + Default> Block<T> {
-    fn new(space: &Space, shape: [usize; 3]) -> Result<Self> {
-        let count = shape.iter().try_fold(1_usize, |count, side| count.checked_mul(*side));
-        let [depth, height, width] = shape;
-        let got = format!("{depth} slices of {width}×{height}");
-        let Some(count) = count.filter(|count| *count <= MOST_VOXELS) else {
-            let wanted = format!("at most {MOST_VOXELS} voxels at once");
-            return Err(Error::input(&space.name, wanted, got).hint("look at fewer slices, with range"));
-        };
-        let mut values = Vec::new();
-        if values.try_reserve_exact(count).is_err() {
-            let wanted = format!("memory for {count} voxels");
-            return Err(Error::input(&space.name, wanted, "less").hint("look at fewer slices, with range"));
-        }
-        values.resize(count, T::default());
+    fn new(space: &Space, shape: [usize; 3], options: &ReadOptions) -> Result<Self> {
+        let bytes = shape.iter().fold(size_of::<T>(), |bytes, side| bytes.saturating_mul(*side));
+        options.budget.check_bytes(&space.name, bytes as u64)?;
+        let count = bytes / size_of::<T>();
+        let values = collected(&space.name, count, std::iter::repeat_n(T::default(), count))?;
         Ok(Self { shape, values, first: 0 })
     }
 
@@ -86,11 +75,13 @@ fn read<T: Copy + Default>(
     (space, axes): (&Space, &Axes),
     places: &[usize],
     values: &mut dyn Values,
-    watch: &Watch,
+    options: &ReadOptions,
     of: fn(Samples<'_>) -> Option<&[T]>,
 ) -> Result<Block<T>> {
+    let [_, rows, columns] = space.shape.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+    options.budget.check_pixels(&space.name, columns, rows)?;
     let [_, height, width] = axes.shape(space);
-    let mut block = Block::new(space, [places.len(), height, width])?;
+    let mut block = Block::new(space, [places.len(), height, width], options)?;
     let along = |axis: usize, indices: &mut dyn Iterator<Item = usize>, step: usize| {
         let route = |(place, index)| (axes.stored_index(space, axis, index), place * step);
         indices.enumerate().map(route).collect::<Vec<_>>()
@@ -108,7 +99,7 @@ fn read<T: Copy + Default>(
     let routes = Routes { all, axes: axes.clone(), columns: space.shape[2] };
     let pixels = space.shape[1] * space.shape[2];
     values.each(&needed, &mut |slice, samples| {
-        watch.check()?;
+        options.watch.check()?;
         match of(samples).filter(|stored| stored.len() == pixels) {
             Some(stored) => block.put(&routes, slice, stored),
             None => {
@@ -129,9 +120,9 @@ pub(super) fn values(
     place: (&Space, &Axes),
     places: &[usize],
     values: &mut dyn Values,
-    watch: &Watch,
+    options: &ReadOptions,
 ) -> Result<Block<f32>> {
-    let block = read(place, places, values, watch, |samples| match samples {
+    let block = read(place, places, values, options, |samples| match samples {
         Samples::Values(values) => Some(values),
         Samples::Rgb(_) => None,
     })?;
@@ -152,9 +143,9 @@ pub(super) fn colours(
     place: (&Space, &Axes),
     places: &[usize],
     values: &mut dyn Values,
-    watch: &Watch,
+    options: &ReadOptions,
 ) -> Result<Block<[u8; 3]>> {
-    read(place, places, values, watch, |samples| match samples {
+    read(place, places, values, options, |samples| match samples {
         Samples::Rgb(bytes) => Some(bytes.as_chunks().0),
         Samples::Values(_) => None,
     })

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::super::limits::{MOST_PIXELS, check_frames};
 use super::super::reading::{Measured, ReadOptions};
 use super::number::Number;
 use super::window::{Scaled, Scaling};
@@ -30,6 +29,8 @@ pub(in crate::input) struct SliceChoice {
     pub(in crate::input) axis: usize,
     /// Of each frame, its place along the axis; some perhaps twice.
     places: Vec<usize>,
+    /// How many slices there were to choose from.
+    choices: usize,
     windowing: Windowing,
 }
 
@@ -76,22 +77,20 @@ impl Grid {
         }
     }
 
-    /// The slices to look at, none of them larger than a picture may be.
+    /// The slices to look at.
     ///
     /// # Errors
-    /// [`Error::Request`] if there are no such slices, or for what only a volume in patient space has; [`Error::Input`] if they
-    /// are too large.
+    /// [`Error::Request`] if there are no such slices, or for what only a volume in patient space has.
     pub(in crate::input) fn choose(self, look: &Look) -> Result<SliceChoice> {
         self.check_look(look)?;
         let axis = look.axis.unwrap_or(0);
         let [first, last] = within(&self.name, self.shape[axis], look.range)?;
         let count = look.slices.unwrap_or(Look::SLICES);
+        let choices = last - first + 1;
         let turned = |place| if look.reverse { last - place } else { first + place };
-        let places = evenly(last - first + 1, count).into_iter().map(turned).collect();
+        let places = evenly(choices, count).into_iter().map(turned).collect();
         let windowing = look.window.unwrap_or(Windowing::OwnRange);
-        let choice = SliceChoice { grid: self, axis, places, windowing };
-        choice.check()?;
-        Ok(choice)
+        Ok(SliceChoice { grid: self, axis, places, choices, windowing })
     }
 
     /// Refuses what an array has not: it does not say how the patient lies.
@@ -143,20 +142,6 @@ impl SliceChoice {
         [[1, 2], [0, 2], [0, 1]][self.axis]
     }
 
-    fn check(&self) -> Result<()> {
-        let [height, width] = self.sides();
-        if (height as u64).saturating_mul(width as u64) > MOST_PIXELS {
-            return Err(Error::input(
-                &self.grid.name,
-                format!("slices of at most {MOST_PIXELS} pixels"),
-                format!("{width}×{height}"),
-            )
-            .hint("scale the volume down, or name another axis"));
-        }
-        // Each side is at most the number of pixels.
-        check_frames(&self.grid.name, self.places.len(), [width as u32, height as u32], 1)
-    }
-
     /// The place of each frame.
     pub(super) fn places(&self) -> &[usize] {
         &self.places
@@ -173,8 +158,9 @@ impl SliceChoice {
     /// How many frames there will be, and how large.
     pub(in crate::input) fn measured(&self) -> Measured {
         let [height, width] = self.sides();
-        // A side is at most the number of pixels of a slice, which was checked.
-        let sizes = vec![[width as u32, height as u32]; self.places.len()];
+        // What is longer is refused.
+        let side = |length| u32::try_from(length).unwrap_or(u32::MAX);
+        let sizes = vec![[side(width), side(height)]; self.places.len()];
         Measured { modality: Modality::Volume, sizes }
     }
 
@@ -222,11 +208,11 @@ impl SliceChoice {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let ([height, width], depth) = (self.sides(), self.grid.shape[self.axis]);
-        let count = self.places.len();
+        let [height, width] = self.sides();
+        let (count, choices) = (self.places.len(), self.choices);
         let mut warnings = Vec::new();
         if self.places.windows(2).any(|pair| pair[0] == pair[1]) {
-            warnings.push(format!("{count} slices were asked of a volume of {depth}: some are seen twice"));
+            warnings.push(format!("{count} slices were asked of {choices}: some are looked at twice"));
         }
         if height != width {
             warnings.push(format!("slices of {width}×{height} pixels are stretched to a square"));
@@ -257,6 +243,7 @@ fn evenly(depth: usize, count: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::limits::Budget;
     use super::*;
 
     #[test]
@@ -292,13 +279,17 @@ mod tests {
 
     #[test]
     fn slices_beyond_all_measure_are_refused() {
-        let grid = |shape| Grid { name: "ct".into(), shape, spacing_mm: None };
+        let measured = |shape, slices| {
+            let grid = Grid { name: "ct".into(), shape, spacing_mm: None };
+            let choice = grid.choose(&Look::default().slices(slices)).unwrap();
+            Budget::default().check_study("ct", &choice.measured().sizes, 1)
+        };
         for (shape, slices) in
             [([1, 1 << 30, 1 << 30], 1), ([2, 1 << 14, 1 << 14], 1), ([4096, 2048, 2048], 4096)]
         {
-            let error = grid(shape).choose(&Look::default().slices(slices)).unwrap_err();
+            let error = measured(shape, slices).unwrap_err();
             assert!(matches!(error, Error::Input(_)), "{error}");
         }
-        grid([4096, 512, 512]).choose(&Look::default().slices(4096)).unwrap();
+        measured([4096, 512, 512], 4096).unwrap();
     }
 }

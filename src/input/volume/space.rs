@@ -2,7 +2,6 @@
 //!
 //! Directions and places are DICOM's: x rises to the patient's left, y to posterior, z to the head (LPS).
 
-use super::super::limits::MOST_PIXELS;
 use crate::error::{Error, Result};
 use crate::study::Window;
 
@@ -98,11 +97,6 @@ impl Space {
         if self.shape.contains(&0) {
             let got = format!("shape {:?}", self.shape);
             return Err(Error::input(name, "at least one slice, row and column", got));
-        }
-        let pixels = (self.shape[1] as u64).saturating_mul(self.shape[2] as u64);
-        if pixels > MOST_PIXELS {
-            let got = format!("{}×{}", self.shape[2], self.shape[1]);
-            return Err(Error::input(name, format!("slices of at most {MOST_PIXELS} pixels"), got));
         }
         let wrong = |distance: &f64| !(distance.is_finite() && *distance > 0.0);
         if let Some(spacing) = self.spacing_mm.filter(|spacing| spacing.iter().any(wrong)) {

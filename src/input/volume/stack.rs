@@ -157,12 +157,12 @@ impl Chosen for Stack {
         let from = (&self.space, &self.axes);
         let mut study = match self.space.colour {
             true => {
-                let block = colours(from, &slices, self.values.as_mut(), &options.watch)?;
+                let block = colours(from, &slices, self.values.as_mut(), options)?;
                 let placing = self.placing(self.planes.clone(), None, None);
                 self.choice.read(&mut Colours { placing, block, places }, options)?
             }
             false => {
-                let block = values(from, &slices, self.values.as_mut(), &options.watch)?;
+                let block = values(from, &slices, self.values.as_mut(), options)?;
                 let range = self.rule.range(&block.values, self.space.padding);
                 notes.extend(range.hides(self.space.kind, &block.values));
                 match self.form {

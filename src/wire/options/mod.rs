@@ -4,6 +4,7 @@
 mod row;
 mod read;
 mod engine;
+mod reading;
 mod look;
 mod wording;
 mod generation;

@@ -9,12 +9,12 @@ use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
 /// Width and height.
-pub(in crate::input::image) fn size(bytes: &[u8], _: Preprocessing) -> Result<(u32, u32), Fault> {
-    Ok(header(bytes)?.size)
+pub(in crate::input::image) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
+    Ok(header(bytes, &options.budget)?.size)
 }
 
 pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
-    let header = header(bytes)?;
+    let header = header(bytes, &options.budget)?;
     let (mode, samples) = match header.bits {
         1 | 4 | 8 => indexed(bytes, &header, options.preprocessing)?,
         16 => colours16(bytes, &header)?,

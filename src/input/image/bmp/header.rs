@@ -1,6 +1,7 @@
 //! What stands before the pixels of a BMP.
 
-use super::super::picture::{Fault, checked_pixels};
+use super::super::super::limits::Budget;
+use super::super::picture::Fault;
 
 /// How the pixels are stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ fn u32_at(bytes: &[u8], start: usize) -> Result<u32, Fault> {
         .ok_or_else(short)
 }
 
-pub(super) fn header(bytes: &[u8]) -> Result<Header, Fault> {
+pub(super) fn header(bytes: &[u8], budget: &Budget) -> Result<Header, Fault> {
     const START: usize = 14;
     let length = u32_at(bytes, START)? as usize;
     let mut pixels = u32_at(bytes, 10)? as usize;
@@ -72,7 +73,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Fault> {
         pixels = header.palette + palette;
     }
     header.pixels = pixels;
-    checked_pixels(header.size.0, header.size.1)?;
+    budget.check_pixels("", header.size.0, header.size.1)?;
     Ok(header)
 }
 

@@ -8,7 +8,7 @@ use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use super::super::super::reading::ReadOptions;
 use super::super::layout;
 use super::super::paced::Paced;
-use super::super::picture::{Fault, Picture, Wide, checked_pixels, samples};
+use super::super::picture::{Fault, Picture, Wide, samples};
 use super::chunks::{has_transparency, orientation};
 use crate::frame::PixelMode;
 use crate::study::Preprocessing;
@@ -17,12 +17,12 @@ use crate::study::Preprocessing;
 const LIMITS: Limits = Limits { bytes: 256 << 20 };
 
 /// Width and height as it will be read.
-pub(in crate::input::image) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
+pub(in crate::input::image) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), LIMITS);
     let header = decoder.read_header_info().map_err(damaged)?;
     let size = (header.width, header.height);
-    checked_pixels(size.0, size.1)?;
-    Ok(match preprocessing {
+    options.budget.check_pixels("", size.0, size.1)?;
+    Ok(match options.preprocessing {
         Preprocessing::Reference => size,
         Preprocessing::Clinical => orientation(bytes).upright(size),
     })
@@ -39,7 +39,7 @@ pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Re
     }
     let header = decoder.read_header_info().map_err(damaged)?;
     let size = (header.width, header.height);
-    checked_pixels(size.0, size.1)?;
+    options.budget.check_pixels("", size.0, size.1)?;
     let mut reader = decoder.read_info().map_err(damaged)?;
     let length = reader.output_buffer_size().ok_or_else(|| Fault::damaged("PNG", "an impossible size"))?;
     let mut packed = samples(length)?;

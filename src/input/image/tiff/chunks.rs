@@ -5,9 +5,10 @@ use std::io::Read;
 use flate2::read::ZlibDecoder;
 use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
+use super::super::super::limits::Budget;
 use super::super::ifd::Ifd;
 use super::super::layout;
-use super::super::picture::{Fault, checked, checked_pixels, samples};
+use super::super::picture::{Fault, checked, samples};
 use super::tag;
 use crate::watch::Watch;
 
@@ -47,7 +48,7 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    pub(super) fn of(ifd: &Ifd<'_>, size: (u32, u32)) -> Result<Self, Fault> {
+    pub(super) fn of(ifd: &Ifd<'_>, size: (u32, u32), budget: &Budget) -> Result<Self, Fault> {
         let (bits, samples) = depth(ifd)?;
         let compression = compression(ifd)?;
         let planar = ifd.value(tag::PLANAR) == Some(2) && samples > 1;
@@ -63,7 +64,7 @@ impl Chunks {
         if !(predictor == 1 || predictor == 2 && bits >= 8) {
             return Err(Fault::unsupported(format!("a TIFF of predictor {predictor} and {bits} bits")));
         }
-        let (chunk, places) = places(ifd, size)?;
+        let (chunk, places) = places(ifd, size, budget)?;
         if chunk.0 != size.0 as usize && !(chunk.0 * bits as usize).is_multiple_of(8) {
             return Err(Fault::unsupported("a TIFF whose tiles begin inside a byte"));
         }
@@ -233,7 +234,7 @@ fn compression(ifd: &Ifd<'_>) -> Result<Compression, Fault> {
 type Places = ((usize, usize), Vec<(usize, Option<usize>)>);
 
 /// The size of a chunk in pixels, and where the chunks are.
-fn places(ifd: &Ifd<'_>, (width, height): (u32, u32)) -> Result<Places, Fault> {
+fn places(ifd: &Ifd<'_>, (width, height): (u32, u32), budget: &Budget) -> Result<Places, Fault> {
     let (chunk, offsets, lengths) = if let Some(offsets) = ifd.values(tag::STRIP_OFFSETS) {
         let rows = ifd.value(tag::ROWS_PER_STRIP).unwrap_or(height).min(height);
         ((width, rows), offsets, ifd.values(tag::STRIP_LENGTHS))
@@ -243,7 +244,7 @@ fn places(ifd: &Ifd<'_>, (width, height): (u32, u32)) -> Result<Places, Fault> {
         let side = |tag| ifd.value(tag).unwrap_or(0);
         ((side(tag::TILE_WIDTH), side(tag::TILE_HEIGHT)), offsets, ifd.values(tag::TILE_LENGTHS))
     };
-    checked_pixels(chunk.0, chunk.1)?;
+    budget.check_pixels("", chunk.0, chunk.1)?;
     let places = offsets
         .iter()
         .enumerate()

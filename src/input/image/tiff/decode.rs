@@ -2,11 +2,12 @@
 //!
 //! Pillow turns TIFF pictures upright by itself, so here that belongs to the format and is not a mend.
 
+use super::super::super::limits::Budget;
 use super::super::super::reading::ReadOptions;
 use super::super::ifd::Ifd;
 use super::super::layout;
 use super::super::orientation::Orientation;
-use super::super::picture::{Fault, Picture, Wide, checked_pixels};
+use super::super::picture::{Fault, Picture, Wide};
 use super::chunks::Chunks;
 use super::meaning::{Fourth, Meaning, is_mapped, meaning};
 use super::tag;
@@ -21,24 +22,24 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn of(bytes: &'a [u8]) -> Result<Self, Fault> {
+    fn of(bytes: &'a [u8], budget: &Budget) -> Result<Self, Fault> {
         if matches!(bytes.get(..4), Some(b"II\x2b\x00" | b"MM\x00\x2b")) {
             return Err(Fault::unsupported("a BigTIFF"));
         }
         let ifd = Ifd::first(bytes).ok_or_else(|| Fault::damaged("TIFF", "a directory outside the file"))?;
         let side = |tag| ifd.value(tag).ok_or_else(|| Fault::damaged("TIFF", "no width or height"));
         let size = (side(tag::WIDTH)?, side(tag::HEIGHT)?);
-        checked_pixels(size.0, size.1)?;
-        let chunks = Chunks::of(&ifd, size)?;
+        budget.check_pixels("", size.0, size.1)?;
+        let chunks = Chunks::of(&ifd, size, budget)?;
         let meaning = meaning(&ifd, &chunks)?;
         Ok(Self { ifd, chunks, meaning })
     }
 }
 
 /// Width and height as it will be read.
-pub(in crate::input::image) fn size(bytes: &[u8], preprocessing: Preprocessing) -> Result<(u32, u32), Fault> {
-    let Page { ifd, chunks, meaning } = Page::of(bytes)?;
-    Ok(match preprocessing == Preprocessing::Reference && is_mapped(meaning, &chunks) {
+pub(in crate::input::image) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
+    let Page { ifd, chunks, meaning } = Page::of(bytes, &options.budget)?;
+    Ok(match options.preprocessing == Preprocessing::Reference && is_mapped(meaning, &chunks) {
         // Jumbled, and of the size that was stored.
         true => chunks.size,
         false => Orientation::of_ifd(&ifd).upright(chunks.size),
@@ -46,9 +47,9 @@ pub(in crate::input::image) fn size(bytes: &[u8], preprocessing: Preprocessing) 
 }
 
 pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fault> {
-    let Page { ifd, chunks, meaning } = Page::of(bytes)?;
+    let Page { ifd, chunks, meaning } = Page::of(bytes, &options.budget)?;
     let (size, preprocessing) = (chunks.size, options.preprocessing);
-    let pixels = checked_pixels(size.0, size.1)?;
+    let pixels = options.budget.check_pixels("", size.0, size.1)?;
     if preprocessing == Preprocessing::Reference
         && chunks.bits == 16
         && ifd.is_big_endian()
