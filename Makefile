@@ -99,7 +99,9 @@ demo: setup
 	@echo; echo '── a volume: examples/volume.npz, 11 of its 32 slices'
 	$(ASK) --volume examples/volume.npz -q 'What device is observed on the chest wall?' --trace $(SEEN)/volume
 	$(ASK) --volume examples/volume.npz -q 'In which third of the chest is the nodule?'
-	@echo; echo 'Look for yourself: $(SEEN)/{image,video,volume}/seen.png show the frames that the model saw.'
+	@echo; echo '── the same chest as a scanner stores it, turned upright: examples/chest.nii.gz'
+	$(ASK) --volume examples/chest.nii.gz -q 'What device is observed on the chest wall?' --trace $(SEEN)/nifti
+	@echo; echo 'Look for yourself: $(SEEN)/{image,video,volume,nifti}/seen.png show the frames that the model saw.'
 	@echo 'It is a small model of drawn pictures (models/demo/README.md). README.md says how to export Fleming-VL.'
 
 # ── tests

@@ -2,10 +2,10 @@
 
 python tests/clinical/check.py FOLDER EXPECTED.json [nifti] [dicom] [--name PART]
 
-FOLDER has the files, `nifti/NAME` and `dicom/FOLDER/…`. EXPECTED.json has for each of them the SHA-256 of its values turned
-upright (float32, little-endian, slices × rows × columns), what a note must say or a refusal must name, and frames in both
-forms. The program shows 8 bits of a value: a window 255 wide shows whole numbers as they are, so several windows, one
-beside the other, show a volume exactly.
+FOLDER has the files, `nifti/NAME` and `dicom/FOLDER/…`. EXPECTED.json has for each of them the SHA-256 of
+its values turned upright (float32, little-endian, slices × rows × columns), what a note must say or a refusal
+must name, and frames in both forms. The program shows 8 bits of a value: a window 255 wide shows whole numbers
+as they are, so several windows, one beside the other, show a volume exactly.
 """
 
 import base64
@@ -33,7 +33,11 @@ class Refused(Exception):
 def preview(study: Path, *options: object) -> tuple[np.ndarray, dict]:
     """The frames `[count, rows, columns, 3]` and the JSON object."""
     with tempfile.TemporaryDirectory() as folder:
-        out = [f"--output={folder}/sheet.png", f"--pictures={folder}/frames", f"--model={ROOT / 'models/demo'}"]
+        out = [
+            f"--output={folder}/sheet.png",
+            f"--pictures={folder}/frames",
+            f"--model={ROOT / 'models/demo'}",
+        ]
         command = [FLEMING, "preview", study, "--json", *out, *map(str, options)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
@@ -65,7 +69,9 @@ def words(notes: list[dict]) -> list[str]:
     found = []
     for note in notes:
         what = note["what"]
-        found.append(next((word for key, word in known.items() if key in what), what.split(";")[0].split(" ")[0]))
+        found.append(
+            next((word for key, word in known.items() if key in what), what.split(";")[0].split(" ")[0])
+        )
     return found
 
 
@@ -80,7 +86,9 @@ def check_values(study: Path, expected: dict, wrong: list[str]) -> None:
         # Later times are somewhat brighter.
         got = values(study, shape[0], low, high + (100 if times else 0), *options)
         if sha256(got) != wanted:
-            wrong.append(f"values{'' if time is None else f' of time {time}'}: {got.shape}, {got.min()} to {got.max()}")
+            wrong.append(
+                f"values{'' if time is None else f' of time {time}'}: {got.shape}, {got.min()} to {got.max()}"
+            )
 
 
 def check_planes(study: Path, expected: dict, wrong: list[str]) -> None:

@@ -120,6 +120,7 @@ fn fleming(shown: &Shown, line: &str, scratch: &Scratch) {
             _ if is_there(&word) => continue,
             ("--model", None) => package(),
             ("--model", Some(provider)) => package_at(&format!("{provider}-bf16")),
+            ("--output", _) => scratch.path(&word),
             _ if word.ends_with(".png") => input("chest.png"),
             _ if word.ends_with(".mp4") => input("clip.mp4"),
             _ if word.ends_with(".npy") => input("volume_f32.npy"),

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import ExportError
 from ..synthetic.inputs import encode_clip
+from . import nifti
 from .clips import RATE, Clip
 from .facts import FACTS
 from .images import draw
@@ -83,6 +84,8 @@ def write_examples(out: Path) -> Path:
     volume = _first(lambda: Volume(rng), {"vol_device": "pacemaker", "vol_nodule": "lower third"})
     coarse = volume.array() // 10 * 10  # steps that no eye sees halve the file
     np.savez_compressed(out / "volume.npz", coarse)
+    # The same patient, smaller, as a scanner's software would write it.
+    (out / "chest.nii.gz").write_bytes(nifti.encode(coarse[:, ::2, ::2], spacing=(9.0, 2.7, 2.7)))
     clip = _first(lambda: Clip(rng), {"vid_count": "one", "vid_side": "left", "vid_move": "in"})
     encode_clip(out / "clip.mp4", clip.array(), RATE)
     path = out / "cases.jsonl"

@@ -5,4 +5,7 @@ mod orientation;
 mod gzip;
 mod volume;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use volume::{open, sniff};

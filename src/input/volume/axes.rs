@@ -9,6 +9,8 @@ use crate::view::Plane;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axes {
     pub(super) plane: Option<Plane>,
+    /// Why this plane, in words.
+    why: &'static str,
     /// 0, 1 or 2 for stored slices, rows and columns.
     pub(super) stored: [usize; 3],
     pub(super) against: [bool; 3],
@@ -36,7 +38,12 @@ impl Axes {
     pub(super) fn new(space: &Space, wanted: Option<Plane>) -> Result<Self> {
         let Some(placement) = &space.placement else {
             return match wanted {
-                None => Ok(Self { plane: None, stored: [0, 1, 2], against: [false; 3] }),
+                None => Ok(Self {
+                    plane: None,
+                    why: "the study does not say how the patient lies",
+                    stored: [0, 1, 2],
+                    against: [false; 3],
+                }),
                 Some(plane) => Err(Error::request(
                     format!("{}: plane", space.name),
                     "a volume that says how the patient lies",
@@ -48,17 +55,24 @@ impl Axes {
         let nearest = nearest(placement);
         let across =
             |stored: usize| PLANES.into_iter().find(|plane| directions(*plane)[0].0 == nearest[stored].0);
-        let usual = match space.usual_plane {
-            UsualPlane::Stored => across(0),
-            UsualPlane::Thickest => thickest(space.spacing_mm).map_or(Some(Plane::Axial), across),
+        let (usual, why) = match (space.usual_plane, thickest(space.spacing_mm)) {
+            (UsualPlane::Stored, _) => (across(0), "as acquired"),
+            (_, Some(axis)) => (across(axis), "across the largest spacing"),
+            _ => (Some(Plane::Axial), "no spacing is twice the others"),
         };
+        let why = if wanted.is_some() { "as asked for" } else { why };
         let plane = wanted.or(usual).unwrap_or(Plane::Axial);
         let (mut stored, mut against) = ([0, 1, 2], [false; 3]);
         for (place, (patient, down)) in directions(plane).into_iter().enumerate() {
             let along = nearest.iter().position(|(axis, _)| *axis == patient).unwrap_or(place);
             (stored[place], against[place]) = (along, nearest[along].1 != down);
         }
-        Ok(Self { plane: Some(plane), stored, against })
+        Ok(Self { plane: Some(plane), why, stored, against })
+    }
+
+    /// The plane and why it is looked at.
+    pub(super) fn words(&self) -> String {
+        format!("{}, {}", self.plane.map_or("not known", Plane::name), self.why)
     }
 
     /// Lengths of slices, rows and columns.
@@ -180,7 +194,11 @@ mod tests {
             ([L, back(S), P], Plane::Sagittal, [0, 1, 2], [false; 3]),
         ] {
             let axes = Axes::new(&space(directions, [1.0; 3]), None).unwrap();
-            assert_eq!(axes, Axes { plane: Some(plane), stored, against }, "{directions:?}");
+            assert_eq!(
+                (axes.plane, axes.stored, axes.against),
+                (Some(plane), stored, against),
+                "{directions:?}"
+            );
         }
         let coronal = Axes::new(&space([S, P, L], [1.0; 3]), Some(Plane::Coronal)).unwrap();
         assert_eq!((coronal.stored, coronal.against), ([1, 0, 2], [false, true, false]));

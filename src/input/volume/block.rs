@@ -112,27 +112,26 @@ fn read<T: Copy + Default>(
     Ok(block)
 }
 
-/// The values of these slices. See [`read`].
+/// The values of these slices, and how many of them are no measurements: they are NaN. See [`read`].
 ///
 /// # Errors
-/// As [`read`]; [`Error::Input`] naming the slice if a value is not finite.
+/// As [`read`].
 pub(super) fn values(
     place: (&Space, &Axes),
     places: &[usize],
     values: &mut dyn Values,
     options: &ReadOptions,
-) -> Result<Block<f32>> {
-    let block = read(place, places, values, options, |samples| match samples {
+) -> Result<(Block<f32>, usize)> {
+    let mut block = read(place, places, values, options, |samples| match samples {
         Samples::Values(values) => Some(values),
         Samples::Rgb(_) => None,
     })?;
-    for (index, place_of) in places.iter().enumerate() {
-        if let Some(value) = block.slice(index).iter().find(|value| !value.is_finite()) {
-            let thing = format!("{}: slice {place_of}", place.0.name);
-            return Err(Error::input(thing, "finite values", value).hint("replace what is not a measurement"));
-        }
+    let mut missing = 0;
+    for value in block.values.iter_mut().filter(|value| !value.is_finite()) {
+        *value = f32::NAN;
+        missing += 1;
     }
-    Ok(block)
+    Ok((block, missing))
 }
 
 /// The colours of these slices. See [`read`].

@@ -14,7 +14,7 @@ use super::trained::{Range, Rule, SHAPE, foreground};
 use crate::error::{Error, Result};
 use crate::frame::Study;
 use crate::study::{Look, Windowing};
-use crate::view::{Crop, Plane, Slab, VolumeForm, VolumeView};
+use crate::view::{Crop, Slab, VolumeForm, VolumeView};
 
 /// The frames of a volume in patient space, chosen.
 ///
@@ -132,7 +132,7 @@ impl Chosen for Stack {
         let notes = notes.chain(self.space.placement.as_ref().and_then(oblique));
         let mut facts = vec![
             Fact::text("kind", kind),
-            Fact::text("plane", self.axes.plane.map_or("not known", Plane::name)),
+            Fact::text("plane", self.axes.words()),
             Fact::numbers("shape", lengths(self.axes.shape(&self.space))),
         ];
         facts.extend(self.axes.spacing_mm(&self.space).map(|spacing| Fact::numbers("spacing_mm", spacing)));
@@ -145,7 +145,8 @@ impl Chosen for Stack {
             let slices = self.choice.places().iter().map(|plane| self.planes.nearest(*plane) as f64);
             facts.push(Fact::numbers("slices", slices));
         }
-        facts.push(Fact::texts("notes", notes.collect()));
+        let notes: Vec<_> = notes.collect();
+        facts.extend((!notes.is_empty()).then(|| Fact::texts("notes", notes)));
         facts
     }
 
@@ -162,9 +163,15 @@ impl Chosen for Stack {
                 self.choice.read(&mut Colours { placing, block, places }, options)?
             }
             false => {
-                let block = values(from, &slices, self.values.as_mut(), options)?;
+                let (mut block, missing) = values(from, &slices, self.values.as_mut(), options)?;
                 let range = self.rule.range(&block.values, self.space.padding);
                 notes.extend(range.hides(self.space.kind, &block.values));
+                if missing > 0 {
+                    notes.push(format!(
+                        "{missing} values are NaN or infinite: they are black, and no part of the range"
+                    ));
+                    range.fill(&mut block.values);
+                }
                 match self.form {
                     VolumeForm::Trained => self.trained(block, range).read(options)?,
                     VolumeForm::Native => self.native((places, block), range).read(options)?,
@@ -267,4 +274,142 @@ fn coverage(study: &Study) -> Option<String> {
         let percent = 100.0 * covered as f64 / slices as f64;
         format!("the frames are made of {covered} of {slices} slices ({percent:.0} %)")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::space::{Placement, Samples, UsualPlane};
+    use super::*;
+    use crate::study::Window;
+    use crate::view::Plane;
+
+    /// A volume whose value is 100 slice + 10 row + column, as an axial series is stored.
+    struct Numbered([usize; 3]);
+
+    impl Values for Numbered {
+        fn each(
+            &mut self,
+            slices: &[usize],
+            take: &mut dyn FnMut(usize, Samples<'_>) -> Result<()>,
+        ) -> Result<()> {
+            let [_, rows, columns] = self.0;
+            slices.iter().try_for_each(|slice| {
+                let value = |place: usize| (100 * slice + 10 * (place / columns) + place % columns) as f32;
+                take(*slice, Samples::Values(&(0..rows * columns).map(value).collect::<Vec<_>>()))
+            })
+        }
+    }
+
+    fn space(shape: [usize; 3]) -> Space {
+        let slices_mm = (0..shape[0]).map(|slice| 5.0 * slice as f64 - 20.0).collect();
+        let directions = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
+        Space {
+            name: "ct".into(),
+            shape,
+            placement: Some(Placement { directions, origin: [0.0, 0.0, -20.0], slices_mm }),
+            spacing_mm: Some([5.0, 1.0, 0.5]),
+            kind: Kind::Ct,
+            usual_plane: UsualPlane::Stored,
+            windows: Vec::new(),
+            display: None,
+            padding: None,
+            colour: false,
+            notes: vec!["it has a note".into()],
+        }
+    }
+
+    fn read(space: Space, look: &Look) -> Result<Study> {
+        let values = Box::new(Numbered(space.shape));
+        choose(space, values, look)?.read(&ReadOptions::default())
+    }
+
+    fn places(study: &Study) -> Vec<usize> {
+        study.frames.iter().map(|frame| frame.provenance().index.unwrap()).collect()
+    }
+
+    fn native() -> Look {
+        Look::default().form(VolumeForm::Native)
+    }
+
+    #[test]
+    fn the_trained_form_is_what_was_measured_before_a_pixel_was_made() {
+        let volume = || choose(space([9, 4, 6]), Box::new(Numbered([9, 4, 6])), &Look::default()).unwrap();
+        let measured = volume().measured();
+        let study = volume().read(&ReadOptions::default()).unwrap();
+        assert_eq!(measured.sizes, [[256, 256]; 11]);
+        assert!(study.frames.iter().all(|frame| [frame.width(), frame.height()] == [256, 256]));
+        let view = study.frames[0].provenance().view.clone().unwrap();
+        assert_eq!(
+            (view.form, view.plane, view.range),
+            (VolumeForm::Trained, Some(Plane::Axial), Some([-1000.0, 1000.0]))
+        );
+        assert_eq!(study.warnings[0], "it has a note");
+    }
+
+    #[test]
+    fn a_range_is_by_slices_or_by_millimetres_and_is_turned_over() {
+        let taken = |look: Look| places(&read(space([9, 4, 6]), &look.slices(3)).unwrap());
+        assert_eq!(taken(native()), [0, 4, 8]);
+        assert_eq!(taken(native().range([2, 6])), [2, 4, 6]);
+        assert_eq!(taken(native().range_mm([-10.5, 10.0])), [2, 4, 6]);
+        assert_eq!(taken(native().range([2, 6]).reverse()), [6, 4, 2]);
+        assert_eq!(taken(Look::default().range([2, 6]).reverse()), [6, 4, 2]);
+        for (look, thing) in [
+            (native().range([2, 9]), "ct: range"),
+            (native().range_mm([21.0, 22.0]), "ct: range"),
+            (native().axis(1), "ct: axis"),
+            (native().crop(Crop::Foreground), "ct: crop"),
+        ] {
+            let error = read(space([9, 4, 6]), &look).unwrap_err();
+            assert_eq!(error.facts().thing, thing, "{error}");
+        }
+        let shared = native().crop(Crop::Foreground).axis(1).shared();
+        assert_eq!(read(space([9, 4, 6]), &shared).unwrap().frames.len(), 11);
+    }
+
+    #[test]
+    fn planes_and_slabs_show_the_values_that_lie_there() {
+        let grey = Window::linear_exact(127.5, 255.0);
+        let look = native().window(grey).plane(Plane::Coronal).slices(2);
+        let study = read(space([2, 3, 4]), &look).unwrap();
+        // The head is on top: the second slice comes first.
+        assert_eq!(study.frames[0].samples(), [100, 101, 102, 103, 0, 1, 2, 3]);
+        assert_eq!(study.frames[1].samples(), [120, 121, 122, 123, 20, 21, 22, 23]);
+        assert_eq!(study.frames[1].provenance().spacing_mm, Some([1.0, 5.0, 0.5]));
+        let slab = |slab| {
+            let look = native().window(grey).slab(slab).slices(1);
+            read(space([2, 1, 2]), &look).unwrap().frames[0].samples().to_vec()
+        };
+        assert_eq!((slab(Slab::Mean), slab(Slab::Max)), (vec![50, 51], vec![100, 101]));
+    }
+
+    #[test]
+    fn coverage_and_lungs_that_a_window_hides_are_said() {
+        let said = |study: &Study, part: &str| study.warnings.iter().any(|warning| warning.contains(part));
+        let study = read(space([320, 1, 2]), &Look::default()).unwrap();
+        assert!(said(&study, "22 of 320 slices (7 %)"), "{:?}", study.warnings);
+        let study = read(space([320, 1, 2]), &native()).unwrap();
+        assert!(said(&study, "11 of 320 slices (3 %)"), "{:?}", study.warnings);
+        let lungs = Range { ends: [-160.0, 240.0], curve: None, from: String::new() };
+        let values = [[-800.0; 6].as_slice(), &[40.0; 94]].concat();
+        assert!(lungs.hides(Kind::Ct, &values).is_some() && lungs.hides(Kind::Mr, &values).is_none());
+        assert_eq!(lungs.hides(Kind::Ct, &values[2..]), None);
+    }
+
+    #[test]
+    fn one_slice_is_one_picture() {
+        let study = read(space([1, 4, 6]), &Look::default()).unwrap();
+        assert_eq!((study.frames.len(), study.frames[0].width()), (1, 6));
+        let of_mr = Space { kind: Kind::Mr, ..space([2, 4, 6]) };
+        let view = read(of_mr, &Look::default()).unwrap().frames[0].provenance().view.clone().unwrap();
+        assert!(view.range_from.contains("percentiles"), "{}", view.range_from);
+    }
+
+    #[test]
+    fn the_window_of_the_file_is_that_of_its_middle_slice() {
+        let windows = [0.0, 10.0, 20.0].map(|center| vec![Window::linear(center, 400.0)]).to_vec();
+        let of_ct = Space { windows, ..space([3, 4, 6]) };
+        let study = read(of_ct, &native()).unwrap();
+        assert_eq!(study.frames[0].provenance().window, Some([-190.0, 210.0]));
+    }
 }

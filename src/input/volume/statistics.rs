@@ -1,4 +1,4 @@
-//! What is asked of all values of a volume. Values are finite.
+//! What is asked of all values of a volume. What is no measurement is NaN, and is left out.
 
 /// The lowest and the highest value; padding is left out. `None` if nothing is left.
 pub(super) fn extent(values: &[f32], padding: Option<f32>) -> Option<[f32; 2]> {
@@ -21,7 +21,8 @@ pub(super) fn share(values: &[f32], from: f64, to: f64) -> f64 {
 /// Percentiles as `numpy.percentile` computes them, between two neighbours by their distance; padding is left out.
 /// Nothing is copied or sorted: values are counted, by the upper half of their bits first. `None` if nothing is left.
 pub(super) fn percentiles(values: &[f32], padding: Option<f32>, percent: [f64; 2]) -> Option<[f64; 2]> {
-    let counted = || values.iter().copied().filter(|value| Some(*value) != padding).map(key);
+    let known = |value: &f32| !value.is_nan() && Some(*value) != padding;
+    let counted = || values.iter().copied().filter(known).map(key);
     let mut coarse = vec![0_usize; 1 << 16];
     counted().for_each(|key| coarse[(key >> 16) as usize] += 1);
     let count: usize = coarse.iter().sum();
@@ -83,6 +84,7 @@ mod tests {
         assert_eq!(percentiles(&values, None, [0.0, 100.0]), Some([-500.0, 499.0]));
         assert_eq!(percentiles(&[3.0], None, [0.5, 99.5]), Some([3.0, 3.0]));
         assert_eq!(percentiles(&[1.0, 2.0, -9.0, -9.0], Some(-9.0), [0.0, 50.0]), Some([1.0, 1.5]));
+        assert_eq!(percentiles(&[1.0, f32::NAN, 2.0], None, [0.0, 50.0]), Some([1.0, 1.5]));
         assert_eq!(percentiles(&[-9.0], Some(-9.0), [0.0, 50.0]), None);
         assert_eq!(percentiles(&[], None, [0.0, 50.0]), None);
     }
@@ -98,6 +100,7 @@ mod tests {
     fn extent_and_share() {
         assert_eq!(extent(&[1.0, -3.0, 7.0], None), Some([-3.0, 7.0]));
         assert_eq!(extent(&[1.0, -3.0, 7.0], Some(-3.0)), Some([1.0, 7.0]));
+        assert_eq!(extent(&[f32::NAN, 1.0, 2.0], None), Some([1.0, 2.0]));
         assert_eq!(extent(&[], None), None);
         assert_eq!(share(&[0.0, 1.0, 2.0, 3.0], 1.0, 3.0), 0.5);
     }

@@ -47,7 +47,7 @@ pub(super) enum Rule {
 pub(super) struct Range {
     pub(super) ends: [f64; 2],
     /// A window whose curve is no straight line.
-    curve: Option<Window>,
+    pub(super) curve: Option<Window>,
     /// Where it comes from, in words.
     pub(super) from: String,
 }
@@ -117,6 +117,11 @@ impl Rule {
 }
 
 impl Range {
+    /// Makes black what is no measurement.
+    pub(super) fn fill(&self, values: &mut [f32]) {
+        values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = self.ends[0] as f32);
+    }
+
     /// Brings values to 0..1.
     pub(super) fn apply(&self, values: &mut [f32]) {
         if let Some(window) = self.curve {
