@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use fleming::wire::{Chosen, Form, Options, Part, Row, options};
-use fleming::{AskOptions, Cancel, Look};
+use fleming::{Cancel, Look};
 
 use super::refusal::unusable;
 
@@ -28,6 +28,16 @@ pub(super) struct Looking;
 /// All that decides what the model sees of a study.
 pub(super) struct Seeing;
 
+/// Options of answers and engines that decide it too.
+const OF_READING: [&str; 6] = [
+    "preprocessing",
+    "max_tiles",
+    "max_input_bytes",
+    "max_pixels",
+    "max_unpacked_bytes",
+    "max_declared_frames",
+];
+
 /// How an engine is set up.
 pub(super) struct Running;
 
@@ -45,7 +55,7 @@ impl Parts for Looking {
 
 impl Parts for Seeing {
     fn take(row: &Row) -> bool {
-        Looking::take(row) || ["preprocessing", "max_tiles"].contains(&row.name)
+        Looking::take(row) || OF_READING.contains(&row.name)
     }
 }
 
@@ -81,11 +91,11 @@ impl Given<Asking> {
 }
 
 impl Given<Seeing> {
-    /// What is looked at, and the options of which those that matter are set.
-    pub(super) fn seen(&self) -> Result<(Look, AskOptions)> {
+    /// The options, of which those that matter are set.
+    pub(super) fn seen(&self) -> Result<Options> {
         let options = self.chosen()?.options()?;
         options.look.check()?;
-        Ok((options.look, options.ask))
+        Ok(options)
     }
 }
 

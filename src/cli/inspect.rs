@@ -49,8 +49,9 @@ impl Inspect {
 
 impl Inspect {
     fn studies(&self) -> Result<ExitCode> {
+        let reading = ReadOptions::default().budget(self.runtime.options(1)?.budget);
         for study in self.studies.inputs(&self.looking.look()?) {
-            let facts = inspect(&study, &ReadOptions::default())?;
+            let facts = inspect(&study, &reading)?;
             match self.json {
                 true => emit(format_args!("{}\n", wire::facts(&facts))),
                 false => emit(study_text(&facts)),

@@ -44,11 +44,13 @@ pub(super) struct PreviewVerb {
 
 impl PreviewVerb {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let (look, options) = self.given.seen()?;
+        let options = self.given.seen()?;
         let watch = Watch::default().switch(&cancel_on_interrupt()?);
-        let reading = ReadOptions::default().preprocessing(options.preprocessing).watch(watch);
+        let reading = ReadOptions::default().preprocessing(options.ask.preprocessing);
+        let reading = reading.budget(options.engine.budget).watch(watch);
         let package = Package::open(&folder(self.model.as_ref())?)?;
-        let seen = preview(&package, &self.studies.inputs(&look), options.max_tiles, &reading)?;
+        let studies = self.studies.inputs(&options.look);
+        let seen = preview(&package, &studies, options.ask.max_tiles, &reading)?;
         sheet::save(&self.output, &seen.sheet)?;
         self.write_frames(&seen)?;
         match self.json {

@@ -9,7 +9,7 @@ struct Foreign {
 
 const CONVERT: &str = "convert it to PNG or JPEG";
 const UNPACK: &str = "unpack it first";
-const ARRAY: &str = "save its array with numpy.save, shape (depth, height, width)";
+const ARRAY: &str = "convert it to NIfTI, or save its array with numpy.save, shape (depth, height, width)";
 
 static FORMATS: [Foreign; 15] = [
     Foreign { name: "an empty file", hint: "copy it again", sniff: <[u8]>::is_empty },

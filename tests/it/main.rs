@@ -21,6 +21,7 @@ mod inspect;
 mod library;
 mod load;
 mod memory;
+mod preview;
 mod providers;
 mod reading;
 mod readme;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{GzDecoder, MultiGzDecoder};
 
 use super::super::source::Opened;
 
@@ -14,7 +14,7 @@ pub(super) fn is_packed(head: &[u8]) -> bool {
 /// The first bytes of what is packed in a file that begins with these bytes, as many as there are of them.
 pub(super) fn peek(head: &[u8], most: usize) -> Vec<u8> {
     let mut bytes = vec![0; most];
-    let (mut decoder, mut read) = (GzDecoder::new(head), 0);
+    let (mut decoder, mut read) = (MultiGzDecoder::new(head), 0);
     while let Ok(more @ 1..) = decoder.read(&mut bytes[read..]) {
         read += more;
     }

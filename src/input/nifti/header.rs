@@ -3,6 +3,8 @@
 use super::super::volume::{ByteOrder, Number};
 use crate::error::{Error, Result};
 
+/// Slices, rows and columns; far more than any scan has.
+const MOST_PLACES: usize = 1 << 16;
 /// Bytes of the longer header.
 pub(super) const LONGEST: usize = 540;
 
@@ -143,8 +145,11 @@ impl Fields<'_> {
         let mut dim = [1; 7];
         for (place, length) in dim.iter_mut().enumerate().take(axes as usize) {
             let stated = self.length(place + 1);
-            let Some(stated) = usize::try_from(stated).ok().filter(|length| *length > 0) else {
-                return self.refuse("dim", "lengths of at least 1", format!("dim[{}] = {stated}", place + 1));
+            let most = if place < 3 { MOST_PLACES } else { usize::MAX };
+            let Some(stated) = usize::try_from(stated).ok().filter(|length| (1..=most).contains(length))
+            else {
+                let wanted = if place < 3 { "lengths of 1 to 65536" } else { "lengths of at least 1" };
+                return self.refuse("dim", wanted, format!("dim[{}] = {stated}", place + 1));
             };
             *length = stated;
         }

@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn of(fields: AffineFields) -> Result<Orientation> {
-        Orientation::new("brain", &fields, [4, 5, 6])
+        Orientation::new("brain", &fields, [40, 50, 6])
     }
 
     #[test]

@@ -43,7 +43,10 @@ impl<T: Copy + Default> Block<T> {
         let only = |axis: usize| -> Vec<(usize, usize)> {
             let all = &routes.all[axis];
             match axis == across {
-                true => all.iter().filter(|(index, _)| *index == slice).map(|(_, to)| (0, *to)).collect(),
+                true => {
+                    let found = all.binary_search_by_key(&slice, |(index, _)| *index).ok();
+                    found.map(|found| (0, all[found].1)).into_iter().collect()
+                }
                 false => {
                     let step = if routes.axes.stored[axis] == 1 { routes.columns } else { 1 };
                     all.iter().map(|(index, to)| (index * step, *to)).collect()
@@ -86,7 +89,7 @@ fn read<T: Copy + Default>(
         let route = |(place, index)| (axes.stored_index(space, axis, index), place * step);
         indices.enumerate().map(route).collect::<Vec<_>>()
     };
-    let all = [
+    let mut all = [
         along(0, &mut places.iter().copied(), height * width),
         along(1, &mut (0..height), width),
         along(2, &mut (0..width), 1),
@@ -96,6 +99,8 @@ fn read<T: Copy + Default>(
         _ => (0..space.shape[0]).collect(),
     };
     needed.sort_unstable();
+    // A stored slice is looked up among them.
+    all.iter_mut().for_each(|routes| routes.sort_unstable());
     let routes = Routes { all, axes: axes.clone(), columns: space.shape[2] };
     let pixels = space.shape[1] * space.shape[2];
     values.each(&needed, &mut |slice, samples| {
