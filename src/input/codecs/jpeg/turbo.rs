@@ -11,6 +11,10 @@ use crate::error::Result;
 /// The segment by which libjpeg takes components for red, green and blue, and so leaves them as they are.
 const ADOBE: [u8; 16] = *b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
 
+/// What begins a progressive frame, with Huffman and with arithmetic codes.
+const SOF2: u8 = 0xc2;
+const SOF10: u8 = 0xca;
+
 /// Whether libjpeg-turbo takes a stream.
 pub(super) fn reads(header: &StreamHeader) -> bool {
     header.precision == 8 && matches!(header.samples_per_pixel, 1 | 3)
@@ -60,17 +64,20 @@ fn without_colours(bytes: &[u8], components: usize) -> Result<Vec<u8>> {
     let mut segments = Segments::new(NAME, bytes)?;
     let mut stream = vec![0xff, SOI];
     stream.extend_from_slice(&ADOBE);
+    let mut progressive = false;
     loop {
         let start = segments.at;
         let Segment { marker, body } = segments.next()?;
         if matches!(marker, EOI | SOS) {
             stream.extend_from_slice(&bytes[start..]);
             // The number of the scan's components comes first.
-            if body.first().is_some_and(|count| usize::from(*count) == components) {
+            let all = body.first().is_some_and(|count| usize::from(*count) == components);
+            if all && !progressive {
                 stream.extend_from_slice(&[0xff, EOI]);
             }
             return Ok(stream);
         }
+        progressive |= matches!(marker, SOF2 | SOF10);
         if !(APP0..=APP15).contains(&marker) {
             stream.extend_from_slice(&bytes[start..segments.at]);
         }

@@ -50,9 +50,13 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
         Error::input(format!("{NAME} stream"), format!("{room} bytes of memory"), "less")
             .hint("close other programs, or look at less of it")
     })?;
-    let decoder: Decoder = match guard.coding {
-        Coding::Plain => plain,
-        Coding::HighThroughput => high_throughput,
+    let decoder: Decoder = match (guard.coding, guard.reversible) {
+        (Coding::Plain, _) => plain,
+        (Coding::HighThroughput, true) => high_throughput,
+        // Its decoder is up to some quantisation steps off.
+        (Coding::HighThroughput, false) => {
+            return Err(unsupported(NAME, "HTJ2K without loss, or plain JPEG 2000", "HTJ2K with loss"));
+        }
     };
     let values = beside(boxed.stream.to_vec(), decoder, watch)?;
     if values.len() != samples {

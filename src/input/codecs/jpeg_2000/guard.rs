@@ -25,6 +25,7 @@ const TILE_PART: usize = 14;
 struct Style {
     /// Wavelet levels.
     levels: u32,
+    reversible: bool,
     /// Logarithms of the precincts' sides for each level, the smallest picture first; none for the largest ones.
     precincts: Vec<[u32; 2]>,
 }
@@ -44,6 +45,8 @@ pub(super) struct Guard<'a> {
     pub(super) transformed: Transformed,
     pub(super) coding: Coding,
     default: Option<Style>,
+    /// Whether all is coded without loss, as far as it has been read.
+    pub(super) reversible: bool,
     /// Styles of single components, in the main header.
     single: Vec<(usize, Style)>,
 }
@@ -61,6 +64,7 @@ impl<'a> Guard<'a> {
             transformed: Transformed::No,
             coding: Coding::Plain,
             default: None,
+            reversible: true,
             single: Vec::new(),
         };
         loop {
@@ -166,15 +170,19 @@ impl<'a> Guard<'a> {
         fields.byte()?;
         self.layers = fields.word()?.into();
         self.transformed = if fields.byte()? == 0 { Transformed::No } else { Transformed::Yes };
-        Style::read(&mut fields, flags)
+        let style = Style::read(&mut fields, flags)?;
+        self.reversible &= style.reversible;
+        Ok(style)
     }
 
-    fn single_style(&self, body: &[u8]) -> Result<(usize, Style)> {
+    fn single_style(&mut self, body: &[u8]) -> Result<(usize, Style)> {
         let mut fields = Fields::new(NAME, body);
         let component =
             if self.main.components < 257 { fields.byte()?.into() } else { fields.word()?.into() };
         let flags = fields.byte()?;
-        Ok((component, Style::read(&mut fields, flags)?))
+        let style = Style::read(&mut fields, flags)?;
+        self.reversible &= style.reversible;
+        Ok((component, style))
     }
 }
 
@@ -184,14 +192,15 @@ impl Style {
         if levels > 32 {
             return Err(damaged(NAME, format!("{levels} wavelet levels")));
         }
-        // Code blocks and the transform.
-        fields.bytes(4)?;
+        // Code blocks.
+        fields.bytes(3)?;
+        let reversible = fields.byte()? == 1;
         let mut precincts = Vec::new();
         for _ in 0..if flags & 1 == 0 { 0 } else { levels + 1 } {
             let sides = fields.byte()?;
             precincts.push([u32::from(sides & 15), u32::from(sides >> 4)]);
         }
-        Ok(Self { levels, precincts })
+        Ok(Self { levels, reversible, precincts })
     }
 
     /// Precincts of all resolutions of a tile's component (T.800 B.6).

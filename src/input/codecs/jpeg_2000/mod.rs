@@ -6,3 +6,6 @@ mod guard;
 mod decode;
 
 pub(super) use decode::{decode, header};
+
+#[cfg(test)]
+mod tests;
