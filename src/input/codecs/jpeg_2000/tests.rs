@@ -164,7 +164,7 @@ fn a_stream_that_names_more_than_it_has_is_refused_before_it_is_decoded() {
 #[test]
 fn what_is_not_read_exactly_is_refused_by_name() {
     let siz = body(HIGH_THROUGHPUT, 0x51);
-    let (lossy, sampled, deep) = (body(HIGH_THROUGHPUT, 0x52) + 9, siz + 35, siz + 34);
+    let (lossy, sampled, deep) = (body(HIGH_THROUGHPUT, 0x52) + 9, siz + 37, siz + 36);
     for (at, value, word) in [(lossy, 0, "with loss"), (sampled, 2, "sampling 2"), (deep, 19, "20 bits")] {
         let mut other = HIGH_THROUGHPUT.to_vec();
         other[at] = value;
