@@ -6,6 +6,7 @@ mod contract;
 mod profiles;
 mod self_test;
 mod manifest;
+mod external;
 mod folder;
 
 pub(crate) use contract::{Dimension, GraphContract, TensorContract};

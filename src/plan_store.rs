@@ -4,41 +4,29 @@
 //! A plan is written to a folder with a temporary name, which is renamed when it is complete. So a plan is there as a whole or
 //! not at all, even if several processes build the same one.
 
+mod trust;
 mod parts;
+mod list;
 
-use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::digest::hex;
 use crate::error::{Error, Result};
-use parts::digest_by_parts;
-
-/// Names and values of all that a plan was built from and for: package, graph, versions, GPU, settings. It is good for nothing
-/// else.
-pub(crate) type BuildInputs = BTreeMap<String, String>;
+pub(crate) use list::{BuildInputs, StoredPlan, key};
+use trust::Exposed;
 
 /// Folders in which plans are looked up and stored.
 #[derive(Debug, Clone)]
 pub(crate) struct PlanStore {
     /// In the order of the look-up. New plans go into the last.
     folders: Vec<PathBuf>,
-}
-
-/// A plan in a store, complete and unaltered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredPlan {
-    pub(crate) key: String,
-    pub(crate) folder: PathBuf,
-    /// Length of all its files.
-    pub(crate) bytes: u64,
+    /// Whose plans are trusted, beside this user's and root's.
+    owner: Option<u32>,
 }
 
 /// Whether a store has a plan.
@@ -47,6 +35,8 @@ pub(crate) enum LookUp {
     Present(StoredPlan),
     /// It was altered: its folder, and what is wrong.
     Damaged(PathBuf, String),
+    /// Others may write to it.
+    Exposed(Exposed),
     Absent,
 }
 
@@ -61,42 +51,13 @@ pub(crate) struct PlanDraft {
     _lock: File,
 }
 
-/// The file with the build inputs of a plan and the digests of its files.
-const LIST: &str = "entry.json";
-const SCHEMA: u64 = 2;
+/// Of folders; no others than their owner write.
+const MODE: u32 = 0o755;
 const PARTIAL: &str = ".partial-";
 /// Drafts younger than this are never swept: one may have its folder and not yet its lock.
 const LOCKED_AFTER: Duration = Duration::from_secs(600);
 /// How often a publication is tried while other processes publish and remove the same plan.
 const ATTEMPTS: usize = 5;
-
-/// The content of [`LIST`].
-#[derive(Serialize, Deserialize)]
-struct List {
-    schema: u64,
-    key: String,
-    #[serde(rename = "facts")]
-    inputs: BuildInputs,
-    files: BTreeMap<String, Listed>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Listed {
-    bytes: u64,
-    /// That of [`digest_by_parts`].
-    sha256: String,
-}
-
-/// The name of the folder of a plan with these build inputs.
-pub(crate) fn key(inputs: &BuildInputs) -> String {
-    let mut hash = Sha256::new();
-    for text in inputs.iter().flat_map(|(name, value)| [name, value]) {
-        // with its length, so that no two inputs give the same bytes
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    }
-    hex(&hash.finalize())
-}
 
 /// The user's folder for plans, `fleming` in `$XDG_CACHE_HOME` or in `~/.cache`.
 ///
@@ -116,31 +77,62 @@ pub(crate) fn usual_folder() -> Result<PathBuf> {
 }
 
 impl PlanStore {
-    /// A store that looks plans up in these folders, in their order, and stores new ones in the last.
-    pub(crate) fn new(folders: Vec<PathBuf>) -> Self {
-        Self { folders }
+    /// A store that looks plans up in these folders, in their order, and stores new ones in the last. It trusts what this
+    /// user, root and `owner` wrote, if nobody else can write to it.
+    pub(crate) fn new(folders: Vec<PathBuf>, owner: Option<u32>) -> Self {
+        Self { folders, owner }
     }
 
     /// The first intact plan with these build inputs. A damaged one is logged, and removed from the folder for new plans.
-    pub(crate) fn find(&self, inputs: &BuildInputs) -> Option<StoredPlan> {
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a plan, or a folder of plans, that others may write to.
+    pub(crate) fn find(&self, inputs: &BuildInputs) -> Result<Option<StoredPlan>> {
         let key = key(inputs);
-        self.folders.iter().enumerate().find_map(|(place, folder)| match look_up(&folder.join(&key), &key) {
-            LookUp::Present(plan) => Some(plan),
-            LookUp::Absent => None,
-            LookUp::Damaged(folder, reason) => {
-                tracing::warn!(folder = %folder.display(), reason, "a plan is damaged and is not used");
-                if place + 1 == self.folders.len() {
-                    let _ = fs::remove_dir_all(&folder);
+        for (place, parent) in self.folders.iter().enumerate() {
+            match self.look_up_in(parent, &key) {
+                LookUp::Present(plan) => return Ok(Some(plan)),
+                LookUp::Absent => {}
+                LookUp::Exposed(exposed) => return Err(refuse(&exposed)),
+                LookUp::Damaged(folder, reason) => {
+                    tracing::warn!(folder = %folder.display(), reason, "a plan is damaged and is not used");
+                    if place + 1 == self.folders.len() {
+                        let _ = fs::remove_dir_all(&folder);
+                    }
                 }
-                None
             }
-        })
+        }
+        Ok(None)
+    }
+
+    fn look_up_in(&self, parent: &Path, key: &str) -> LookUp {
+        let folder = parent.join(key);
+        if !folder.exists() {
+            return LookUp::Absent;
+        }
+        if let Err(exposed) = self.trust(parent, &folder) {
+            return LookUp::Exposed(exposed);
+        }
+        match list::look_up(&folder, key) {
+            Some(Ok(plan)) => LookUp::Present(plan),
+            Some(Err(reason)) => LookUp::Damaged(folder, reason),
+            None => LookUp::Absent,
+        }
+    }
+
+    /// Refuses a plan in a folder of plans if others may write to either.
+    fn trust(&self, parent: &Path, plan: &Path) -> std::result::Result<(), Exposed> {
+        // A link to the folder of all plans is the user's own choice.
+        trust::check(&parent.canonicalize().unwrap_or_else(|_| parent.into()), self.owner)?;
+        trust::check(plan, self.owner)?;
+        let files = fs::read_dir(plan).into_iter().flatten().flatten();
+        files.map(|file| file.path()).try_for_each(|file| trust::check(&file, self.owner))
     }
 
     /// Looks a plan with these build inputs up and changes nothing.
     pub(crate) fn look_up(&self, inputs: &BuildInputs) -> LookUp {
         let key = key(inputs);
-        let all = self.folders.iter().map(|folder| look_up(&folder.join(&key), &key));
+        let all = self.folders.iter().map(|folder| self.look_up_in(folder, &key));
         all.fold(LookUp::Absent, |found, next| match (&found, &next) {
             (LookUp::Present(_), _) | (_, LookUp::Absent) => found,
             _ => next,
@@ -164,13 +156,15 @@ impl PlanStore {
             )
             .hint("`--engine-cache` names another one")
         };
-        fs::create_dir_all(parent).map_err(refused)?;
+        DirBuilder::new().recursive(true).mode(MODE).create(parent).map_err(refused)?;
+        let place = parent.canonicalize().map_err(refused)?;
+        trust::check(&place, self.owner).map_err(|exposed| refuse(&exposed))?;
         sweep(parent);
         let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
         let mut number = process::id().rotate_left(16) ^ nanos;
         let folder = loop {
             let folder = parent.join(format!("{key}{PARTIAL}{number:08x}"));
-            match fs::create_dir(&folder) {
+            match DirBuilder::new().mode(MODE).create(&folder) {
                 Ok(()) => break folder,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number = number.wrapping_add(1),
                 Err(error) => return Err(refused(error)),
@@ -184,11 +178,12 @@ impl PlanStore {
 
     /// The newest intact file with this ending, of all plans whose build inputs agree with `inputs` in those named `common`.
     pub(crate) fn newest(&self, ending: &str, inputs: &BuildInputs, common: &[&str]) -> Option<PathBuf> {
-        let plans = self.folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        let plans = self.folders.iter().filter_map(|folder| Some((folder, fs::read_dir(folder).ok()?)));
+        let plans = plans.flat_map(|(parent, plans)| plans.flatten().map(move |plan| (parent, plan.path())));
         let mut found = plans
-            .filter_map(|plan| {
-                let folder = plan.path();
-                let list = read(&folder).ok()?;
+            .filter_map(|(parent, folder)| {
+                self.trust(parent, &folder).ok()?;
+                let list = list::read(&folder).ok()?;
                 let alike = common.iter().all(|name| list.inputs.get(*name) == inputs.get(*name));
                 let (name, listed) = list.files.iter().find(|(name, _)| alike && name.ends_with(ending))?;
                 let file = folder.join(name);
@@ -202,16 +197,6 @@ impl PlanStore {
 }
 
 impl StoredPlan {
-    /// The files and when they were last written. They differ once somebody has written.
-    pub(crate) fn write_times(&self) -> Vec<(PathBuf, Option<SystemTime>)> {
-        let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut times: Vec<_> = files
-            .map(|file| (file.path(), file.metadata().and_then(|metadata| metadata.modified()).ok()))
-            .collect();
-        times.sort();
-        times
-    }
-
     /// Starts the same plan in another store, with copies of the files.
     ///
     /// # Errors
@@ -240,7 +225,7 @@ impl PlanDraft {
 
     /// Whether there is a file with this ending.
     pub(crate) fn has(&self, ending: &str) -> bool {
-        names(&self.folder).is_ok_and(|names| names.iter().any(|name| name.ends_with(ending)))
+        list::names(&self.folder).is_ok_and(|names| names.iter().any(|name| name.ends_with(ending)))
     }
 
     /// Writes the list of files and renames the folder. If another process has published the plan meanwhile, its plan stays.
@@ -255,39 +240,23 @@ impl PlanDraft {
                 error,
             )
         };
-        self.list().map_err(refused)?;
+        list::write(&self.folder, &self.inputs).map_err(refused)?;
         for _ in 0..ATTEMPTS {
             match fs::rename(&self.folder, &self.target) {
                 Ok(()) => break,
-                Err(error) if in_the_way(&error) => match look_up(&self.target, &self.key) {
-                    LookUp::Present(plan) => return Ok(plan),
-                    LookUp::Damaged(..) => fs::remove_dir_all(&self.target).map_err(refused)?,
-                    LookUp::Absent => {}
+                Err(error) if in_the_way(&error) => match list::look_up(&self.target, &self.key) {
+                    Some(Ok(plan)) => return Ok(plan),
+                    Some(Err(_)) => fs::remove_dir_all(&self.target).map_err(refused)?,
+                    None => {}
                 },
                 Err(error) => return Err(refused(error)),
             }
         }
-        match look_up(&self.target, &self.key) {
-            LookUp::Present(plan) => Ok(plan),
-            LookUp::Damaged(_, reason) => Err(refused(io::Error::other(reason))),
-            LookUp::Absent => Err(refused(io::Error::other("another process removes it"))),
+        match list::look_up(&self.target, &self.key) {
+            Some(Ok(plan)) => Ok(plan),
+            Some(Err(reason)) => Err(refused(io::Error::other(reason))),
+            None => Err(refused(io::Error::other("another process removes it"))),
         }
-    }
-
-    fn list(&self) -> io::Result<()> {
-        let mut files = BTreeMap::new();
-        for name in names(&self.folder)? {
-            let path = self.folder.join(&name);
-            // on disk before the list, so that a power cut leaves no plan that only looks complete
-            File::open(&path)?.sync_all()?;
-            let bytes = fs::metadata(&path)?.len();
-            files.insert(name, Listed { bytes, sha256: digest_by_parts(&path)? });
-        }
-        let (key, inputs) = (self.key.clone(), self.inputs.clone());
-        let text = serde_json::to_vec_pretty(&List { schema: SCHEMA, key, inputs, files })?;
-        let path = self.folder.join(LIST);
-        fs::write(&path, text)?;
-        File::open(path)?.sync_all()
     }
 }
 
@@ -298,54 +267,13 @@ impl Drop for PlanDraft {
     }
 }
 
-impl Listed {
-    fn check(&self, path: &Path) -> std::result::Result<(), String> {
-        let name = path.file_name().unwrap_or_default().display();
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.len() == self.bytes => match digest_by_parts(path) {
-                Ok(digest) if digest == self.sha256 => Ok(()),
-                Ok(digest) => Err(format!("{name} has SHA-256 {digest} and not {}", self.sha256)),
-                Err(error) => Err(format!("{name}: {error}")),
-            },
-            Ok(metadata) => Err(format!("{name} has {} bytes and not {}", metadata.len(), self.bytes)),
-            Err(error) => Err(format!("{name}: {error}")),
-        }
-    }
-}
-
-/// Compares every file of a plan with its list.
-fn look_up(folder: &Path, key: &str) -> LookUp {
-    if !folder.exists() {
-        return LookUp::Absent;
-    }
-    let intact = || -> std::result::Result<u64, String> {
-        let list = read(folder)?;
-        if list.schema != SCHEMA || list.key != key || self::key(&list.inputs) != key {
-            return Err(format!("{LIST} is of another plan"));
-        }
-        let found = names(folder).map_err(|error| error.to_string())?;
-        if let Some(stranger) = found.iter().find(|name| !list.files.contains_key(*name)) {
-            return Err(format!("{stranger} is not listed"));
-        }
-        list.files.iter().try_for_each(|(name, listed)| listed.check(&folder.join(name)))?;
-        Ok(list.files.values().map(|listed| listed.bytes).sum())
-    };
-    match intact() {
-        Ok(bytes) => LookUp::Present(StoredPlan { key: key.into(), folder: folder.into(), bytes }),
-        Err(reason) => LookUp::Damaged(folder.into(), reason),
-    }
-}
-
-fn read(folder: &Path) -> std::result::Result<List, String> {
-    let text = fs::read(folder.join(LIST)).map_err(|error| format!("{LIST}: {error}"))?;
-    serde_json::from_slice(&text).map_err(|error| format!("{LIST}: {error}"))
-}
-
-/// The names of a plan's files, without the list.
-fn names(folder: &Path) -> io::Result<Vec<String>> {
-    let name = |file: io::Result<fs::DirEntry>| Ok(file?.file_name().to_string_lossy().into_owned());
-    let names: io::Result<Vec<_>> = fs::read_dir(folder)?.map(name).collect();
-    Ok(names?.into_iter().filter(|name| name != LIST).collect())
+fn refuse(exposed: &Exposed) -> Error {
+    Error::request(
+        format!("engine-cache {}", exposed.path.display()),
+        "plans that only this user and root can write to",
+        &exposed.reason,
+    )
+    .hint(format!("{}, if you trust what is there; `--engine-cache` names another folder", exposed.advice))
 }
 
 fn in_the_way(error: &io::Error) -> bool {

@@ -10,6 +10,7 @@ use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, RunOptions, Session, SessionOutputs};
 use ort::value::{DynTensorValueType, Outlet, TensorElementType, ValueType};
 
+use super::detached::Loading;
 use super::device_lock::CaptureLock;
 use super::memory::{Memory, Tensor};
 use super::provider::Device;
@@ -265,7 +266,14 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     if let Some(threads) = options.threads {
         builder = builder.with_intra_threads(threads).map_err(|error| refused(error.into()))?;
     }
-    let session = device.register(runtime, builder)?.commit_from_file(path).map_err(refused)?;
+    let mut builder = device.register(runtime, builder)?;
+    let loading = Loading::from(path.parent().unwrap_or(path));
+    let session = builder.commit_from_file(path).map_err(refused)?;
+    let detached = loading.detach().map_err(|error| {
+        Error::runtime(path.display(), "memory for the weights, and the file as it was", error)
+    })?;
+    drop(loading);
+    tracing::debug!(bytes = detached, "weights were read that ONNX Runtime had mapped");
     if provider.on_device() {
         let placed = raw::placement(&session).map_err(refused)?;
         placement::check(&path.display().to_string(), &placed, provider.nodes_on)?;

@@ -4,7 +4,9 @@
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
+use super::maps;
 use super::runtime::entries;
+use super::search::{LIBCUDA, LIBCUDART, LIBNVINFER, path_of, search_path};
 use crate::error::{Error, Result};
 
 /// A shared library by its soname.
@@ -40,13 +42,6 @@ enum Need {
 const fn library(name: &'static str, product: Product, need: Need) -> Library {
     Library { name, product, need }
 }
-
-/// NVIDIA's driver.
-pub(super) const LIBCUDA: &str = "libcuda.so.1";
-/// CUDA's runtime.
-pub(super) const LIBCUDART: &str = "libcudart.so.13";
-/// TensorRT.
-pub(super) const LIBNVINFER: &str = "libnvinfer.so.10";
 
 /// What ONNX Runtime's builds for CUDA 13 need. A library comes after those that it depends on.
 pub(super) const CUDA: &[Library] = &[
@@ -151,7 +146,7 @@ pub(super) fn load(provider: &str, libraries: &[&Library], folders: &[PathBuf]) 
 /// Loads a library. The error is what is wrong with it, or `None` if there is no such file.
 fn load_one(name: &str, folders: &[PathBuf]) -> std::result::Result<(), Option<String>> {
     let here = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
-    let path = here.unwrap_or_else(|| PathBuf::from(name));
+    let path = here.map_or_else(|| path_of(name, &search_path()), Ok).map_err(Some)?;
     ort::util::preload_dylib(&path).map_err(|error| {
         let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         // the loader says so of the library itself, and not of one that it depends on
@@ -165,13 +160,11 @@ pub(super) fn loaded_from(library: &Library, folders: &[PathBuf]) -> Option<Path
     load_one(library.name, folders).ok()?;
     let here = folders.iter().map(|folder| folder.join(library.name)).find(|path| path.is_file());
     here.or_else(|| {
-        let mapped = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let paths =
-            mapped.lines().filter_map(|line| line.find('/').map(|start| PathBuf::from(&line[start..])));
+        let mut paths = maps::of_files().into_iter().map(|mapping| mapping.path);
         let of_it = |path: &PathBuf| {
             path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(library.name))
         };
-        paths.into_iter().find(of_it)
+        paths.find(of_it)
     })
 }
 

@@ -1,9 +1,12 @@
 //! Everything that touches ONNX Runtime: no other folder names it.
 
+mod maps;
+mod search;
+mod raw;
+mod detached;
 mod runtime;
 mod libraries;
 mod settings;
-mod raw;
 mod memory;
 mod shape_ranges;
 mod provider;

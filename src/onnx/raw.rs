@@ -1,18 +1,26 @@
 //! What ONNX Runtime offers and ort does not: tensors on a part of another tensor's memory, and the provider of each node.
-//! What NVIDIA's libraries say of a GPU. The only file under `onnx/` with `unsafe`.
+//! What NVIDIA's libraries say of a GPU. Memory in the place of a file's. The only file under `onnx/` with `unsafe`.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::fs::File;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::slice;
 
+use libloading::os::unix::{Library, RTLD_NOW, Symbol};
 use ort::AsPointer;
 use ort::memory::{Allocator, MemoryInfo};
 use ort::session::Session;
 use ort::value::{DynTensor, TensorElementType};
+use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap_fixed, munmap};
 
-use super::libraries::{LIBCUDA, LIBCUDART, LIBNVINFER};
+use super::search::{LIBCUDA, LIBCUDART, LIBNVINFER, path_of, search_path};
+
+/// `RTLD_NOLOAD` of `dlfcn.h`: finds a library that is loaded, and loads none.
+const NO_LOAD: c_int = 4;
 
 /// A node of a graph and the provider that runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,12 +170,44 @@ pub(super) fn placement(session: &Session) -> ort::Result<Vec<Placed>> {
     }
 }
 
+/// Reads what is mapped at these addresses from the file once more, from `offset` on, into memory that takes the place of the
+/// mapping in one step. Whoever holds the addresses sees the same bytes before and after, and unmaps them as before.
+///
+/// The mapping must not be unmapped meanwhile.
+///
+/// # Errors
+/// If the file cannot be read or has become shorter, or there is no memory; the mapping is then what it was.
+pub(super) fn replace_mapping(addresses: Range<usize>, file: &File, offset: u64) -> io::Result<()> {
+    let length = addresses.len();
+    let (readable, private) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+    // SAFETY: new memory, wherever the system has room for it.
+    let copy = unsafe { mmap_anonymous(ptr::null_mut(), length, readable, private) }?;
+    // SAFETY: these bytes are zeros, and nobody else knows of them.
+    let bytes = unsafe { slice::from_raw_parts_mut(copy.cast::<u8>(), length) };
+    // the last page of a file is mapped whole, with zeros after its end
+    let rest = file.metadata().map(|facts| facts.len().saturating_sub(offset).min(length as u64) as usize);
+    let read = rest.and_then(|rest| match length - rest < rustix::param::page_size() {
+        true => file.read_exact_at(&mut bytes[..rest], offset),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    });
+    // SAFETY: the new memory moves to where the mapping is, which the caller keeps there. `bytes` is used no more.
+    let moved = read.and_then(|()| unsafe {
+        let place = addresses.start as *mut _;
+        Ok(mremap_fixed(copy, length, length, MremapFlags::MAYMOVE, place).map(drop)?)
+    });
+    if moved.is_err() {
+        // SAFETY: the memory that was not moved.
+        unsafe { munmap(copy, length) }?;
+    }
+    moved
+}
+
 /// Free bytes of a GPU's memory, from CUDA's runtime, which must be loaded.
 pub(super) fn free_memory(gpu: i32) -> Result<u64, String> {
     let (mut free, mut total) = (0_usize, 0_usize);
     // SAFETY: the two functions have had these signatures since CUDA 2. They return 0 once they have filled what is passed.
     let status = unsafe {
-        let cuda = libloading::Library::new(LIBCUDART).map_err(|error| error.to_string())?;
+        let cuda = library(LIBCUDART)?;
         let choose = cuda.get::<unsafe extern "C" fn(c_int) -> c_int>("cudaSetDevice");
         let ask = cuda.get::<unsafe extern "C" fn(*mut usize, *mut usize) -> c_int>("cudaMemGetInfo");
         let (choose, ask) =
@@ -239,22 +279,35 @@ pub(super) fn tensorrt_version() -> Result<String, String> {
     Ok(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
 }
 
+/// Keeps ONNX Runtime, which is not loaded yet, from sending reports of its use: its wheels start a thread for them, write an
+/// identifier of the device to the user's cache folder, and hang in the `exit` of a forked child. Turning reports off once it
+/// is loaded is too late for that.
+pub(super) fn without_telemetry() {
+    const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: once in a process, before ONNX Runtime is loaded. The header says so, and that a host whose other threads read
+        // the environment meanwhile sets the variable itself.
+        unsafe { std::env::set_var(VARIABLE, "1") };
+    }
+}
+
 /// Opens a library for good: a driver must not be unloaded once it works.
 ///
 /// # Safety
 /// What the library does when it is loaded must be harmless.
-unsafe fn library(name: &str) -> Result<ManuallyDrop<libloading::Library>, String> {
-    // SAFETY: by this function's contract.
-    let library = unsafe { libloading::Library::new(name) }.map_err(|error| error.to_string())?;
-    Ok(ManuallyDrop::new(library))
+unsafe fn library(name: &str) -> Result<ManuallyDrop<Library>, String> {
+    // SAFETY: by this function's contract. One that is loaded may be from a folder that the loader does not know.
+    let library = unsafe {
+        Library::open(Some(name), RTLD_NOW | NO_LOAD).or_else(|_| {
+            Library::open(Some(path_of(name, &search_path())?), RTLD_NOW).map_err(|error| error.to_string())
+        })
+    };
+    library.map(ManuallyDrop::new)
 }
 
 /// # Safety
 /// The function of that name must be of that type.
-unsafe fn function<'a, T>(
-    library: &'a libloading::Library,
-    name: &str,
-) -> Result<libloading::Symbol<'a, T>, String> {
+unsafe fn function<T>(library: &Library, name: &str) -> Result<Symbol<T>, String> {
     // SAFETY: by this function's contract.
     unsafe { library.get::<T>(name) }.map_err(|error| error.to_string())
 }
@@ -287,6 +340,36 @@ unsafe fn text(get: impl FnOnce(*mut *const c_char) -> ort::sys::OrtStatusPtr) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_takes_the_place_of_a_file() {
+        let page = rustix::param::page_size();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        let content: Vec<u8> = (0..3 * page + 100).map(|place| (place % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let length = 3 * page;
+        let map = || {
+            let (readable, private) = (ProtFlags::READ, MapFlags::PRIVATE);
+            // SAFETY: a new mapping, wherever the system has room for it.
+            let place =
+                unsafe { rustix::mm::mmap(ptr::null_mut(), length, readable, private, &file, page as u64) };
+            place.unwrap().cast::<u8>()
+        };
+        let (one, other) = (map(), map());
+        let range = |place: *mut u8| place as usize..place as usize + length;
+        replace_mapping(range(one), &file, page as u64).unwrap();
+        file.set_len(0).unwrap();
+        // SAFETY: the memory that was put there.
+        let bytes = unsafe { slice::from_raw_parts(one, length) };
+        assert_eq!(bytes[..2 * page + 100], content[page..]);
+        assert!(bytes[2 * page + 100..].iter().all(|byte| *byte == 0));
+        // nothing is put in the place of what is not there any more
+        assert!(replace_mapping(range(other), &file, page as u64).is_err());
+        // SAFETY: both are this test's.
+        unsafe { [one, other].map(|place| munmap(place.cast(), length).unwrap()) };
+    }
 
     #[test]
     fn ranges_that_cannot_be_counted_are_none() {

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
+use super::search::{SYSTEM_FOLDERS, search_path};
+use super::{maps, raw};
 use crate::error::{Error, Result};
 
 /// The loaded library. Cheap to clone. A process has at most one.
@@ -45,8 +47,6 @@ pub(super) fn build() -> String {
 
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 const NAMES: [&str; 2] = ["libonnxruntime.so", "libonnxruntime.so.1"];
-const SYSTEM_FOLDERS: [&str; 5] =
-    ["/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
 impl Runtime {
     /// Loads the library at `option`, else at `ORT_DYLIB_PATH`, else the first usable one: beside this library or the
@@ -108,6 +108,7 @@ fn find(option: Option<&Path>) -> Result<Runtime> {
 }
 
 fn open(library: &Path) -> std::result::Result<(Environment, PathBuf), String> {
+    raw::without_telemetry();
     // a full path: dlopen would search the system for a bare name
     let library = library.canonicalize().map_err(|error| error.to_string())?;
     let builder = ort::init_from(&library).map_err(|error| match std::error::Error::source(&error) {
@@ -131,24 +132,16 @@ fn places() -> Vec<PathBuf> {
     found.extend(near.into_iter().flatten().flat_map(in_folder));
     let active = env::var_os("VIRTUAL_ENV").map(PathBuf::from).filter(|root| root.is_absolute());
     found.extend(active.iter().flat_map(|root| in_virtual_environment(root)));
-    let listed = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     // An empty or relative entry is the working folder, where anybody may have left a library.
-    found.extend(env::split_paths(&listed).filter(|folder| folder.is_absolute()).flat_map(|f| in_folder(&f)));
+    let listed = search_path().into_iter().filter(|folder| folder.is_absolute());
+    found.extend(listed.flat_map(|folder| in_folder(&folder)));
     found.extend(SYSTEM_FOLDERS.iter().flat_map(|folder| in_folder(Path::new(folder))));
     found
 }
 
 /// The file that this code was loaded from: the executable, or libfleming.so in the process of a host program.
 fn own_file() -> Option<PathBuf> {
-    let here = own_file as fn() -> Option<PathBuf> as usize;
-    // lines of `from-to permissions offset device inode   path`, addresses in hexadecimal
-    let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    maps.lines().find_map(|line| {
-        let mut fields = line.splitn(6, ' ');
-        let (from, to) = fields.next()?.split_once('-')?;
-        let range = usize::from_str_radix(from, 16).ok()?..usize::from_str_radix(to, 16).ok()?;
-        range.contains(&here).then(|| fields.nth(4).map(|path| PathBuf::from(path.trim_start())))?
-    })
+    maps::file_at(own_file as fn() -> Option<PathBuf> as usize)
 }
 
 fn in_folder(folder: &Path) -> Vec<PathBuf> {
@@ -171,14 +164,4 @@ fn is_library(path: &Path) -> bool {
 
 pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_code_is_in_the_file_that_runs() {
-        assert_eq!(own_file(), env::current_exe().ok());
-    }
 }

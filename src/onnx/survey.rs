@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ort::session::Session;
 
-use super::libraries::{self, LIBNVINFER, Library};
+use super::libraries::{self, Library};
 use super::provider::{Device, PROVIDERS, Provider};
 use super::raw::{self, Gpu};
 use super::runtime::Runtime;
+use super::search::LIBNVINFER;
 use crate::error::{Error, Facts, Result};
 use crate::package::Manifest;
 

@@ -19,11 +19,11 @@ fn built(store: &PlanStore, inputs: &BuildInputs, content: &str) -> StoredPlan {
 }
 
 fn here(folder: &TempDir) -> PlanStore {
-    PlanStore::new(vec![folder.path().join("cache")])
+    PlanStore::new(vec![folder.path().join("cache")], None)
 }
 
 fn listing(folder: &Path) -> Vec<String> {
-    let mut names = names(folder).unwrap();
+    let mut names = list::names(folder).unwrap();
     names.sort();
     names
 }
@@ -52,12 +52,12 @@ fn every_build_input_is_in_the_key() {
 fn a_plan_is_found_only_with_its_build_inputs() {
     let folder = TempDir::new().unwrap();
     let (store, this) = (here(&folder), inputs(&[("driver", "13000")]));
-    assert_eq!(store.find(&this), None);
+    assert_eq!(store.find(&this).unwrap(), None);
     let entry = built(&store, &this, "engine");
-    assert_eq!(store.find(&this), Some(entry.clone()));
+    assert_eq!(store.find(&this).unwrap(), Some(entry.clone()));
     assert_eq!((entry.bytes, entry.key.as_str()), (11, key(&this).as_str()));
     assert_eq!(listing(&entry.folder), ["graph.engine", "graph.timing"]);
-    assert_eq!(store.find(&inputs(&[("driver", "13010")])), None);
+    assert_eq!(store.find(&inputs(&[("driver", "13010")])).unwrap(), None);
     assert_eq!(listing(&folder.path().join("cache")), [entry.key], "nothing is left of the draft");
 }
 
@@ -80,10 +80,10 @@ fn an_altered_plan_is_removed_and_built_again() {
         ("graph.engine has 3 bytes", |entry| fs::write(entry.join("graph.engine"), "eng").unwrap()),
         ("graph.timing: No such file", |entry| fs::remove_file(entry.join("graph.timing")).unwrap()),
         ("stranger is not listed", |entry| fs::write(entry.join("stranger"), "").unwrap()),
-        ("entry.json: No such file", |entry| fs::remove_file(entry.join(LIST)).unwrap()),
+        ("entry.json: No such file", |entry| fs::remove_file(entry.join(list::LIST)).unwrap()),
         ("entry.json is of another plan", |entry| {
-            let text = fs::read_to_string(entry.join(LIST)).unwrap();
-            fs::write(entry.join(LIST), text.replace("13000", "13010")).unwrap();
+            let text = fs::read_to_string(entry.join(list::LIST)).unwrap();
+            fs::write(entry.join(list::LIST), text.replace("13000", "13010")).unwrap();
         }),
     ];
     for (wanted, damage) in table {
@@ -97,10 +97,10 @@ fn an_altered_plan_is_removed_and_built_again() {
             }
             other => panic!("{wanted}: {other:?}"),
         }
-        assert_eq!(store.find(&this), None, "{wanted}");
+        assert_eq!(store.find(&this).unwrap(), None, "{wanted}");
         assert!(!entry.folder.exists(), "{wanted}");
         assert_eq!(built(&store, &this, "engine"), entry);
-        assert_eq!(store.find(&this), Some(entry));
+        assert_eq!(store.find(&this).unwrap(), Some(entry));
     }
 }
 
@@ -122,7 +122,7 @@ fn two_that_build_at_once_both_end_well() {
         let all: Vec<_> = ["one", "two", "three", "four"].into_iter().map(build).collect();
         all.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let found = store.find(&this).unwrap();
+    let found = store.find(&this).unwrap().unwrap();
     assert!(entries.iter().all(|entry| *entry == found), "{entries:?}");
     assert_eq!(listing(&folder.path().join("cache")), [found.key]);
 }
@@ -144,15 +144,15 @@ fn a_shipped_plan_comes_first_and_is_never_touched() {
     let folder = TempDir::new().unwrap();
     let (shipped, cache) = (folder.path().join("engines"), folder.path().join("cache"));
     let this = inputs(&[("driver", "13000")]);
-    let both = PlanStore::new(vec![shipped.clone(), cache.clone()]);
+    let both = PlanStore::new(vec![shipped.clone(), cache.clone()], None);
     let own = built(&both, &this, "own");
     assert!(own.folder.starts_with(&cache) && !shipped.exists());
-    let into = PlanStore::new(vec![shipped.clone()]);
+    let into = PlanStore::new(vec![shipped.clone()], None);
     let copy = own.copy_to(&into, &this).unwrap().publish().unwrap();
     assert!(copy.folder.starts_with(&shipped) && copy.bytes == own.bytes);
-    assert_eq!(both.find(&this), Some(copy.clone()));
+    assert_eq!(both.find(&this).unwrap(), Some(copy.clone()));
     fs::write(copy.folder.join("graph.engine"), "off").unwrap();
-    assert_eq!(both.find(&this), Some(own.clone()));
+    assert_eq!(both.find(&this).unwrap(), Some(own.clone()));
     assert!(copy.folder.exists());
     assert_eq!(both.look_up(&this), LookUp::Present(own));
 }
@@ -192,6 +192,57 @@ fn a_folder_that_cannot_be_written_to_is_named() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = PlanStore::new(vec![file.clone()]).start(&inputs(&[])).err().unwrap().to_string();
+    let error = PlanStore::new(vec![file.clone()], None).start(&inputs(&[])).err().unwrap().to_string();
     assert!(error.contains(file.to_str().unwrap()) && error.contains("--engine-cache"), "{error}");
+}
+
+#[test]
+fn what_others_may_write_to_is_neither_loaded_nor_written_to() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let folder = TempDir::new().unwrap();
+    let (store, this) = (here(&folder), inputs(&[("a", "")]));
+    let plan = built(&store, &this, "engine");
+    let cache = folder.path().join("cache");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    for path in
+        [cache.clone(), plan.folder.clone(), plan.folder.join("graph.engine"), plan.folder.join("entry.json")]
+    {
+        let closed = mode(&path);
+        fs::set_permissions(&path, Permissions::from_mode(closed | 0o020)).unwrap();
+        let error = store.find(&this).unwrap_err().to_string();
+        for part in [path.to_str().unwrap(), "others may write", "chmod -R go-w", "--engine-cache"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert!(matches!(store.look_up(&this), LookUp::Exposed(exposed) if exposed.path == path));
+        assert_eq!(store.newest(".timing", &this, &["a"]), None);
+        assert_eq!(store.start(&inputs(&[("b", "")])).is_err(), path == cache);
+        fs::set_permissions(&path, Permissions::from_mode(closed)).unwrap();
+    }
+    assert_eq!(store.find(&this).unwrap(), Some(plan.clone()));
+    // A link to all plans is the user's own; one in their midst is not.
+    symlink(&cache, folder.path().join("link")).unwrap();
+    let linked = PlanStore::new(vec![folder.path().join("link")], None);
+    assert!(linked.find(&this).unwrap().is_some());
+    let aside = folder.path().join("aside");
+    fs::rename(&plan.folder, &aside).unwrap();
+    symlink(&aside, &plan.folder).unwrap();
+    assert!(store.find(&this).unwrap_err().to_string().contains("a link"));
+}
+
+#[test]
+fn a_plan_is_closed_to_others_whatever_the_builder_left_open() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = TempDir::new().unwrap();
+    let (store, this) = (here(&folder), inputs(&[("a", "")]));
+    let draft = store.start(&this).unwrap();
+    let file = draft.folder().join("graph.engine");
+    fs::write(&file, "engine").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    let plan = draft.publish().unwrap();
+    assert_eq!(fs::metadata(plan.folder.join("graph.engine")).unwrap().permissions().mode() & 0o777, 0o644);
+    assert_eq!(store.find(&this).unwrap(), Some(plan));
 }

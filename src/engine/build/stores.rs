@@ -1,5 +1,7 @@
 //! Where the plans of a package are.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::plan::PlanFolder;
@@ -26,13 +28,15 @@ impl Stores {
                 return Err(Error::request("engine-cache", "a folder named in UTF-8", folder.display()));
             }
         }
+        // whose package it is decides already what runs
+        let owner = shipped.parent().and_then(|package| fs::metadata(package).ok()).map(|facts| facts.uid());
+        let store = |folders| PlanStore::new(folders, owner);
         Ok(match folder {
-            PlanFolder::Cache => Self { own: PlanStore::new(vec![shipped, cache?]), other: None },
+            PlanFolder::Cache => Self { own: store(vec![shipped, cache?]), other: None },
             // a package with plans needs no cache
-            PlanFolder::Package => Self {
-                own: PlanStore::new(vec![shipped]),
-                other: cache.ok().map(|folder| PlanStore::new(vec![folder])),
-            },
+            PlanFolder::Package => {
+                Self { own: store(vec![shipped]), other: cache.ok().map(|folder| store(vec![folder])) }
+            }
         })
     }
 
@@ -41,10 +45,11 @@ impl Stores {
     /// # Errors
     /// [`Error::Request`] if it cannot be copied.
     pub(super) fn find(&self, inputs: &BuildInputs) -> Result<Option<StoredPlan>> {
-        if let Some(plan) = self.own.find(inputs) {
+        if let Some(plan) = self.own.find(inputs)? {
             return Ok(Some(plan));
         }
-        let Some(plan) = self.other.as_ref().and_then(|other| other.find(inputs)) else { return Ok(None) };
+        let Some(other) = &self.other else { return Ok(None) };
+        let Some(plan) = other.find(inputs)? else { return Ok(None) };
         plan.copy_to(&self.own, inputs)?.publish().map(Some)
     }
 

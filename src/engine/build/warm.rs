@@ -44,6 +44,7 @@ pub fn warm(folder: &Path, options: &EngineOptions, plans: PlanFolder) -> Result
     drop(tower);
     let Opened { graph: mut decoder, plan } = opener.decoder()?;
     agreement::of_decoder(&mut decoder, package.manifest())?;
+    package.unchanged()?;
     Ok(vision.into_iter().chain(plan).collect())
 }
 
@@ -64,6 +65,9 @@ pub fn plan_states(package: &Package, options: &EngineOptions) -> Result<Vec<Pla
         let (folder, damage) = match stores.own.look_up(&inputs) {
             LookUp::Present(plan) => (Some(plan.folder), None),
             LookUp::Damaged(folder, reason) => (Some(folder), Some(reason)),
+            LookUp::Exposed(exposed) => {
+                (Some(exposed.path), Some(format!("{} ({})", exposed.reason, exposed.advice)))
+            }
             LookUp::Absent => (None, None),
         };
         let key = plan_store::key(&inputs);
