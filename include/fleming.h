@@ -62,7 +62,23 @@
 //   library of the same major version, and fields it knows nothing of are 0. 0 and NULL are the default of every option.
 // - Numbers of enums stay what they are; new ones may be added. In structs they are int32_t.
 // - An engine may be used from many threads at once; a request may be added to and asked from any thread; replies and
-//   embeddings do not change; for a pending answer see there. Do not unload the library while a call is under way.
+//   embeddings do not change; for a pending answer see there.
+//
+// The process stays the host's:
+//
+// - A thread that calls needs a stack of 256 kB. Threads of the library have their own.
+// - The library installs no signal handler and changes no signal mask. Its threads have the mask of the thread that opened the
+//   engine, so block there what they should not handle.
+// - An engine belongs to the process that opened it. In a child that fork made, its calls are FLEMING_STATUS_RUNTIME. The child
+//   may free what it inherited, exit, or exec. To use the library in a child, call exec first, or fork before the first engine
+//   is opened.
+// - exit may be called at any time, with engines open and answers under way.
+// - Before ONNX Runtime is loaded, with the first engine, ORT_DISABLE_TELEMETRY=1 is set in the environment, unless the variable
+//   is there: ONNX Runtime sends no reports of its use. setenv is not safe beside threads that read the environment: a host with
+//   such threads sets the variable itself, at its start.
+// - The library stays in memory after dlclose, which is harmless and frees nothing: free the objects first.
+// - The files of a package must not change while it is loaded. A loaded engine does not need them. To replace a package, write
+//   the new one to a folder of its own and open that.
 
 #ifndef FLEMING_H
 #define FLEMING_H
@@ -439,7 +455,7 @@ typedef struct fleming_engine_options {
     // Options of that provider, as "name=value" with ONNX Runtime's names; provider_option_count texts.
     const char *const *provider_options;
     size_t provider_option_count;
-    // Threads inside an operator; ONNX Runtime's choice by default.
+    // Threads inside an operator, 1 to 1024; ONNX Runtime's choice by default, one for each physical core.
     size_t threads;
     // Answers at a time, and conversations kept in memory; 1 by default.
     size_t slots;

@@ -23,7 +23,7 @@ pub struct fleming_engine_options {
     /// Options of that provider, as "name=value" with ONNX Runtime's names; provider_option_count texts.
     pub provider_options: *const *const c_char,
     pub provider_option_count: usize,
-    /// Threads inside an operator; ONNX Runtime's choice by default.
+    /// Threads inside an operator, 1 to 1024; ONNX Runtime's choice by default, one for each physical core.
     pub threads: usize,
     /// Answers at a time, and conversations kept in memory; 1 by default.
     pub slots: usize,

@@ -14,6 +14,7 @@ use super::options::EngineOptions;
 use super::pending::{Group, Pending, Switches};
 use super::queue::{Command, Submission};
 use super::session::Session;
+use super::threads;
 use crate::error::{Error, Result};
 use crate::onnx::Runtime;
 use crate::package::Package;
@@ -44,6 +45,10 @@ impl Engine {
     /// [`Error::Package`] if the folder holds no intact package, [`Error::Runtime`] if ONNX Runtime, the provider or
     /// a graph does not load, [`Error::Request`] for options that cannot be met or that the machine has no memory for.
     pub fn open(folder: &Path, options: &EngineOptions) -> Result<Self> {
+        threads::with_room("fleming-open", || Self::open_here(folder, options))
+    }
+
+    fn open_here(folder: &Path, options: &EngineOptions) -> Result<Self> {
         options.check()?;
         let package = Package::open(folder)?;
         build::check(&package, options)?;
@@ -158,7 +163,8 @@ impl Engine {
     /// [`Error::Input`] if the file is not whole or of another package, [`Error::Request`] if it is longer than the
     /// context, [`Error::Busy`] if no slot is free.
     pub fn load_session(&self, file: &Path) -> Result<ConversationId> {
-        let session = Session::read(file, self.package().digest())?;
+        let most = [self.context() as u64, self.memory().slots];
+        let session = Session::read(file, self.package().digest(), most)?;
         self.command(|reply| Command::Load(session, reply))?
     }
 

@@ -7,6 +7,7 @@ use ndarray::Array3;
 use super::api::Engine;
 use super::queue::Command;
 use super::studies::Studies;
+use super::threads;
 use crate::error::{Error, Result};
 use crate::request::{AskOptions, FrameUsed, StudyInput};
 
@@ -36,7 +37,9 @@ impl Engine {
         }
         let shared = &self.0.shared;
         let watch = options.watch(Instant::now());
-        let prepared = Studies::open(shared, studies, options, &watch)?.read(options.scope.as_deref())?;
+        let prepared = threads::with_room("fleming-embed", || {
+            Studies::open(shared, studies, options, &watch)?.read(options.scope.as_deref())
+        })?;
         let vision = &shared.package.manifest().vision;
         let shape = (prepared.tiles.len(), vision.tokens_per_tile, vision.hidden_size);
         let mut values = Vec::with_capacity(shape.0 * shape.1 * shape.2);

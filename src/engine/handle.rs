@@ -6,7 +6,6 @@ use std::thread::{self, JoinHandle};
 use super::build::{GraphOpener, PlanFolder};
 use super::counts::Counts;
 use super::encoder::Encoder;
-use super::logging::logged_here;
 use super::memory::MemoryNeeds;
 use super::options::EngineOptions;
 use super::preparing;
@@ -14,9 +13,10 @@ use super::queue::{Limits, Queue};
 use super::sequence::Sizes;
 use super::shared::Shared;
 use super::slots::Slots;
+use super::threads;
 use super::worker::Worker;
 use crate::decoder::Decoder;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::onnx::{DeviceLock, Runtime};
 use crate::package::Package;
 use crate::tokenizer::Tokenizer;
@@ -39,17 +39,18 @@ impl Handle {
         memory: MemoryNeeds,
     ) -> Result<Self> {
         let (intact, tokenizer, model) = thread::scope(|scope| {
-            let intact = scope.spawn(|| package.verify());
+            let intact = threads::start_in(scope, "fleming-verify", || package.verify());
             let tokenizer = Tokenizer::open(&package);
             let model = Model::open(runtime, &package, options);
-            (intact.join(), tokenizer, model)
+            (intact.and_then(threads::joined), tokenizer, model)
         });
         // An altered file is reported first: it may have made the others fail.
-        intact.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        intact?;
+        package.unchanged()?;
         let shared = Arc::new(Shared::new(package, tokenizer?, options)?);
         let queue = Arc::new(Queue::new(Limits {
             under_way: options.slots.saturating_add(options.queue),
-            ready: options.slots.max(preparing::threads()),
+            ready: options.slots.max(preparing::at_a_time()),
         }));
         let mut threads = preparing::start(&shared, &queue)?;
         threads.push(start(model?, &shared, &queue, options)?);
@@ -107,8 +108,5 @@ fn start(
         };
         worker.run();
     };
-    thread::Builder::new()
-        .name("fleming-engine".into())
-        .spawn(logged_here(work))
-        .map_err(|error| Error::runtime("engine", "a thread", error))
+    threads::start("fleming-engine", work)
 }

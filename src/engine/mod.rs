@@ -6,7 +6,7 @@
 //! A file here imports only files declared above it.
 
 mod clock;
-mod logging;
+mod threads;
 mod options;
 mod memory;
 // ── plans of providers that build them

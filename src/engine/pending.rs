@@ -116,6 +116,7 @@ impl Pending {
     /// # Errors
     /// Those of [`wait`](Self::wait), and [`Error::Request`] if the reply or an error was given before.
     pub fn poll(&mut self, patience: Duration, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Option<Reply>> {
+        self.handle.queue.refuse_child()?;
         let until = Instant::now().checked_add(patience);
         loop {
             if matches!(self.state, PendingState::Given) {

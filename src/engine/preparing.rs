@@ -6,11 +6,11 @@ use std::thread::{self, JoinHandle};
 
 use super::caller::Message;
 use super::clock::milliseconds;
-use super::logging::logged_here;
 use super::prompt::Prompt;
 use super::queue::{Queue, Submission};
 use super::sequence::Sequence;
 use super::shared::Shared;
+use super::threads;
 use super::writer::Tagging;
 use crate::error::{Error, Result};
 use crate::request::Timings;
@@ -19,7 +19,7 @@ use crate::request::Timings;
 const MOST_THREADS: usize = 4;
 
 /// How many requests are prepared at a time.
-pub(super) fn threads() -> usize {
+pub(super) fn at_a_time() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
 }
 
@@ -37,10 +37,9 @@ pub(super) fn start(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<Vec<Join
                 queue.prepared(answers, sequences);
             }
         };
-        let named = thread::Builder::new().name(format!("fleming-prepare-{number}"));
-        named.spawn(logged_here(work)).map_err(|error| Error::runtime("engine", "a thread", error))
+        threads::start(&format!("fleming-prepare-{number}"), work)
     };
-    (0..threads()).map(start).collect()
+    (0..at_a_time()).map(start).collect()
 }
 
 /// The sequences of a request, ready for the loop. If preparing fails, its callers get the error.

@@ -18,6 +18,10 @@ use crate::pixels::Digest;
 const MAGIC: &[u8; 8] = b"fleming\0";
 const VERSION: u32 = 2;
 const HASH: usize = 32;
+/// Most bytes of a token.
+const TOKEN: u64 = 37;
+/// More bytes than there are beside the tokens and the values.
+const FRAME: u64 = 256;
 
 /// What a slot holds of a conversation.
 pub(super) struct Session {
@@ -42,16 +46,22 @@ impl Session {
             .map_err(|error| Error::input(path.display(), "a session file that can be written", error))
     }
 
-    /// Reads a session of this package.
+    /// Reads a session of this package: of so many tokens at most, whose values have so many bytes at most.
     ///
     /// # Errors
-    /// [`Error::Input`] if the file is cut short, altered, of another version or of another package.
-    pub(super) fn read(path: &Path, package: &str) -> Result<Self> {
+    /// [`Error::Input`] if the file is too long, cut short, altered, of another version or of another package.
+    pub(super) fn read(path: &Path, package: &str, [tokens, values]: [u64; 2]) -> Result<Self> {
         let name = path.display().to_string();
+        let unreadable = |error: io::Error| Error::input(&name, "a session file that can be read", error);
+        let file = regular(path, &name)?;
+        let most = values.saturating_add(tokens.saturating_mul(TOKEN)).saturating_add(FRAME);
+        let length = file.metadata().map_err(unreadable)?.len();
+        if length > most {
+            let wanted = format!("a session of at most {tokens} tokens, which are {most} bytes");
+            return Err(Error::input(&name, wanted, format!("{length} bytes")));
+        }
         let mut bytes = Vec::new();
-        regular(path, &name)?
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::input(&name, "a session file that can be read", error))?;
+        file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
         Self::from_bytes(&bytes, package)
             .map_err(|(wanted, got)| Error::input(path.display(), wanted, got).hint("save the session again"))
     }

@@ -146,6 +146,45 @@ fn misuse_is_a_status() {
     assert_eq!(said.trim(), "nothing came of it");
 }
 
+/// A thread of a host has a small stack, and the library keeps to a part of it.
+#[test]
+fn a_small_stack_is_enough() {
+    let scratch = Scratch::new();
+    let program = build(C, &root("tests/capi/host.c"), &scratch.path("host"));
+    for kilobytes in [256, 128] {
+        let mut command = Command::new(&program);
+        command.arg("stack").arg(kilobytes.to_string()).arg(package()).arg(input("chest.png"));
+        command.args([input("clip.mp4"), input("volume_f32.npy"), scratch.path("session")]);
+        let said = run(&mut command);
+        assert!(said.ends_with("bytes used\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_host_may_fork_and_exit() {
+    let scratch = Scratch::new();
+    let program = build(C, &root("tests/capi/host.c"), &scratch.path("host"));
+    let command = |verb: &str| {
+        let mut command = Command::new(&program);
+        command.arg(verb).arg(package()).arg(input("chest.png"));
+        command
+    };
+    assert_eq!(run(&mut command("fork")), "");
+    let output = command("leave").current_dir(ROOT).output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(7), String::new()));
+}
+
+#[test]
+fn a_host_may_close_the_library() {
+    let scratch = Scratch::new();
+    let program = scratch.path("unload");
+    let mut compiler = Command::new("cc");
+    compiler.args(&C[1..]).arg("-I").arg(root("include")).arg(root("tests/capi/unload.c"));
+    let output = compiler.arg("-o").arg(&program).arg("-ldl").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(run(Command::new(program).arg(library()).arg(package())).trim(), "closed twice");
+}
+
 /// `make sanitize` asks more, under the sanitizers.
 #[test]
 fn threads_share_an_engine() {

@@ -1,10 +1,10 @@
 //! The log of a build, which takes minutes.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::engine::logging::logged_here;
+use crate::engine::threads;
 
 /// The log's target, by which the command line shows it.
 pub(super) const LOG: &str = "fleming::build";
@@ -34,7 +34,7 @@ impl Ticker {
                 tracing::info!(target: LOG, graph = name, seconds = started.elapsed().as_secs(), "still building");
             }
         };
-        let thread = thread::Builder::new().name("fleming-build".into()).spawn(logged_here(tick)).ok();
+        let thread = threads::start("fleming-build", tick).ok();
         Self { graph: graph.into(), started, stop: Some(stop), thread }
     }
 
@@ -102,7 +102,7 @@ mod tests {
         let log = logged(|lines| {
             let ticker = Ticker::every(Duration::from_millis(1), "vision.onnx");
             while lines.text().lines().count() < 3 {
-                thread::yield_now();
+                std::thread::yield_now();
             }
             ticker.done();
         });
