@@ -22,6 +22,7 @@ help:
 	@echo 'make lint   only the checks: rustfmt, clippy, ruff'
 	@echo 'make header writes include/fleming.h and the list of what programs depend on, after a change to src/capi'
 	@echo 'make sanitize the C programs under AddressSanitizer, ThreadSanitizer and valgrind'
+	@echo 'make fuzz MINUTES=n  every reader on inputs that libFuzzer makes, each for n minutes: fuzz/README.md'
 	@echo 'make dist   build dist/fleming-VERSION-ARCH-linux.tar.gz: program, C library, ONNX Runtime, licences'
 	@echo 'make setup  only the set-up: system packages, Python environment'
 
@@ -109,6 +110,9 @@ demo: setup
 # Next to the default: nothing, the library alone without FFmpeg, the program without anything optional.
 FEATURE_SETS := '' capi,constrained,jpeg-turbo cli
 
+# The targets of fuzz/ are not built by tests: only that they compile is checked, with the profiles and versions of this crate.
+FUZZ_CHECK := cp Cargo.lock fuzz/Cargo.lock && cargo check --quiet --config Cargo.toml --target-dir target --manifest-path fuzz/Cargo.toml
+
 .PHONY: lint
 lint: setup
 	cargo fmt --check
@@ -116,8 +120,9 @@ lint: setup
 	set -e; for features in $(FEATURE_SETS); do \
 	  cargo clippy --quiet --no-default-features --features "$$features" -- -D warnings; \
 	done
-	$(VENV)/bin/ruff check benches examples export packaging tests
-	$(VENV)/bin/ruff format --check benches examples export packaging tests
+	$(FUZZ_CHECK)
+	$(VENV)/bin/ruff check benches examples export fuzz packaging tests
+	$(VENV)/bin/ruff format --check benches examples export fuzz packaging tests
 
 # ONNX Runtime's build for CUDA (240 MB), which tests run without a GPU; see tests/cuda. There is none for other processors.
 GPU := $(if $(filter x86_64,$(shell uname -m)),$(VENV)/gpu/ready)
@@ -148,6 +153,13 @@ header: setup
 sanitize: setup $(PACKAGE)/fleming.json $(GENERATED)/inputs
 	cargo build
 	tests/capi/sanitize.sh
+
+# ── fuzzing
+
+MINUTES := 5
+.PHONY: fuzz
+fuzz: setup
+	fuzz/run $(MINUTES)
 
 # ── shipping
 

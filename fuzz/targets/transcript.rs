@@ -1,0 +1,5 @@
+//! A conversation in JSON.
+
+#![no_main]
+
+fleming_fuzz::target!(|bytes| fleming_fuzz::wire::transcript(bytes));
