@@ -2,4 +2,7 @@
 
 #![no_main]
 
-fleming_fuzz::target!(|bytes| fleming_fuzz::study(bytes, if bytes.len() % 2 == 0 { b"II*\0" } else { b"MM\0*" }));
+fleming_fuzz::target!(|bytes| fleming_fuzz::study(
+    bytes,
+    if bytes.len() % 2 == 0 { b"II*\0" } else { b"MM\0*" }
+));

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
-use super::search::{SYSTEM_FOLDERS, search_path};
+use super::search::{SYSTEM_FOLDERS, loaded_first, search_path};
 use super::{maps, raw};
 use crate::error::{Error, Result};
 
@@ -109,6 +109,10 @@ fn find(option: Option<&Path>) -> Result<Runtime> {
 
 fn open(library: &Path) -> std::result::Result<(Environment, PathBuf), String> {
     raw::without_telemetry();
+    for needed in loaded_first(&search_path())? {
+        // what is wrong with it, ONNX Runtime's error says
+        let _ = ort::util::preload_dylib(needed);
+    }
     // a full path: dlopen would search the system for a bare name
     let library = library.canonicalize().map_err(|error| error.to_string())?;
     let builder = ort::init_from(&library).map_err(|error| match std::error::Error::source(&error) {

@@ -12,6 +12,10 @@ pub(super) const LIBCUDART: &str = "libcudart.so.13";
 /// TensorRT.
 pub(super) const LIBNVINFER: &str = "libnvinfer.so.10";
 
+/// What ONNX Runtime and its providers' libraries are linked with, all parts of the system.
+const NEEDED: [&str; 6] =
+    ["libdl.so.2", "librt.so.1", "libpthread.so.0", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6"];
+
 pub(super) const SYSTEM_FOLDERS: [&str; 5] =
     ["/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
@@ -20,6 +24,18 @@ pub(super) fn search_path() -> Vec<PathBuf> {
     let listed = env::var_os("LD_LIBRARY_PATH").filter(|listed| !listed.is_empty()).unwrap_or_default();
     let entries = listed.as_bytes().split(|byte| [b':', b';'].contains(byte));
     entries.filter(|_| !listed.is_empty()).map(|entry| OsStr::from_bytes(entry).into()).collect()
+}
+
+/// What is to be loaded before ONNX Runtime, so that the loader looks for none of it in the working folder; nothing where it
+/// would not.
+///
+/// # Errors
+/// If one of them is not in an absolute entry or in one of the system's folders.
+pub(super) fn loaded_first(entries: &[PathBuf]) -> std::result::Result<Vec<PathBuf>, String> {
+    match entries.iter().all(|entry| entry.is_absolute()) {
+        true => Ok(Vec::new()),
+        false => NEEDED.iter().map(|name| path_of(name, entries)).collect(),
+    }
 }
 
 /// Where to load a library of this soname from: where the system's loader finds it. That looks through `entries`, those of

@@ -1,8 +1,12 @@
 //! Execution providers on a machine without a GPU: what is refused, and in which words.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::support::{ask, ask_of, gpu_build, input, package, package_at, package_for, refusal, reply};
+use crate::support::{
+    Scratch, ask, ask_of, gpu_build, input, package, package_at, package_for, refusal, reply, stderr,
+};
 
 #[test]
 fn a_build_without_the_provider_is_an_error_and_no_fallback() {
@@ -45,6 +49,49 @@ fn options_of_providers() {
     }
     let output = ask(&["-q", "x", "--provider-option", "use_arena"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// A folder with libraries that say so when they are loaded: ONNX Runtime's, the system's and CUDA's.
+#[cfg(target_arch = "x86_64")]
+fn planted(scratch: &Scratch) -> PathBuf {
+    let source = scratch.file(
+        "planted.c",
+        b"#include <stdio.h>\n__attribute__((constructor)) static void run(void) { fputs(\"PLANTED\", stderr); }\n",
+    );
+    let folder = scratch.path("study");
+    let environment = folder.join(".venv/lib/python3.11/site-packages/onnxruntime/capi");
+    fs::create_dir_all(&environment).unwrap();
+    let first = folder.join("libonnxruntime.so");
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&first).arg(source).status();
+    assert!(compiled.unwrap().success());
+    for name in ["libonnxruntime.so.1", "libcuda.so.1", "libcudart.so.13", "librt.so.1", "libdl.so.2"] {
+        fs::copy(&first, folder.join(name)).unwrap();
+    }
+    fs::copy(&first, environment.join("libonnxruntime.so.1.32.0")).unwrap();
+    folder
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn no_library_is_taken_from_the_working_folder() {
+    let scratch = Scratch::new();
+    let (folder, [gpu, _]) = (planted(&scratch), gpu_build());
+    // as where ONNX Runtime is found by no other way
+    let alone = scratch.path("fleming");
+    fs::copy(env!("CARGO_BIN_EXE_fleming"), &alone).unwrap();
+    for listed in ["", ":", "/nowhere:", ".:/nowhere", ".venv;."] {
+        let mut command = Command::new(&alone);
+        command.args(["ask", "-q", "x", "--model"]).arg(package());
+        let mut with_gpu = ask_of(&package_for("cuda"), &["-q", "x", "--provider", "cuda"]);
+        with_gpu.arg("--onnxruntime").arg(&gpu);
+        for command in [&mut command, &mut with_gpu] {
+            command.current_dir(&folder).env("LD_LIBRARY_PATH", listed).env("VIRTUAL_ENV", ".venv");
+            let output = command.env_remove("ORT_DYLIB_PATH").output().unwrap();
+            assert!(!stderr(&output).contains("PLANTED"), "{listed}: {command:?}: {}", stderr(&output));
+        }
+        let output = ask(&["-q", "x"]).current_dir(&folder).env("LD_LIBRARY_PATH", listed).output().unwrap();
+        assert!(output.status.success() && !stderr(&output).contains("PLANTED"), "{}", stderr(&output));
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
