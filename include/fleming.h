@@ -314,6 +314,9 @@ typedef struct fleming_study_options {
     // Videos: the part to look at, in seconds; end 0 is the clip's end.
     double start;
     double end;
+    // Volumes: how values become grey: a centre and a width, "-600/1500", or a window's name, "lung", as docs/input.md lists
+    // them. Each slice is scaled by its own range by default.
+    const char *window;
 } fleming_study_options;
 
 // Frames that you have: count pictures of height rows of width pixels of 3 bytes, red, green, blue.
@@ -744,7 +747,7 @@ const char *fleming_build(void);
 #define FLEMING_ASK_OPTIONS_INIT \
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
       0, 0, 0, 0, 0, 0, 0, 0, 0 }
-#define FLEMING_STUDY_OPTIONS_INIT { sizeof(fleming_study_options), NULL, 0, 0, 0, 0, 0, 0 }
+#define FLEMING_STUDY_OPTIONS_INIT { sizeof(fleming_study_options), NULL, 0, 0, 0, 0, 0, 0, NULL }
 #define FLEMING_FRAMES_INIT { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0 }
 #define FLEMING_VOLUME_INIT \
     { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0 }

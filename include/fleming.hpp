@@ -186,6 +186,7 @@ inline result<fleming_memory> try_memory(const std::string &package, const engin
 struct study_options {
     std::size_t slices = 0, max_frames = 0, frames = 0;
     double seconds = 0, start = 0, end = 0;
+    std::string window;
 };
 
 // A volume of 16-bit numbers that you have; see fleming_volume. An array of int16_t or uint16_t says its type itself.
@@ -278,6 +279,7 @@ private:
         c.seconds = options.seconds;
         c.start = options.start;
         c.end = options.end;
+        c.window = options.window.empty() ? nullptr : options.window.c_str();
         return c;
     }
     request &add(fleming_modality modality, const std::string &file, const study_options &options) {

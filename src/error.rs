@@ -2,6 +2,7 @@
 //!
 //! Every error holds the same four facts: the thing it is about, what was wanted, what was got and what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The result of everything in this crate that can fail.
@@ -20,11 +21,29 @@ pub struct Facts {
     pub hint: String,
 }
 
+impl Facts {
+    /// Facts without a hint. Each is one line. What is very long, such as a text in place of a file's name, is shortened, and
+    /// the content of a `data:` URL is left out.
+    pub fn new(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
+        Self {
+            thing: fragment(thing, LONGEST_THING),
+            wanted: fragment(wanted, LONGEST),
+            got: fragment(got, LONGEST),
+            hint: String::new(),
+        }
+    }
+
+    /// The failure in one sentence, without the hint. Control characters in it are escaped.
+    pub fn sentence(&self) -> String {
+        printable(&format!("{}: wanted {}, got {}", self.thing, self.wanted, self.got)).into_owned()
+    }
+}
+
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: wanted {}, got {}", self.thing, self.wanted, self.got)?;
+        f.write_str(&self.sentence())?;
         if !self.hint.is_empty() {
-            write!(f, " ({})", self.hint)?;
+            write!(f, " ({})", printable(&self.hint))?;
         }
         Ok(())
     }
@@ -175,17 +194,112 @@ impl Error {
 
     /// The same error with advice on what to do.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
-        self.facts_mut().hint = hint.to_string();
+        self.facts_mut().hint = fragment(hint, LONGEST);
         self
     }
 }
 
 fn facts(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Box<Facts> {
-    Box::new(Facts {
-        thing: thing.to_string(),
-        wanted: wanted.to_string(),
-        // Libraries' messages may go over several lines; ours are one.
-        got: got.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "),
-        hint: String::new(),
-    })
+    Box::new(Facts::new(thing, wanted, got))
+}
+
+/// Letters of a thing: longer than the paths that people have.
+const LONGEST_THING: usize = 300;
+/// Letters of the other facts. What a library says of a failure may be long.
+const LONGEST: usize = 2000;
+
+/// A text as a fact.
+fn fragment(text: impl fmt::Display, longest: usize) -> String {
+    // Libraries' messages may go over several lines; ours are one.
+    let line = text.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    shortened(&without_content(line), longest)
+}
+
+/// A text of at most about so many letters: what is longer lacks its middle.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
+    let letters = text.chars().count();
+    if letters <= longest {
+        return text.to_owned();
+    }
+    let tail = longest / 4;
+    let (head, end): (String, String) =
+        (text.chars().take(longest - tail).collect(), text.chars().skip(letters - tail).collect());
+    format!("{head}…{end}")
+}
+
+/// A text in which a `data:` URL ends where its content begins.
+fn without_content(mut text: String) -> String {
+    const BEGINNING: &str = "data:";
+    /// Letters of a media type with its parameters.
+    const LONGEST_TYPE: usize = 120;
+    let mut from = 0;
+    while let Some(start) = text[from..].find(BEGINNING).map(|at| from + at + BEGINNING.len()) {
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')');
+        let url = &text[start..];
+        let url = &url[..url.find(ends).unwrap_or(url.len())];
+        from = start;
+        if let Some(comma) = url.find(',').filter(|comma| *comma <= LONGEST_TYPE) {
+            let content = start + comma + 1..start + url.len();
+            from = content.start;
+            if !content.is_empty() {
+                text.replace_range(content, "…");
+            }
+        }
+    }
+    text
+}
+
+/// A text for a terminal or a log: control characters and those that turn the direction of writing are escaped as
+/// `\u{1b}`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        match hidden(letter) {
+            true => escaped.extend(letter.escape_default()),
+            false => escaped.push(letter),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_without_control_characters() {
+        let error = Error::input("a\u{1b}[31m\nb.png", "a\tfile", "one\n  two\r\nthree").hint("look\u{202e}");
+        assert_eq!(error.to_string(), r"a\u{1b}[31m b.png: wanted a\tfile, got one two three (look\u{202e})");
+    }
+
+    #[test]
+    fn what_is_very_long_lacks_its_middle() {
+        let long = format!("{}/name.png", "x".repeat(50_000));
+        let message = Error::input(&long, "a file", &long).to_string();
+        assert!(
+            message.len() < 3000 && message.contains("…") && message.contains("name.png: wanted"),
+            "{message}"
+        );
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("abcdefgh", 4), "abc…h");
+    }
+
+    #[test]
+    fn the_content_of_a_url_is_left_out() {
+        for (text, wanted) in [
+            ("data:image/png;base64,iVBORw0KGgo=", "data:image/png;base64,…"),
+            ("[\"data:,secret\", \"data:text/plain,more\"]", "[\"data:,…\", \"data:text/plain,…\"]"),
+            ("bytes of data: three, four", "bytes of data: three, four"),
+            ("data:,", "data:,"),
+        ] {
+            assert_eq!(without_content(text.into()), wanted);
+        }
+    }
 }

@@ -4,6 +4,9 @@ use std::fmt::{self, Display};
 
 use crate::error::{Error, Result};
 
+/// What to do about a number that may not be.
+const HINT: &str = "choose a number in this range";
+
 /// The whole numbers that an option may have. It reads `1 to 1024`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whole {
@@ -42,7 +45,7 @@ impl Whole {
     pub fn check(self, name: &str, number: usize) -> Result<()> {
         match self.contains(number as u64) {
             true => Ok(()),
-            false => Err(Error::request(name, self, number)),
+            false => Err(Error::request(name, self, number).hint(HINT)),
         }
     }
 }
@@ -79,7 +82,7 @@ impl Real {
     pub fn check(self, name: &str, number: f32) -> Result<()> {
         match self.contains(number.into()) {
             true => Ok(()),
-            false => Err(Error::request(name, self, number)),
+            false => Err(Error::request(name, self, number).hint(HINT)),
         }
     }
 }

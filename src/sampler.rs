@@ -68,7 +68,8 @@ impl Sampler {
     ) -> Result<Self> {
         sampling.check()?;
         if let Some(id) = sampling.logit_bias.keys().find(|id| **id as usize >= vocabulary) {
-            return Err(Error::request("logit-bias", format!("ids below {vocabulary}"), id));
+            return Err(Error::request("logit-bias", format!("ids below {vocabulary}"), id)
+                .hint("name a token of this vocabulary"));
         }
         Ok(Self {
             logprobs,

@@ -1,6 +1,7 @@
 //! Studies as callers name them: source, kind, and the part to look at.
 
 mod volume;
+mod windowing;
 mod look;
 
 use std::path::{Path, PathBuf};
@@ -9,8 +10,9 @@ use std::sync::Arc;
 use crate::frame::{Modality, Study};
 
 pub(crate) use look::MOST_FRAMES;
-pub use look::{FrameCount, Look, Windowing};
+pub use look::{FrameCount, Look};
 pub use volume::{RawVolume, Voxels, Window, WindowFunction};
+pub use windowing::Windowing;
 
 /// Where the bytes of a study are.
 #[derive(Debug, Clone)]

@@ -98,6 +98,11 @@ impl Tokenizer {
         self.eos
     }
 
+    /// Bytes of the longest token.
+    pub(crate) fn longest(&self) -> usize {
+        self.bytes.iter().map(Vec::len).max().unwrap_or_default()
+    }
+
     /// How many ids there are.
     #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     pub(crate) fn size(&self) -> usize {

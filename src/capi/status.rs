@@ -77,11 +77,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let facts = error.facts();
-        Self {
-            status: error.code().into(),
-            message: format!("{}: wanted {}, got {}", facts.thing, facts.wanted, facts.got),
-            hint: facts.hint.clone(),
-        }
+        Self { status: error.code().into(), message: facts.sentence(), hint: facts.hint.clone() }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::arguments::{given, growing, optional_text, values, zero};
+use super::arguments::{Growing, given, growing, optional_text, values, zero};
 use super::enums::{fleming_voxel, modality, voxel};
 use super::status::{CallResult, Failure};
 use crate::{
     Frame, FrameCount, Look, Modality, Provenance, RawVolume, Source, Study, StudyInput, Voxels, Window,
+    Windowing,
 };
 
 /// What of a file is looked at. 0 and NULL are the defaults; what does not fit the kind of file is refused.
@@ -28,6 +29,9 @@ pub struct fleming_study_options {
     /// Videos: the part to look at, in seconds; end 0 is the clip's end.
     pub start: f64,
     pub end: f64,
+    /// Volumes: how values become grey: a centre and a width, "-600/1500", or a window's name, "lung", as docs/input.md lists
+    /// them. Each slice is scaled by its own range by default.
+    pub window: *const c_char,
 }
 
 /// Frames that you have: count pictures of height rows of width pixels of 3 bytes, red, green, blue.
@@ -81,25 +85,39 @@ pub struct fleming_volume {
     pub reserved: i32,
 }
 
-growing!(fleming_study_options, fleming_frames, fleming_volume);
+growing!(fleming_frames, fleming_volume);
+
+// SAFETY: as of the others.
+unsafe impl Growing for fleming_study_options {
+    // `window` came later.
+    const FIRST: usize = 64;
+    const NAME: &'static str = "fleming_study_options";
+}
 
 fn of_volume(slices: usize) -> Look {
     Look { slices: given(slices), ..Look::default() }
 }
 
 impl fleming_study_options {
-    pub(super) fn input(&self, kind: i32, source: Source) -> CallResult<StudyInput> {
-        let of_volumes = self.slices != 0;
+    /// # Safety
+    /// The pointers are as the header asks.
+    pub(super) unsafe fn input(&self, kind: i32, source: Source) -> CallResult<StudyInput> {
+        // SAFETY: the caller's.
+        let window = unsafe { optional_text("window", self.window) }?;
+        let window = window.map(|text| text.parse::<Windowing>()).transpose()?;
+        let of_volumes = self.slices != 0 || window.is_some();
         let counts = [self.max_frames != 0, self.frames != 0, self.seconds != 0.0];
         let of_videos = counts.contains(&true) || self.start != 0.0 || self.end != 0.0;
         let refuse = |name: &str, wanted: &str| Err(Failure::argument(name, wanted, "something else"));
         match modality(kind)? {
-            Modality::Image | Modality::Video if of_volumes => refuse("slices", "a volume"),
+            Modality::Image | Modality::Video if of_volumes => refuse("slices, window", "a volume"),
             Modality::Image | Modality::Volume if of_videos => {
                 refuse("frames, seconds, start, end", "a video")
             }
             Modality::Image => Ok(StudyInput::image(source)),
-            Modality::Volume => Ok(StudyInput::volume(source).look(of_volume(self.slices))),
+            Modality::Volume => {
+                Ok(StudyInput::volume(source).look(Look { window, ..of_volume(self.slices) }))
+            }
             Modality::Video if counts.iter().filter(|given| **given).count() > 1 => {
                 Err(Failure::argument("frames", "one of max_frames, frames and seconds", "several"))
             }

@@ -1,15 +1,17 @@
 //! The file of answers that a batch appends to, one JSON object a line.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::Result;
+use fleming::wire::FORM_CUT_OFF;
 use serde_json::Value;
 
+use super::files;
 use super::output::note;
-use super::refusal::unusable;
+use super::refusal::{unusable, unwritable};
 
 /// The open file. While it is open no other run may write it.
 pub(super) struct Answers {
@@ -21,6 +23,8 @@ pub(super) struct Answers {
     package: Option<String>,
     /// Failures among what is done.
     pub(super) failed: usize,
+    /// Answers among it that were cut off before they had the form that was asked for.
+    pub(super) cut: usize,
 }
 
 impl Answers {
@@ -28,23 +32,27 @@ impl Answers {
     /// dropped.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).open(path);
-        let mut file = file.map_err(|error| unusable(&name, "a file to append answers to", &error))?;
+        let mut file = files::append(path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                return Err(unusable(&name, "a file of this run alone", &"one that another run is writing"));
+                return Err(unusable(
+                    &name,
+                    "a file of this run alone",
+                    &"one that another run is writing",
+                    "wait for the other run, or name another file",
+                ));
             }
-            locked => locked.map_err(|error| unusable(&name, "a file that can be locked", &error))?,
+            locked => locked.map_err(|error| {
+                unusable(&name, "a file that can be locked", &error, "name a file on another disk")
+            })?,
         }
         let mut bytes = Vec::new();
         // What an earlier run wrote is in a file: a device or a pipe would be read without end.
         let is_file = file.metadata().is_ok_and(|facts| facts.is_file());
-        Read::by_ref(&mut file)
-            .take(if is_file { u64::MAX } else { 0 })
-            .read_to_end(&mut bytes)
-            .map_err(|error| unusable(&name, "a readable file", &error))?;
-        let mut answers = Self { file, name, done: HashMap::new(), package: None, failed: 0 };
+        Read::by_ref(&mut file).take(if is_file { u64::MAX } else { 0 }).read_to_end(&mut bytes).map_err(
+            |error| unusable(&name, "a readable file", &error, "check the file and its permissions"),
+        )?;
+        let mut answers = Self { file, name, done: HashMap::new(), package: None, failed: 0, cut: 0 };
         answers.read(&bytes)?;
         Ok(answers)
     }
@@ -86,16 +94,18 @@ impl Answers {
                 _ => self.package = Some(digest.to_owned()),
             }
         }
+        self.cut += usize::from(answer["form"] == FORM_CUT_OFF);
         *self.done.entry(id.to_string()).or_default() += 1;
         Ok(())
     }
 
     fn unwritable(&self, error: &std::io::Error) -> anyhow::Error {
-        unusable(&self.name, "a place that can be written", error)
+        unwritable(Path::new(&self.name), error)
     }
 
     fn foreign(&self, place: &str, got: &str) -> anyhow::Error {
-        unusable(&format!("{}, {place}", self.name), "an answer as 'fleming batch' writes it", &got)
+        let thing = format!("{}, {place}", self.name);
+        unusable(&thing, "an answer as 'fleming batch' writes it", &got, "name another file for the answers")
     }
 
     /// Refuses to go on with another package than the one that gave the answers so far.
@@ -105,6 +115,7 @@ impl Answers {
                 &self.name,
                 &format!("answers of the package {digest}"),
                 &format!("answers of {other}"),
+                "name another file for this package's answers",
             )),
             _ => Ok(()),
         }
@@ -129,6 +140,7 @@ impl Answers {
             .and_then(|()| self.file.flush())
             .map_err(|error| self.unwritable(&error))?;
         self.failed += usize::from(answer.get("error").is_some());
+        self.cut += usize::from(answer["form"] == FORM_CUT_OFF);
         Ok(())
     }
 }

@@ -139,12 +139,16 @@ pub(super) fn look(text: &str) -> Result<Look> {
     while let Some(word) = words.next() {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let row = options().find(|row| Looking::take(row) && name.strip_prefix("--") == Some(&row.long()));
-        let row = row.ok_or_else(|| unusable("options", "those of a study, such as --slices N", &word))?;
+        let row = row.ok_or_else(|| {
+            unusable("options", "those of a study, such as --slices N", &word, "/help lists them")
+        })?;
         if matches!(row.form, Form::Switch(..)) && value.is_none() {
             chosen.add(row, &[])?;
             continue;
         }
-        let value = value.or_else(|| words.next()).ok_or_else(|| unusable(name, row.value, &"nothing"))?;
+        let value = value
+            .or_else(|| words.next())
+            .ok_or_else(|| unusable(name, row.value, &"nothing", "write its value after it"))?;
         chosen.add(row, &[value.into()])?;
     }
     Ok(chosen.options()?.look)

@@ -6,16 +6,18 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::{Report, next_question};
-use fleming::{Finish, Part, Reply, Tracing};
+use fleming::wire::{self, Report, next_question};
+use fleming::{AskOptions, Finish, Part, Reply, Tracing};
+use serde_json::Value;
 
 use super::arguments::{Asking, Given};
+use super::cut;
 use super::display::Display;
-use super::exit::{INTERRUPTED, cancel_on_interrupt};
+use super::exit::{CUT_OFF, INTERRUPTED, cancel_on_interrupt};
 use super::options::{RuntimeArguments, SessionArguments};
 use super::question::{Before, question};
 use super::studies::Studies;
-use super::{emit, trace};
+use super::trace;
 
 /// Ask a question about images, videos and volumes.
 ///
@@ -52,6 +54,7 @@ impl Ask {
         options.engine = self.runtime.options(1)?;
         let question = question(&self.question)?;
         let before = Before::read(self.history.as_deref(), &self.studies, &options)?;
+        self.given.chosen()?.fit(&before.kinds)?;
         self.session.check()?;
         self.trace.as_deref().map(trace::make).transpose()?;
         let started = Instant::now();
@@ -62,27 +65,37 @@ impl Ask {
         let placeholder = engine.package().manifest().placeholder();
         let question = Part::tagged(placeholder, &question);
         let request = next_question(&before.conversation(placeholder), question, options.ask.preprocessing);
-        let mut display = if self.json { Display::silent() } else { Display::new() };
+        let mut display = if self.json { Display::json() } else { Display::new() };
         let reply = engine.ask(&request, &options.ask, &mut |event| display.show(event))?;
-        display.finish(&reply);
-
-        if reply.usage.completion_tokens > 0 {
-            self.session.save(&engine, reply.conversation)?;
-        }
         let report = Report { reply: &reply, package: engine.package(), load };
-        if let Some(folder) = &self.trace {
-            trace::write(folder, &report)?;
+        // The answer comes first: what is written after it may fail.
+        match self.json {
+            true => display.finish_with(&object(&report, &options.ask), &reply, &options.ask),
+            false => display.finish(&reply, &options.ask),
         }
-        if self.json {
-            emit(format_args!("{}\n", report.to_json()));
-        }
-        Ok(exit_code(&reply))
+        let saved = match reply.usage.completion_tokens {
+            0 => Ok(()),
+            _ => self.session.save(&engine, reply.conversation),
+        };
+        let traced = self.trace.as_deref().map_or(Ok(()), |folder| trace::write(folder, &report));
+        saved.and(traced)?;
+        Ok(exit_code(&reply, &options.ask))
     }
 }
 
-fn exit_code(reply: &Reply) -> ExitCode {
+/// What `--json` prints.
+fn object(report: &Report, options: &AskOptions) -> Value {
+    let mut object = report.to_json();
+    if let Some(form) = wire::form(report.reply, options) {
+        object["form"] = form.into();
+    }
+    object
+}
+
+fn exit_code(reply: &Reply, options: &AskOptions) -> ExitCode {
     match reply.finish {
         Finish::Cancelled => ExitCode::from(INTERRUPTED),
+        _ if cut::lacks_form(reply, options) => ExitCode::from(CUT_OFF),
         _ => ExitCode::SUCCESS,
     }
 }

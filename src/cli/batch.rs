@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
 use super::arguments::{Asking, Given};
-use super::exit::{INTERRUPTED, SOME_FAILED, cancel_on_interrupt};
-use super::lines;
+use super::exit::{CUT_OFF, INTERRUPTED, SOME_FAILED, cancel_on_interrupt};
+use super::lines::{self, Line};
 use super::options::RuntimeArguments;
 use super::output::note;
 use super::refusal::{failure, unusable};
@@ -73,7 +73,7 @@ struct Task {
     number: usize,
     id: Value,
     /// The line, or why it cannot be asked.
-    asked: Result<Vec<u8>, Value>,
+    asked: Result<String, Value>,
 }
 
 /// What every worker has.
@@ -113,8 +113,20 @@ impl Batch {
         if cancel.is_cancelled() {
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        note(format_args!("{total} lines, {} of them asked now, {} failed", tasks.len(), answers.failed));
-        Ok(if answers.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) })
+        let cut = match answers.cut {
+            0 => String::new(),
+            count => format!(", {count} cut off without the form that was asked for"),
+        };
+        note(format_args!(
+            "{total} lines, {} of them asked now, {} failed{cut}",
+            tasks.len(),
+            answers.failed
+        ));
+        Ok(match (answers.failed, answers.cut) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::from(CUT_OFF),
+            _ => ExitCode::from(SOME_FAILED),
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -126,6 +138,7 @@ impl Batch {
                 &self.output.display().to_string(),
                 "another file than the questions'",
                 &"the same",
+                "name another file for the answers",
             )),
             false => Ok(()),
         }
@@ -133,39 +146,44 @@ impl Batch {
 }
 
 /// The lines of a shard, each with its id. A line whose id was there before is refused when its turn comes.
-fn tasks(lines: Vec<(usize, Vec<u8>)>, shard: Shard) -> Vec<Task> {
+fn tasks(lines: Vec<Line>, shard: Shard) -> Vec<Task> {
     let mut first = HashMap::new();
     let mut tasks = Vec::new();
-    for (place, (number, line)) in lines.into_iter().enumerate() {
-        let (id, refusal) = match id(&line) {
-            Ok(id) => {
+    for (place, Line { number, text }) in lines.into_iter().enumerate() {
+        let identified = text.map_err(anyhow::Error::from).and_then(|text| Ok((id(number, &text)?, text)));
+        let (id, asked) = match identified {
+            Ok((id, text)) => {
                 let other = *first.entry(id.to_string()).or_insert(number);
-                let both = format!("lines {other} and {number}");
-                let refusal =
-                    (other != number).then(|| unusable(&format!("id {id}"), "one line with it", &both));
-                (id, refusal)
+                let asked = if other == number { Ok(text) } else { Err(twice(&id, [other, number])) };
+                (id, asked)
             }
-            Err(got) => {
-                let wanted = "a JSON object with an id that is a text or a number";
-                (Value::Null, Some(unusable(&format!("line {number}"), wanted, &got)))
-            }
+            Err(refusal) => (Value::Null, Err(refusal)),
         };
         if place % shard.parts == shard.part - 1 {
-            let asked = refusal.map_or(Ok(line), |refusal| Err(failure(&refusal)));
-            tasks.push(Task { number, id, asked });
+            tasks.push(Task { number, id, asked: asked.map_err(|refusal| failure(&refusal)) });
         }
     }
     tasks
 }
 
-/// The id of a line, or what stands there instead.
-fn id(line: &[u8]) -> Result<Value, String> {
-    let object: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+/// The id of a line.
+fn id(number: usize, line: &str) -> Result<Value> {
+    let refuse = |got: String| {
+        let wanted = "a JSON object with an id that is a text or a number";
+        unusable(&format!("line {number}"), wanted, &got, "write {\"id\": 1, \"question\": …} on one line")
+    };
+    let object: Value = serde_json::from_str(line).map_err(|error| refuse(error.to_string()))?;
     match object.get("id") {
         Some(id) if id.is_string() || id.is_number() => Ok(id.clone()),
-        Some(id) => Err(format!("the id {id}")),
-        None => Err("no id".into()),
+        Some(id) => Err(refuse(format!("the id {id}"))),
+        None => Err(refuse("no id".into())),
     }
+}
+
+/// The refusal of an id that two lines have.
+fn twice(id: &Value, [first, second]: [usize; 2]) -> anyhow::Error {
+    let got = format!("lines {first} and {second}");
+    unusable(&format!("id {id}"), "one line with it", &got, "give one of them another id")
 }
 
 fn progress(total: usize, done: usize) -> ProgressBar {
@@ -221,21 +239,28 @@ impl Work<'_> {
     }
 
     /// The fields of a reply; none if it was stopped.
-    fn answer(&self, number: usize, line: &[u8]) -> Result<Option<Map<String, Value>>> {
-        let place = format!("line {number}");
-        let fields: Map<String, Value> = serde_json::from_slice(line)
-            .map_err(|error| unusable(&place, "a question as a JSON object with id and question", &error))?;
+    fn answer(&self, number: usize, line: &str) -> Result<Option<Map<String, Value>>> {
+        let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+            let wanted = "a question as a JSON object with id and question";
+            unusable(&format!("line {number}"), wanted, &error, "docs/cli.md lists the fields")
+        })?;
         let case = Case::read(&fields, self.given, Files::Read(self.folder))?;
         let package = self.engine.package();
         let request = case.request(package.manifest().placeholder());
         let options = AskOptions { cancel: self.cancel.clone(), ..case.options.ask.clone() };
-        let mut reply = self.engine.ask(&request, &options, &mut |_event| {})?;
-        if reply.finish == Finish::Cancelled {
+        let reply = self.engine.ask(&request, &options, &mut |_event| {});
+        if self.cancel.is_cancelled()
+            && reply.as_ref().map_or(true, |reply| reply.finish == Finish::Cancelled)
+        {
             return Ok(None);
         }
+        let mut reply = reply?;
         reply.warnings.extend(case.warnings());
         let mut object = wire::reply(&reply);
         object["package"] = wire::package(package);
+        if let Some(form) = wire::form(&reply, &options) {
+            object["form"] = form.into();
+        }
         Ok(object.as_object().cloned())
     }
 }

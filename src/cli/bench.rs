@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::Whole;
+use fleming::wire::{self, Whole};
 use fleming::{
     AskOptions, Engine, EngineOptions, Frame, Instruction, Modality, Request, StopRule, Study, StudyInput,
     Turn,
@@ -63,11 +63,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode> {
         self.check()?;
-        let questions = self.questions.as_deref().map(|path| {
-            let name = path.display().to_string();
-            fs::read_to_string(path).map_err(|error| unusable(&name, "a text file", &error))
-        });
-        let questions = questions.transpose()?;
+        let questions = self.questions.as_deref().map(wire::read_text).transpose()?;
         if cfg!(debug_assertions) {
             note(format_args!("warning: this build is not optimised: measure with cargo build --release"));
         }
@@ -114,10 +110,12 @@ impl Bench {
         }
         self.streams.iter().try_for_each(|&streams| Whole::new(1, 1024).check("--streams", streams))?;
         self.options(1, self.speculation).check()?;
-        let look = self.looking.look()?;
+        let chosen = self.looking.chosen()?;
+        let look = chosen.options()?.look;
         look.check()?;
         let budget = self.runtime.options(1)?.budget;
-        measurable(&self.studies.inputs(&look), &self.options(1, None), budget)
+        let studies = self.studies.inputs(&look);
+        Ok(chosen.fit(&measurable(&studies, &self.options(1, None), budget)?)?)
     }
 
     fn ask_at_once(&self, engine: &Engine) -> Result<Value> {
@@ -187,7 +185,12 @@ impl Bench {
             rows.push(row);
         }
         match rows.is_empty() {
-            true => Err(unusable("--questions", "a file with a question on each line", &"an empty one")),
+            true => Err(unusable(
+                "--questions",
+                "a file with a question on each line",
+                &"an empty one",
+                "write a question into it",
+            )),
             false => Ok(rows.into()),
         }
     }

@@ -1,28 +1,32 @@
 //! `fleming chat`: a conversation at the terminal.
 
-use std::fs;
-use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::io::{BufRead, IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use fleming::wire::{Transcript, transcript};
-use fleming::{AskOptions, Cancel, Conversation, ConversationId, Engine, Finish, Modality, Part, StudyInput};
+use fleming::wire::{self, Transcript, transcript};
+use fleming::{
+    AskOptions, Budget, Cancel, Conversation, ConversationId, Engine, Error, Facts, Finish, Modality, Part,
+    StudyInput,
+};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
 use serde_json::Value;
 
 use super::arguments::{Asking, Given, look};
+use super::cut;
 use super::display::Display;
-use super::exit::INTERRUPTED;
+use super::exit::{CUT_OFF, INTERRUPTED};
+use super::files;
 use super::options::{RuntimeArguments, SessionArguments};
-use super::output::{NOTICE, note};
+use super::output::{NOTICE, complain, note};
 use super::question::Before;
-use super::refusal::{readable, unusable, unwritable};
-use super::studies::Studies;
+use super::refusal::unusable;
+use super::studies::{Studies, measurable};
 
 const COMMANDS: &str = "\
 /file FILE [OPTIONS]     look at an image, a video or a volume, from the next question on
@@ -40,7 +44,7 @@ Ctrl-C stops an answer; a stopped turn is forgotten, and its studies wait for th
 /// Hold a conversation about images, videos and volumes.
 ///
 /// Lines that begin with / are commands, /help lists them; every other line is a question. Nothing is written to disk
-/// without /save or --session.
+/// without /save or --session. Where the lines come from a pipe or a file, the first that fails ends the chat.
 #[derive(Args)]
 pub(super) struct Chat {
     #[command(flatten)]
@@ -61,9 +65,14 @@ struct Chatting<'a> {
     engine: &'a Engine,
     conversation: Conversation,
     options: &'a AskOptions,
+    budget: Budget,
     interrupts: &'a Interrupts,
     /// What is in the engine's memory.
     last: Option<ConversationId>,
+    /// Whether the lines come from a program or a file, which sees no error before it writes the next one.
+    piped: bool,
+    /// Whether an answer was cut off before it had the form that was asked for.
+    lacked_form: bool,
 }
 
 impl Chat {
@@ -71,29 +80,34 @@ impl Chat {
         let mut options = self.given.options(Cancel::default())?;
         options.engine = self.runtime.options(1)?;
         let before = Before::read(self.history.as_deref(), &self.studies, &options)?;
+        self.given.chosen()?.fit(&before.kinds)?;
         self.session.check()?;
         let mut lines = Lines::open()?;
         let interrupts = &Interrupts::catch()?;
         let engine = self.runtime.open(1)?;
         self.session.load(&engine)?;
         let conversation = before.conversation(engine.package().manifest().placeholder());
-        let options = &options.ask;
-        let mut session = Chatting { engine: &engine, conversation, options, interrupts, last: None };
+        let (options, budget) = (&options.ask, options.engine.budget);
+        // A person may type while stdout goes into a file.
+        let piped = !stdin().is_terminal();
+        let mut session = Chatting {
+            engine: &engine,
+            conversation,
+            options,
+            budget,
+            interrupts,
+            last: None,
+            piped,
+            lacked_form: false,
+        };
         if let Lines::Terminal(_) = lines {
             interrupts.set(Interruptible::Nothing);
             note(format_args!("{}\n{}\n/help lists the commands.", engine.package().manifest().name, NOTICE));
         }
-        while let Some(line) = lines.next()? {
-            match session.take(line.trim()) {
-                Ok(AfterLine::Line) => {}
-                Ok(AfterLine::Leave) => break,
-                Err(error) => note(format_args!("error: {error:#}")),
-            }
-        }
-        if let Some(last) = session.last {
-            self.session.save(&engine, last)?;
-        }
-        Ok(ExitCode::SUCCESS)
+        let ended = session.go_on(&mut lines);
+        let saved = session.last.map_or(Ok(()), |last| self.session.save(&engine, last));
+        ended.and(saved)?;
+        Ok(if piped && session.lacked_form { ExitCode::from(CUT_OFF) } else { ExitCode::SUCCESS })
     }
 }
 
@@ -104,6 +118,19 @@ enum AfterLine {
 }
 
 impl Chatting<'_> {
+    /// Takes lines to their end. On a terminal a line that fails is told and the next one follows.
+    fn go_on(&mut self, lines: &mut Lines) -> Result<()> {
+        while let Some(line) = lines.next()? {
+            match self.take(line.trim()) {
+                Ok(AfterLine::Line) => {}
+                Ok(AfterLine::Leave) => break,
+                Err(error) if self.piped => return Err(error),
+                Err(error) => complain(&error),
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, line: &str) -> Result<AfterLine> {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match (word, rest.trim()) {
@@ -117,8 +144,14 @@ impl Chatting<'_> {
             ("/image", file) if !file.is_empty() => self.look(Some(Modality::Image), file)?,
             ("/video", file) if !file.is_empty() => self.look(Some(Modality::Video), file)?,
             ("/volume", file) if !file.is_empty() => self.look(Some(Modality::Volume), file)?,
+            ("/save" | "/load" | "/file" | "/image" | "/video" | "/volume", _) => {
+                return Err(unusable(word, "the name of a file", &"nothing", "write it after the command"));
+            }
+            ("/quit" | "/help" | "/reset", rest) => {
+                return Err(unusable(word, "nothing after it", &rest, "write it alone"));
+            }
             (word, _) if word.starts_with('/') => {
-                return Err(unusable(line, "a command that /help lists", &word));
+                return Err(unusable(line, "a command of a chat", &word, "/help lists them"));
             }
             _ => self.answer(line)?,
         }
@@ -129,9 +162,10 @@ impl Chatting<'_> {
     fn look(&mut self, kind: Option<Modality>, rest: &str) -> Result<()> {
         let (file, options) = rest.split_at(rest.find(" --").unwrap_or(rest.len()));
         let path = PathBuf::from(file.trim());
-        readable(&path)?;
         let study = kind.map_or_else(|| StudyInput::file(&*path), |kind| StudyInput::of(kind, &*path));
-        self.conversation.add(study.look(look(options)?));
+        let study = study.look(look(options)?);
+        measurable(std::slice::from_ref(&study), self.options, self.budget)?;
+        self.conversation.add(study);
         Ok(())
     }
 
@@ -154,9 +188,12 @@ impl Chatting<'_> {
                 });
             }
         };
-        display.finish(&reply);
+        display.finish(&reply, &options);
         self.last = Some(reply.conversation);
+        self.lacked_form |= cut::lacks_form(&reply, &options);
         match reply.finish {
+            // What follows was written for a conversation that has this turn.
+            Finish::Cancelled | Finish::TimedOut if self.piped => return Err(stopped(reply.finish).into()),
             Finish::Cancelled | Finish::TimedOut => note(format_args!("stopped")),
             _ => self.conversation.keep(&request, &reply, self.engine.package().manifest()),
         }
@@ -171,12 +208,13 @@ impl Chatting<'_> {
     /// Goes on from a conversation that was written, whose studies must still be there.
     fn load(&mut self, file: &Path) -> Result<()> {
         let transcript = Transcript::load(file)?;
-        transcript.studies.iter().try_for_each(|study| readable(Path::new(&study.name())))?;
+        measurable(&transcript.studies, self.options, self.budget)?;
         let mut loaded = transcript.conversation(self.placeholder());
         let (placed, studies) = (loaded.places(), loaded.studies().len());
         if placed != studies {
             let wanted = format!("as many studies as its turns place, {placed}");
-            return Err(unusable(&file.display().to_string(), &wanted, &studies));
+            let hint = "add the studies to the file, or take their places out of its turns";
+            return Err(unusable(&file.display().to_string(), &wanted, &studies, hint));
         }
         loaded.instruction = self.conversation.instruction.clone();
         if transcript.system.is_none() {
@@ -188,21 +226,34 @@ impl Chatting<'_> {
 
     /// Writes the conversation. An older one may be replaced, but no other file.
     fn save(&self, file: &Path) -> Result<()> {
-        let name = file.display().to_string();
-        let older = |bytes: Vec<u8>| {
-            serde_json::from_slice(&bytes).is_ok_and(|json: Value| json["history"].is_array())
-        };
-        if file.exists() && !fs::read(file).is_ok_and(older) {
+        let older =
+            |text: String| serde_json::from_str(&text).is_ok_and(|json: Value| json["history"].is_array());
+        if file.exists() && !wire::read_text(file).is_ok_and(older) {
             return Err(unusable(
-                &name,
+                &file.display().to_string(),
                 "a new file, or an older conversation",
                 &"a file that is something else",
+                "choose another name",
             ));
         }
         let written = transcript(&self.conversation, self.placeholder())?;
-        fs::write(file, format!("{written:#}\n")).map_err(|error| unwritable(file, &error))
+        files::write(file, |file| writeln!(file, "{written:#}"))
     }
 }
+
+/// What a program that writes the lines is told of an answer that was stopped.
+fn stopped(finish: Finish) -> Error {
+    let facts = |got: &str, hint: &str| {
+        Box::new(Facts { hint: hint.into(), ..Facts::new("the answer", "time to finish", got) })
+    };
+    match finish {
+        Finish::Cancelled => Error::Cancelled(facts("an interrupt", "ask again")),
+        _ => Error::TimedOut(facts("its deadline", "raise --timeout")),
+    }
+}
+
+/// Bytes of a line: one more than a text may have.
+const MOST_LINE: u64 = wire::MOST_TEXT_BYTES + 1;
 
 /// Where the lines come from.
 enum Lines {
@@ -232,10 +283,10 @@ impl Lines {
                 }
             },
             Self::Stream => {
-                let mut line = String::new();
-                let read = stdin().read_line(&mut line);
-                let read = read.map_err(|error| unusable("standard input", "lines of UTF-8 text", &error))?;
-                Ok((read > 0).then_some(line))
+                let mut line = Vec::new();
+                stdin().lock().take(MOST_LINE).read_until(b'\n', &mut line).context("standard input")?;
+                let text = wire::text_of("a line of standard input", &line)?;
+                Ok((!line.is_empty()).then_some(text))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::ask::Ask;
 use super::batch::Batch;
@@ -12,10 +12,10 @@ use super::chat::Chat;
 use super::doctor::Doctor;
 use super::eval::Eval;
 use super::inspect::Inspect;
-use super::output::{NOTICE, note};
+use super::output::{NOTICE, complain};
 use super::preview::PreviewVerb;
 use super::warm::Warm;
-use super::{exit, logs};
+use super::{exit, logs, usage};
 
 /// Answers questions about medical images, videos and volumes.
 #[derive(Parser)]
@@ -60,9 +60,22 @@ impl Verb {
 
 /// Runs the command line of this process.
 pub(crate) fn run() -> ExitCode {
-    let verb = Arguments::parse().verb;
+    let verb = match Arguments::try_parse() {
+        Ok(arguments) => arguments.verb,
+        Err(error) => return usage::told(&error, &called()),
+    };
     logs::start().and_then(|()| verb.run()).unwrap_or_else(|error| {
-        note(format_args!("error: {error:#}"));
+        complain(&error);
         ExitCode::from(exit::code_of(&error))
     })
+}
+
+/// What this process was called as: `fleming`, with its verb where there is one.
+fn called() -> String {
+    let command = Arguments::command();
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    match command.find_subcommand(&first) {
+        Some(verb) => format!("{} {}", command.get_name(), verb.get_name()),
+        None => command.get_name().to_owned(),
+    }
 }

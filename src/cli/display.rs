@@ -2,9 +2,11 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 
-use fleming::{Event, Finish, Reply, ReplyPart};
+use fleming::{AskOptions, Event, Reply, ReplyPart};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
+use super::cut;
 use super::emit;
 use super::output::note;
 
@@ -23,7 +25,7 @@ pub(super) struct Display {
 enum Output {
     Stream,
     AnswerOnly,
-    Nothing,
+    Json,
 }
 
 impl Display {
@@ -32,9 +34,9 @@ impl Display {
         Self { output, progress: None, part: None }
     }
 
-    /// Shows progress and warnings, but no text.
-    pub(super) fn silent() -> Self {
-        Self { output: Output::Nothing, progress: None, part: None }
+    /// Shows progress and warnings; the reply is printed as an object.
+    pub(super) fn json() -> Self {
+        Self { output: Output::Json, progress: None, part: None }
     }
 
     pub(super) fn show(&mut self, event: Event<'_>) {
@@ -52,7 +54,7 @@ impl Display {
     }
 
     /// Ends the reply: the answer, where it was not streamed, and what there is to know about it.
-    pub(super) fn finish(&mut self, reply: &Reply) {
+    pub(super) fn finish(&mut self, reply: &Reply, options: &AskOptions) {
         self.end_progress();
         match self.output {
             Output::Stream => {
@@ -60,14 +62,16 @@ impl Display {
                 emit("\n");
             }
             Output::AnswerOnly => emit(format_args!("{}\n", reply.answer)),
-            Output::Nothing => {}
+            Output::Json => {}
         }
-        if reply.finish == Finish::TimedOut {
-            note(format_args!("warning: the time for the reply was up"));
-        }
-        for warning in &reply.warnings {
-            note(format_args!("warning: {warning}"));
-        }
+        remarks(reply, options);
+    }
+
+    /// Ends the reply with an object in place of the answer.
+    pub(super) fn finish_with(&mut self, object: &Value, reply: &Reply, options: &AskOptions) {
+        self.end_progress();
+        emit(format_args!("{object}\n"));
+        remarks(reply, options);
     }
 
     /// Ends a reply that failed on the way.
@@ -127,5 +131,12 @@ impl Display {
         if let Some(bar) = self.progress.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Says what there is to know about a reply.
+fn remarks(reply: &Reply, options: &AskOptions) {
+    for remark in cut::remark(reply, options).iter().chain(&reply.warnings) {
+        note(format_args!("warning: {remark}"));
     }
 }

@@ -1,7 +1,6 @@
 //! `fleming eval`: how many of a file of questions are answered right.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,18 +8,18 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::{Case, Chosen, Files, Report};
-use fleming::{AskOptions, Cancel, Engine, Finish, Reply, Tracing};
+use fleming::wire::{self, Case, Chosen, Files, Report};
+use fleming::{AskOptions, Cancel, Engine, Reply, Tracing};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Asking, Given};
 use super::exit::{INTERRUPTED, cancel_on_interrupt};
-use super::lines;
+use super::lines::{self, Line};
 use super::options::RuntimeArguments;
 use super::output::note;
 use super::refusal::{unusable, unwritable};
-use super::{emit, trace};
+use super::{cut, emit, files, trace};
 
 /// Ask the questions of a file and count the right answers, by kind.
 ///
@@ -72,6 +71,14 @@ struct Examiner<'a> {
     cancel: Cancel,
     /// Fields that were not read, and in how many cases.
     unread: BTreeMap<String, usize>,
+    /// Replies that were cut off.
+    cut: usize,
+}
+
+/// What came of a case.
+struct Asked {
+    reply: Reply,
+    form: Option<&'static str>,
 }
 
 impl Eval {
@@ -81,29 +88,29 @@ impl Eval {
         let given = self.given.chosen()?;
         given.options()?.ask.check()?;
         self.trace.as_deref().map(trace::make).transpose()?;
-        let mut output = self.output.as_deref().map(create).transpose()?;
+        let mut output = self.output.as_deref().map(files::create).transpose()?;
         let started = Instant::now();
         let engine = self.runtime.open(1)?;
         let (load, package) = (started.elapsed(), engine.package());
         let folder = self.cases.parent().unwrap_or(Path::new(""));
         let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
         let mut examiner =
-            Examiner { engine: &engine, given, folder, tracing, cancel, unread: BTreeMap::new() };
+            Examiner { engine: &engine, given, folder, tracing, cancel, unread: BTreeMap::new(), cut: 0 };
         let bar =
             if stderr().is_terminal() { ProgressBar::new(cases.len() as u64) } else { ProgressBar::hidden() };
         let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
         for (number, case) in (1..).zip(&cases) {
-            let reply = examiner.ask(case);
-            if matches!(&reply, Ok(Reply { finish: Finish::Cancelled, .. })) {
+            let asked = examiner.ask(case);
+            if examiner.cancel.is_cancelled() {
                 return Ok(ExitCode::from(INTERRUPTED));
             }
-            if let (Some(folder), Ok(reply)) = (&self.trace, &reply) {
+            if let (Some(folder), Ok(Asked { reply, .. })) = (&self.trace, &asked) {
                 let report = Report { reply, package, load };
                 trace::write(&folder.join(format!("{number:04}")), &report)?;
             }
-            let right = counts.entry(&case.kind).or_default().add(case, &reply);
+            let right = counts.entry(&case.kind).or_default().add(case, &asked);
             if let (Some(output), Some(path)) = (&mut output, &self.output) {
-                writeln!(output, "{}", case.outcome(&reply, right))
+                writeln!(output, "{}", case.outcome(&asked, right))
                     .map_err(|error| unwritable(path, &error))?;
             }
             bar.inc(1);
@@ -112,13 +119,16 @@ impl Eval {
         for (field, count) in &examiner.unread {
             note(format_args!("warning: the field {field} of {count} cases is unknown and was not used"));
         }
+        if examiner.cut > 0 {
+            note(format_args!("warning: {} replies were cut off", examiner.cut));
+        }
         emit(if self.json { format!("{}\n", to_json(&counts)) } else { to_table(&counts) });
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Examiner<'_> {
-    fn ask(&mut self, expected: &Expected) -> fleming::Result<Reply> {
+    fn ask(&mut self, expected: &Expected) -> fleming::Result<Asked> {
         let case = Case::read(&expected.fields, &self.given, Files::Read(self.folder))?;
         for field in &case.unread {
             *self.unread.entry(field.clone()).or_default() += 1;
@@ -126,19 +136,26 @@ impl Examiner<'_> {
         let request = case.request(self.engine.package().manifest().placeholder());
         let (tracing, cancel) = (self.tracing, self.cancel.clone());
         let options = AskOptions { tracing, cancel, ..case.options.ask };
-        self.engine.ask(&request, &options, &mut |_event| {})
+        let reply = self.engine.ask(&request, &options, &mut |_event| {})?;
+        self.cut += usize::from(cut::remark(&reply, &options).is_some());
+        Ok(Asked { form: wire::form(&reply, &options), reply })
     }
 }
 
 impl Expected {
     /// The line of the output file.
-    fn outcome(&self, reply: &fleming::Result<Reply>, right: Right) -> Value {
+    fn outcome(&self, asked: &fleming::Result<Asked>, right: Right) -> Value {
         let mut line =
             json!({"id": self.id, "kind": self.kind, "expected": self.answer, "right": right == Right::Yes});
-        match reply {
-            Ok(reply) => {
-                line["answer"] = reply.answer.as_str().into();
-                line["text"] = reply.text.as_str().into();
+        match asked {
+            Ok(Asked { reply, form }) => {
+                let mut object = wire::reply(reply);
+                for field in ["answer", "text", "finish", "truncated"] {
+                    line[field] = object[field].take();
+                }
+                if let Some(form) = form {
+                    line["form"] = (*form).into();
+                }
             }
             Err(error) => line["error"] = error.to_string().into(),
         }
@@ -153,10 +170,10 @@ enum Right {
 }
 
 impl Count {
-    fn add(&mut self, case: &Expected, reply: &fleming::Result<Reply>) -> Right {
+    fn add(&mut self, case: &Expected, asked: &fleming::Result<Asked>) -> Right {
         self.cases += 1;
-        match reply {
-            Ok(reply) if normalised(&reply.answer) == normalised(&case.answer) => {
+        match asked {
+            Ok(Asked { reply, .. }) if normalised(&reply.answer) == normalised(&case.answer) => {
                 self.right += 1;
                 return Right::Yes;
             }
@@ -196,22 +213,23 @@ fn to_table(counts: &BTreeMap<&str, Count>) -> String {
 
 fn cases(path: &Path) -> Result<Vec<Expected>> {
     let name = path.display().to_string();
-    let read = |(number, line): (usize, Vec<u8>)| {
-        let place = format!("{name}, line {number}");
-        expected(&line).map_err(|got| {
-            unusable(&place, "a case as a JSON object with id, kind, question and answer", &got)
+    let read = |Line { number, text }: Line| {
+        let expected = text.map_err(|error| error.facts().got.clone()).and_then(|text| expected(&text));
+        expected.map_err(|got| {
+            let wanted = "a case as a JSON object with id, kind, question and answer, in UTF-8";
+            unusable(&format!("{name}, line {number}"), wanted, &got, "correct the line")
         })
     };
     let cases: Vec<_> = lines::read(path)?.into_iter().map(read).collect::<Result<_>>()?;
     if cases.is_empty() {
-        return Err(unusable(&name, "at least one case", &"none"));
+        return Err(unusable(&name, "at least one case", &"none", "write one on a line"));
     }
     Ok(cases)
 }
 
 /// A line as a case, or what stands there instead.
-fn expected(line: &[u8]) -> Result<Expected, String> {
-    let fields: Map<String, Value> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+fn expected(line: &str) -> Result<Expected, String> {
+    let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let field = |name: &str| fields.get(name).ok_or_else(|| format!("no {name}"));
     let text = |name: &str| {
         let value = field(name)?;
@@ -220,10 +238,6 @@ fn expected(line: &[u8]) -> Result<Expected, String> {
     let (id, kind, answer) = (field("id")?.clone(), text("kind")?, text("answer")?);
     field("question")?;
     Ok(Expected { id, kind, answer, fields })
-}
-
-fn create(path: &Path) -> Result<File> {
-    File::create(path).map_err(|error| unwritable(path, &error))
 }
 
 #[cfg(test)]

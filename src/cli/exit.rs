@@ -1,8 +1,14 @@
 //! Exit codes: 0 done; 2 the command, its files or its question are at fault; 1 the package or the machine is; 3 some
-//! lines of a batch failed; 130 interrupted.
+//! lines of a batch failed; 4 an answer was cut off that had a form to keep to; 130 interrupted.
 
 use anyhow::{Context, Result};
 use fleming::{Cancel, ErrorCode};
+
+/// Exit code of a command that cannot be carried out as it was given.
+pub(super) const MISUSED: u8 = 2;
+
+/// Exit code of an answer that was cut off and so may not have the form that was asked for.
+pub(super) const CUT_OFF: u8 = 4;
 
 /// Exit code of a batch in which some lines could not be answered.
 pub(super) const SOME_FAILED: u8 = 3;
@@ -13,7 +19,7 @@ pub(super) const INTERRUPTED: u8 = 130;
 /// Exit code of a failure.
 pub(super) fn code_of(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<fleming::Error>().map(fleming::Error::code) {
-        Some(ErrorCode::Input | ErrorCode::Request | ErrorCode::TimedOut) => 2,
+        Some(ErrorCode::Input | ErrorCode::Request | ErrorCode::TimedOut) => MISUSED,
         Some(ErrorCode::Cancelled) => INTERRUPTED,
         _ => 1,
     }

@@ -22,7 +22,8 @@ pub(super) fn start() -> Result<()> {
         _ => Ok(EnvFilter::new(USUAL)),
     };
     let wanted = "levels such as warn, fleming=debug or fleming=info,ort=warn";
-    let filter = filter.map_err(|error| unusable(NAME, wanted, &error))?;
+    let filter =
+        filter.map_err(|error| unusable(NAME, wanted, &error, "set it to one of these, or unset it"))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

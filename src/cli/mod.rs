@@ -6,6 +6,8 @@
 mod output;
 mod exit;
 mod refusal;
+mod files;
+mod usage;
 mod logs;
 // ── what is given
 mod arguments;
@@ -15,6 +17,7 @@ mod question;
 mod lines;
 // ── what comes of it
 mod answers;
+mod cut;
 mod display;
 mod sheet;
 mod trace;

@@ -7,8 +7,9 @@ use clap::Args;
 use fleming::{ConversationId, Engine, EngineOptions, MemoryNeeds, Package};
 
 use super::arguments::{Given, Running};
+use super::files::try_file;
 use super::output::note;
-use super::refusal::{readable, try_folder, unusable, unwritable};
+use super::refusal::{readable, unusable};
 
 #[derive(Args)]
 pub(super) struct RuntimeArguments {
@@ -64,8 +65,7 @@ impl SessionArguments {
         if file.exists() {
             readable(file)?;
         }
-        let folder = file.parent().unwrap_or(Path::new(""));
-        try_folder(folder).map_err(|error| unwritable(file, &error))
+        try_file(file)
     }
 
     /// Reads the file, if there is one.
@@ -101,6 +101,7 @@ fn demo_model() -> Result<PathBuf> {
             "--model",
             "the folder of an exported package",
             &"none, and no models/demo is near",
+            "name one with --model DIR",
         ));
     };
     note(format_args!(

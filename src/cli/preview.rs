@@ -1,6 +1,5 @@
 //! `fleming preview`: what the model will see, before it is asked.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,9 +14,8 @@ use super::emit;
 use super::exit::cancel_on_interrupt;
 use super::options::folder;
 use super::output::note;
-use super::refusal::unwritable;
-use super::sheet;
 use super::studies::Studies;
+use super::{files, sheet};
 
 /// Make a picture of what the model will see: the frames side by side, each with what it is, and where in the study they lie.
 ///
@@ -51,6 +49,8 @@ impl PreviewVerb {
         let package = Package::open(&folder(self.model.as_ref())?)?;
         let studies = self.studies.inputs(&options.look);
         let seen = preview(&package, &studies, options.ask.max_tiles, &reading)?;
+        let kinds: Vec<_> = seen.frames.iter().map(|frame| frame.provenance.modality).collect();
+        self.given.chosen()?.fit(&kinds)?;
         sheet::save(&self.output, &seen.sheet)?;
         self.write_frames(&seen)?;
         match self.json {
@@ -66,7 +66,7 @@ impl PreviewVerb {
 
     fn write_frames(&self, seen: &Preview) -> Result<()> {
         let Some(folder) = &self.pictures else { return Ok(()) };
-        fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+        files::make_folder(folder)?;
         for (number, picture) in
             (0..seen.frames.len()).filter_map(|number| Some((number, seen.picture(number)?)))
         {

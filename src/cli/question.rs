@@ -1,13 +1,11 @@
 //! The question, what was said before it, and what it is about.
 
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
-use fleming::Conversation;
-use fleming::wire::{Message, Options, Transcript};
+use fleming::wire::{self, Message, Options, Transcript};
+use fleming::{Conversation, Modality};
 
-use super::refusal::unusable;
 use super::studies::{Studies, measurable};
 
 /// The text of a question; `-` reads standard input.
@@ -15,9 +13,7 @@ pub(super) fn question(text: &str) -> Result<String> {
     if text != "-" {
         return Ok(text.to_owned());
     }
-    let mut question = String::new();
-    let read = std::io::stdin().read_to_string(&mut question);
-    read.map_err(|error| unusable("the question on standard input", "UTF-8 text", &error))?;
+    let mut question = wire::read_text_from("the question on standard input", std::io::stdin().lock())?;
     // A text on standard input ends in a newline that the question does not have.
     question.truncate(question.strip_suffix('\n').map_or(question.len(), str::len));
     Ok(question)
@@ -27,6 +23,8 @@ pub(super) fn question(text: &str) -> Result<String> {
 pub(super) struct Before {
     transcript: Transcript,
     options: Options,
+    /// Of the studies that the command line names.
+    pub(super) kinds: Vec<Modality>,
 }
 
 impl Before {
@@ -36,17 +34,19 @@ impl Before {
     pub(super) fn read(history: Option<&Path>, studies: &Studies, options: &Options) -> Result<Self> {
         let mut transcript = history.map(Transcript::load).transpose()?.unwrap_or_default();
         let mut named = studies.inputs(&options.look);
+        let count = named.len();
         let old: Vec<_> = transcript.studies.iter().map(fleming::StudyInput::name).collect();
         let again = named.len() >= old.len() && old.iter().zip(&named).all(|(old, new)| *old == new.name());
         match again {
             true => transcript.studies = named,
             false => transcript.studies.append(&mut named),
         }
-        measurable(&transcript.studies, &options.ask, options.engine.budget)?;
+        let mut kinds = measurable(&transcript.studies, &options.ask, options.engine.budget)?;
+        kinds.drain(..kinds.len() - count);
         if let Some(system) = &options.system {
             transcript.system = Some(Some(Message::letters(system)));
         }
-        Ok(Self { transcript, options: options.clone() })
+        Ok(Self { transcript, options: options.clone(), kinds })
     }
 
     /// The conversation that goes on; `placeholder` is what places a study in a text.

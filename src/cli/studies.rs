@@ -45,12 +45,17 @@ impl Studies {
     }
 }
 
-/// Refuses studies that cannot be looked at as they are to be, before the package is loaded: no pixel is made.
-pub(super) fn measurable(studies: &[StudyInput], options: &AskOptions, budget: Budget) -> Result<()> {
+/// Refuses studies that cannot be looked at as they are to be, before the package is loaded: no pixel is made. Returns the
+/// kind of each.
+pub(super) fn measurable(
+    studies: &[StudyInput],
+    options: &AskOptions,
+    budget: Budget,
+) -> Result<Vec<Modality>> {
     let watch = Watch::default().switch(&options.cancel);
     let reading = ReadOptions::default().preprocessing(options.preprocessing).budget(budget).watch(watch);
-    studies.iter().try_for_each(|study| measure(study, &reading).map(drop))?;
-    Ok(())
+    let kinds = studies.iter().map(|study| Ok(measure(study, &reading)?.modality));
+    kinds.collect()
 }
 
 impl Args for Studies {

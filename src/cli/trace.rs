@@ -1,22 +1,21 @@
 //! `--trace DIR`: the tensors of every stage, to be compared with the reference, and the frames to be looked at.
 
-use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use fleming::wire::{self, Report};
 use fleming::{Modality, Provenance};
 use ndarray::{Array1, ArrayBase, Data, Dimension};
-use ndarray_npy::{WritableElement, write_npy};
+use ndarray_npy::{WritableElement, WriteNpyExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::refusal::{try_folder, unwritable};
-use super::sheet;
+use super::{files, sheet};
 
 /// Makes the folder of a trace, before there is anything to write.
 pub(super) fn make(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).and_then(|()| try_folder(folder)).map_err(|error| unwritable(folder, &error))
+    files::make_folder(folder)
 }
 
 /// Writes the `.npy` files, `trace.json` and, if there was anything to see, `seen.png`.
@@ -52,8 +51,7 @@ pub(super) fn write(folder: &Path, report: &Report<'_>) -> Result<()> {
         "sha256": hashes,
         "package": wire::package(report.package),
     });
-    let path = folder.join("trace.json");
-    fs::write(&path, format!("{object:#}\n")).map_err(|error| unwritable(&path, &error))
+    files::write(&folder.join("trace.json"), |file| writeln!(file, "{object:#}"))
 }
 
 fn save<T, S, D>(folder: &Path, name: &str, array: &ArrayBase<S, D>) -> Result<()>
@@ -62,8 +60,7 @@ where
     S: Data<Elem = T>,
     D: Dimension,
 {
-    let path = folder.join(format!("{name}.npy"));
-    write_npy(&path, array).map_err(|error| unwritable(&path, &error))
+    files::write(&folder.join(format!("{name}.npy")), |file| array.write_npy(file).map_err(io::Error::other))
 }
 
 fn hash<const N: usize>(values: impl Iterator<Item = [u8; N]>) -> String {

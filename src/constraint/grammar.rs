@@ -55,7 +55,7 @@ impl Grammars {
                 Constraint::Choice(_) => "texts to choose from",
                 Constraint::Lark(_) => "a Lark grammar",
             };
-            Error::request(name, wanted, reason(error))
+            Error::request(name, wanted, reason(error)).hint("correct it, or leave it out")
         };
         let grammar = grammar(constraint, closing).map_err(|error| refused(&error))?;
         let parser = factory.create_parser(grammar).map_err(|error| refused(&error))?;
@@ -211,5 +211,7 @@ fn failed(name: &'static str, error: &dyn Display) -> Error {
 /// The first line of a message, shortened: what follows it, or fills it, quotes the grammar.
 fn reason(error: &dyn Display) -> String {
     let message = error.to_string();
-    message.lines().next().unwrap_or_default().chars().take(LONGEST_REASON).collect()
+    // Of an expression, the first line says where, and a later one why.
+    let why = message.lines().find_map(|line| line.strip_prefix("error: "));
+    why.or(message.lines().next()).unwrap_or_default().chars().take(LONGEST_REASON).collect()
 }

@@ -23,10 +23,13 @@ pub(super) fn check(constraint: &Constraint) -> Result<()> {
     let bytes = match constraint {
         Constraint::Choice(texts) => {
             if texts.is_empty() || texts.len() > MOST_CHOICES {
-                return Err(Error::request("choice", format!("1 to {MOST_CHOICES} texts"), texts.len()));
+                return Err(Error::request("choice", format!("1 to {MOST_CHOICES} texts"), texts.len())
+                    .hint("name the texts to choose from, or leave it out"));
             }
             if texts.iter().any(String::is_empty) {
-                return Err(Error::request("choice", "texts", "an empty one"));
+                return Err(
+                    Error::request("choice", "texts", "an empty one").hint("write it out, or leave it out")
+                );
             }
             texts.iter().map(String::len).sum()
         }
@@ -34,6 +37,7 @@ pub(super) fn check(constraint: &Constraint) -> Result<()> {
     };
     match bytes {
         1..=MOST_BYTES => Ok(()),
-        _ => Err(Error::request(name(constraint), format!("1 to {MOST_BYTES} bytes"), bytes)),
+        _ => Err(Error::request(name(constraint), format!("1 to {MOST_BYTES} bytes"), bytes)
+            .hint("write a shorter one, or leave it out")),
     }
 }

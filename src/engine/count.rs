@@ -47,7 +47,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) for studies that cannot be read,
-    /// [`Error::Request`](crate::Error::Request) for options that cannot be met and for studies that no turn places.
+    /// [`Error::Request`](crate::Error::Request) for options that cannot be met, for studies that no turn places and for a text
+    /// that is far too long.
     pub fn count_tokens(&self, request: &Request, options: &AskOptions) -> Result<TokenCount> {
         options.check()?;
         let shared = &self.0.shared;
@@ -56,6 +57,7 @@ impl Engine {
         let extent = Studies::open(shared, &request.studies, options, &watch)?.extent;
         let (template, mode) = (&manifest.prompt, options.preprocessing);
         let written = prompt::write(template, request, &extent.frames_per_study, mode)?;
+        shared.check_text(written.bytes())?;
         let frames = extent.tokens_per_frame.len();
         let around = written.splice(template, &manifest.tokens, &shared.tokenizer, &vec![0; frames])?;
         Ok(TokenCount {

@@ -33,7 +33,7 @@ impl Engine {
     /// met, [`Error::Cancelled`] or [`Error::TimedOut`] if it was stopped, [`Error::Runtime`] if the graph fails.
     pub fn embed(&self, studies: &[StudyInput], options: &AskOptions) -> Result<ImageEmbeddings> {
         if studies.is_empty() {
-            return Err(Error::request("studies", "at least one to embed", "none"));
+            return Err(Error::request("studies", "at least one to embed", "none").hint("name one"));
         }
         let shared = &self.0.shared;
         let watch = options.watch(Instant::now());

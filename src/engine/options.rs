@@ -78,7 +78,8 @@ impl EngineOptions {
         let limit = manifest.max_positions;
         match self.context {
             Some(context) if context == 0 || context > limit => {
-                Err(Error::request("context", format!("1 to {limit} tokens, the model's limit"), context))
+                Err(Error::request("context", format!("1 to {limit} tokens, the model's limit"), context)
+                    .hint("choose a number in this range, or leave it out"))
             }
             Some(context) => Ok(context),
             None => Ok(limit),

@@ -96,6 +96,7 @@ impl Text {
         // If the pictures alone do not fit, refuse before their tokens are laid out.
         shared.reply_limit(extent.tokens(), options)?;
         let written = prompt::write(template, request, &extent.frames_per_study, options.preprocessing)?;
+        shared.check_text(written.bytes())?;
         let spliced =
             written.splice(template, &manifest.tokens, &shared.tokenizer, &extent.tokens_per_frame)?;
         let limit = shared.reply_limit(spliced.ids.len(), options)?;

@@ -79,6 +79,25 @@ impl Shared {
         Guide::new(parts, instruction, options, prompt)
     }
 
+    /// Refuses a text that cannot fit into the context, before it is tokenised, which takes its time.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if it has more bytes than the longest tokens make up.
+    pub(super) fn check_text(&self, bytes: usize) -> Result<()> {
+        /// What composing letters (NFC) may shrink a text by before it is cut into tokens.
+        const COMPOSED: usize = 3;
+        let most = self.context.saturating_mul(self.tokenizer.longest()).saturating_mul(COMPOSED);
+        match bytes > most {
+            true => Err(Error::request(
+                "prompt",
+                format!("a text that can fit into the context of {} tokens", self.context),
+                format!("{bytes} bytes"),
+            )
+            .hint("shorten the question or the history")),
+            false => Ok(()),
+        }
+    }
+
     /// How many tokens the reply to a prompt of this length may have.
     ///
     /// # Errors

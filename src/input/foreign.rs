@@ -40,7 +40,9 @@ static FORMATS: [Foreign; 15] = [
 /// What a file that begins with these bytes is called, and what to do with it.
 pub(super) fn name(head: &[u8]) -> (&'static str, &'static str) {
     let known = FORMATS.iter().find(|format| (format.sniff)(head));
-    known.map_or(("something else", ""), |format| (format.name, format.hint))
+    known.map_or(("something else", "check that it is the right file, and whole"), |format| {
+        (format.name, format.hint)
+    })
 }
 
 fn is_heif(head: &[u8]) -> bool {

@@ -3,6 +3,7 @@
 //! This file is the map: a file uses only files declared above it.
 
 mod limits;
+mod location;
 mod source;
 mod reading;
 mod foreign;
@@ -19,6 +20,7 @@ mod video;
 mod readers;
 
 pub use limits::Budget;
+pub(crate) use location::scheme;
 pub(crate) use readers::{OpenedStudy, open};
 pub use readers::{inspect, measure, read};
 pub use reading::{Fact, FactValue, Measured, ReadOptions, StudyFacts};

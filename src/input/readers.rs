@@ -179,6 +179,11 @@ fn header(
 ) -> Result<(&'static str, Box<dyn Header>)> {
     let opened = Opened::new(source, &options.watch)?;
     let known = READERS.iter().find_map(|reader| Some((reader, (reader.sniff)(opened.head())?)));
+    if opened.member().is_some() && !npy::is_archive(opened.head()) {
+        let got = known.map_or(foreign::name(opened.head()).0, |(_, format)| format);
+        return Err(Error::input(source.name(), "an .npz archive before the #", got)
+            .hint("name the file alone; only an archive holds arrays by name"));
+    }
     let Some((reader, format)) = known else { return Err(unknown(&opened, wanted)) };
     let other = |kind: Modality| {
         let wanted = wanted.unwrap_or(kind).with_article();

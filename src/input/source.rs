@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::limits::Budget;
+use super::location::Location;
 use crate::error::{Error, Result};
 use crate::study::Source;
 use crate::watch::Watch;
@@ -17,6 +18,8 @@ const HEAD: u64 = 4096;
 /// The bytes of a source. Every read looks at the watch first.
 pub(super) struct Opened {
     name: String,
+    /// Which array of an archive is meant.
+    member: Option<String>,
     length: u64,
     head: Vec<u8>,
     content: Content,
@@ -38,11 +41,11 @@ impl Opened {
     /// for without end) or several files.
     pub(super) fn new(source: &Source, watch: &Watch) -> Result<Self> {
         let name = source.name();
-        let content = match source {
-            Source::Path(path) => Content::File(regular(path, &name)?),
-            Source::Bytes { bytes, .. } => Content::Memory(Cursor::new(bytes.clone())),
+        let (content, member) = match source {
+            Source::Path(path) => located(path, &name)?,
+            Source::Bytes { bytes, .. } => (Content::Memory(Cursor::new(bytes.clone())), None),
             Source::Files(files) => match files.as_slice() {
-                [path] => Content::File(regular(path, &name)?),
+                [path] => located(path, &name)?,
                 _ => return Err(Error::input(name, "one file", format!("{} files", files.len()))),
             },
         };
@@ -51,7 +54,8 @@ impl Opened {
             Source::Files(files) => files.first().cloned(),
             Source::Bytes { .. } => None,
         };
-        let mut opened = Self { name, length: 0, head: Vec::new(), content, path, watch: watch.clone() };
+        let mut opened =
+            Self { name, member, length: 0, head: Vec::new(), content, path, watch: watch.clone() };
         opened.begin().map_err(|error| opened.unreadable(error))?;
         Ok(opened)
     }
@@ -72,7 +76,8 @@ impl Opened {
             Content::Memory(bytes) => Content::Memory(Cursor::new(bytes.get_ref().clone())),
         };
         let (name, head, watch) = (self.name.clone(), self.head.clone(), self.watch.clone());
-        let mut again = Self { name, length: self.length, head, content, path: self.path.clone(), watch };
+        let (member, path) = (self.member.clone(), self.path.clone());
+        let mut again = Self { name, member, length: self.length, head, content, path, watch };
         again.rewind().map_err(|error| self.unreadable(error))?;
         Ok(again)
     }
@@ -92,6 +97,11 @@ impl Opened {
     /// The name used in messages.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name of the array that is meant, where the source is `FILE.npz#NAME`.
+    pub(super) fn member(&self) -> Option<&str> {
+        self.member.as_deref()
     }
 
     /// Bytes in all.
@@ -171,6 +181,12 @@ pub(super) fn unreadable(name: &str, error: io::Error) -> Error {
         Ok(ended) => ended,
         Err(error) => Error::input(name, "a readable file", error).hint("check the path and the file"),
     }
+}
+
+/// The file that a path leads to, and which array of it is meant.
+fn located(path: &Path, name: &str) -> Result<(Content, Option<String>)> {
+    let Location { file, member } = Location::of(path, name)?;
+    Ok((Content::File(regular(&file, name)?), member))
 }
 
 /// A regular file, opened. Anything else is refused before it is opened: a pipe would be waited for without end.

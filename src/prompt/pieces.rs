@@ -23,6 +23,15 @@ pub(super) enum Piece {
 }
 
 impl Written {
+    /// Bytes of its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |piece: &Piece| match piece {
+            Piece::Template(text) | Piece::Letters(text) => text.len(),
+            Piece::Frame => 0,
+        };
+        self.pieces.iter().map(bytes).sum()
+    }
+
     /// The prompt as one text with a placeholder for each frame.
     pub(crate) fn text(&self, template: &PromptTemplate) -> String {
         let text = |piece: &Piece| match piece {
@@ -34,7 +43,7 @@ impl Written {
 }
 
 pub(super) fn nothing_asked() -> Error {
-    Error::request("turns", "at least the user's", "none")
+    Error::request("turns", "at least the user's", "none").hint("ask something")
 }
 
 /// What begins a turn.
@@ -56,8 +65,9 @@ pub(super) fn misplaced(template: &PromptTemplate, frames: &[usize], marks: usiz
         }
     };
     let hint = match marks {
+        _ if frames.is_empty() => format!("name a file to look at, or leave {tag} out"),
         0 => format!("a conversation that goes on says itself where the study stands: write {tag} there"),
-        _ => format!("a {tag} in the system text or in the history counts too"),
+        _ => format!("each {tag} in the system text or in the history counts too"),
     };
     Error::request("prompt", wanted, marks).hint(hint)
 }

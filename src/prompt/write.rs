@@ -38,7 +38,10 @@ fn check_turns(turns: &[Turn]) -> Result<()> {
     }
     match turns.len().is_multiple_of(2) {
         false => Ok(()),
-        true => Err(Error::request("turns", "the user's turn at the end", "nothing to answer")),
+        true => {
+            Err(Error::request("turns", "the user's turn at the end", "nothing to answer")
+                .hint("ask something"))
+        }
     }
 }
 

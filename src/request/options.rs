@@ -94,7 +94,9 @@ impl AskOptions {
             number.map_or(Ok(()), |number| range.check(name, number))?;
         }
         if self.stop_strings.iter().any(String::is_empty) {
-            return Err(Error::request("stop", "a text", "an empty one"));
+            return Err(
+                Error::request("stop", "a text", "an empty one").hint("write it out, or leave it out")
+            );
         }
         if self.stop == StopRule::LengthOnly && (self.constraint.is_some() || !self.stop_strings.is_empty()) {
             let name = if self.constraint.is_some() { "a constraint" } else { "a stop string" };

@@ -1,6 +1,6 @@
 //! Which part of a study is looked at, and how its values become grey.
 
-use super::volume::Window;
+use super::windowing::Windowing;
 use crate::error::{Error, Result};
 use crate::frame::Modality;
 use crate::limits;
@@ -21,16 +21,6 @@ pub enum FrameCount {
     Seconds(f64),
     /// Exactly this many, 1 to 4096.
     Exactly(usize),
-}
-
-/// How the values of a slice become 0..255.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum Windowing {
-    /// From the lowest to the highest value of each slice, as the reference script does it.
-    OwnRange,
-    /// By this window.
-    Window(Window),
 }
 
 /// What of a study is looked at. What is left out is as in the reference script; what does not fit the kind of study that
@@ -172,7 +162,8 @@ impl Look {
     pub fn check(&self) -> Result<()> {
         for option in &OPTIONS {
             if let Some(got) = (option.wrong)(self) {
-                return Err(Error::request(option.name, option.may_be, got));
+                return Err(Error::request(option.name, option.may_be, got)
+                    .hint(format!("correct {}, or leave it out", option.name)));
             }
         }
         Ok(())
@@ -257,9 +248,12 @@ static OPTIONS: [Rule; 16] = [
     Rule {
         name: "end",
         kind: Modality::Video,
-        may_be: TIME,
+        may_be: "seconds from the start of the video, not before --start",
         given: |look| look.end.is_some(),
-        wrong: |look| no_time(look.end),
+        wrong: |look| match (look.start, look.end) {
+            (Some(start), Some(end)) if end < start => Some(format!("{end}, with a start at {start}")),
+            _ => no_time(look.end),
+        },
     },
     Rule {
         name: "slices",
@@ -369,15 +363,10 @@ fn no_time(seconds: Option<f64>) -> Option<String> {
     seconds.filter(|seconds| !seconds.is_finite()).map(|seconds| seconds.to_string())
 }
 
-impl From<Window> for Windowing {
-    fn from(window: Window) -> Self {
-        Windowing::Window(window)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study::Window;
     use FrameCount::{Exactly, PerSecond, Seconds};
 
     #[test]
@@ -395,6 +384,7 @@ mod tests {
             ("seconds", look().frames(Seconds(1e300))),
             ("start", look().start(f64::NEG_INFINITY)),
             ("end", look().end(f64::NAN)),
+            ("end", look().start(2.0).end(1.0)),
             ("slices", look().slices(0)),
             ("slices", look().slices(4097)),
             ("slices", look().slices(usize::MAX)),
@@ -417,6 +407,7 @@ mod tests {
         for look in [
             look(),
             look().frames(Exactly(4096)).start(-1.0).end(0.0),
+            look().start(1.0).end(1.0),
             look().frames(Seconds(4096.9)),
             look().slices(4096).axis(2).range([7, 7]).window(Window::linear(-600.0, 1.0)),
             look().window(Windowing::OwnRange),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::options::{Chosen, Files, Options, Part};
-use super::study::{KINDS, read_study, study_of};
+use super::study::{KINDS, brief, read_study, study_of};
 use super::transcript::{Message, Transcript, next_question, part};
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -35,11 +35,14 @@ impl Case {
     pub fn read(fields: &Map<String, Value>, given: &Chosen, files: Files) -> Result<Self> {
         let (own, others) = Chosen::of(fields, |part| part != Part::Engine, files)?;
         let chosen = given.under(&own);
-        let question = fields.get("question").ok_or_else(|| Error::request("question", "a text", "none"))?;
+        let question = fields.get("question").ok_or_else(|| {
+            Error::request("question", "a text", "none").hint("add the field question to the line")
+        })?;
         let history = fields.get("history").filter(|value| !value.is_null());
         let mut transcript =
             history.map_or(Ok(Transcript::default()), |value| Transcript::read(value, files))?;
         transcript.studies.extend(studies(fields, &chosen, files)?);
+        own_options_fit(&own, &transcript.studies)?;
         let options = chosen.options()?;
         if let Some(system) = &options.system {
             transcript.system = Some(Some(Message::letters(system)));
@@ -67,6 +70,16 @@ impl Case {
     }
 }
 
+/// Refuses an option of the case itself that none of its studies can have. What kind a `file` is, its reader finds out.
+fn own_options_fit(own: &Chosen, studies: &[StudyInput]) -> Result<()> {
+    let kind = |study: &StudyInput| match study {
+        StudyInput::File { modality, .. } => *modality,
+        _ => None,
+    };
+    let kinds: Option<Vec<_>> = studies.iter().map(kind).collect();
+    kinds.map_or(Ok(()), |kinds| own.fit(&kinds))
+}
+
 /// The studies of a case: those in an order of their own, then those named by kind.
 fn studies(fields: &Map<String, Value>, chosen: &Chosen, files: Files) -> Result<Vec<StudyInput>> {
     let listed: Vec<Value> = match fields.get("studies") {
@@ -82,12 +95,16 @@ fn studies(fields: &Map<String, Value>, chosen: &Chosen, files: Files) -> Result
         let given = |field: &str| fields.get_key_value(field).filter(|(_, value)| !value.is_null());
         let (field, value) = match (given(kind), given(&plural)) {
             (Some((one, _)), Some((other, _))) => {
-                return Err(Error::request(one, "one list of files", format!("{other} too")));
+                return Err(Error::request(one, "one list of files", format!("{other} too"))
+                    .hint("put all files into one of them"));
             }
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => continue,
         };
-        let refuse = || Error::request(field, "a file or a list of files", value);
+        let refuse = || {
+            Error::request(field, "a file or a list of files", brief(value))
+                .hint("name files in quotes; options of one study go into studies")
+        };
         let paths = match value {
             Value::Array(paths) => paths.as_slice(),
             path => std::slice::from_ref(path),

@@ -12,11 +12,12 @@ mod reply;
 pub use case::Case;
 pub use error::error;
 pub use options::{Chosen, Files, Form, Options, Part, Row, option, options};
-pub use reply::{Report, frame, package, reply, usage};
+pub use reply::{FORM_CUT_OFF, Report, form, frame, package, reply, usage};
 pub use study::{facts, read_study, study};
-pub use text::read_text;
+pub use text::{MOST_TEXT_BYTES, check_encoding, read_text, read_text_from, text_of};
 pub use transcript::{Message, Piece, Transcript, next_question, transcript};
 
+pub use crate::error::printable;
 pub use crate::limits::{Real, Whole};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::frame::{Modality, Provenance};
 use crate::package::Package;
-use crate::request::{FrameUsed, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage};
+use crate::request::{AskOptions, FrameUsed, Reply, ReplyPart, Timings, TokenLogprob, TokenLogprobs, Usage};
 use crate::view::{Plane, VolumeView};
 
 /// A reply, where it came from and how long its engine took to load.
@@ -63,6 +63,15 @@ pub fn reply(reply: &Reply) -> Value {
         object["logprobs"] = all.iter().map(logprobs).collect();
     }
     object
+}
+
+/// The word for an answer that was cut off before it had the form that was asked for.
+pub const FORM_CUT_OFF: &str = "cut-off";
+
+/// Whether an answer has the form that it was held to, `kept` or `cut-off`; none if it was held to none.
+pub fn form(reply: &Reply, options: &AskOptions) -> Option<&'static str> {
+    options.constraint.as_ref()?;
+    Some(if reply.truncated.is_some() { FORM_CUT_OFF } else { "kept" })
 }
 
 /// Tokens spent.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::options::{Chosen, Files, Form, Options, Part, options};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::frame::Modality;
 use crate::input::{Fact, FactValue, StudyFacts};
 use crate::study::{Look, Source, StudyInput};
@@ -55,6 +55,12 @@ pub fn study(input: &StudyInput) -> Option<Value> {
     Some(object.into())
 }
 
+/// The beginning and the end of a value, for messages.
+pub(super) fn brief(value: &Value) -> String {
+    const MOST: usize = 100;
+    shortened(&value.to_string(), MOST)
+}
+
 /// The study of such an object. `shared` are the options that hold where it does not say otherwise.
 ///
 /// # Errors
@@ -62,7 +68,8 @@ pub fn study(input: &StudyInput) -> Option<Value> {
 pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyInput> {
     let names: Vec<_> = KINDS.iter().map(|(name, _)| *name).collect();
     let wanted = format!("an object with a file as {}, and options", names.join(" or "));
-    let refuse = || Error::request("study", &wanted, value);
+    let refuse =
+        || Error::request("study", &wanted, brief(value)).hint("write it as {\"image\": FILE}, for example");
     let fields = value.as_object().ok_or_else(refuse)?;
     let mut kinds = KINDS.iter().filter(|(name, _)| fields.contains_key(*name));
     let (Some((name, kind)), None) = (kinds.next(), kinds.next()) else { return Err(refuse()) };
@@ -70,12 +77,15 @@ pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyI
         fields.iter().filter(|(field, _)| field != name).map(|(f, v)| (f.clone(), v.clone())).collect();
     let (chosen, others) = Chosen::of(&own, |part| matches!(part, Part::Look(_)), files)?;
     if let Some(other) = others.iter().find(|other| *other != SHARED) {
-        return Err(Error::request("study", &wanted, format!("the field {other}")));
+        return Err(
+            Error::request("study", &wanted, format!("the field {other}")).hint("leave the field out")
+        );
     }
     if let Some(kind) = kind {
         let misplaced = chosen.rows().find(|row| row.part != Part::Look(*kind));
         misplaced.map_or(Ok(()), |row| {
-            Err(Error::request("study", format!("options of a {}", kind.name()), row.name))
+            Err(Error::request("study", format!("options of {}", kind.with_article()), row.name)
+                .hint(format!("leave {} out for this study", row.name)))
         })?;
     }
     let path = fields[*name].as_str().ok_or_else(refuse)?;

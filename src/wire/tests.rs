@@ -120,9 +120,25 @@ fn what_is_no_case_is_refused_by_name() {
         (json!({"question": "Q", "studies": [{"image": "a", "model": "y"}]}), "study"),
         (json!({"question": "Q", "studies": [{"volume": "a", "slices": 5000}]}), "slices"),
         (json!({"question": "Q", "max_new_tokens": "many"}), "max_new_tokens"),
+        (json!({"question": "Q", "slices": 5}), "slices"),
+        (json!({"question": "Q", "images": ["a", "b"], "slices": 5}), "slices"),
     ] {
         let error = case(value.clone()).map(drop).unwrap_err();
         assert_eq!((error.code(), &*error.facts().thing), (ErrorCode::Request, name), "{value}: {error}");
+    }
+    // What a file is, its reader finds out.
+    for fits in [
+        json!({"question": "Q", "file": "a", "slices": 5}),
+        json!({"question": "Q", "volume": "a", "slices": 5}),
+    ] {
+        case(fits).unwrap();
+    }
+    let url = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(5000));
+    for value in
+        [json!({"question": "Q", "studies": [{"image": url, "more": 1}]}), json!({"question": [url]})]
+    {
+        let message = case(value).map(drop).unwrap_err().to_string();
+        assert!(message.len() < 500 && !message.contains("iVBOR"), "{message}");
     }
     let elsewhere = Case::read(
         &fields(json!({"question": "Q", "image": "/etc/passwd"})),

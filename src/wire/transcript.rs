@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::options::{Chosen, Files};
-use super::study::{read_study, study};
+use super::study::{brief, read_study, study};
 use super::text::read_text;
 use crate::conversation::Conversation;
 use crate::error::{Error, Result};
@@ -84,6 +84,7 @@ pub struct Transcript {
     pub system: Option<Option<Message>>,
 }
 
+const HINT: &str = "write it with /save of a chat";
 const WANTED: &str = "a JSON list of [question, answer] pairs, or what /save of a chat wrote";
 
 impl Transcript {
@@ -95,7 +96,7 @@ impl Transcript {
         let name = path.display();
         let text = read_text(path)?;
         let value: Value =
-            serde_json::from_str(&text).map_err(|error| Error::request(&name, WANTED, error))?;
+            serde_json::from_str(&text).map_err(|error| Error::request(&name, WANTED, error).hint(HINT))?;
         Self::read(&value, Files::Read(Path::new(""))).map_err(|error| {
             let facts = error.facts();
             Error::request(format!("{name}: {}", facts.thing), &facts.wanted, &facts.got).hint(&facts.hint)
@@ -113,13 +114,18 @@ impl Transcript {
         if let Some(other) =
             fields.keys().find(|name| !["history", "studies", "system"].contains(&name.as_str()))
         {
-            return Err(Error::request("conversation", WANTED, format!("the field {other}")));
+            return Err(Error::request("conversation", WANTED, format!("the field {other}"))
+                .hint("leave the field out"));
         }
         let field = |name: &str| {
-            fields.get(name).ok_or_else(|| Error::request("conversation", WANTED, format!("no {name}")))
+            fields
+                .get(name)
+                .ok_or_else(|| Error::request("conversation", WANTED, format!("no {name}")).hint(HINT))
         };
-        let studies: Vec<Value> =
-            fields.get("studies").map_or(Ok(Vec::new()), |value| part("studies", value))?;
+        let studies: Vec<Value> = fields
+            .get("studies")
+            .filter(|value| !value.is_null())
+            .map_or(Ok(Vec::new()), |value| part("studies", value))?;
         let shared = Chosen::default();
         Ok(Self {
             history: part("history", field("history")?)?,
@@ -162,7 +168,9 @@ pub fn transcript(conversation: &Conversation, placeholder: &str) -> Result<Valu
     let asked = conversation.studies().len() - conversation.new_studies().len();
     let studies = conversation.studies()[..asked].iter().map(|input| {
         let wanted = "studies in one file each, with names of UTF-8";
-        study(input).ok_or_else(|| Error::request("conversation", wanted, input.name()))
+        study(input).ok_or_else(|| {
+            Error::request("conversation", wanted, input.name()).hint("rename the file, and add it again")
+        })
     });
     let mut object = Map::new();
     object.insert("history".into(), turns.chunks(2).map(|pair| json!(pair)).collect());
@@ -173,20 +181,12 @@ pub fn transcript(conversation: &Conversation, placeholder: &str) -> Result<Valu
 
 /// A part of a conversation in JSON.
 pub(super) fn part<T: serde::de::DeserializeOwned>(name: &str, value: &Value) -> Result<T> {
-    let wanted = match name {
-        "history" => "[question, answer] pairs, each a text or a list of parts",
-        "studies" => "a list of studies",
-        _ => "a text or a list of parts",
+    let (wanted, hint) = match name {
+        "history" => {
+            ("[question, answer] pairs, each a text or a list of parts", r#"write [["question", "answer"]]"#)
+        }
+        "studies" => ("a list of studies", r#"write [{"image": FILE}], for example"#),
+        _ => ("a text or a list of parts", r#"write "text", or [{"text": "…"}, "study"]"#),
     };
-    T::deserialize(value).map_err(|_| Error::request(name, wanted, shortened(value)))
-}
-
-/// The beginning of a value, for messages.
-fn shortened(value: &Value) -> String {
-    const MOST: usize = 80;
-    let text = value.to_string();
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    T::deserialize(value).map_err(|_| Error::request(name, wanted, brief(value)).hint(hint))
 }

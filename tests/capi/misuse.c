@@ -193,6 +193,12 @@ static void texts_are_checked(fleming_engine *engine, fleming_request *request, 
     study.slices = 3;
     REFUSED(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, &study));
     study.slices = 0;
+    study.window = "lung";
+    REFUSED(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, &study));
+    study.window = "lungs";
+    CHECK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study) == FLEMING_STATUS_REQUEST);
+    SAYS("window");
+    study.window = NULL;
     study.frames = 2;
     REFUSED(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study));
     study.max_frames = 2;

@@ -165,6 +165,7 @@ static void a_volume_and_a_clip(fleming_engine *engine, const char *volume, cons
 
     options.max_new_tokens = 2;
     study.slices = 5;
+    study.window = "wide";
     raw.name = "scanner";
     raw.voxels = voxels;
     raw.voxel = FLEMING_VOXEL_INT16;
@@ -179,6 +180,7 @@ static void a_volume_and_a_clip(fleming_engine *engine, const char *volume, cons
     OK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, volume, &study));
     OK(fleming_request_volume(request, &raw));
     study.slices = 0;
+    study.window = NULL;
     study.frames = 2;
     OK(fleming_request_file(request, FLEMING_MODALITY_VIDEO, video, &study));
     OK(fleming_engine_ask(engine, request, &options, &reply));
@@ -187,7 +189,7 @@ static void a_volume_and_a_clip(fleming_engine *engine, const char *volume, cons
     CHECK(facts.truncated == FLEMING_PART_THOUGHT && strlen(facts.warnings) > 0);
     OK(fleming_reply_frame(reply, 4, &frame));
     CHECK(frame.modality == FLEMING_MODALITY_VOLUME && frame.study == 0 && frame.index == 31);
-    CHECK(frame.spacing_mm[0] == 0 && frame.window_low < frame.window_high);
+    CHECK(frame.spacing_mm[0] == 0 && frame.window_low == -1000 && frame.window_high == 1000);
     OK(fleming_reply_frame(reply, 6, &frame));
     CHECK(frame.study == 1 && frame.index == 3 && strcmp(frame.source, "scanner") == 0);
     CHECK(frame.window_low == -160 && frame.window_high == 240);

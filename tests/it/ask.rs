@@ -139,10 +139,34 @@ fn options_are_refused_with_what_they_may_be() {
         // Of one study it is known that the option does not fit.
         (["--slices", "5"], "slices", "a volume"),
         (["--start", "1"], "start", "a video"),
+        (["--window", "lungs"], "--window", "lung, mediastinum"),
     ] {
         let message = refusal(ask(&["-q", "x", "--image", &chest]).args(options), 2);
         assert!(message.starts_with(&format!("error: {named}: wanted ")), "{message}");
         assert!(message.contains(may_be), "{message}");
+    }
+}
+
+/// The package is not there: none of it is loaded.
+#[test]
+fn options_that_fit_no_input_are_refused() {
+    let nowhere = Scratch::new().path("package");
+    let chest = input("chest.png").display().to_string();
+    let clip = input("clip.mp4").display().to_string();
+    for (options, named) in [
+        (
+            &["--slices", "5", &chest, &chest][..],
+            "--slices: wanted a volume to look at, got 2 inputs, each an image",
+        ),
+        (&["--slices", "5"], "--slices: wanted a volume to look at, got no input"),
+        (&["--frames", "2", "--window", "lung", &chest, &clip], "--window: wanted a volume"),
+        (
+            &["--start", "2", "--end", "1", &clip],
+            "end: wanted seconds from the start of the video, not before --start",
+        ),
+    ] {
+        let message = refusal(ask_of(&nowhere, &["-q", "x"]).args(options), 2);
+        assert!(message.starts_with(&format!("error: {named}")), "{message}");
     }
 }
 
@@ -250,8 +274,44 @@ fn the_trace_shows_the_frames_as_the_model_saw_them() {
     let inked = |y| (0..sheet.width()).any(|x| sheet.get_pixel(x, y).0 == [255; 3]);
     assert!((0..top).any(inked), "no label");
 
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        (mode(&trace), mode(&trace.join("seen.png")), mode(&trace.join("trace.json"))),
+        (0o700, 0o600, 0o600)
+    );
+
     reply(ask(&["-q", "x", "--trace"]).arg(&trace));
     assert!(!trace.join("seen.png").exists(), "the sheet of the question before is still there");
+
+    // What turns out to be impossible at the end costs no answer.
+    std::fs::remove_file(trace.join("trace.json")).unwrap();
+    std::fs::create_dir(trace.join("trace.json")).unwrap();
+    let output = ask(&["-q", "x", "--json", "--trace"]).arg(&trace).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["answer"].is_string());
+    assert!(
+        stderr(&output).contains("trace.json: wanted a place that can be written"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_answer_that_was_cut_off_is_told() {
+    let form = ["-q", "x", "--prompt", "direct", "--regex", "[a-z]{40}", "--json"];
+    let output = ask(&form).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&reply["form"], &reply["truncated"]), (&json!("cut-off"), &json!("answer")));
+    let said = stderr(&output);
+    assert!(said.contains("cut off after 4 tokens") && said.contains("may not have the form"), "{said}");
+    // Without a form it is told too, unless so many tokens were asked for.
+    for (options, told) in [(&["--choice", "a", "--choice", "b"][..], false), (&["--ignore-eos"], false)] {
+        let output = ask(&["-q", "x", "--prompt", "direct"]).args(options).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("cut off"), told, "{}", stderr(&output));
+    }
 }
 
 #[test]

@@ -222,3 +222,30 @@ fn an_interrupted_run_goes_on_where_it_was() {
     let ids: Vec<_> = answers(&path).iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
     assert_eq!(ids, (0..6).collect::<Vec<_>>());
 }
+
+#[test]
+fn an_answer_that_was_cut_off_before_it_had_its_form_is_told() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let scratch = Scratch::new();
+    let lines = [
+        json!({"id": 1, "question": "What is CT?", "ignore_eos": null, "prompt": "direct", "regex": "[a-z]{40}"}),
+        json!({"id": 2, "question": "What is CT?", "ignore_eos": null, "prompt": "direct", "choice": ["a", "b"]}),
+    ];
+    let lines = lines.map(|line| line.to_string());
+    let output = run(&mut batch(&scratch, &lines), 4);
+    assert!(stderr(&output).contains("1 cut off without the form"), "{}", stderr(&output));
+    let path = scratch.path("out.jsonl");
+    let forms: Vec<_> = answers(&path).iter().map(|answer| answer["form"].clone()).collect();
+    assert_eq!(forms, ["cut-off", "kept"]);
+    // It counts when the run is asked for again.
+    run(&mut batch(&scratch, &lines), 4);
+    assert_eq!(answers(&path).len(), 2);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // No link is followed.
+    let elsewhere = scratch.path("elsewhere.jsonl");
+    fs::rename(&path, &elsewhere).unwrap();
+    symlink(&elsewhere, &path).unwrap();
+    let output = run(&mut batch(&scratch, &lines), 2);
+    assert!(stderr(&output).contains("a link to one"), "{}", stderr(&output));
+}

@@ -86,13 +86,24 @@ fn a_case_that_cannot_be_asked_is_wrong() {
     let scratch = Scratch::new();
     let case = |slices: Value| json!({"id": 1, "kind": "text", "question": "What?", "answer": "x", "slices": slices});
     let results = scratch.path("results.jsonl");
-    let mut command = eval(&scratch, &[case(json!("many")), case(json!(3))]);
+    let form = json!({"id": 3, "kind": "text", "question": "What?", "answer": "x", "regex": "[a-z]{40}"});
+    let mut command = eval(&scratch, &[case(json!("many")), case(json!(3)), form]);
     let output = command.arg("--json").arg("--output").arg(&results).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let table: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&table["kinds"]["text"]["count"], &table["kinds"]["text"]["errors"]), (&json!(2), &json!(1)));
-    let lines = std::fs::read_to_string(results).unwrap();
-    assert!(lines.lines().next().unwrap().contains("slices: wanted a whole number, 1 to 4096"), "{lines}");
+    assert_eq!((&table["kinds"]["text"]["count"], &table["kinds"]["text"]["errors"]), (&json!(3), &json!(2)));
+    let lines = std::fs::read_to_string(&results).unwrap();
+    let lines: Vec<_> = lines.lines().collect();
+    assert!(lines[0].contains("slices: wanted a whole number, 1 to 4096"), "{lines:?}");
+    assert!(lines[1].contains("slices: wanted a volume to look at, got no input"), "{lines:?}");
+    let cut: Value = serde_json::from_str(lines[2]).unwrap();
+    assert_eq!(
+        (&cut["finish"], &cut["truncated"], &cut["form"]),
+        (&json!("length"), &json!("answer"), &json!("cut-off"))
+    );
+    assert!(stderr(&output).contains("1 replies were cut off"), "{}", stderr(&output));
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(results).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

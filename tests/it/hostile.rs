@@ -1,6 +1,7 @@
 //! Bad input gets one clear message and the right exit code, never a panic and never an answer.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use crate::support::{Scratch, ask, ask_of, example, input, package, refusal};
 
@@ -176,4 +177,104 @@ fn a_tag_in_the_system_text_is_its_letters() {
     let placed = |trace: &str| serde_json::from_str::<serde_json::Value>(trace).unwrap()["prompt"].clone();
     let [plain, tagged] = [placed(&plain), placed(&tagged)].map(|prompt| prompt.as_str().unwrap().to_owned());
     assert_eq!(tagged.replace("Be <image> brief.", "Be brief."), plain);
+}
+
+#[test]
+fn urls_and_control_characters_are_told_in_one_line() {
+    let chest = input("chest.png").display().to_string();
+    let data = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(5000));
+    let file = format!("file://{chest}");
+    for (name, told) in [
+        (&*data, "data:image/png;base64,…: wanted the name of a file, got a data: URL"),
+        (&file, "name the file alone"),
+        ("https://example.org/a.png", "download it"),
+        ("a\u{1b}[31m\u{7}b.png", r"a\u{1b}[31m\u{7}b.png: wanted a readable file"),
+    ] {
+        let message = refusal(ask(&["-q", "x", "--image"]).arg(name), 2);
+        assert!(message.contains(told) && !message.contains("iVBOR"), "{message}");
+        assert!(
+            message.len() < 400 + file.len() && !message.trim_end().contains(char::is_control),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn texts_that_are_no_utf8_are_refused_by_name() {
+    let scratch = Scratch::new();
+    let wide: Vec<u8> = "\u{feff}[]".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide = scratch.file("wide.json", &wide);
+    let latin = scratch.file("latin.txt", b"caf\xe9");
+    let at = format!("@{}", latin.display());
+    let batch = |file: &std::path::Path| {
+        let mut batch = crate::support::fleming("batch");
+        batch.arg(file).arg(scratch.path("answers.jsonl"));
+        batch
+    };
+    let mut history = ask(&["-q", "x", "--history"]);
+    history.arg(&wide);
+    let mut eval = crate::support::fleming("eval");
+    eval.arg(&wide);
+    let mut bench = crate::support::fleming("bench");
+    bench.arg("--questions").arg(&latin);
+    let mut question = ask(&["-q", "-"]);
+    question.stdin(fs::File::open(&latin).unwrap());
+    for (mut command, name, got) in [
+        (history, "wide.json", "UTF-16 text"),
+        (batch(&wide), "wide.json", "UTF-16 text"),
+        (eval, "wide.json", "UTF-16 text"),
+        (ask(&["-q", "x", "--prompt", &at]), "latin.txt", "0xe9 at offset 3, in line 1"),
+        (bench, "latin.txt", "0xe9"),
+        (question, "the question on standard input", "0xe9"),
+    ] {
+        let message = refusal(&mut command, 2);
+        assert!(message.contains("UTF-8 text") && message.contains("save it as UTF-8"), "{message}");
+        assert!(message.contains(name) && message.contains(got), "{message}");
+    }
+    assert!(!scratch.path("answers.jsonl").exists(), "there are answers to no questions");
+}
+
+#[test]
+fn a_command_that_cannot_be_parsed_is_refused_in_one_line() {
+    for (words, told) in [
+        (&["aks"][..], "aks: wanted a command of fleming"),
+        (
+            &["ask", "--frmaes", "3"],
+            "--frmaes: wanted an option of fleming ask, got an unknown one (--frames is similar;",
+        ),
+        (&["ask"], "fleming ask: wanted --question <TEXT>, got nothing"),
+        (&["ask", "-q"], "--question: wanted <TEXT>, got nothing"),
+        (&["ask", "-q", "a", "-q", "b"], "--question: wanted to be given once"),
+        (&["batch", "a", "b", "c"], "c: wanted an argument of fleming batch, got one too many"),
+        (
+            &["batch", "a", "b", "--shard", "5/4"],
+            "--shard: wanted i/n with i from 1 to n, such as 1/4, got 5/4",
+        ),
+        (&["bench", "--repeat", "x"], "--repeat: wanted a whole number, got x"),
+        (&["bench", "--tiles", "1", "--image", "a"], "--tiles: wanted none of --image <FILE> beside it"),
+        (&["ask", "-q", "x", "--json=yes"], "--json: wanted no value, got yes"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+        let message = refusal(command.args(words), 2);
+        assert!(message.starts_with(&format!("error: {told}")) && message.contains("--help"), "{message}");
+    }
+}
+
+#[test]
+fn a_stdout_that_cannot_be_written_says_why() {
+    for words in [&["--help"][..], &["--version"], &["ask", "--help"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+        let message = refusal(command.args(words).stdout(full), 1);
+        assert!(
+            message.starts_with("error: standard output: wanted a place that can be written"),
+            "{message}"
+        );
+        // A reader that has gone knows that it went.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+        let mut child = command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.stderr.is_empty() && output.status.code().is_some(), "{output:?}");
+    }
 }

@@ -145,6 +145,7 @@ fn choices_that_leave_nothing_to_look_at_are_named() {
         ("max-frames", look().frames(FrameCount::PerSecond { max_frames: 0 })),
         ("start, end", look().start(1000.0)),
         ("start", look().start(f64::INFINITY)),
+        ("end", look().start(2.0).end(1.0)),
         ("slices", look().slices(3)),
         ("window", look().window(Window::linear(40.0, 400.0))),
     ];

@@ -82,6 +82,45 @@ def test_an_answer_is_streamed_and_the_prompt_comes_back(tmp_path: Path) -> None
     assert turn[1].split()[-1] in plain(shown)
 
 
+def test_a_line_that_fails_does_not_end_the_chat(tmp_path: Path) -> None:
+    volume = INPUTS / "volume_f32.npy"
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "precious.json").write_text("[1, 2]")
+    turn = ["<image>\nWhat is shown?", "A lung."]
+    conversations = {
+        "lost": {"history": [turn], "studies": [{"volume": "nowhere.npy"}]},
+        "fewer": {"history": [turn, turn], "studies": [{"volume": str(volume)}]},
+        "odd": {"history": [], "studies": [{"image": "x", "model": "y"}]},
+    }
+    for name, conversation in conversations.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(conversation))
+    with chat("--max-new-tokens", "4", "--ignore-eos") as session:
+        session.line("What is CT?")
+        for line, named in (
+            ("/image nowhere.png", "nowhere.png"),
+            (f"/image {tmp_path / 'text.png'}", "something else"),
+            ("/nonsense", "/nonsense"),
+            ("/save", "the name of a file"),
+            (f"/volume {volume} --slices many", "--slices"),
+            (f"/save {tmp_path / 'precious.json'}", "an older conversation"),
+            (f"/load {tmp_path / 'lost.json'}", "nowhere.npy"),
+            (f"/load {tmp_path / 'fewer.json'}", "as many studies"),
+            (f"/load {tmp_path / 'odd.json'}", "model"),
+            (f"/load {tmp_path / 'none.json'}", "none.json"),
+        ):
+            shown = plain(session.line(line)).replace("\r", "").replace("\n", "")
+            assert "error: " in shown and named in shown, shown
+        session.line("And MRI?")
+        session.line(f"/save {tmp_path / 'chat.json'}")
+        session.line(f"/save {tmp_path / 'chat.json'}")
+        session.type(CTRL_D)
+        assert session.end() == 0
+    assert (tmp_path / "precious.json").read_text() == "[1, 2]"
+    turns = json.loads((tmp_path / "chat.json").read_text())["history"]
+    assert [question.splitlines()[-1] for question, _ in turns] == ["What is CT?", "And MRI?"]
+    assert not any("<image>" in question for question, _ in turns)
+
+
 def test_ctrl_c_stops_the_answer_and_not_the_chat(tmp_path: Path) -> None:
     with chat("--max-new-tokens", "20000", "--ignore-eos") as session:
         session.line(f"/volume {INPUTS / 'volume_f32.npy'}")

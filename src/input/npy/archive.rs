@@ -1,4 +1,4 @@
-//! The one array of an `.npz`: a ZIP archive of `.npy` files, as `numpy.savez` and `savez_compressed` write it.
+//! One array of an `.npz`: a ZIP archive of `.npy` files, as `numpy.savez` and `savez_compressed` write it.
 
 use std::io::{self, Read};
 
@@ -8,15 +8,15 @@ use zip::result::ZipError;
 
 use super::super::limits::Budget;
 use super::super::source::{Opened, unreadable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 
 /// Whether a file that begins with these bytes is an archive.
-pub(super) fn is_archive(head: &[u8]) -> bool {
+pub(in crate::input) fn is_archive(head: &[u8]) -> bool {
     // The second is an archive of nothing.
     head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
 }
 
-/// An archive with one array.
+/// An archive, and which of its arrays is meant.
 pub(super) struct Archive {
     name: String,
     zip: ZipArchive<Opened>,
@@ -34,27 +34,21 @@ pub(super) struct Member<'a> {
 }
 
 impl Archive {
-    /// Finds the array.
+    /// Finds the array: that of the source's name for it, or the only one.
     ///
     /// # Errors
-    /// [`Error::Input`] if the archive is damaged, or has no array or several.
+    /// [`Error::Input`] if the archive is damaged, has no array of that name, or without a name none or several.
     pub(super) fn open(opened: Opened, budget: Budget) -> Result<Self> {
-        let name = opened.name().to_owned();
+        let (name, wanted) = (opened.name().to_owned(), opened.member().map(String::from));
         let zip = ZipArchive::new(opened).map_err(|error| damaged(&name, error))?;
         let names: Vec<_> =
             zip.file_names().collect::<std::result::Result<_, _>>().map_err(|error| damaged(&name, error))?;
         let arrays: Vec<&str> =
-            names.iter().map(|name| &**name).filter(|name| name.ends_with(".npy")).collect();
-        let member = match arrays[..] {
-            [array] => zip.index_for_name(array),
-            _ => {
-                let got = format!("{} arrays", arrays.len());
-                return Err(Error::input(&name, "an archive with one array", got)
-                    .hint("save the volume alone, with numpy.savez_compressed(file, volume)"));
-            }
-        };
+            names.iter().map(|name| &**name).filter(|name| name.ends_with(ENDING)).collect();
+        let member = chosen(&name, &arrays, wanted.as_deref())?;
+        let member = zip.index_for_name(member).ok_or_else(|| damaged(&name, ZipError::FileNotFound));
+        let member = member?;
         drop(names);
-        let member = member.ok_or_else(|| damaged(&name, ZipError::FileNotFound))?;
         Ok(Self { name, zip, member, budget })
     }
 
@@ -97,6 +91,43 @@ impl Member<'_> {
         io::copy(&mut self.by_ref().take(most), &mut io::sink()).map_err(|error| unreadable(name, error))?;
         self.budget.check_bytes(name, self.position)
     }
+}
+
+/// What the names of arrays end in, in an archive.
+const ENDING: &str = ".npy";
+
+/// The array that is meant.
+fn chosen<'a>(name: &str, arrays: &[&'a str], wanted: Option<&str>) -> Result<&'a str> {
+    let is_wanted = |array: &&&str| {
+        wanted.is_some_and(|wanted| **array == wanted || array.strip_suffix(ENDING) == Some(wanted))
+    };
+    match (arrays, wanted) {
+        ([only], None) => Ok(only),
+        ([], None) => Err(Error::input(name, "an archive with an array", "one without")
+            .hint("save the volume with numpy.savez_compressed(file, volume)")),
+        (_, None) => Err(Error::input(name, "the name of one array", listed(arrays))
+            .hint(format!("name one of them after the file: {name}#{}", short(arrays[0])))),
+        _ => arrays.iter().find(is_wanted).copied().ok_or_else(|| {
+            Error::input(name, "the name of an array in the archive", listed(arrays))
+                .hint("name one of them after the #")
+        }),
+    }
+}
+
+/// The names of arrays, as NumPy gives them.
+fn listed(arrays: &[&str]) -> String {
+    const MOST: usize = 8;
+    let names: Vec<_> = arrays.iter().take(MOST).map(|array| short(array)).collect();
+    let more = if arrays.len() > MOST { " and others" } else { "" };
+    match arrays.len() {
+        0 => "no array".into(),
+        1 => format!("one array: {}", names.join("")),
+        count => format!("{count} arrays: {}{more}", names.join(", ")),
+    }
+}
+
+fn short(array: &str) -> String {
+    shortened(array.strip_suffix(ENDING).unwrap_or(array), 40)
 }
 
 fn damaged(name: &str, error: ZipError) -> Error {

@@ -62,8 +62,24 @@ impl Header for Array {
     fn choose(self: Box<Self>, look: &Look) -> Result<Box<dyn Chosen>> {
         let Self { grid, layout, store } = *self;
         let name = grid.name.clone();
-        Ok(Box::new(Picked { choice: grid.choose(look)?, name, layout, store }))
+        let warning = if look.axis.is_none() { other_axis(layout.shape) } else { None };
+        Ok(Box::new(Picked { choice: grid.choose(look)?, name, layout, store, warning }))
     }
+}
+
+/// What to say of a shape that reads as an array whose slices are not counted by the first axis: slices are square, and
+/// mostly fewer than their pixels.
+fn other_axis([a, b, c]: [usize; 3]) -> Option<String> {
+    let fewer = |count: usize| count < a;
+    let axis = match (a == b, a == c) {
+        (true, false) if fewer(c) => 2,
+        (false, true) if fewer(b) => 1,
+        _ => return None,
+    };
+    Some(format!(
+        "the shape {a}×{b}×{c} reads as if axis {axis} counted the slices, but axis 0 was taken: name the axis with \
+         --axis {axis} or --axis 0"
+    ))
 }
 
 struct Picked {
@@ -71,6 +87,7 @@ struct Picked {
     name: String,
     layout: Layout,
     store: Store,
+    warning: Option<String>,
 }
 
 impl Chosen for Picked {
@@ -79,20 +96,22 @@ impl Chosen for Picked {
     }
 
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study> {
-        let Self { choice, name, layout, store } = *self;
+        let Self { choice, name, layout, store, warning } = *self;
         let axis = choice.axis;
-        match store {
+        let mut study = match store {
             Store::Plain(mut bytes) => {
-                choice.read(&mut Strided { name: &name, layout, axis, bytes: &mut bytes }, options)
+                choice.read(&mut Strided { name: &name, layout, axis, bytes: &mut bytes }, options)?
             }
             Store::Archive(mut archive) => {
                 let (mut bytes, _) = archive.array()?;
                 let study =
                     choice.read(&mut Strided { name: &name, layout, axis, bytes: &mut bytes }, options)?;
                 bytes.finish(&name)?;
-                Ok(study)
+                study
             }
-        }
+        };
+        study.warnings.extend(warning);
+        Ok(study)
     }
 }
 

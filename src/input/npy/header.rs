@@ -39,10 +39,7 @@ impl Layout {
             Error::input(name, "an array of integers or floating-point numbers", format!("type {descriptor}"))
                 .hint("save it as one of int8 to int64, uint8 to uint64, float16 to float64")
         })?;
-        let shape = match header.shape[..] {
-            [depth, height, width] | [1, depth, height, width] => [depth, height, width],
-            _ => return Err(Error::input(name, SHAPES, format!("shape {:?}", header.shape))),
-        };
+        let shape = volume(name, &header.shape)?;
         let there = length.saturating_sub(start);
         let promised = shape.iter().try_fold(number.size(), |bytes, &size| bytes.checked_mul(size));
         if promised.is_none_or(|bytes| bytes as u64 > there) {
@@ -59,9 +56,28 @@ impl Layout {
     }
 }
 
+/// The lengths of the axes of a volume.
+fn volume(name: &str, shape: &[usize]) -> Result<[usize; 3]> {
+    let refuse = |hint: &str| Err(Error::input(name, SHAPES, format!("shape {shape:?}")).hint(hint));
+    match *shape {
+        // Colours of a picture are 3 or 4; no volume is so narrow.
+        [_, height, width, 3 | 4] if height > 4 && width > 4 => refuse(
+            "its last axis looks like colours: save one of them, array[..., 0], or array.mean(axis=-1)",
+        ),
+        [_, _, _, 1] => refuse("drop its last axis: save array[..., 0]"),
+        [depth, height, width] | [1, depth, height, width] => Ok([depth, height, width]),
+        [_, _] => refuse("save a single picture as PNG, or as a volume of one slice: array[None]"),
+        [_, _, _, _] => refuse("save one volume at a time: array[0]"),
+        _ => refuse("save one volume of three axes"),
+    }
+}
+
 /// The header, and the offset of what follows it.
 fn parse(name: &str, mut bytes: &mut dyn Read) -> Result<(Header, u64)> {
-    let damaged = || Error::input(name, "a NumPy array", "a file with a damaged header");
+    let damaged = || {
+        Error::input(name, "a NumPy array", "a file with a damaged header")
+            .hint("save it again with numpy.save")
+    };
     let unread = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => damaged(),
         _ => unreadable(name, error),
@@ -69,8 +85,13 @@ fn parse(name: &str, mut bytes: &mut dyn Read) -> Result<(Header, u64)> {
     // The magic, two bytes of version and the header's length, of 2 bytes in version 1 and of 4 later.
     let mut first = [0; 12];
     bytes.read_exact(&mut first).map_err(unread)?;
-    let [.., version, _, a, b, c, d] = first;
+    let [.., version, minor, a, b, c, d] = first;
     let (before, length) = match version {
+        0 | 4.. => {
+            let got = format!("version {version}.{minor}");
+            return Err(Error::input(name, "NumPy's format 1.0, 2.0 or 3.0", got)
+                .hint("save it again with numpy.save"));
+        }
         1 => (10, usize::from(u16::from_le_bytes([a, b]))),
         _ => (12, u32::from_le_bytes([a, b, c, d]) as usize),
     };

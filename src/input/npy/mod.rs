@@ -5,4 +5,5 @@ mod header;
 mod archive;
 mod array;
 
+pub(super) use archive::is_archive;
 pub(super) use array::{open, sniff};

@@ -9,6 +9,7 @@ use super::read::{Files, Given, Setter, read};
 use super::row::{Options, Part, Row};
 use super::table::{option, options};
 use crate::error::{Error, Result};
+use crate::frame::Modality;
 
 /// Options with their values, each read and checked; what is not among them has its default.
 #[derive(Clone, Default)]
@@ -71,6 +72,29 @@ impl Chosen {
     /// The options that were given.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         self.0.iter().filter(|choice| choice.set.is_some()).map(|choice| choice.row)
+    }
+
+    /// Refuses an option for a kind of study of which there is none.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the option.
+    pub fn fit(&self, kinds: &[Modality]) -> Result<()> {
+        let misplaced =
+            self.0.iter().filter(|choice| choice.set.is_some()).find_map(|choice| match choice.row.part {
+                Part::Look(kind) if !kinds.contains(&kind) => Some((choice, kind)),
+                _ => None,
+            });
+        let Some((choice, kind)) = misplaced else { return Ok(()) };
+        let got = match kinds {
+            [] => "no input".into(),
+            [only] => only.with_article().into(),
+            [first, others @ ..] if others.iter().all(|other| other == first) => {
+                format!("{} inputs, each {}", kinds.len(), first.with_article())
+            }
+            _ => format!("{} inputs of other kinds", kinds.len()),
+        };
+        Err(Error::request(&choice.name, format!("{} to look at", kind.with_article()), got)
+            .hint(format!("leave {} out", choice.name)))
     }
 
     /// These options with others over them: one of those takes the place of the same one here, and of one that it

@@ -3,7 +3,7 @@
 use super::row::{Form, Part, Row, number};
 use crate::frame::Modality;
 use crate::limits;
-use crate::study::{FrameCount, Window, WindowFunction, Windowing};
+use crate::study::{FrameCount, Windowing};
 use crate::view::{Crop, Plane, Slab, VolumeForm};
 
 const fn video(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
@@ -74,8 +74,10 @@ pub(super) static LOOK: [Row; 15] = [
         "S",
         number!(Real, limits::TIME, look.start as Option<f64>),
         "Video: look from this second on",
-    ),
-    video("end", "S", number!(Real, limits::TIME, look.end as Option<f64>), "Video: look up to this second"),
+    )
+    .absent("the clip's start"),
+    video("end", "S", number!(Real, limits::TIME, look.end as Option<f64>), "Video: look up to this second")
+        .absent("the clip's end"),
     volume(
         "slices",
         "N",
@@ -98,7 +100,8 @@ pub(super) static LOOK: [Row; 15] = [
             },
         ),
         "Volume: choose from these slices, counted from 0, or from these millimetres",
-    ),
+    )
+    .absent("all slices"),
     volume(
         "form",
         "FORM",
@@ -149,16 +152,17 @@ pub(super) static LOOK: [Row; 15] = [
     .absent("0"),
     volume(
         "window",
-        "C/W",
+        "C/W|NAME",
         Form::Parsed(
-            "a centre and a width, such as -600/1500 or 40/400/linear (linear, linear-exact or sigmoid), or own-range",
+            Windowing::WANTED,
             |o, text| {
-                o.look.window = read_window(text);
+                o.look.window = text.parse().ok();
                 o.look.window.is_some()
             },
-            |o| o.look.window.as_ref().map(write_window),
+            |o| o.look.window.as_ref().map(ToString::to_string),
         ),
-        "Volume: spread the values around C, over a width of W, from black to white",
+        "Volume: spread the values around C, over a width of W, from black to white; or lung, mediastinum, soft, bone, brain, \
+         liver, wide",
     )
     .absent("each slice's own range"),
 ];
@@ -173,33 +177,4 @@ fn read_millimetres(text: &str) -> Option<[f64; 2]> {
 fn read_range(text: &str) -> Option<[usize; 2]> {
     let (first, last) = text.split_once('-')?;
     Some([first.trim().parse().ok()?, last.trim().parse().ok()?]).filter(|[first, last]| first <= last)
-}
-
-const OWN_RANGE: &str = "own-range";
-/// DICOM's names of them, in small letters. The second is what a window without a function means.
-const FUNCTIONS: [(&str, WindowFunction); 3] = [
-    ("linear", WindowFunction::Linear),
-    ("linear-exact", WindowFunction::LinearExact),
-    ("sigmoid", WindowFunction::Sigmoid),
-];
-
-fn read_window(text: &str) -> Option<Windowing> {
-    if text == OWN_RANGE {
-        return Some(Windowing::OwnRange);
-    }
-    let mut words = text.split('/').map(str::trim);
-    let (center, width) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let function = match (words.next(), words.next()) {
-        (None, _) => WindowFunction::LinearExact,
-        (Some(name), None) => FUNCTIONS.iter().find(|(known, _)| *known == name)?.1,
-        _ => return None,
-    };
-    let window = Window { center, width, function };
-    window.is_sound().then_some(Windowing::Window(window))
-}
-
-fn write_window(windowing: &Windowing) -> String {
-    let Windowing::Window(Window { center, width, function }) = windowing else { return OWN_RANGE.into() };
-    let name = FUNCTIONS.iter().find(|(_, known)| known == function).map_or("", |(name, _)| name);
-    format!("{center}/{width}/{name}")
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::row::{Document, Form, Options, Row, Spelling};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
+use crate::input::scheme;
 use crate::wire::text::read_text;
 
 /// Whether JSON may name files of this machine.
@@ -27,8 +28,12 @@ impl Files<'_> {
     /// [`Error::Request`] if none may be named.
     pub(in crate::wire) fn path(self, path: &str) -> Result<PathBuf> {
         match self {
+            // A URL lies in no folder; its reader says what it is.
+            Files::Read(folder) if scheme(path).is_some() && !folder.join(path).exists() => Ok(path.into()),
             Files::Read(folder) => Ok(folder.join(path)),
-            Files::Refused => Err(Error::request("study", "its content", "the name of a file")),
+            Files::Refused => {
+                Err(Error::request("study", "its content", "the name of a file").hint("send its bytes"))
+            }
         }
     }
 }
@@ -95,7 +100,7 @@ impl Given<'_> {
 
 /// A word of a command line that must be text.
 fn utf8(word: &OsString) -> std::result::Result<String, String> {
-    word.to_str().map(String::from).ok_or_else(|| word.display().to_string())
+    word.to_str().map(String::from).ok_or_else(|| format!("{}, which is no UTF-8", word.display()))
 }
 
 /// Reads a value; none takes the option back.
@@ -197,7 +202,14 @@ fn wanted(form: &Form) -> String {
 }
 
 fn refused(row: &Row, given: &Given, wanted: &str, got: impl Display) -> Error {
-    Error::request(given.name(row), wanted, got)
+    /// Letters of a value that is repeated in a message.
+    const MOST: usize = 100;
+    let got = shortened(&got.to_string(), MOST);
+    let hint = match row.default() {
+        Some(default) => format!("without it: {default}"),
+        None => "correct it, or leave it out".into(),
+    };
+    Error::request(given.name(row), wanted, if got.is_empty() { "an empty text" } else { &got }).hint(hint)
 }
 
 /// A document: the text itself, a word or a file; in JSON also an object, which is a schema, or `{"text": TEXT}`.
@@ -220,8 +232,11 @@ fn document(row: &Row, given: &Given, spelling: fn(&str) -> Spelling) -> Result<
         }
         (Spelling::File(at), _) => {
             let path = Path::new(&text[at..]);
-            let wanted = format!("a text file at {}", path.display());
-            let read = read_text(path).map_err(|error| refuse(&wanted, error.facts().got.clone()))?;
+            let read = read_text(path).map_err(|error| {
+                let facts = error.facts();
+                let wanted = format!("{} at {}", facts.wanted, shortened(&path.display().to_string(), 200));
+                refuse(&wanted, facts.got.clone()).hint(&facts.hint)
+            })?;
             Ok(Document::File(read))
         }
     }

@@ -121,7 +121,11 @@ fn every_number_is_held_against_its_range() {
         }
     }
     let slip = words(&[("threads", &["44444444444444444444"])]).map(drop).unwrap_err();
-    assert_eq!(slip.to_string(), "--threads: wanted a whole number, 1 to 1024, got 44444444444444444444");
+    let wanted = "--threads: wanted a whole number, 1 to 1024, got 44444444444444444444 \
+                  (without it: one for each physical core)";
+    assert_eq!(slip.to_string(), wanted);
+    let long = words(&[("window", &[&"x".repeat(50_000)])]).map(drop).unwrap_err();
+    assert!(long.to_string().len() < 500, "{long}");
 }
 
 #[test]
@@ -171,6 +175,25 @@ fn a_field_takes_the_place_of_what_was_chosen_before() {
 }
 
 #[test]
+fn an_option_for_a_kind_of_which_there_is_none_is_refused() {
+    use crate::frame::Modality::{Image, Video, Volume};
+    let given = words(&[("slices", &["5"]), ("temperature", &["1"])]).unwrap();
+    for kinds in [&[Volume][..], &[Image, Volume, Video]] {
+        given.fit(kinds).unwrap();
+    }
+    for (kinds, got) in [
+        (&[][..], "no input"),
+        (&[Image], "an image"),
+        (&[Image, Image], "2 inputs, each an image"),
+        (&[Image, Video], "2 inputs of other kinds"),
+    ] {
+        let error = given.fit(kinds).unwrap_err();
+        assert_eq!((&*error.facts().thing, &*error.facts().got), ("--slices", got));
+    }
+    given.under(&chosen(json!({"slices": null})).unwrap()).fit(&[]).unwrap();
+}
+
+#[test]
 fn other_fields_are_named() {
     let looks = |part| matches!(part, Part::Look(_));
     let (chosen, others) = Chosen::of(
@@ -188,6 +211,7 @@ fn values_in_json() {
     assert_eq!(set(json!({"seed": u64::MAX})).ask.sampling.seed, u64::MAX);
     assert_eq!(set(json!({"slices": "7"})).look.slices, Some(7), "a text that is a number");
     assert_eq!(set(json!({"stop": "a"})).ask.stop_strings, ["a"]);
+    assert_eq!(set(json!({"window": "lung"})).look.window, set(json!({"window": "-600/1500"})).look.window);
     assert_eq!(
         set(json!({"choice": [1, "b"]})).ask.constraint,
         Some(Constraint::Choice(vec!["1".into(), "b".into()]))
@@ -206,6 +230,7 @@ fn values_in_json() {
         json!({"window": "40/0.5/linear"}),
         json!({"window": "40/400/cubic"}),
         json!({"window": "nan/400"}),
+        json!({"window": "lungs"}),
         json!({"slices": -1}),
         json!({"ignore_eos": "yes"}),
         json!({"preprocessing": "shouting"}),

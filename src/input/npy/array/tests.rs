@@ -145,10 +145,99 @@ fn the_only_array_of_an_archive_is_taken() {
             read(zipped(&[("notes.txt", b"?"), ("arr_0.npy", &array)], method), Look::default().slices(1));
         assert_eq!(samples(&study.unwrap()), [[0, 255]]);
     }
-    for members in [&[][..], &[("a.npy", &array[..]), ("b.npy", &array)]] {
+    for (members, named) in [
+        (&[][..], "an archive with an array"),
+        (&[("a.npy", &array[..]), ("b.npy", &array)], "2 arrays: a, b"),
+    ] {
         let error =
             read(zipped(members, CompressionMethod::Stored), Look::default()).unwrap_err().to_string();
-        assert!(error.contains("one array"), "{error}");
+        assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn an_array_of_an_archive_is_taken_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.npz");
+    let array = |value: u8| described("|u1", "False", "(1, 1, 2)", &[value, 9]);
+    let (image, label) = (array(0), array(3));
+    let members = [("image.npy", &image[..]), ("deep/label.npy", &label), ("notes.txt", b"?")];
+    std::fs::write(&path, zipped(&members, CompressionMethod::Deflated)).unwrap();
+    let ask = |name: &str| {
+        let path = format!("{}{name}", path.display());
+        let look = Look::default().slices(1).window(Window::linear_exact(127.5, 255.0));
+        crate::input::read(&StudyInput::file(path.as_str()).look(look), &ReadOptions::default())
+    };
+    for (name, value) in [("#image", 0), ("#image.npy", 0), ("#deep/label", 3)] {
+        let study = ask(name).unwrap();
+        assert_eq!(samples(&study), [[value, 9]]);
+        assert!(study.source.ends_with(&format!("study.npz{name}")), "{}", study.source);
+    }
+    for (name, hint) in [("", "#image"), ("#mask", "after the #"), ("#notes.txt", "after the #")] {
+        let error = ask(name).unwrap_err();
+        assert_eq!(error.facts().got, "2 arrays: image, deep/label", "{error}");
+        assert!(error.facts().hint.contains(hint), "{error}");
+    }
+    let plain = folder.path().join("plain.npy");
+    std::fs::write(&plain, &image).unwrap();
+    let source = format!("{}#image", plain.display());
+    let error = crate::input::read(&StudyInput::file(source.as_str()), &ReadOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("an .npz archive before the #"), "{error}");
+}
+
+#[test]
+fn every_version_of_the_format_is_read() {
+    let header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 2), }\n";
+    for version in 1..=3u8 {
+        let mut bytes = [MAGIC, &[version, 0], &(header.len() as u32).to_le_bytes()].concat();
+        if version == 1 {
+            bytes.truncate(10);
+        }
+        bytes.extend([&header[..], &[0, 9]].concat());
+        assert_eq!(
+            samples(&read(bytes, Look::default().slices(1)).unwrap()),
+            [[0, 255]],
+            "version {version}"
+        );
+    }
+    let error = read([MAGIC, &[4, 0, 0, 0, 0, 0]].concat(), Look::default()).unwrap_err();
+    assert_eq!(error.facts().got, "version 4.0");
+}
+
+#[test]
+fn shapes_that_are_no_volume_say_what_to_do() {
+    for (shape, hint) in [
+        ("(6, 8, 8, 3)", "array[..., 0]"),
+        ("(1, 8, 8, 4)", "array[..., 0]"),
+        ("(6, 8, 8, 1)", "drop its last axis"),
+        ("(8, 8)", "array[None]"),
+        ("(2, 6, 8, 8)", "array[0]"),
+        ("(8,)", "three axes"),
+        ("()", "three axes"),
+    ] {
+        let error = read(described("|u1", "False", shape, &[0; 4096]), Look::default()).unwrap_err();
+        assert!(error.facts().got.starts_with("shape") && error.facts().hint.contains(hint), "{error}");
+    }
+}
+
+#[test]
+fn a_shape_that_reads_as_another_order_is_said() {
+    let said = |shape: &str, look: Look| {
+        let warnings = read(described("|u1", "False", shape, &[7; 4096]), look).unwrap().warnings;
+        warnings.iter().filter(|warning| warning.contains("--axis")).count()
+    };
+    let look = || Look::default().slices(1);
+    for (shape, count) in [
+        ("(16, 16, 4)", 1),
+        ("(16, 4, 16)", 1),
+        ("(4, 16, 16)", 0),
+        ("(16, 16, 16)", 0),
+        ("(4, 4, 16)", 0),
+        ("(12, 14, 12)", 0),
+        ("(16, 12, 4)", 0),
+    ] {
+        assert_eq!(said(shape, look()), count, "{shape}");
+        assert_eq!(said(shape, look().axis(0)) + said(shape, look().axis(2)), 0, "{shape}");
     }
 }
 

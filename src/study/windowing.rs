@@ -1,0 +1,130 @@
+//! How the values of a volume become grey, in types and in words.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::volume::{Window, WindowFunction};
+use crate::error::Error;
+
+/// How the values of a slice become 0..255. Its text is `own-range`, the name of a preset, or `C/W`, centre and width, with
+/// DICOM's name of a function behind it where that is not `linear-exact`.
+///
+/// ```
+/// use fleming::{Window, Windowing};
+///
+/// let lung = Windowing::Window(Window::linear_exact(-600.0, 1500.0));
+/// assert_eq!("lung".parse::<Windowing>()?, lung);
+/// assert_eq!("-600/1500".parse::<Windowing>()?, lung);
+/// # Ok::<(), fleming::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Windowing {
+    /// From the lowest to the highest value of each slice, as the reference script does it.
+    OwnRange,
+    /// By this window.
+    Window(Window),
+}
+
+impl Windowing {
+    /// What its text may be, for messages and help.
+    pub(crate) const WANTED: &str = "a centre and a width, such as -600/1500 or 40/400/linear (linear, linear-exact or sigmoid), \
+                                     or lung, mediastinum, soft, bone, brain, liver, wide, own-range";
+}
+
+const OWN_RANGE: &str = "own-range";
+
+/// Windows of CT by the names that radiologists know them by: centre and width in Hounsfield units.
+const PRESETS: [(&str, f64, f64); 7] = [
+    ("lung", -600.0, 1500.0),
+    ("mediastinum", 50.0, 350.0),
+    ("soft", 40.0, 400.0),
+    ("bone", 500.0, 2000.0),
+    ("brain", 40.0, 80.0),
+    ("liver", 60.0, 150.0),
+    ("wide", 0.0, 2000.0),
+];
+
+/// DICOM's names of functions, in small letters. The second is what a window without a function means.
+const FUNCTIONS: [(&str, WindowFunction); 3] = [
+    ("linear", WindowFunction::Linear),
+    ("linear-exact", WindowFunction::LinearExact),
+    ("sigmoid", WindowFunction::Sigmoid),
+];
+
+impl FromStr for Windowing {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let preset = PRESETS.iter().find(|(name, ..)| *name == text);
+        match (text, preset) {
+            (OWN_RANGE, _) => Ok(Windowing::OwnRange),
+            (_, Some(&(_, center, width))) => Ok(Windowing::Window(Window::linear_exact(center, width))),
+            _ => window(text).map(Windowing::Window).ok_or_else(|| {
+                Error::request("window", Self::WANTED, text).hint("leave it out for each slice's own range")
+            }),
+        }
+    }
+}
+
+/// A window from its numbers.
+fn window(text: &str) -> Option<Window> {
+    let mut words = text.split('/').map(str::trim);
+    let (center, width) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let function = match (words.next(), words.next()) {
+        (None, _) => WindowFunction::LinearExact,
+        (Some(name), None) => FUNCTIONS.iter().find(|(known, _)| *known == name)?.1,
+        _ => return None,
+    };
+    let window = Window { center, width, function };
+    window.is_sound().then_some(window)
+}
+
+impl fmt::Display for Windowing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Windowing::Window(Window { center, width, function }) = self else {
+            return f.write_str(OWN_RANGE);
+        };
+        let name = FUNCTIONS.iter().find(|(_, known)| known == function).map_or("", |(name, _)| name);
+        write!(f, "{center}/{width}/{name}")
+    }
+}
+
+impl From<Window> for Windowing {
+    fn from(window: Window) -> Self {
+        Windowing::Window(window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_as_it_was_written() {
+        for (text, windowing) in [
+            ("own-range", Windowing::OwnRange),
+            ("40/400", Window::linear_exact(40.0, 400.0).into()),
+            (" 40 / 400 / linear", Window::linear(40.0, 400.0).into()),
+            ("-1e2/0.5/sigmoid", Window::sigmoid(-100.0, 0.5).into()),
+        ] {
+            assert_eq!(text.parse::<Windowing>().unwrap(), windowing, "{text}");
+            assert_eq!(windowing.to_string().parse::<Windowing>().unwrap(), windowing, "{text}");
+        }
+        for wrong in
+            ["", "40", "40/0", "40/0.5/linear", "40/400/cubic", "40/400/linear/x", "nan/1", "1/inf", "Lung"]
+        {
+            let error = wrong.parse::<Windowing>().unwrap_err();
+            assert_eq!(error.facts().thing, "window", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn presets_are_windows_that_the_message_names() {
+        for (name, center, width) in PRESETS {
+            let window = Windowing::Window(Window::linear_exact(center, width));
+            assert_eq!(name.parse::<Windowing>().unwrap(), window);
+            assert!(Windowing::WANTED.contains(name), "{name}");
+        }
+    }
+}
