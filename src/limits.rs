@@ -139,6 +139,8 @@ pub(crate) const FRAMES: Whole = Whole::new(1, 4096);
 /// Seconds, of which there is a frame for each.
 pub(crate) const SECONDS: Real = Real::new(1.0, 4096.0);
 pub(crate) const AXIS: Whole = Whole::new(0, 2);
+/// Of echoes and of windows of a file, counted from 1.
+pub(crate) const NUMBER: Whole = Whole::new(1, u32::MAX as u64);
 /// Volumes of one study, one for each point in time: far more than any has.
 pub(crate) const VOLUME: Whole = Whole::new(0, u32::MAX as u64);
 /// Seconds from the start of a clip.

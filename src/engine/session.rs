@@ -62,8 +62,9 @@ impl Session {
         }
         let mut bytes = Vec::new();
         file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-        Self::from_bytes(&bytes, package)
-            .map_err(|(wanted, got)| Error::input(path.display(), wanted, got).hint("name another file, or remove this one"))
+        Self::from_bytes(&bytes, package).map_err(|(wanted, got)| {
+            Error::input(path.display(), wanted, got).hint("name another file, or remove this one")
+        })
     }
 
     fn to_bytes(&self, package: &str) -> Vec<u8> {

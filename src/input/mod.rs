@@ -16,6 +16,7 @@ mod nifti;
 mod image;
 #[cfg(feature = "video")]
 mod video;
+mod dicom;
 // ── the table of them
 mod readers;
 

@@ -1,5 +1,6 @@
 //! What a source is, and the reader for it.
 
+use super::dicom;
 use super::foreign;
 use super::image;
 use super::nifti;
@@ -17,6 +18,8 @@ use crate::watch::Watch;
 
 /// Every kind of file there is a reader for.
 static READERS: &[Reader] = &[
+    // Before all others: a DICOM file may begin with the header of another format.
+    Reader { formats: "DICOM", kinds: ALL, sniff: dicom::sniff, open: dicom::open },
     Reader {
         formats: "PNG, JPEG, BMP, GIF, TIFF or WebP",
         kinds: &[Modality::Image],
@@ -42,7 +45,11 @@ static READERS: &[Reader] = &[
         sniff: nifti::sniff,
         open: nifti::open,
     },
+    // After all others: it has no magic number.
+    Reader { formats: "DICOM without a preamble", kinds: ALL, sniff: dicom::sniff_bare, open: dicom::open },
 ];
+
+const ALL: &[Modality] = &[Modality::Image, Modality::Video, Modality::Volume];
 
 /// A study whose header was read and whose frames were chosen.
 pub(crate) struct OpenedStudy {
@@ -159,7 +166,7 @@ fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> 
         StudyInput::File { source, modality, look } => {
             // Before a file is read for nothing.
             look.check()?;
-            let (format, header) = header(source, *modality, options)?;
+            let (format, header) = header(source, (*modality, look), options)?;
             (format, header, look)
         }
         StudyInput::Raw(volume, look) => ("array", volume::open(volume.clone())?, look),
@@ -167,12 +174,37 @@ fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> 
             return Err(Error::request(&study.source, "a file or a volume", "frames, which have no header"));
         }
     };
-    look.check_for(header.modality(), &study.name())?;
+    look.check_for(header.modality(), header.takes(), &study.name())?;
     Ok(Known { format, header, look })
 }
 
 /// The header of a source, which must be what was asked for, and the name of its format.
 fn header(
+    source: &Source,
+    (wanted, look): (Option<Modality>, &Look),
+    options: &ReadOptions,
+) -> Result<(&'static str, Box<dyn Header>)> {
+    let (format, mut header) = match dicom::several(source, options)? {
+        Some(header) => ("DICOM", header),
+        None => of_one_file(source, wanted, options)?,
+    };
+    header.settle(wanted, look)?;
+    match wanted {
+        Some(wanted) if wanted != header.modality() => {
+            Err(other(source, wanted, (header.modality(), format)))
+        }
+        _ => Ok((format, header)),
+    }
+}
+
+/// What is said of a source of another kind than asked for.
+fn other(source: &Source, wanted: Modality, (kind, format): (Modality, &str)) -> Error {
+    Error::input(source.name(), wanted.with_article(), format!("{} ({format})", kind.with_article()))
+        .hint(format!("name it as {}", kind.with_article()))
+}
+
+/// The header of a file, and the name of its format.
+fn of_one_file(
     source: &Source,
     wanted: Option<Modality>,
     options: &ReadOptions,
@@ -185,19 +217,11 @@ fn header(
             .hint("name the file alone; only an archive holds arrays by name"));
     }
     let Some((reader, format)) = known else { return Err(unknown(&opened, wanted)) };
-    let other = |kind: Modality| {
-        let wanted = wanted.unwrap_or(kind).with_article();
-        Error::input(source.name(), wanted, format!("{} ({format})", kind.with_article()))
-            .hint(format!("name it as {}", kind.with_article()))
-    };
     match (wanted, reader.kinds) {
-        (Some(wanted), [kind, ..]) if !reader.kinds.contains(&wanted) => return Err(other(*kind)),
-        _ => {}
-    }
-    let header = (reader.open)(opened, options)?;
-    match wanted {
-        Some(wanted) if wanted != header.modality() => Err(other(header.modality())),
-        _ => Ok((format, header)),
+        (Some(wanted), [kind, ..]) if !reader.kinds.contains(&wanted) => {
+            Err(other(source, wanted, (*kind, format)))
+        }
+        _ => Ok((format, (reader.open)(opened, options)?)),
     }
 }
 

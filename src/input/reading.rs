@@ -114,12 +114,25 @@ pub(super) struct Reader {
 
 /// What stands before the pixels.
 pub(super) trait Header {
+    /// Settles on one of the studies that a source may hold: what kind is wanted, if one is, and what else was asked.
+    ///
+    /// # Errors
+    /// If there is nothing like it.
+    fn settle(&mut self, _wanted: Option<Modality>, _look: &Look) -> Result<()> {
+        Ok(())
+    }
+
     /// What kind of study it is.
     fn modality(&self) -> Modality;
 
     /// What is in the study, beside its frames.
     fn facts(&self) -> Vec<Fact> {
         Vec::new()
+    }
+
+    /// Names of options that it takes though they are meant for another kind.
+    fn takes(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Chooses what is looked at. The options fit the kind of study and are within their bounds.

@@ -65,6 +65,10 @@ pub struct Look {
     pub reverse: bool,
     /// Volumes of several points in time: which of them, counted from 0. The first if absent.
     pub time: Option<usize>,
+    /// DICOM: the series, by its number or its SeriesInstanceUID. The largest if absent.
+    pub series: Option<String>,
+    /// Volumes of several echoes: which of them, counted from 1. The first if absent.
+    pub echo: Option<usize>,
     /// Whether these options were given for several studies: what does not fit this one is meant for another, and no error.
     pub shared: bool,
 }
@@ -145,6 +149,16 @@ impl Look {
         Self { time: Some(time), ..self }
     }
 
+    /// The same of this series, by its number or its SeriesInstanceUID.
+    pub fn series(self, series: impl Into<String>) -> Self {
+        Self { series: Some(series.into()), ..self }
+    }
+
+    /// The same at this echo, counted from 1.
+    pub fn echo(self, echo: usize) -> Self {
+        Self { echo: Some(echo), ..self }
+    }
+
     /// The same for one of several studies that these options were given for.
     pub fn shared(self) -> Self {
         Self { shared: true, ..self }
@@ -169,17 +183,20 @@ impl Look {
         Ok(())
     }
 
-    /// Refuses numbers that no study can meet, and options for another kind of study.
+    /// Refuses numbers that no study can meet, and options for another kind of study but for those that are `taken`.
     ///
     /// # Errors
     /// [`Error::Request`] naming the option.
-    pub(crate) fn check_for(&self, modality: Modality, source: &str) -> Result<()> {
+    pub(crate) fn check_for(&self, modality: Modality, taken: &[&str], source: &str) -> Result<()> {
         self.check()?;
-        let misplaced = |option: &&Rule| option.kind != modality && (option.given)(self);
+        let misplaced = |option: &&Rule| {
+            let is_apt = option.kind == modality && !OF_DICOM.contains(&option.name);
+            !is_apt && !taken.contains(&option.name) && (option.given)(self)
+        };
         match OPTIONS.iter().find(misplaced) {
             Some(option) if !self.shared => Err(Error::request(
                 option.name,
-                option.kind.with_article(),
+                if OF_DICOM.contains(&option.name) { "a DICOM study" } else { option.kind.with_article() },
                 format!("{source}, {}", modality.with_article()),
             )
             .hint(format!("leave {} out for this study", option.name))),
@@ -187,6 +204,9 @@ impl Look {
         }
     }
 }
+
+/// Options that only a DICOM study has an answer to.
+const OF_DICOM: [&str; 2] = ["series", "echo"];
 
 /// What holds for one option.
 struct Rule {
@@ -205,7 +225,7 @@ const COUNT: &str = "1 to 4096";
 const TIME: &str = "seconds from the start of the video";
 
 /// Every option, and what its value may be.
-static OPTIONS: [Rule; 16] = [
+static OPTIONS: [Rule; 18] = [
     Rule {
         name: "frames",
         kind: Modality::Video,
@@ -269,6 +289,9 @@ static OPTIONS: [Rule; 16] = [
         given: |look| look.window.is_some(),
         wrong: |look| match look.window {
             Some(Windowing::Window(window)) if !window.is_sound() => Some(window.to_string()),
+            Some(Windowing::File(number)) if !limits::NUMBER.contains(number as u64) => {
+                Some(format!("the file's window {number}"))
+            }
             _ => None,
         },
     },
@@ -351,6 +374,24 @@ static OPTIONS: [Rule; 16] = [
         given: |look| look.time.is_some(),
         wrong: |_| None,
     },
+    Rule {
+        name: "series",
+        kind: Modality::Volume,
+        may_be: "the number of a series, or its SeriesInstanceUID",
+        given: |look| look.series.is_some(),
+        wrong: |look| {
+            look.series.as_ref().filter(|series| series.trim().is_empty()).map(|_| "nothing".into())
+        },
+    },
+    Rule {
+        name: "echo",
+        kind: Modality::Volume,
+        may_be: "a whole number from 1",
+        given: |look| look.echo.is_some(),
+        wrong: |look| {
+            look.echo.filter(|echo| !limits::NUMBER.contains(*echo as u64)).map(|echo| echo.to_string())
+        },
+    },
 ];
 
 /// A number of frames or slices that may not be.
@@ -429,10 +470,10 @@ mod tests {
             ("range", Modality::Video, Look::default().range([0, 1])),
         ];
         for (name, modality, look) in rows {
-            let error = look.check_for(modality, "file").unwrap_err();
+            let error = look.check_for(modality, &[], "file").unwrap_err();
             assert_eq!(error.facts().thing, name, "{error}");
-            look.shared().check_for(modality, "file").unwrap();
+            look.shared().check_for(modality, &[], "file").unwrap();
         }
-        assert!(Look::default().slices(0).shared().check_for(Modality::Image, "file").is_err());
+        assert!(Look::default().slices(0).shared().check_for(Modality::Image, &[], "file").is_err());
     }
 }

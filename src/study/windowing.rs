@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::volume::{Window, WindowFunction};
 use crate::error::Error;
+use crate::limits;
 
 /// How the values of a slice become 0..255. Its text is `own-range`, the name of a preset, or `C/W`, centre and width, with
 /// DICOM's name of a function behind it where that is not `linear-exact`.
@@ -24,15 +25,19 @@ pub enum Windowing {
     OwnRange,
     /// By this window.
     Window(Window),
+    /// By the window of this number that the file itself has, counted from 1.
+    File(usize),
 }
 
 impl Windowing {
     /// What its text may be, for messages and help.
     pub(crate) const WANTED: &str = "a centre and a width, such as -600/1500 or 40/400/linear (linear, linear-exact or sigmoid), \
-                                     or lung, mediastinum, soft, bone, brain, liver, wide, own-range";
+                                     or lung, mediastinum, soft, bone, brain, liver, wide, own-range, or file:1 for the first of \
+                                     the file's own";
 }
 
 const OWN_RANGE: &str = "own-range";
+const FILE: &str = "file";
 
 /// Windows of CT by the names that radiologists know them by: centre and width in Hounsfield units.
 const PRESETS: [(&str, f64, f64); 7] = [
@@ -60,11 +65,18 @@ impl FromStr for Windowing {
         match (text, preset) {
             (OWN_RANGE, _) => Ok(Windowing::OwnRange),
             (_, Some(&(_, center, width))) => Ok(Windowing::Window(Window::linear_exact(center, width))),
-            _ => window(text).map(Windowing::Window).ok_or_else(|| {
+            _ => file(text).or_else(|| window(text).map(Windowing::Window)).ok_or_else(|| {
                 Error::request("window", Self::WANTED, text).hint("leave it out for each slice's own range")
             }),
         }
     }
+}
+
+/// One of the file's own windows; the first where no number stands.
+fn file(text: &str) -> Option<Windowing> {
+    let number = text.strip_prefix(FILE)?;
+    let number = if number.is_empty() { 1 } else { number.strip_prefix(':')?.parse().ok()? };
+    limits::NUMBER.contains(number as u64).then_some(Windowing::File(number))
 }
 
 /// A window from its numbers.
@@ -82,8 +94,10 @@ fn window(text: &str) -> Option<Window> {
 
 impl fmt::Display for Windowing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Windowing::Window(Window { center, width, function }) = self else {
-            return f.write_str(OWN_RANGE);
+        let Window { center, width, function } = match self {
+            Windowing::OwnRange => return f.write_str(OWN_RANGE),
+            Windowing::File(number) => return write!(f, "{FILE}:{number}"),
+            Windowing::Window(window) => window,
         };
         let name = FUNCTIONS.iter().find(|(_, known)| known == function).map_or("", |(name, _)| name);
         write!(f, "{center}/{width}/{name}")
@@ -104,6 +118,8 @@ mod tests {
     fn a_text_is_read_as_it_was_written() {
         for (text, windowing) in [
             ("own-range", Windowing::OwnRange),
+            ("file", Windowing::File(1)),
+            ("file:3", Windowing::File(3)),
             ("40/400", Window::linear_exact(40.0, 400.0).into()),
             (" 40 / 400 / linear", Window::linear(40.0, 400.0).into()),
             ("-1e2/0.5/sigmoid", Window::sigmoid(-100.0, 0.5).into()),
@@ -111,9 +127,19 @@ mod tests {
             assert_eq!(text.parse::<Windowing>().unwrap(), windowing, "{text}");
             assert_eq!(windowing.to_string().parse::<Windowing>().unwrap(), windowing, "{text}");
         }
-        for wrong in
-            ["", "40", "40/0", "40/0.5/linear", "40/400/cubic", "40/400/linear/x", "nan/1", "1/inf", "Lung"]
-        {
+        for wrong in [
+            "",
+            "40",
+            "40/0",
+            "file:0",
+            "file3",
+            "40/0.5/linear",
+            "40/400/cubic",
+            "40/400/linear/x",
+            "nan/1",
+            "1/inf",
+            "Lung",
+        ] {
             let error = wrong.parse::<Windowing>().unwrap_err();
             assert_eq!(error.facts().thing, "window", "{wrong}");
         }

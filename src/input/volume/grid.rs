@@ -89,7 +89,11 @@ impl Grid {
         let choices = last - first + 1;
         let turned = |place| if look.reverse { last - place } else { first + place };
         let places = evenly(choices, count).into_iter().map(turned).collect();
-        let windowing = look.window.unwrap_or(Windowing::OwnRange);
+        let windowing = match look.window {
+            // An array has none of its own.
+            None | Some(Windowing::File(_)) => Windowing::OwnRange,
+            Some(asked) => asked,
+        };
         Ok(SliceChoice { grid: self, axis, places, choices, windowing })
     }
 
@@ -102,6 +106,7 @@ impl Grid {
             ("slab", look.slab.is_some_and(|slab| slab != Slab::None)),
             ("crop", look.crop.is_some_and(|crop| crop != Crop::None)),
             ("time", look.time.is_some()),
+            ("window", matches!(look.window, Some(Windowing::File(_)))),
         ];
         match asked.iter().find(|(_, asked)| *asked) {
             Some((name, _)) if !look.is_shared() => Err(Error::request(

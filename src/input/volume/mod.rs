@@ -22,4 +22,4 @@ pub(super) use memory::open;
 pub(super) use number::{ByteOrder, Number};
 pub(super) use space::{Kind, Placement, Samples, Space, UsualPlane, Values, cross, dot};
 pub(super) use stack::choose;
-pub(super) use window::{Scaled, Scaling};
+pub(super) use window::{Scaled, Scaling, levels};

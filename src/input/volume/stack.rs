@@ -26,6 +26,7 @@ pub(in crate::input) fn choose(
     look: &Look,
 ) -> Result<Box<dyn Chosen>> {
     space.check()?;
+    check_window(&space, look)?;
     let axes = Axes::new(&space, look.plane)?;
     let [depth, height, width] = axes.shape(&space);
     let form = form(&space, depth, look)?;
@@ -67,6 +68,19 @@ struct Stack {
     rule: Rule,
     planes: Planes,
     choice: SliceChoice,
+}
+
+/// Refuses a window that the file does not have.
+fn check_window(space: &Space, look: &Look) -> Result<()> {
+    match look.window {
+        Some(Windowing::File(number)) if space.file_window(number - 1).is_none() && !look.is_shared() => {
+            let count = (0..).take_while(|number| space.file_window(*number).is_some()).count();
+            let got = format!("file:{number} of a file that has {count}");
+            Err(Error::request(format!("{}: window", space.name), "a window of the file", got)
+                .hint("name a centre and a width"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The form that a volume is looked at in.

@@ -58,6 +58,11 @@ impl Rule {
         match wanted {
             Some(Windowing::Window(window)) => return Rule::Window(window),
             Some(Windowing::OwnRange) => return Rule::OwnRange,
+            Some(Windowing::File(number)) => {
+                if let Some(window) = space.file_window(number - 1) {
+                    return Rule::File(window);
+                }
+            }
             None => {}
         }
         match (space.kind, space.file_window(0), space.display) {

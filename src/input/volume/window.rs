@@ -198,17 +198,26 @@ pub(super) fn between(values: &[f32], [low, high]: [f64; 2]) -> Vec<u8> {
     values.iter().map(|&value| grey(f64::from(value) - low, high - low)).collect()
 }
 
-/// The values that a window makes 0 and 255 of, and what it makes of any value. What is not a number becomes 0.
-fn curve(window: Window) -> ([f64; 2], Box<dyn Fn(f64) -> u8>) {
+/// The values that a window makes 0 and 255 of, and what it makes of any value, not cut to 0 to 255 nor to whole numbers. What
+/// is not a number stays none.
+pub(in crate::input) fn levels(window: Window) -> ([f64; 2], Box<dyn Fn(f64) -> f64>) {
     let [low, high] = ends(window);
     let width = window.width;
-    let curve: Box<dyn Fn(f64) -> u8> = match window.function {
-        WindowFunction::Linear if width == 1.0 => Box::new(move |value| if value > low { 255 } else { 0 }),
-        WindowFunction::Linear => Box::new(move |value| grey(value - low, width - 1.0)),
-        WindowFunction::LinearExact => Box::new(move |value| grey(value - low, width)),
-        WindowFunction::Sigmoid => Box::new(move |value| (255.0 * sigmoid(window, value)) as u8),
+    let level: Box<dyn Fn(f64) -> f64> = match window.function {
+        WindowFunction::Linear if width == 1.0 => {
+            Box::new(move |value| if value > low { 255.0 } else { 0.0 })
+        }
+        WindowFunction::Linear => Box::new(move |value| (value - low) / (width - 1.0) * 255.0),
+        WindowFunction::LinearExact => Box::new(move |value| (value - low) / width * 255.0),
+        WindowFunction::Sigmoid => Box::new(move |value| 255.0 * sigmoid(window, value)),
     };
-    ([low, high], curve)
+    ([low, high], level)
+}
+
+/// The same in 8 bits. What is not a number becomes 0.
+fn curve(window: Window) -> ([f64; 2], impl Fn(f64) -> u8) {
+    let (ends, level) = levels(window);
+    (ends, move |value| level(value) as u8)
 }
 
 /// Refuses values that are no measurements.

@@ -26,7 +26,7 @@ macro_rules! word {
 }
 
 /// `max_frames` comes before the options that say how many frames there are, which then hold.
-pub(super) static LOOK: [Row; 15] = [
+pub(super) static LOOK: [Row; 17] = [
     video(
         "max_frames",
         "N",
@@ -143,6 +143,20 @@ pub(super) static LOOK: [Row; 15] = [
         "Volume with several points in time: this one, counted from 0",
     )
     .absent("0"),
+    volume(
+        "series",
+        "UID|NUMBER",
+        Form::Text(|o, series| o.look.series = Some(series), |o| o.look.series.clone()),
+        "DICOM: this series of the study, by its number or its UID",
+    )
+    .absent("the largest"),
+    volume(
+        "echo",
+        "N",
+        number!(Whole, limits::NUMBER, look.echo as Option<usize>),
+        "DICOM volume with several echoes: this one, counted from 1",
+    )
+    .absent("1"),
     volume(
         "axis",
         "N",

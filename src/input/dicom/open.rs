@@ -1,0 +1,200 @@
+//! DICOM studies: a file, several, a folder, an archive.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::super::npy;
+use super::super::reading::{Chosen, Fact, Header, ReadOptions};
+use super::super::source::Opened;
+use super::super::volume;
+use super::clip;
+use super::element::is_bare;
+use super::frames::no_pixels;
+use super::gather;
+use super::instance::{File, Instance, Role};
+use super::place::{Bytes, Place};
+use super::scan::has_preamble;
+use super::series::{Candidate, candidates, choose, listed, others, without_copies};
+use super::split::Asked;
+use super::stack::stack;
+use super::syntax::Coding;
+use super::video;
+use crate::error::Result;
+use crate::frame::Modality;
+use crate::study::{Look, Source};
+
+/// The name of the format of a file that begins with these bytes.
+pub(in crate::input) fn sniff(head: &[u8]) -> Option<&'static str> {
+    match is_archive(head) {
+        true => Some("ZIP archive"),
+        false => has_preamble(head).then_some("DICOM"),
+    }
+}
+
+/// The same for a data set without the bytes that should come before it, which may be many a thing.
+pub(in crate::input) fn sniff_bare(head: &[u8]) -> Option<&'static str> {
+    is_bare(head).then_some("DICOM without a preamble")
+}
+
+/// Whether a file that begins with these bytes is an archive, and not one of arrays.
+fn is_archive(head: &[u8]) -> bool {
+    let Some(&[low, high]) = head.get(26..).and_then(|rest| rest.first_chunk()) else { return false };
+    let end = 30 + usize::from(u16::from_le_bytes([low, high]));
+    head.starts_with(b"PK\x03\x04") && head.get(30..end).is_some_and(|name| !name.ends_with(b".npy"))
+}
+
+/// A file, or an archive of files.
+///
+/// # Errors
+/// [`crate::Error::Input`] if it is damaged or holds no picture.
+pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Box<dyn Header>> {
+    let name = opened.name().to_owned();
+    if is_archive(opened.head()) {
+        let again = opened.again()?;
+        return match DicomStudy::read(&name, &gather::archive(opened)?, options)? {
+            Some(study) => Ok(Box::new(study)),
+            // Then it must be one of arrays.
+            None => npy::open(again, options),
+        };
+    }
+    let place = Place { name: name.clone(), part: None, bytes: Bytes::Opened(Arc::new(Mutex::new(opened))) };
+    match DicomStudy::read(&name, &[place], options)? {
+        Some(study) => Ok(Box::new(study)),
+        None => Err(no_pixels(&name)),
+    }
+}
+
+/// Several files, or those of a folder. `None` if the source is one file, or none of them is DICOM.
+///
+/// # Errors
+/// [`crate::Error::Input`] naming a file that is damaged, or if none of them holds a picture.
+pub(in crate::input) fn several(source: &Source, options: &ReadOptions) -> Result<Option<Box<dyn Header>>> {
+    let places = match source {
+        Source::Path(path) if Path::is_dir(path) => gather::folder(path, &options.watch)?,
+        Source::Files(paths) if paths.len() > 1 => gather::files(paths)?,
+        _ => return Ok(None),
+    };
+    let study = DicomStudy::read(&source.name(), &places, options)?;
+    Ok(study.map(|study| Box::new(study) as Box<dyn Header>))
+}
+
+/// The files of a study without their pixels.
+struct DicomStudy {
+    name: String,
+    files: Vec<Instance>,
+    /// The largest first; at least one.
+    all: Vec<Candidate>,
+    /// Which of them is looked at.
+    chosen: usize,
+    notes: Vec<String>,
+    options: ReadOptions,
+}
+
+impl DicomStudy {
+    fn read(name: &str, places: &[Place], options: &ReadOptions) -> Result<Option<Self>> {
+        let (mut files, mut without, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        for place in places {
+            options.watch.check()?;
+            match Instance::read(place, options)? {
+                File::Image(instance) => files.push(*instance),
+                File::WithoutPixels => without.push(place),
+                File::Foreign => {}
+            }
+        }
+        if files.is_empty() {
+            return if without.is_empty() { Ok(None) } else { Err(no_pixels(name)) };
+        }
+        let is_index = |place: &&&Place| place.part.as_deref().is_some_and(|part| part.ends_with("DICOMDIR"));
+        match without.iter().filter(|place| !is_index(place)).count() {
+            0 => {}
+            count => notes.push(format!("{count} files of the study hold no picture and were left out.")),
+        }
+        let files = without_copies(files, &mut notes);
+        let all = candidates(&files);
+        Ok(Some(Self { name: name.into(), files, all, chosen: 0, notes, options: options.clone() }))
+    }
+
+    /// What there is to say of the files that are looked at.
+    fn remarks(&self) -> Vec<String> {
+        let mut files: Vec<usize> = self.all[self.chosen].frames.iter().map(|at| at.file).collect();
+        files.dedup();
+        let named = |which: &dyn Fn(&Instance) -> bool| -> Vec<&str> {
+            let of = files.iter().map(|file| &self.files[*file]);
+            of.filter(|file| which(file)).map(Instance::called).collect()
+        };
+        let mut notes: Vec<String> = others(&self.files, &self.all, self.chosen).into_iter().collect();
+        if !named(&Instance::is_burned_in).is_empty() {
+            notes.push(
+                "Text is burned into the pictures (burned-in annotation): it may name the patient.".into(),
+            );
+        }
+        let surplus = named(&|file| file.surplus() > 1);
+        if !surplus.is_empty() {
+            notes.push(format!(
+                "There are more bytes than pixels in {}: they were left out.",
+                listed(&surplus)
+            ));
+        }
+        let empty = named(&|file| file.layout.no_frames);
+        if !empty.is_empty() {
+            notes.push(format!("NumberOfFrames is 0 in {}: it was read as 1.", listed(&empty)));
+        }
+        notes
+    }
+}
+
+impl Header for DicomStudy {
+    fn settle(&mut self, wanted: Option<Modality>, look: &Look) -> Result<()> {
+        self.chosen = choose(&self.name, &self.files, &self.all, (look.series.as_deref(), wanted))?;
+        let chosen = &mut self.all[self.chosen];
+        if wanted == Some(Modality::Image) && chosen.role == Role::Slices && chosen.frames.len() == 1 {
+            chosen.role = Role::Picture;
+        }
+        Ok(())
+    }
+
+    fn modality(&self) -> Modality {
+        self.all[self.chosen].modality()
+    }
+
+    fn takes(&self) -> &'static [&'static str] {
+        match self.all[self.chosen].role {
+            Role::Slices => &["series", "echo"],
+            Role::Clip | Role::Picture => &["series", "window"],
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let chosen = &self.all[self.chosen];
+        let first = chosen.first(&self.files);
+        vec![
+            Fact::text("modality", first.modality()),
+            Fact::texts("series", self.all.iter().map(|one| one.described(&self.files)).collect()),
+            Fact::text("chosen", chosen.described(&self.files)),
+            Fact::text("pixels", first.scanned.syntax.coding.name()),
+            Fact::text("photometric", first.layout.photometric.name()),
+            Fact::numbers("bits", [f64::from(first.layout.stored)]),
+            Fact::texts("notes", self.notes.iter().cloned().chain(self.remarks()).collect()),
+        ]
+    }
+
+    fn choose(mut self: Box<Self>, look: &Look) -> Result<Box<dyn Chosen>> {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(self.remarks());
+        let Self { name, mut files, mut all, chosen, options, .. } = *self;
+        let Candidate { role, frames } = all.swap_remove(chosen);
+        if role == Role::Slices {
+            let asked = Asked { time: look.time, echo: look.echo };
+            let (mut space, values) = stack(&name, files, frames, asked, &options)?;
+            notes.append(&mut space.notes);
+            space.notes = notes;
+            return volume::choose(space, values, look);
+        }
+        let file = files.swap_remove(frames[0].file);
+        match file.scanned.syntax.coding {
+            Coding::Video => video::choose(&name, &file, notes, (look, &options)),
+            Coding::Unread(_) => Err(super::frames::unread(&name, file.scanned.syntax.coding)),
+            _ => Ok(Box::new(clip::choose(&name, file, notes, look)?)),
+        }
+    }
+}

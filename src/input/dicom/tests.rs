@@ -1,0 +1,518 @@
+//! Studies that the tests write themselves, read as a caller reads them.
+
+use std::fs;
+use std::path::Path;
+
+use super::tag;
+use super::writer::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Length, RLE, Set};
+use crate::error::{Error, Result};
+use crate::frame::{Modality, Study};
+use crate::input::{ReadOptions, read};
+use crate::study::{FrameCount, Look, Source, StudyInput, Window, Windowing};
+use crate::view::VolumeForm;
+
+const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+const AXIAL: &str = "1\\0\\0\\0\\1\\0";
+
+/// A picture of 2 rows and 3 columns.
+fn picture(modality: &str, words: &[u16]) -> Set {
+    Set::default()
+        .text(tag::MODALITY, b"CS", modality)
+        .text(0x0010_0010, b"PN", "Secret^Name")
+        .text(0x0010_0020, b"LO", "SECRET-ID")
+        .text(tag::SERIES_INSTANCE_UID, b"UI", "1.2.3.1")
+        .text(tag::SERIES_NUMBER, b"IS", "1")
+        .words(tag::SAMPLES_PER_PIXEL, b"US", &[1])
+        .text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", "MONOCHROME2")
+        .words(tag::ROWS, b"US", &[2])
+        .words(tag::COLUMNS, b"US", &[3])
+        .words(tag::BITS_ALLOCATED, b"US", &[16])
+        .words(tag::BITS_STORED, b"US", &[12])
+        .words(tag::HIGH_BIT, b"US", &[11])
+        .words(tag::PIXEL_REPRESENTATION, b"US", &[0])
+        .words(tag::PIXEL_DATA, b"OW", words)
+}
+
+/// A slice of a CT all of whose pixels have a value that tells which slice it is: 10 times its number.
+fn slice(number: u16) -> Set {
+    picture("CT", &[number * 10; 6]).with(
+        Set::default()
+            .text(tag::SOP_CLASS_UID, b"UI", CT)
+            .text(tag::SOP_INSTANCE_UID, b"UI", format!("1.2.3.4.{number}"))
+            .text(tag::INSTANCE_NUMBER, b"IS", (100 - number).to_string())
+            .text(tag::IMAGE_POSITION_PATIENT, b"DS", format!("-1\\-2\\{}", f64::from(number) * 2.5))
+            .text(tag::IMAGE_ORIENTATION_PATIENT, b"DS", AXIAL)
+            .text(tag::PIXEL_SPACING, b"DS", "0.8\\0.7"),
+    )
+}
+
+/// Looks at every slice as it is; grey is the value.
+fn plainly(slices: usize) -> Look {
+    Look::default().form(VolumeForm::Native).slices(slices).window(Window::linear_exact(127.5, 255.0))
+}
+
+fn of(path: &Path, look: Look) -> Result<Study> {
+    read(&StudyInput::file(path).look(look), &ReadOptions::default())
+}
+
+fn memory(bytes: Vec<u8>) -> Source {
+    Source::Bytes { name: "bytes".into(), bytes: bytes.into() }
+}
+
+fn one(set: &Set, look: Look) -> Result<Study> {
+    read(&StudyInput::file(memory(set.file(EXPLICIT_LITTLE))).look(look), &ReadOptions::default())
+}
+
+/// The value of the first pixel of each frame.
+fn values(study: &Study) -> Vec<u8> {
+    study.frames.iter().map(|frame| frame.samples()[0]).collect()
+}
+
+/// Writes a folder of these files.
+fn folder(files: &[(&str, Set)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, set) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, set.file(EXPLICIT_LITTLE)).unwrap();
+    }
+    folder
+}
+
+fn numbered(sets: impl IntoIterator<Item = Set>) -> tempfile::TempDir {
+    let names: Vec<_> =
+        sets.into_iter().enumerate().map(|(place, set)| (format!("{place:02}"), set)).collect();
+    folder(&names.iter().map(|(name, set)| (name.as_str(), set.clone())).collect::<Vec<_>>())
+}
+
+#[test]
+fn slices_are_in_the_order_of_the_body_whatever_files_are_called() {
+    let folder = numbered([3, 1, 4, 0, 2].map(slice));
+    fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
+    fs::write(folder.path().join(".DS_Store"), "").unwrap();
+    fs::write(folder.path().join("empty"), "").unwrap();
+    let study = of(folder.path(), plainly(5)).unwrap();
+    assert_eq!((study.modality, values(&study)), (Modality::Volume, vec![0, 10, 20, 30, 40]));
+    let places: Vec<_> = study.frames.iter().map(|frame| frame.provenance().position_mm.unwrap()).collect();
+    assert_eq!(places, [0.0, 2.5, 5.0, 7.5, 10.0]);
+    let spacing = study.frames[0].provenance().spacing_mm.unwrap();
+    assert!(
+        spacing.iter().zip([2.5, 0.8, 0.7]).all(|(got, wanted)| (got - wanted).abs() < 1e-9),
+        "{spacing:?}"
+    );
+    let files = Source::Files(["00", "01", "02"].map(|name| folder.path().join(name)).to_vec());
+    let study = read(&StudyInput::file(files).look(plainly(3)), &ReadOptions::default()).unwrap();
+    assert_eq!(values(&study), [10, 30, 40]);
+}
+
+#[test]
+fn every_transfer_syntax_gives_the_same_values() {
+    let rle = {
+        let mut bytes: Vec<u8> = [2_u32, 64, 66].iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.resize(64, 0);
+        bytes.extend([251, 0, 251, 10]);
+        slice(1).without(tag::PIXEL_DATA).fragments(vec![vec![], bytes]).file(RLE)
+    };
+    let plain =
+        [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED].map(|syntax| slice(1).file(syntax));
+    for bytes in plain.into_iter().chain([rle]) {
+        let study = read(&StudyInput::file(memory(bytes)).look(plainly(1)), &ReadOptions::default()).unwrap();
+        assert_eq!(study.frames[0].samples(), [10; 6]);
+    }
+}
+
+/// What is done to a series of five slices, which values come out, and what is said of it.
+type Row = (&'static str, Vec<Set>, Look, &'static [u8], &'static str);
+
+fn with(number: u16, elements: Set) -> Set {
+    slice(number).with(elements)
+}
+
+fn text(tag: u32, letters: &[u8; 2], text: &str) -> Set {
+    Set::default().text(tag, letters, text)
+}
+
+#[test]
+fn what_is_wrong_with_a_series_is_put_right_and_said() {
+    let all = || (0..5).map(slice).collect::<Vec<_>>();
+    let and = |more: Set| all().into_iter().chain([more]).collect::<Vec<_>>();
+    let uid = |uid: &str| text(tag::SOP_INSTANCE_UID, b"UI", uid);
+    let at = |place: &str| text(tag::IMAGE_POSITION_PATIENT, b"DS", place);
+    let scout = uid("9").text(tag::IMAGE_TYPE, b"CS", "ORIGINAL\\PRIMARY\\LOCALIZER");
+    let small = uid("9").words(tag::ROWS, b"US", &[1]).words(tag::COLUMNS, b"US", &[6]);
+    let turned = uid("9").text(tag::IMAGE_ORIENTATION_PATIENT, b"DS", "1\\0\\0\\0\\0\\-1");
+    let other_time = |number| {
+        let again = Set::default().words(tag::PIXEL_DATA, b"OW", &[200 + number; 6]);
+        let uid = uid(&format!("9.{number}")).text(tag::ACQUISITION_NUMBER, b"IS", "2");
+        with(number, again.with(uid))
+    };
+    let first_time = |number| with(number, text(tag::ACQUISITION_NUMBER, b"IS", "1"));
+    let times: Vec<_> = (0..5).flat_map(|number| [other_time(number), first_time(number)]).collect();
+    let without = |number| slice(number).without(tag::IMAGE_POSITION_PATIENT);
+    let rows: [Row; 10] = [
+        ("a copy", and(slice(2)), plainly(5), &[0, 10, 20, 30, 40], "05 is a duplicate of 02"),
+        ("an overview", and(with(2, scout)), plainly(5), &[0, 10, 20, 30, 40], "a localizer: 05"),
+        ("another size", and(with(2, small)), plainly(5), &[0, 10, 20, 30, 40], "another size: 05"),
+        (
+            "another orientation",
+            and(with(2, turned)),
+            plainly(5),
+            &[0, 10, 20, 30, 40],
+            "another orientation: 05",
+        ),
+        (
+            "a gap",
+            [0, 1, 2, 4].map(slice).into(),
+            plainly(4),
+            &[0, 10, 20, 40],
+            "as if 1 were missing, between 5.00 and",
+        ),
+        (
+            "uneven",
+            vec![slice(0), slice(1), slice(2), with(3, at("-1\\-2\\8.5"))],
+            plainly(4),
+            &[0, 10, 20, 30],
+            "uneven",
+        ),
+        (
+            "a tilt",
+            (0..4).map(|n| with(n, at(&format!("0\\{n}\\{}", n * 2)))).collect(),
+            plainly(4),
+            &[0, 10, 20, 30],
+            "tilted",
+        ),
+        ("no place", and(without(9)), plainly(5), &[0, 10, 20, 30, 40], "without a position: 05"),
+        (
+            "no places",
+            (0..5).map(without).collect(),
+            plainly(5),
+            &[40, 30, 20, 10, 0],
+            "order of InstanceNumber",
+        ),
+        ("two times", times, plainly(5), &[0, 10, 20, 30, 40], "2 points in time"),
+    ];
+    for (name, sets, look, wanted, said) in rows {
+        let folder = numbered(sets);
+        let study = of(folder.path(), look).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(values(&study), wanted, "{name}");
+        assert!(study.warnings.iter().any(|warning| warning.contains(said)), "{name}: {:?}", study.warnings);
+    }
+}
+
+#[test]
+fn times_and_echoes_are_chosen_by_number() {
+    let shot = |time: u16, echo: u16, number: u16| {
+        let value = time * 100 + echo * 20 + number;
+        with(number, Set::default().words(tag::PIXEL_DATA, b"OW", &[value; 6]))
+            .with(text(tag::SOP_INSTANCE_UID, b"UI", &format!("7.{time}.{echo}.{number}")))
+            .with(text(tag::TEMPORAL_POSITION_IDENTIFIER, b"IS", &(time + 1).to_string()))
+            .with(text(tag::ECHO_NUMBERS, b"IS", &echo.to_string()))
+    };
+    let mut shots = Vec::new();
+    for time in 0..2 {
+        for echo in 1..3 {
+            shots.extend((0..3).map(|number| shot(time, echo, number)));
+        }
+    }
+    let folder = numbered(shots);
+    let look = || plainly(3);
+    for (look, wanted) in [
+        (look(), [20, 21, 22]),
+        (look().echo(2), [40, 41, 42]),
+        (look().time(1), [120, 121, 122]),
+        (look().time(1).echo(2), [140, 141, 142]),
+    ] {
+        assert_eq!(values(&of(folder.path(), look).unwrap()), wanted);
+    }
+    for look in [look().time(2), look().echo(3)] {
+        assert!(matches!(of(folder.path(), look), Err(Error::Request(_))));
+    }
+}
+
+#[test]
+fn what_nothing_tells_apart_is_refused_by_name() {
+    let twin = with(2, text(tag::SOP_INSTANCE_UID, b"UI", "9"));
+    let folder = folder(&[("a", slice(1)), ("b", slice(2)), ("twin", twin)]);
+    let error = of(folder.path(), plainly(3)).unwrap_err().to_string();
+    assert!(error.contains("b and twin"), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_refused_by_its_name() {
+    let folder = numbered((0..3).map(slice));
+    let whole = fs::read(folder.path().join("01")).unwrap();
+    for (end, said) in [(whole.len() - 4, "BitsAllocated 16"), (200, "ends"), (132, "DICOM")] {
+        fs::write(folder.path().join("01"), &whole[..end]).unwrap();
+        let error = of(folder.path(), plainly(3)).unwrap_err().to_string();
+        assert!(error.contains("01") && error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn the_largest_series_is_looked_at_and_the_others_are_listed() {
+    let other = |number| {
+        with(number, text(tag::SERIES_INSTANCE_UID, b"UI", "1.2.3.2"))
+            .with(text(tag::SERIES_NUMBER, b"IS", "2"))
+            .with(text(tag::SOP_INSTANCE_UID, b"UI", &format!("8.{number}")))
+            .with(Set::default().words(tag::PIXEL_DATA, b"OW", &[200 + number; 6]))
+    };
+    let folder = numbered((0..4).map(slice).chain((0..2).map(other)));
+    let study = of(folder.path(), plainly(2)).unwrap();
+    assert_eq!(values(&study), [0, 30]);
+    assert!(study.warnings[0].contains("series 2 (CT, 2 slices of 3×2)"), "{:?}", study.warnings);
+    assert!(!study.warnings[0].contains("1.2.3"), "no UID that was not asked for");
+    for series in ["2", "1.2.3.2"] {
+        assert_eq!(values(&of(folder.path(), plainly(2).series(series)).unwrap()), [200, 201]);
+    }
+    let error = of(folder.path(), plainly(2).series("3")).unwrap_err();
+    assert!(matches!(&error, Error::Request(_)) && error.to_string().contains("series 2"), "{error}");
+}
+
+#[test]
+fn nothing_of_the_patient_is_said() {
+    let burned = with(1, text(tag::BURNED_IN_ANNOTATION, b"CS", "YES"));
+    let folder = numbered([slice(0), burned, slice(2)]);
+    let study = of(folder.path(), plainly(3)).unwrap();
+    assert!(study.warnings.iter().any(|warning| warning.contains("burned")));
+    let said = format!("{study:?}");
+    assert!(!said.contains("Secret") && !said.contains("SECRET"));
+    fs::write(folder.path().join("02"), &slice(2).file(EXPLICIT_LITTLE)[..300]).unwrap();
+    let error = format!("{:?}", of(folder.path(), plainly(3)).unwrap_err());
+    assert!(!error.contains("Secret") && !error.contains("SECRET"), "{error}");
+}
+
+#[test]
+fn radiographs_are_shown_as_their_file_says() {
+    let ramp = picture("DX", &[0, 1000, 2000, 3000, 4000, 4095]);
+    let window = ramp.clone().with(text(tag::WINDOW_CENTER, b"DS", "2000")).with(text(
+        tag::WINDOW_WIDTH,
+        b"DS",
+        "2001",
+    ));
+    let table = Set::default().words(tag::LUT_DESCRIPTOR, b"US", &[3, 1000, 8]).bytes(
+        tag::LUT_DATA,
+        b"OW",
+        &[10, 20, 30],
+    );
+    let rows: [(&str, Set, [u8; 6]); 7] = [
+        ("range", ramp.clone(), [0, 62, 124, 186, 249, 255]),
+        ("window", window.clone(), [0, 0, 127, 255, 255, 255]),
+        (
+            "inverse",
+            window.clone().with(text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", "MONOCHROME1")),
+            [255, 254, 127, 0, 0, 0],
+        ),
+        (
+            "inverse by presentation",
+            window.clone().with(text(tag::PRESENTATION_LUT_SHAPE, b"CS", "INVERSE")),
+            [255, 254, 127, 0, 0, 0],
+        ),
+        (
+            "exact",
+            window.clone().with(text(tag::VOI_LUT_FUNCTION, b"CS", "LINEAR_EXACT")),
+            [0, 0, 127, 254, 255, 255],
+        ),
+        (
+            "table before window",
+            window.clone().with(Set::default().items(
+                tag::VOI_LUT_SEQUENCE,
+                Length::Stated,
+                vec![table.clone()],
+            )),
+            [10, 10, 30, 30, 30, 30],
+        ),
+        (
+            "modality table",
+            ramp.clone().with(Set::default().items(tag::MODALITY_LUT_SEQUENCE, Length::Marked, vec![table])),
+            [0, 0, 255, 255, 255, 255],
+        ),
+    ];
+    for (name, set, wanted) in rows {
+        let study = one(&set, Look::default()).unwrap();
+        assert_eq!((study.modality, study.frames[0].samples()), (Modality::Image, &wanted[..]), "{name}");
+    }
+    let asked = |windowing: Windowing| {
+        one(&window, Look::default().window(windowing)).map(|study| study.frames[0].samples().to_vec())
+    };
+    assert_eq!(asked(Windowing::File(1)).unwrap(), [0, 0, 127, 255, 255, 255]);
+    assert_eq!(asked(Windowing::OwnRange).unwrap(), [0, 62, 124, 186, 249, 255]);
+    assert_eq!(
+        asked(Windowing::Window(Window::linear_exact(0.0, 2000.0))).unwrap(),
+        [127, 255, 255, 255, 255, 255]
+    );
+    assert!(matches!(asked(Windowing::File(2)), Err(Error::Request(_))));
+}
+
+#[test]
+fn colours_are_shown_whatever_they_are_stored_as() {
+    let colour = |photometric: &str, planar: u16, bytes: &[u8]| {
+        picture("OT", &[]).with(
+            Set::default()
+                .words(tag::SAMPLES_PER_PIXEL, b"US", &[3])
+                .text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", photometric)
+                .words(tag::PLANAR_CONFIGURATION, b"US", &[planar])
+                .words(tag::ROWS, b"US", &[1])
+                .words(tag::COLUMNS, b"US", &[2])
+                .words(tag::BITS_ALLOCATED, b"US", &[8])
+                .words(tag::BITS_STORED, b"US", &[8])
+                .words(tag::HIGH_BIT, b"US", &[7])
+                .bytes(tag::PIXEL_DATA, b"OB", bytes),
+        )
+    };
+    let palette = {
+        let table = |tag: u32, data: u32, shift: u16| {
+            let entries: Vec<u16> = (0..4).map(|entry| (entry * 50 + shift) << 8).collect();
+            Set::default().words(tag, b"US", &[4, 0, 16]).words(data, b"OW", &entries)
+        };
+        let set = picture("US", &[]).with(
+            Set::default()
+                .text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", "PALETTE COLOR")
+                .words(tag::ROWS, b"US", &[1])
+                .words(tag::COLUMNS, b"US", &[2])
+                .words(tag::BITS_ALLOCATED, b"US", &[8])
+                .words(tag::BITS_STORED, b"US", &[8])
+                .words(tag::HIGH_BIT, b"US", &[7])
+                .bytes(tag::PIXEL_DATA, b"OB", &[1, 3]),
+        );
+        set.with(table(tag::RED_DESCRIPTOR, tag::RED_DATA, 1))
+            .with(table(tag::GREEN_DESCRIPTOR, tag::GREEN_DATA, 2))
+            .with(table(tag::BLUE_DESCRIPTOR, tag::BLUE_DATA, 3))
+    };
+    for (name, set, wanted) in [
+        ("pixel by pixel", colour("RGB", 0, &[1, 2, 3, 4, 5, 6]), [1, 2, 3, 4, 5, 6]),
+        ("plane by plane", colour("RGB", 1, &[1, 4, 2, 5, 3, 6]), [1, 2, 3, 4, 5, 6]),
+        ("YBR_FULL", colour("YBR_FULL", 0, &[100, 128, 128, 50, 128, 228]), [100, 100, 100, 190, 0, 50]),
+        ("YBR_FULL_422", colour("YBR_FULL_422", 0, &[100, 50, 128, 128]), [100, 100, 100, 50, 50, 50]),
+        ("palette", palette, [51, 52, 53, 151, 152, 153]),
+    ] {
+        let study = one(&set, Look::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(study.frames[0].samples(), wanted, "{name}");
+    }
+    let error = one(&colour("RGB", 0, &[0; 6]), Look::default().window(Windowing::OwnRange)).unwrap_err();
+    assert!(matches!(error, Error::Request(_)), "{error}");
+}
+
+#[test]
+fn clips_have_the_times_of_their_frames() {
+    let frames: Vec<u8> = (0..40).flat_map(|frame| [frame * 6; 6]).collect();
+    let clip = picture("US", &[]).with(
+        Set::default()
+            .text(tag::NUMBER_OF_FRAMES, b"IS", "40")
+            .text(tag::FRAME_TIME, b"DS", "50")
+            .words(tag::BITS_ALLOCATED, b"US", &[8])
+            .words(tag::BITS_STORED, b"US", &[8])
+            .words(tag::HIGH_BIT, b"US", &[7])
+            .bytes(tag::PIXEL_DATA, b"OB", &frames),
+    );
+    let study = one(&clip, Look::default().frames(FrameCount::Exactly(4))).unwrap();
+    assert_eq!((study.modality, values(&study)), (Modality::Video, vec![30, 90, 150, 210]));
+    let seconds: Vec<_> = study.frames.iter().map(|frame| frame.provenance().seconds.unwrap()).collect();
+    assert_eq!(seconds, [0.25, 0.75, 1.25, 1.75]);
+    assert_eq!(one(&clip, Look::default()).unwrap().frames.len(), 2, "one a second");
+    let timeless = clip.without(tag::FRAME_TIME);
+    let study = one(&timeless, Look::default()).unwrap();
+    assert_eq!((study.frames.len(), study.frames[0].provenance().seconds), (32, None));
+    assert!(matches!(one(&timeless, Look::default().start(1.0)), Err(Error::Request(_))));
+}
+
+#[test]
+fn frames_of_an_enhanced_object_have_their_own_places_and_slopes() {
+    let frame = |place: u16, slope: u16| {
+        let position = text(tag::IMAGE_POSITION_PATIENT, b"DS", &format!("0\\0\\{place}"));
+        let values =
+            text(tag::RESCALE_INTERCEPT, b"DS", "0").text(tag::RESCALE_SLOPE, b"DS", slope.to_string());
+        Set::default().items(tag::PLANE_POSITION_SEQUENCE, Length::Stated, vec![position]).items(
+            tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+            Length::Marked,
+            vec![values],
+        )
+    };
+    let shared = Set::default()
+        .items(
+            tag::PLANE_ORIENTATION_SEQUENCE,
+            Length::Stated,
+            vec![text(tag::IMAGE_ORIENTATION_PATIENT, b"DS", AXIAL)],
+        )
+        .items(tag::PIXEL_MEASURES_SEQUENCE, Length::Stated, vec![text(tag::PIXEL_SPACING, b"DS", "2\\1")]);
+    let words: Vec<u16> = [7, 8, 9].iter().flat_map(|value| [*value; 6]).collect();
+    let enhanced = picture("CT", &words).with(
+        Set::default()
+            .text(tag::NUMBER_OF_FRAMES, b"IS", "3")
+            .items(tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, Length::Stated, vec![shared])
+            .items(
+                tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+                Length::Marked,
+                vec![frame(20, 2), frame(10, 3), frame(30, 4)],
+            ),
+    );
+    let study = one(&enhanced, plainly(3)).unwrap();
+    assert_eq!(values(&study), [24, 14, 36]);
+    assert_eq!(study.frames[0].provenance().spacing_mm, Some([10.0, 2.0, 1.0]));
+}
+
+#[test]
+fn headers_that_are_not_lawful_are_refused_by_name() {
+    let words = |tag: u32, number: u16| Set::default().words(tag, b"US", &[number]);
+    for (elements, said) in [
+        (words(tag::ROWS, 4000), "Rows 4000"),
+        (words(tag::ROWS, 0), "Rows"),
+        (words(tag::BITS_ALLOCATED, 24), "BitsAllocated"),
+        (words(tag::BITS_STORED, 20), "BitsStored"),
+        (words(tag::SAMPLES_PER_PIXEL, 2), "SamplesPerPixel"),
+        (text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", "HSV"), "HSV"),
+        (text(tag::NUMBER_OF_FRAMES, b"IS", "2147483647"), "NumberOfFrames"),
+        (text(tag::RESCALE_SLOPE, b"DS", "0"), "RescaleSlope"),
+    ] {
+        let error = one(&slice(1).with(elements), Look::default()).unwrap_err().to_string();
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    let error = one(&slice(1).without(tag::PIXEL_DATA), Look::default()).unwrap_err().to_string();
+    assert!(error.contains("pixel data"), "{error}");
+    for (elements, said) in [
+        (text(tag::NUMBER_OF_FRAMES, b"IS", "0"), "NumberOfFrames"),
+        (text(tag::IMAGE_ORIENTATION_PATIENT, b"DS", "2\\0\\0\\0\\0\\0"), "ImageOrientationPatient"),
+        (words(tag::ROWS, 1), "more bytes"),
+    ] {
+        let study = one(&slice(1).with(elements), Look::default()).unwrap();
+        assert!(study.warnings.iter().any(|warning| warning.contains(said)), "{said}: {:?}", study.warnings);
+    }
+}
+
+/// Writes the values of the files that the list names, for a comparison with another reader: of file number N the values of
+/// all frames as `N.f32`, or colours as `N.rgb`, or as `N.txt` why there are none.
+#[test]
+#[ignore = "needs a list of files: run by tests/clinical/values.py"]
+fn values_of_listed_files() {
+    use super::colour::Colours;
+    use super::frames::Frames;
+    use super::instance::{File, Instance};
+    use super::modality::Rescale;
+    use super::place::{Bytes, Place};
+
+    type Found = Result<(&'static str, Vec<u8>)>;
+    let (list, out) = (std::env::var("DICOM_LIST").unwrap(), std::env::var("DICOM_VALUES").unwrap());
+    let values = |path: &str| -> Found {
+        let options = ReadOptions::default();
+        let place = Place { name: path.into(), part: None, bytes: Bytes::Path(path.into()) };
+        let File::Image(file) = Instance::read(&place, &options)? else {
+            return Err(Error::input(path, "a picture", "none"));
+        };
+        let frames = Frames::open(&place, &file.scanned, file.layout, &options)?;
+        let mut all = Vec::new();
+        for frame in 0..file.layout.frames {
+            let unpacked = frames.unpack(frame, &options.watch)?;
+            if file.layout.is_colour() {
+                all.extend(Colours::of(&place, &file.scanned.set, &file.layout)?.rgb(&unpacked));
+            } else {
+                let rescale = Rescale::of(path, file.groups(frame), file.layout.signed)?;
+                let values = unpacked.samples.map(|stored| (rescale.value(stored) as f32).to_le_bytes());
+                all.extend(values.concat());
+            }
+        }
+        Ok((if file.layout.is_colour() { "rgb" } else { "f32" }, all))
+    };
+    for (number, path) in fs::read_to_string(list).unwrap().lines().enumerate() {
+        let (kind, bytes) = values(path).unwrap_or_else(|error| ("txt", error.to_string().into_bytes()));
+        fs::write(Path::new(&out).join(format!("{number}.{kind}")), bytes).unwrap();
+    }
+}
