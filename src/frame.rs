@@ -45,8 +45,8 @@ pub(crate) fn values16(samples: &[u8]) -> impl Iterator<Item = u16> + '_ {
 }
 
 /// RGB of indices into a table of colours; what the table lacks is black.
-pub(crate) fn looked_up(indices: &[u8], colours: &[[u8; 3]]) -> Vec<u8> {
-    indices.iter().flat_map(|&index| colours.get(usize::from(index)).copied().unwrap_or_default()).collect()
+pub(crate) fn colours_of(indices: &[u8], colours: &[[u8; 3]]) -> impl Iterator<Item = u8> {
+    indices.iter().flat_map(|&index| colours.get(usize::from(index)).copied().unwrap_or_default())
 }
 
 /// What kind of thing a study is; it decides how its frames are prepared.

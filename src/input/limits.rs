@@ -35,6 +35,8 @@ impl Default for Budget {
 
 /// Passes over the pixels of one picture, as a progressive JPEG asks for: at most as many as over so many of the largest.
 const SCANS: u64 = 8;
+/// Bytes of samples of a picture: at most as many as four channels of 16 bits have in the largest.
+const PIXEL_BYTES: u64 = 8;
 
 impl Budget {
     /// Refuses numbers that no machine can meet.
@@ -94,6 +96,18 @@ impl Budget {
                 format!("{scans} passes over {pixels} pixels"),
             )
             .hint("save the picture as a plain JPEG or as PNG, or raise --max-pixels")
+        })
+    }
+
+    /// Refuses a picture of so many bytes of samples, before they become 8 bits.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming `thing`.
+    pub(super) fn check_samples(&self, thing: &str, bytes: u64) -> Result<()> {
+        let most = self.pixels.saturating_mul(PIXEL_BYTES);
+        within(bytes, most).ok_or_else(|| {
+            Error::input(thing, format!("at most {most} bytes of samples"), format!("{bytes} bytes"))
+                .hint("scale the picture down, or raise --max-pixels")
         })
     }
 
@@ -189,6 +203,7 @@ mod tests {
         budget.check_bytes("x", 100).unwrap();
         budget.check_frames("x", 5).unwrap();
         budget.check_scans("x", 8, 20).unwrap();
+        budget.check_samples("x", 160).unwrap();
         budget.check_study("x", &[[5, 4]; 5], 1).unwrap();
         budget.check_study("x", &[[0, 4]], 1).unwrap();
         assert_eq!(budget.check_pixels("x", 5, 4).unwrap(), 20);
@@ -197,6 +212,7 @@ mod tests {
             (budget.check_bytes("x", 101), "--max-unpacked-bytes", "101"),
             (budget.check_frames("x", 6), "--max-declared-frames", "6"),
             (budget.check_scans("x", 9, 20), "--max-pixels", "9 passes over 20"),
+            (budget.check_samples("x", 161), "--max-pixels", "161"),
             (budget.check_scans("x", u64::MAX, 2), "--max-pixels", "2 pixels"),
             (budget.check_study("x", &[[5, 4]; 6], 1), "--max-unpacked-bytes", "6 frames of 5×4, 120 bytes"),
             (budget.check_study("x", &[[21, 1]], 1), "--max-pixels", "21×1"),

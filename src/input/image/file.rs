@@ -20,7 +20,14 @@ pub(in crate::input) fn sniff(head: &[u8]) -> Option<&'static str> {
 /// [`Error::Input`] if it is damaged, too large, or plainly of a form that cannot be reproduced.
 pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Box<dyn Header>> {
     let name = opened.name().to_owned();
-    let bytes = opened.into_bytes(&options.budget)?;
+    of_bytes(name, opened.into_bytes(&options.budget)?, options)
+}
+
+/// The picture in the bytes of a file.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn of_bytes(name: String, bytes: Bytes, options: &ReadOptions) -> Result<Box<dyn Header>> {
     let Some(format) = Format::of(&bytes) else {
         return Err(Error::input(name, "the same file again", "another"));
     };
@@ -58,7 +65,7 @@ impl Chosen for File {
         options.watch.check()?;
         match options.preprocessing {
             Preprocessing::Reference => remark_defects(&mut picture),
-            Preprocessing::Clinical => mend(&mut picture),
+            Preprocessing::Clinical => picture = mend(picture).map_err(|fault| fault.named(&name))?,
         }
         let Picture { width, height, mode, samples, remarks, .. } = picture;
         Ok(Study {

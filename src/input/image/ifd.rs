@@ -1,33 +1,49 @@
-//! The first directory of a TIFF structure, which is also how EXIF stores its tags.
+//! The first directory of a TIFF structure, which is also how EXIF stores its tags. In a BigTIFF offsets and counts have
+//! 8 bytes.
 
 /// A directory whose entries lie inside `bytes`.
 pub(super) struct Ifd<'a> {
     bytes: &'a [u8],
-    big_endian: bool,
+    order: Order,
     entries: &'a [u8],
-    next: u32,
+    next: u64,
 }
+
+/// How numbers stand in the file.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    big_endian: bool,
+    /// Bytes of an offset or a count: 4, in a BigTIFF 8.
+    word: usize,
+}
+
+/// Entries that a BigTIFF's directory may have: those that any other's may.
+const MOST_ENTRIES: u64 = u16::MAX as u64;
 
 impl<'a> Ifd<'a> {
     /// The first directory, if `bytes` begin with a TIFF header and reach to the directory's end.
     pub(super) fn first(bytes: &'a [u8]) -> Option<Self> {
-        let big_endian = match bytes.get(..4)? {
-            b"II\x2a\x00" => false,
-            b"MM\x00\x2a" => true,
+        let (big_endian, word) = match bytes.get(..4)? {
+            b"II\x2a\x00" => (false, 4),
+            b"MM\x00\x2a" => (true, 4),
+            b"II\x2b\x00" => (false, 8),
+            b"MM\x00\x2b" => (true, 8),
             _ => return None,
         };
-        let mut ifd = Self { bytes, big_endian, entries: &[], next: 0 };
-        let start = ifd.u32_at(4)? as usize;
-        let first = start.checked_add(2)?;
-        let end = first.checked_add(usize::from(ifd.u16_at(start)?) * 12)?;
-        ifd.entries = bytes.get(first..end)?;
-        ifd.next = ifd.u32_at(end).unwrap_or(0);
-        Some(ifd)
+        let order = Order { big_endian, word };
+        let start = usize::try_from(order.number(bytes, word, word)?).ok()?;
+        let counter = if word == 8 { 8 } else { 2 };
+        let count = order.number(bytes, start, counter)?;
+        let first = start.checked_add(counter)?;
+        let length = usize::try_from(count).ok().filter(|_| count <= MOST_ENTRIES)? * order.entry();
+        let end = first.checked_add(length)?;
+        let entries = bytes.get(first..end)?;
+        Some(Self { bytes, order, entries, next: order.number(bytes, end, word).unwrap_or(0) })
     }
 
     /// Whether samples and tags are stored high byte first.
     pub(super) fn is_big_endian(&self) -> bool {
-        self.big_endian
+        self.order.big_endian
     }
 
     /// Whether another directory follows.
@@ -35,53 +51,97 @@ impl<'a> Ifd<'a> {
         self.next != 0
     }
 
-    /// The values of a tag of whole numbers (BYTE, SHORT or LONG), if it is there and inside the bytes.
-    pub(super) fn values(&self, tag: u16) -> Option<Vec<u32>> {
-        let entry = self.entries.chunks_exact(12).find(|entry| self.u16_of(entry) == tag)?;
-        let size = match self.u16_of(&entry[2..]) {
-            1 => 1,
-            3 => 2,
-            4 => 4,
-            _ => return None,
-        };
-        let length = (self.u32_of(&entry[4..]) as usize).checked_mul(size)?;
-        let data = if length <= 4 {
-            &entry[8..8 + length]
-        } else {
-            let start = self.u32_of(&entry[8..]) as usize;
-            self.bytes.get(start..start.checked_add(length)?)?
-        };
-        Some(
-            data.chunks_exact(size)
-                .map(|value| match size {
-                    1 => u32::from(value[0]),
-                    2 => u32::from(self.u16_of(value)),
-                    _ => self.u32_of(value),
-                })
-                .collect(),
-        )
+    /// The values of a tag of whole numbers (BYTE, SHORT, LONG or LONG8), if it is there and inside the bytes.
+    pub(super) fn values(&self, tag: u16) -> Option<Values<'a>> {
+        let (kind, data) = self.data(tag)?;
+        Some(Values { data, size: size_of_kind(kind)?, order: self.order })
     }
 
     /// The first value of a tag.
     pub(super) fn value(&self, tag: u16) -> Option<u32> {
-        self.values(tag)?.first().copied()
+        u32::try_from(self.values(tag)?.get(0)?).ok()
     }
 
-    fn u16_at(&self, start: usize) -> Option<u16> {
-        self.bytes.get(start..start.checked_add(2)?).map(|pair| self.u16_of(pair))
+    /// The first values of a tag of which there are few.
+    pub(super) fn few(&self, tag: u16) -> Option<Vec<u32>> {
+        const FEW: usize = 16;
+        let value = |value| u32::try_from(value).unwrap_or(u32::MAX);
+        Some(self.values(tag)?.iter().take(FEW).map(value).collect())
     }
 
-    fn u32_at(&self, start: usize) -> Option<u32> {
-        self.bytes.get(start..start.checked_add(4)?).map(|four| self.u32_of(four))
+    /// The bytes of a tag that holds no numbers (BYTE or UNDEFINED).
+    pub(super) fn stored(&self, tag: u16) -> Option<&'a [u8]> {
+        let (kind, data) = self.data(tag)?;
+        matches!(kind, 1 | 7).then_some(data)
     }
 
-    fn u16_of(&self, bytes: &[u8]) -> u16 {
-        let pair = [bytes[0], bytes[1]];
-        if self.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
+    /// Type and bytes of a tag.
+    fn data(&self, tag: u16) -> Option<(u64, &'a [u8])> {
+        let Order { word, .. } = self.order;
+        let number = |bytes: &[u8], start, size| self.order.number(bytes, start, size);
+        let mut entries = self.entries.chunks_exact(self.order.entry());
+        let entry = entries.find(|entry| number(entry, 0, 2) == Some(u64::from(tag)))?;
+        let (kind, count) = (number(entry, 2, 2)?, number(entry, 4, word)?);
+        let size = if kind == 7 { 1 } else { size_of_kind(kind)? };
+        let length = usize::try_from(count).ok()?.checked_mul(size)?;
+        let place = 4 + word;
+        let data = if length <= word {
+            entry.get(place..place + length)?
+        } else {
+            let start = usize::try_from(number(entry, place, word)?).ok()?;
+            self.bytes.get(start..start.checked_add(length)?)?
+        };
+        Some((kind, data))
+    }
+}
+
+/// Bytes of a whole number of this type.
+fn size_of_kind(kind: u64) -> Option<usize> {
+    match kind {
+        1 => Some(1),
+        3 => Some(2),
+        4 => Some(4),
+        16 => Some(8),
+        _ => None,
+    }
+}
+
+impl Order {
+    /// Bytes of an entry: tag, type, count, value or its place.
+    fn entry(self) -> usize {
+        4 + 2 * self.word
     }
 
-    fn u32_of(&self, bytes: &[u8]) -> u32 {
-        let four = [bytes[0], bytes[1], bytes[2], bytes[3]];
-        if self.big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) }
+    /// The number of `size` bytes, 8 at most, at `start`.
+    fn number(self, bytes: &[u8], start: usize, size: usize) -> Option<u64> {
+        let stored = bytes.get(start..start.checked_add(size)?)?;
+        let add = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
+        Some(match self.big_endian {
+            true => stored.iter().fold(0, add),
+            false => stored.iter().rev().fold(0, add),
+        })
+    }
+}
+
+/// Whole numbers where they stand in a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Values<'a> {
+    data: &'a [u8],
+    /// Bytes of each.
+    size: usize,
+    order: Order,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn len(&self) -> usize {
+        self.data.len() / self.size
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<u64> {
+        self.order.number(self.data, index.checked_mul(self.size)?, self.size)
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = u64> + 'a {
+        (0..self.len()).filter_map(move |index| self.get(index))
     }
 }

@@ -5,6 +5,7 @@ use super::super::limits::Budget;
 use super::super::reading::ReadOptions;
 use super::orientation::Orientation;
 use super::picture::{Fault, Picture};
+use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
 /// Width and height as it will be read.
@@ -27,7 +28,12 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fau
     if !segments.complete {
         return Err(cut_off());
     }
-    Ok(pixels(bytes, &options.budget)?.turned(segments.orientation))
+    let mut picture = stored(bytes, &options.budget)?;
+    if picture.mode == PixelMode::Cmyk {
+        // Pillow takes every such file for Adobe's, which store the absence of ink.
+        picture.samples.iter_mut().for_each(|ink| *ink = !*ink);
+    }
+    Ok(picture.turned(segments.orientation))
 }
 
 fn cut_off() -> Fault {
@@ -39,7 +45,7 @@ struct Segments {
     orientation: Orientation,
     /// Whether the pixels are followed by the end mark.
     complete: bool,
-    /// How often the decoder will go over the pixels. Bytes of pixels that look like a mark have a 0 in between.
+    /// How often the decoder will go over the pixels.
     scans: u64,
 }
 
@@ -66,10 +72,14 @@ impl Segments {
         }
         let complete =
             bytes.get(at..).is_some_and(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]));
-        let rest = bytes.get(at..).unwrap_or_default();
-        let scans = 1 + rest.windows(2).filter(|pair| *pair == [0xff, 0xda]).count() as u64;
+        let scans = 1 + scans(bytes.get(at..).unwrap_or_default());
         Self { orientation: Orientation::told(Some(&exif), xmp), complete, scans }
     }
+}
+
+/// How many scans begin among these bytes. Pixels that look like the mark have a 0 in between.
+pub(super) fn scans(bytes: &[u8]) -> u64 {
+    bytes.windows(2).filter(|pair| *pair == [0xff, 0xda]).count() as u64
 }
 
 /// The next marker that has a length, from `at` on, and where that length stands.
@@ -81,8 +91,9 @@ fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     Some((rest[found + 1], at + found + 2))
 }
 
+/// Width and height as they are stored.
 #[cfg(feature = "jpeg-turbo")]
-fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
+pub(super) fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
     let damaged = |error: turbojpeg::Error| Fault::damaged("JPEG", error);
     let header = turbojpeg::Decompressor::new().and_then(|mut decoder| decoder.read_header(bytes));
     let header = header.map_err(damaged)?;
@@ -90,8 +101,9 @@ fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
     Ok((side(header.width), side(header.height)))
 }
 
+/// Width and height as they are stored.
 #[cfg(not(feature = "jpeg-turbo"))]
-fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
+pub(super) fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
     use image::ImageDecoder;
     use image::codecs::jpeg::JpegDecoder;
 
@@ -99,12 +111,12 @@ fn stored_size(bytes: &[u8]) -> Result<(u32, u32), Fault> {
     Ok(decoder.map_err(|error| Fault::damaged("JPEG", error))?.dimensions())
 }
 
+/// The picture as it is stored, not turned, with inks as they stand there.
 #[cfg(feature = "jpeg-turbo")]
-fn pixels(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
+pub(super) fn stored(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
     use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
     use super::picture::samples;
-    use crate::frame::PixelMode;
 
     let damaged = |error: turbojpeg::Error| Fault::damaged("JPEG", error);
     let mut decoder = Decompressor::new().map_err(damaged)?;
@@ -130,17 +142,14 @@ fn pixels(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
         }
         remarks.push(format!("The file is slightly damaged ({message}); look at the image itself."));
     }
-    if mode == PixelMode::Cmyk {
-        // Pillow takes every such file for Adobe's, which store the absence of ink.
-        samples.iter_mut().for_each(|ink| *ink = !*ink);
-    }
     let mut picture = Picture::new(size, mode, samples);
     picture.remarks = remarks;
     Ok(picture)
 }
 
+/// The picture as it is stored, not turned.
 #[cfg(not(feature = "jpeg-turbo"))]
-fn pixels(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
+pub(super) fn stored(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
     use image::codecs::jpeg::JpegDecoder;
 
     let decoder =

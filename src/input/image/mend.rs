@@ -1,8 +1,10 @@
 //! What the reference does wrong, told or put right.
 
+use super::super::limits::collected;
 use super::orientation::Orientation;
-use super::picture::{ON_WHITE, Picture, scaled_remark};
-use crate::frame::{PixelMode, looked_up, values16};
+use super::picture::{Fault, ON_WHITE, Picture, on_white};
+use super::wide::Wide;
+use crate::frame::{PixelMode, colours_of, values16};
 
 /// Says where the reference's way does the picture harm.
 pub(super) fn remark_defects(picture: &mut Picture) {
@@ -32,17 +34,21 @@ pub(super) fn remark_defects(picture: &mut Picture) {
 }
 
 /// Puts right what the reference does wrong, and says so.
-pub(super) fn mend(picture: &mut Picture) {
+///
+/// # Errors
+/// If there is too little memory.
+pub(super) fn mend(mut picture: Picture) -> Result<Picture, Fault> {
     if picture.orientation != Orientation::UPRIGHT {
         let tag = picture.orientation.tag();
-        picture.stand_up();
+        picture.stand_up()?;
         picture
             .remarks
             .push(format!("The image was turned upright by the orientation that the file states ({tag})."));
     }
     match std::mem::replace(&mut picture.mode, PixelMode::Grey) {
         PixelMode::Palette(colours) => {
-            picture.samples = looked_up(&picture.samples, &colours);
+            let count = 3 * picture.samples.len();
+            picture.samples = collected("", count, colours_of(&picture.samples, &colours))?;
             picture.mode = PixelMode::Rgb;
             picture.remarks.push("The palette image was converted to RGB before resizing.".into());
         }
@@ -50,44 +56,36 @@ pub(super) fn mend(picture: &mut Picture) {
             picture.remarks.push("The 1-bit image was converted to grey before resizing.".into());
         }
         PixelMode::Grey16 => {
-            let (low, high) = scale16(&mut picture.samples);
-            picture.remarks.push(scaled_remark(low, high));
+            let size = (picture.width, picture.height);
+            let scaled = Wide::words(1, None, 1).scaled(size, PixelMode::Grey, picture.samples)?;
+            picture.samples = scaled.samples;
+            picture.remarks.extend(scaled.remarks);
         }
         PixelMode::Rgba => {
             picture.mode = PixelMode::Rgb;
-            lay_on_white::<4>(picture);
+            lay_on_white::<4>(&mut picture);
         }
-        PixelMode::GreyAlpha => lay_on_white::<2>(picture),
+        PixelMode::GreyAlpha => lay_on_white::<2>(&mut picture),
         mode => picture.mode = mode,
     }
+    Ok(picture)
 }
 
-/// Lays `N` channels, of which alpha is the last, on a white ground and leaves alpha out. What drawing programs write in
+/// Lays `N` channels, of which alpha is the last, on a white ground and leaves alpha out, in place. What drawing programs write in
 /// black on a transparent ground would otherwise be black on black.
 fn lay_on_white<const N: usize>(picture: &mut Picture) {
-    let pixels = picture.samples.as_chunks::<N>().0;
-    let is_seen_through = pixels.iter().any(|pixel| pixel[N - 1] != 255);
-    let on_white = |colour: u8, alpha: u8| {
-        let (colour, alpha) = (u32::from(colour), u32::from(alpha));
-        ((2 * (colour * alpha + 255 * (255 - alpha)) + 255) / (2 * 255)) as u8
-    };
-    let laid = |pixel: &[u8; N]| {
-        let (pixel, alpha) = (*pixel, pixel[N - 1]);
-        (0..N - 1).map(move |channel| on_white(pixel[channel], alpha))
-    };
-    picture.samples = pixels.iter().flat_map(laid).collect();
+    let samples = &mut picture.samples;
+    let (count, mut is_seen_through) = (samples.len() / N, false);
+    for pixel in 0..count {
+        let alpha = samples[pixel * N + N - 1];
+        is_seen_through |= alpha != 255;
+        for channel in 0..N - 1 {
+            samples[pixel * (N - 1) + channel] = on_white(samples[pixel * N + channel], alpha);
+        }
+    }
+    samples.truncate(count * (N - 1));
+    samples.shrink_to_fit();
     if is_seen_through {
         picture.remarks.push(ON_WHITE.into());
     }
-}
-
-/// 16-bit samples to 8 bits over their own range, rounded half up; a constant picture becomes black.
-fn scale16(samples: &mut Vec<u8>) -> (u16, u16) {
-    let (low, high) =
-        values16(samples).fold((u16::MAX, u16::MIN), |(low, high), v| (low.min(v), high.max(v)));
-    let range = u32::from(high.saturating_sub(low)).max(1);
-    *samples = values16(samples)
-        .map(|value| ((u32::from(value - low) * 255 * 2 + range) / (2 * range)) as u8)
-        .collect();
-    (low, high)
 }

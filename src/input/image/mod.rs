@@ -8,6 +8,7 @@ mod orientation;
 mod picture;
 mod paced;
 mod layout;
+mod wide;
 // ── formats
 mod png;
 mod webp;

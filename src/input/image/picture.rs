@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::super::limits::zeros;
+use super::super::limits::{collected, zeros};
 use super::orientation::Orientation;
 use crate::error::Error;
-use crate::frame::{PixelMode, values16};
-use crate::study::Preprocessing;
+use crate::frame::PixelMode;
 use crate::watch::Watch;
 
 /// Width and height in pixels.
@@ -36,15 +35,18 @@ impl Picture {
     }
 
     /// Makes it upright.
-    pub(super) fn stand_up(&mut self) {
+    ///
+    /// # Errors
+    /// If there is too little memory.
+    pub(super) fn stand_up(&mut self) -> Result<(), Fault> {
         let orientation = std::mem::replace(&mut self.orientation, Orientation::UPRIGHT);
         let stored = (self.width as usize, self.height as usize);
         if orientation == Orientation::UPRIGHT || stored.0 == 0 || stored.1 == 0 {
-            return;
+            return Ok(());
         }
+        let mut samples = collected("", self.samples.len(), [])?;
         (self.width, self.height) = orientation.upright((self.width, self.height));
         let size = self.mode.bytes_per_pixel();
-        let mut samples = Vec::with_capacity(self.samples.len());
         for y in 0..self.height as usize {
             for x in 0..self.width as usize {
                 let (from_x, from_y) = orientation.origin(stored, x, y);
@@ -53,79 +55,21 @@ impl Picture {
             }
         }
         self.samples = samples;
-    }
-}
-
-/// Pixels of 16-bit channels.
-pub(super) struct Wide {
-    /// Channels of colour, which come first.
-    pub(super) colours: usize,
-    /// Which channel is alpha.
-    pub(super) alpha: Option<usize>,
-    /// Channels in all; those that are neither colour nor alpha are left out.
-    pub(super) samples: usize,
-}
-
-impl Wide {
-    /// A picture of 8 bits a channel, from little-endian samples: by their high bytes as Pillow does it, or scaled over the
-    /// range of all colours that can be seen.
-    pub(super) fn picture(
-        &self,
-        size: Size,
-        mode: PixelMode,
-        words: &[u8],
-        preprocessing: Preprocessing,
-    ) -> Picture {
-        let kept = self.colours + usize::from(self.alpha.is_some());
-        let pixels = words.chunks_exact(2 * self.samples);
-        let (low, high) = match preprocessing {
-            Preprocessing::Reference => {
-                let samples =
-                    pixels.flat_map(|pixel| (0..kept).map(|channel| pixel[2 * channel + 1])).collect();
-                return Picture::new(size, mode, samples);
-            }
-            Preprocessing::Clinical => self.range(words),
-        };
-        let range = u32::from(high.saturating_sub(low)).max(1);
-        let scaled = |value: u16| {
-            let above = u32::from(value.clamp(low, high.max(low)) - low);
-            ((above * 255 * 2 + range) / (2 * range)) as u8
-        };
-        let narrow = |value: u16| ((u32::from(value) * 255 * 2 + 65535) / (2 * 65535)) as u8;
-        let samples = pixels.flat_map(|pixel| {
-            let channels = values16(pixel).take(kept).enumerate();
-            channels
-                .map(|(channel, value)| if channel < self.colours { scaled(value) } else { narrow(value) })
-        });
-        let mut picture = Picture::new(size, mode, samples.collect());
-        picture.remarks.push(scaled_remark(low, high));
-        picture
-    }
-
-    /// The lowest and the highest colour of pixels that are not wholly transparent.
-    fn range(&self, words: &[u8]) -> (u16, u16) {
-        let mut range = (u16::MAX, u16::MIN);
-        for pixel in words.chunks_exact(2 * self.samples) {
-            if self.alpha.is_some_and(|alpha| pixel[2 * alpha..][..2] == [0, 0]) {
-                continue;
-            }
-            for value in values16(&pixel[..2 * self.colours]) {
-                range = (range.0.min(value), range.1.max(value));
-            }
-        }
-        if range.0 <= range.1 { range } else { (0, 0) }
+        Ok(())
     }
 }
 
 /// What is said of a picture that can be seen through.
 pub(super) const ON_WHITE: &str = "Transparent parts of the image were laid on white.";
 
-/// What is said of 16-bit values that were scaled.
-pub(super) fn scaled_remark(low: u16, high: u16) -> String {
-    format!("The 16-bit values {low} to {high} were scaled to 0 to 255.")
+/// A colour laid on a white ground, rounded.
+pub(super) fn on_white(colour: u8, alpha: u8) -> u8 {
+    let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+    ((2 * (colour * alpha + 255 * (255 - alpha)) + 255) / (2 * 255)) as u8
 }
 
 /// Why a decoder gave up, without the file's name.
+#[derive(Debug)]
 pub(super) struct Fault {
     pub(super) wanted: Cow<'static, str>,
     pub(super) got: String,
@@ -163,11 +107,11 @@ impl Fault {
 }
 
 /// Zeros of which a file sets the number.
-pub(super) fn samples(count: usize) -> std::result::Result<Vec<u8>, Fault> {
+pub(super) fn samples(count: usize) -> Result<Vec<u8>, Fault> {
     Ok(zeros("", count)?)
 }
 
 /// Whether decoding may go on. The fault is not told to anybody: the watch is asked once more at the end.
-pub(super) fn checked(watch: &Watch) -> std::result::Result<(), Fault> {
+pub(super) fn checked(watch: &Watch) -> Result<(), Fault> {
     watch.check().map_err(|error| Fault::unsupported(error.to_string()))
 }

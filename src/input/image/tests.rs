@@ -12,12 +12,12 @@ use crate::frame::{PixelMode, Study};
 use crate::input::{self, ReadOptions};
 use crate::study::{Preprocessing, Source, StudyInput};
 
-fn source(bytes: impl Into<Arc<[u8]>>) -> Source {
+pub(super) fn source(bytes: impl Into<Arc<[u8]>>) -> Source {
     Source::Bytes { name: "picture".into(), bytes: bytes.into() }
 }
 
 /// Reads a picture; what its header was measured to must be what comes out.
-fn read(source: &Source, preprocessing: Preprocessing) -> Result<Study> {
+pub(super) fn read(source: &Source, preprocessing: Preprocessing) -> Result<Study> {
     let options = ReadOptions::default().preprocessing(preprocessing);
     let opened = input::open(&StudyInput::image(source.clone()), &options)?;
     let measured = opened.measured();
@@ -174,7 +174,7 @@ fn every_orientation_turns_as_pillow_does() {
     for (tag, size, samples) in rows {
         let turned = Orientation::told(Some(&exif(tag, false)), None);
         let mut picture = Picture::new((3, 2), PixelMode::Grey, (0..6).collect()).turned(turned);
-        picture.stand_up();
+        picture.stand_up().unwrap();
         assert_eq!(
             ((picture.width, picture.height), picture.samples.as_slice()),
             (size, &samples[..]),
@@ -246,7 +246,7 @@ fn what_is_no_picture_is_refused_by_name() {
         (source(&cut[..cut.len() - 20]), "unexpected end of file"),
         (source(b"\xff\xd8\xff".to_vec()), "a file that ends before the picture does"),
         (source(huge), "3600000000 pixels"),
-        (source(drawn_tiff((2, 2), 32, 1, &[0; 16])), "[32] bits a sample"),
+        (source(drawn_tiff((2, 2), 24, 1, &[0; 12])), "[24] bits a sample"),
     ];
     for (source, words) in rows {
         let error = read(&source, Preprocessing::Clinical).unwrap_err();

@@ -1,5 +1,6 @@
 //! The pixels of a BMP, read as Pillow reads them: the `image` crate would turn palettes into RGB.
 
+use super::super::super::limits::collected;
 use super::super::super::reading::ReadOptions;
 use super::super::layout;
 use super::super::picture::{Fault, Picture};
@@ -20,8 +21,10 @@ pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Re
         16 => colours16(bytes, &header)?,
         _ => colours(bytes, &header)?,
     };
-    let samples = if header.rows_from_top { samples } else { flipped(&samples, &header, &mode) };
     let mut picture = Picture::new(header.size, mode, samples);
+    if !header.rows_from_top {
+        flip(&mut picture);
+    }
     if options.preprocessing == Preprocessing::Clinical {
         fill_empty_alpha(&mut picture);
     }
@@ -50,7 +53,7 @@ fn indexed(
     let table: Vec<[u8; 3]> =
         table.chunks_exact(width).take(count).map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect();
     let samples = match header.packing {
-        Packing::Plain => layout::unpack(&rows(bytes, header)?, header.size, header.bits),
+        Packing::Plain => layout::unpack(rows(bytes, header)?, header.size, header.bits)?,
         packing => rle::expand(bytes.get(header.pixels..).ok_or_else(short)?, header.size, packing)?,
     };
     let white = |index: usize| if count == 2 { index * 255 } else { index } as u8;
@@ -79,7 +82,8 @@ fn rows(bytes: &[u8], header: &Header) -> Result<Vec<u8>, Fault> {
     if data.len() < stride * (height - 1) + used {
         return Err(short());
     }
-    Ok(data.chunks(stride).take(height).flat_map(|row| &row[..used]).copied().collect())
+    let rows = data.chunks(stride).take(height).flat_map(|row| &row[..used]).copied();
+    Ok(collected("", used * height, rows)?)
 }
 
 /// 5 or 6 bits a colour, spread over 0 to 255 rounding down.
@@ -94,11 +98,12 @@ fn colours16(bytes: &[u8], header: &Header) -> Result<(PixelMode, Vec<u8>), Faul
         ((value >> shift & most) * 255 / most) as u8
     };
     let rows = rows(bytes, header)?;
+    let count = rows.len() / 2 * 3;
     let pixels = rows.chunks_exact(2).flat_map(|pair| {
         let value = u16::from_le_bytes([pair[0], pair[1]]);
         [part(value, 5 + green_bits, 5), part(value, 5, green_bits), part(value, 0, 5)]
     });
-    Ok((PixelMode::Rgb, pixels.collect()))
+    Ok((PixelMode::Rgb, collected("", count, pixels)?))
 }
 
 /// 24 or 32 bits; without masks the fourth byte means nothing.
@@ -122,10 +127,16 @@ fn colours(bytes: &[u8], header: &Header) -> Result<(PixelMode, Vec<u8>), Fault>
     let mode = if order.len() == 4 { PixelMode::Rgba } else { PixelMode::Rgb };
     let rows = rows(bytes, header)?;
     let pixels = rows.chunks_exact(header.bits as usize / 8);
-    Ok((mode, pixels.flat_map(|pixel| order.iter().map(|&index| pixel[index])).collect()))
+    let count = pixels.len() * order.len();
+    let samples = pixels.flat_map(|pixel| order.iter().map(|&index| pixel[index]));
+    Ok((mode, collected("", count, samples)?))
 }
 
 /// Bottom row first to top row first.
-fn flipped(samples: &[u8], header: &Header, mode: &PixelMode) -> Vec<u8> {
-    samples.chunks_exact(header.size.0 as usize * mode.bytes_per_pixel()).rev().flatten().copied().collect()
+fn flip(picture: &mut Picture) {
+    let (stride, height) = (picture.width as usize * picture.mode.bytes_per_pixel(), picture.height as usize);
+    for row in 0..height / 2 {
+        let (above, below) = picture.samples.split_at_mut((height - 1 - row) * stride);
+        above[row * stride..][..stride].swap_with_slice(&mut below[..stride]);
+    }
 }

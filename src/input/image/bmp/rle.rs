@@ -1,5 +1,6 @@
 //! BMP's run lengths.
 
+use super::super::super::limits::collected;
 use super::super::picture::Fault;
 use super::header::Packing;
 
@@ -7,8 +8,9 @@ use super::header::Packing;
 /// what is stored too much is dropped.
 pub(super) fn expand(data: &[u8], size: (u32, u32), packing: Packing) -> Result<Vec<u8>, Fault> {
     let (width, count) = (size.0 as usize, size.0 as usize * size.1 as usize);
-    let mut runs =
-        Runs { data, at: 0, out: Vec::new(), x: 0, width, nibbles: packing == Packing::Rle4, jumps: false };
+    // A row or a literal run may reach beyond the last pixel.
+    let out = collected("", count + width + 256, [])?;
+    let mut runs = Runs { data, at: 0, out, x: 0, width, nibbles: packing == Packing::Rle4, jumps: false };
     while runs.out.len() < count && runs.step().is_some() {}
     if runs.jumps {
         return Err(Fault::unsupported("a BMP of run lengths with jumps, which the reference misreads"));

@@ -5,23 +5,30 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 
+use super::super::super::limits::collected;
 use super::super::super::reading::ReadOptions;
 use super::super::layout;
 use super::super::paced::Paced;
-use super::super::picture::{Fault, Picture, Wide, samples};
+use super::super::picture::{Fault, Picture, samples};
+use super::super::wide::Wide;
 use super::chunks::{has_transparency, orientation};
 use crate::frame::PixelMode;
 use crate::study::Preprocessing;
 
 /// Bytes that the decoder may take for itself: a row at most and what it unpacks besides the picture.
-const LIMITS: Limits = Limits { bytes: 256 << 20 };
+pub(super) const LIMITS: Limits = Limits { bytes: 256 << 20 };
+
+/// Width and height as they are stored.
+pub(super) fn stored_size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
+    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), LIMITS);
+    let header = decoder.read_header_info().map_err(damaged)?;
+    options.budget.check_pixels("", header.width, header.height)?;
+    Ok((header.width, header.height))
+}
 
 /// Width and height as it will be read.
 pub(in crate::input::image) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
-    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), LIMITS);
-    let header = decoder.read_header_info().map_err(damaged)?;
-    let size = (header.width, header.height);
-    options.budget.check_pixels("", size.0, size.1)?;
+    let size = stored_size(bytes, options)?;
     Ok(match options.preprocessing {
         Preprocessing::Reference => size,
         Preprocessing::Clinical => orientation(bytes).upright(size),
@@ -52,7 +59,7 @@ pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Re
     let several = info.animation_control().is_some_and(|control| control.num_frames > 1);
     let was_palette = info.color_type == ColorType::Indexed && frame.color_type != ColorType::Indexed;
     let mut picture =
-        interpret(packed, (size, options.preprocessing), (frame.color_type, frame.bit_depth), colours);
+        interpret(packed, (size, options.preprocessing), (frame.color_type, frame.bit_depth), colours)?;
     picture.orientation = orientation(bytes);
     if was_palette {
         picture.remarks.push("The palette image was converted to RGB before resizing.".into());
@@ -63,7 +70,7 @@ pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Re
     Ok(picture)
 }
 
-fn damaged(error: png::DecodingError) -> Fault {
+pub(super) fn damaged(error: impl std::fmt::Display) -> Fault {
     Fault::damaged("PNG", error)
 }
 
@@ -72,45 +79,34 @@ fn interpret(
     (size, preprocessing): ((u32, u32), Preprocessing),
     kind: (ColorType, BitDepth),
     colours: &[u8],
-) -> Picture {
+) -> Result<Picture, Fault> {
     if kind.1 == BitDepth::Sixteen {
-        layout::swap16(&mut packed);
-        return match (kind.0, preprocessing) {
-            (ColorType::Grayscale, _) => Picture::new(size, PixelMode::Grey16, packed),
+        layout::swap(&mut packed, 2);
+        let (mode, wide) = match kind.0 {
+            ColorType::Grayscale => return Ok(Picture::new(size, PixelMode::Grey16, packed)),
+            ColorType::GrayscaleAlpha => (PixelMode::GreyAlpha, Wide::words(1, Some(1), 2)),
+            ColorType::Rgba => (PixelMode::Rgba, Wide::words(3, Some(3), 4)),
+            _ => (PixelMode::Rgb, Wide::words(3, None, 3)),
+        };
+        return match (preprocessing, kind.0) {
+            (Preprocessing::Clinical, _) => wide.scaled(size, mode, packed),
             // Pillow has no mode of 16-bit grey and alpha.
-            (ColorType::GrayscaleAlpha, Preprocessing::Reference) => {
+            (Preprocessing::Reference, ColorType::GrayscaleAlpha) => {
                 let rgba = packed.chunks_exact(4).flat_map(|pixel| [pixel[1], pixel[1], pixel[1], pixel[3]]);
-                Picture::new(size, PixelMode::Rgba, rgba.collect())
+                Ok(Picture::new(size, PixelMode::Rgba, collected("", packed.len(), rgba)?))
             }
-            (ColorType::GrayscaleAlpha, _) => Wide { colours: 1, alpha: Some(1), samples: 2 }.picture(
-                size,
-                PixelMode::GreyAlpha,
-                &packed,
-                preprocessing,
-            ),
-            (ColorType::Rgba, _) => Wide { colours: 3, alpha: Some(3), samples: 4 }.picture(
-                size,
-                PixelMode::Rgba,
-                &packed,
-                preprocessing,
-            ),
-            _ => Wide { colours: 3, alpha: None, samples: 3 }.picture(
-                size,
-                PixelMode::Rgb,
-                &packed,
-                preprocessing,
-            ),
+            (Preprocessing::Reference, _) => Ok(wide.cut(size, mode, packed)),
         };
     }
     let bits = kind.1 as u32;
     let (mode, samples) = match kind.0 {
-        ColorType::Grayscale => layout::grey(layout::unpack(&packed, size, bits), bits),
+        ColorType::Grayscale => layout::grey(layout::unpack(packed, size, bits)?, bits),
         ColorType::Indexed => {
-            (layout::palette(layout::triples(colours)), layout::unpack(&packed, size, bits))
+            (layout::palette(layout::triples(colours)), layout::unpack(packed, size, bits)?)
         }
         ColorType::GrayscaleAlpha => (PixelMode::GreyAlpha, packed),
         ColorType::Rgb => (PixelMode::Rgb, packed),
         ColorType::Rgba => (PixelMode::Rgba, packed),
     };
-    Picture::new(size, mode, samples)
+    Ok(Picture::new(size, mode, samples))
 }

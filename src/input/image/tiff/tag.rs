@@ -19,3 +19,4 @@ pub(super) const TILE_OFFSETS: u16 = 324;
 pub(super) const TILE_LENGTHS: u16 = 325;
 pub(super) const EXTRA_SAMPLES: u16 = 338;
 pub(super) const SAMPLE_FORMAT: u16 = 339;
+pub(super) const JPEG_TABLES: u16 = 347;
