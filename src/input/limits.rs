@@ -191,6 +191,14 @@ pub(super) fn collected<T>(thing: &str, count: usize, values: impl IntoIterator<
     }
 }
 
+/// Whether there is memory for what a library is about to take, which would end the process if there were none.
+///
+/// # Errors
+/// [`Error::Input`] naming `thing` if there is not that much memory.
+pub(super) fn room_for(thing: &str, bytes: usize) -> Result<()> {
+    collected::<u8>(thing, bytes, []).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,7 +239,9 @@ mod tests {
     fn memory_that_is_not_there_is_an_error() {
         assert_eq!(zeros("x", 3).unwrap(), [0; 3]);
         assert_eq!(collected("x", 2, [1u16, 2, 3]).unwrap(), [1, 2]);
-        let error = zeros("x", usize::MAX).unwrap_err();
-        assert!(error.to_string().contains("bytes of memory"), "{error}");
+        room_for("x", 1000).unwrap();
+        for error in [zeros("x", usize::MAX).unwrap_err(), room_for("x", usize::MAX / 2 + 1).unwrap_err()] {
+            assert!(error.to_string().contains("bytes of memory"), "{error}");
+        }
     }
 }

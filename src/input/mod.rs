@@ -6,6 +6,7 @@ mod limits;
 mod location;
 mod source;
 mod reading;
+mod sampling;
 mod foreign;
 mod codecs;
 // ── readers

@@ -26,6 +26,12 @@ static READERS: &[Reader] = &[
         sniff: image::sniff,
         open: image::open,
     },
+    Reader {
+        formats: "an animated GIF, PNG or WebP",
+        kinds: &[Modality::Video],
+        sniff: image::sniff_clip,
+        open: image::open_clip,
+    },
     #[cfg(feature = "video")]
     Reader {
         formats: "MP4, QuickTime, WebM, Matroska, AVI, FLV, WMV, Ogg or MPEG",
@@ -210,7 +216,11 @@ fn of_one_file(
     options: &ReadOptions,
 ) -> Result<(&'static str, Box<dyn Header>)> {
     let opened = Opened::new(source, &options.watch)?;
-    let known = READERS.iter().find_map(|reader| Some((reader, (reader.sniff)(opened.head())?)));
+    let mut sniffed = READERS.iter().filter_map(|reader| Some((reader, (reader.sniff)(opened.head())?)));
+    // An animation is a picture unless a video is wanted.
+    let first = sniffed.next();
+    let fits = |(reader, _): &(&Reader, _)| wanted.is_none_or(|wanted| reader.kinds.contains(&wanted));
+    let known = first.filter(fits).or_else(|| sniffed.find(fits)).or(first);
     if opened.member().is_some() && !npy::is_archive(opened.head()) {
         let got = known.map_or(foreign::name(opened.head()).0, |(_, format)| format);
         return Err(Error::input(source.name(), "an .npz archive before the #", got)

@@ -2,6 +2,7 @@
 
 use super::super::reading::ReadOptions;
 use super::picture::{Fault, Picture, Size};
+use super::reel::{Outline, Reel};
 use super::{bmp, gif, jpeg, png, tiff, webp};
 
 /// What is known of a file format.
@@ -12,6 +13,17 @@ pub(super) struct Format {
     /// Width and height of the picture as it will be read, upright or not. No pixel is made.
     pub(super) size: fn(&[u8], &ReadOptions) -> Result<Size, Fault>,
     pub(super) decode: fn(&[u8], &ReadOptions) -> Result<Picture, Fault>,
+    /// How its animations are read, if it has any.
+    pub(super) moving: Option<Moving>,
+}
+
+/// How an animation is read.
+#[derive(Clone, Copy)]
+pub(super) struct Moving {
+    /// What stands before the pixels; of a single picture too.
+    pub(super) outline: fn(&[u8], &ReadOptions) -> Result<Outline, Fault>,
+    /// Shows the pictures until the last that is kept.
+    pub(super) play: fn(&[u8], &ReadOptions, &mut Reel) -> Result<(), Fault>,
 }
 
 impl Format {
@@ -26,26 +38,30 @@ static FORMATS: [Format; 6] = [
         sniff: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
         size: png::size,
         decode: png::decode,
+        moving: Some(Moving { outline: png::outline, play: png::play }),
     },
     Format {
         name: "JPEG",
         sniff: |head| head.starts_with(b"\xff\xd8\xff"),
         size: jpeg::size,
         decode: jpeg::decode,
+        moving: None,
     },
-    Format { name: "BMP", sniff: is_bmp, size: bmp::size, decode: bmp::decode },
+    Format { name: "BMP", sniff: is_bmp, size: bmp::size, decode: bmp::decode, moving: None },
     Format {
         name: "GIF",
         sniff: |head| head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"),
         size: gif::size,
         decode: gif::decode,
+        moving: Some(Moving { outline: gif::outline, play: gif::play }),
     },
-    Format { name: "TIFF", sniff: is_tiff, size: tiff::size, decode: tiff::decode },
+    Format { name: "TIFF", sniff: is_tiff, size: tiff::size, decode: tiff::decode, moving: None },
     Format {
         name: "WebP",
         sniff: |head| head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
         size: webp::size,
         decode: webp::decode,
+        moving: Some(Moving { outline: webp::outline, play: webp::play }),
     },
 ];
 

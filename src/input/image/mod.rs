@@ -7,6 +7,8 @@ mod ifd;
 mod orientation;
 mod picture;
 mod paced;
+mod canvas;
+mod reel;
 mod layout;
 mod wide;
 // ── formats
@@ -20,8 +22,12 @@ mod tiff;
 mod formats;
 mod mend;
 mod file;
+mod animation;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod clip_tests;
 
+pub(super) use animation::{open as open_clip, sniff as sniff_clip};
 pub(super) use file::{open, sniff};

@@ -10,9 +10,9 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg::format::context;
 
 use super::super::reading::{Chosen, Header, Measured, ReadOptions};
+use super::super::sampling::indices;
 use super::super::source::Opened;
 use super::container::container;
-use super::sampling::indices;
 use super::track::Track;
 use super::walk::walk;
 use crate::error::{Error, Result};

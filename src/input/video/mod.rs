@@ -1,7 +1,6 @@
 //! Clips, by FFmpeg.
 
 mod container;
-mod sampling;
 mod track;
 mod walk;
 mod clip;

@@ -27,6 +27,22 @@ pub(super) fn has_transparency(bytes: &[u8]) -> bool {
     chunks(bytes).any(|(name, _)| name == b"tRNS")
 }
 
+/// How many pictures it says its animation has; none if it is none.
+pub(super) fn announced(bytes: &[u8]) -> Option<u32> {
+    let (_, content) = chunks(bytes).find(|(name, _)| *name == b"acTL")?;
+    content.first_chunk().map(|&count| u32::from_be_bytes(count)).filter(|count| *count > 0)
+}
+
+/// Of each picture of an animation, how long it is shown, in seconds.
+pub(super) fn delays(bytes: &[u8]) -> impl Iterator<Item = f64> {
+    chunks(bytes).filter(|(name, _)| *name == b"fcTL").filter_map(|(_, content)| {
+        let &[a, b, c, d] = content.get(20..)?.first_chunk()?;
+        let (seconds, parts) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        // Of no parts there are a hundred, by the specification.
+        Some(f64::from(seconds) / f64::from(if parts == 0 { 100 } else { parts }))
+    })
+}
+
 /// How the file says it is to be turned: by EXIF in a chunk of its own or as text, else by XMP. They may stand behind the
 /// pixels.
 pub(super) fn orientation(bytes: &[u8]) -> Orientation {
