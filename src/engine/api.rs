@@ -105,7 +105,7 @@ impl Engine {
                 .hint("`submit_all` gives as many as are asked for"));
         }
         let mut all = self.submit_all(request, options)?;
-        all.pop().ok_or_else(|| Error::request("answers", "at least 1", 0))
+        all.pop().ok_or_else(|| Error::request("answers", "at least 1", 0).hint("ask for one"))
     }
 
     /// Hands in a question for as many answers as `options.answers` says, which share one prefill. The n-th, from 0, is

@@ -41,9 +41,10 @@ impl Session {
             file.persist(path).map_err(|refused| refused.error)
         };
         let written: io::Result<File> = write();
-        written
-            .map(drop)
-            .map_err(|error| Error::input(path.display(), "a session file that can be written", error))
+        written.map(drop).map_err(|error| {
+            Error::input(path.display(), "a session file that can be written", error)
+                .hint("check the path, its permissions and the space, or name another")
+        })
     }
 
     /// Reads a session of this package: of so many tokens at most, whose values have so many bytes at most.
@@ -52,13 +53,17 @@ impl Session {
     /// [`Error::Input`] if the file is too long, cut short, altered, of another version or of another package.
     pub(super) fn read(path: &Path, package: &str, [tokens, values]: [u64; 2]) -> Result<Self> {
         let name = path.display().to_string();
-        let unreadable = |error: io::Error| Error::input(&name, "a session file that can be read", error);
+        let unreadable = |error: io::Error| {
+            Error::input(&name, "a session file that can be read", error)
+                .hint("check the file and its permissions")
+        };
         let file = regular(path, &name)?;
         let most = values.saturating_add(tokens.saturating_mul(TOKEN)).saturating_add(FRAME);
         let length = file.metadata().map_err(unreadable)?.len();
         if length > most {
             let wanted = format!("a session of at most {tokens} tokens, which are {most} bytes");
-            return Err(Error::input(&name, wanted, format!("{length} bytes")));
+            return Err(Error::input(&name, wanted, format!("{length} bytes"))
+                .hint("name another file, or open the engine with a longer context"));
         }
         let mut bytes = Vec::new();
         file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;

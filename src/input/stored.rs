@@ -11,10 +11,11 @@ use crate::study::MOST_FRAMES;
 /// [`Error::Input`] if there are none, [`Error::Request`] if there are too many.
 pub(super) fn open(study: Study) -> Result<Box<dyn Chosen>> {
     match study.frames.len() {
-        0 => Err(Error::input(&study.source, "at least one frame", "none")),
+        0 => Err(Error::input(&study.source, "at least one frame", "none").hint("hand one in")),
         1..=MOST_FRAMES => Ok(Box::new(Stored(study))),
         count => {
-            Err(Error::request(format!("{}: frames", study.source), format!("1 to {MOST_FRAMES}"), count))
+            Err(Error::request(format!("{}: frames", study.source), format!("1 to {MOST_FRAMES}"), count)
+                .hint("hand in fewer frames"))
         }
     }
 }

@@ -148,14 +148,16 @@ impl RawVolume {
                 name,
                 "at least one slice, row and column",
                 format!("shape {:?}", self.shape),
-            ));
+            )
+            .hint("correct the shape"));
         }
         if promised != Some(self.voxels.len()) {
             return Err(Error::input(
                 name,
                 format!("as many voxels as the shape {:?} has", self.shape),
                 self.voxels.len(),
-            ));
+            )
+            .hint("correct the shape, or hand in all voxels"));
         }
         let wrong = |distance: &f64| !(distance.is_finite() && *distance > 0.0);
         if let Some(spacing) = self.spacing_mm.filter(|spacing| spacing.iter().any(wrong)) {
@@ -163,7 +165,8 @@ impl RawVolume {
                 format!("{name}: spacing"),
                 "millimetres above 0",
                 format!("{spacing:?}"),
-            ));
+            )
+            .hint("correct it, or leave it out"));
         }
         Ok(())
     }

@@ -53,7 +53,9 @@ def test_progress_and_the_streamed_reply() -> None:
     piped = subprocess.run(arguments, check=True, capture_output=True, text=True)
     memory, reply = plain(shown).split("\n", 1)
     assert memory.startswith("memory: ")
-    assert reply.strip() == piped.stdout.strip()
+    answer, warning = reply.split("\nwarning: ")
+    assert answer.strip() == piped.stdout.strip()
+    assert warning.startswith("the answer was cut off after 12 tokens")
 
 
 def test_an_error_is_one_line() -> None:

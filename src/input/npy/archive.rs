@@ -133,6 +133,7 @@ fn short(array: &str) -> String {
 fn damaged(name: &str, error: ZipError) -> Error {
     match error {
         ZipError::Io(error) => unreadable(name, error),
-        error => Error::input(name, "a NumPy array, or an .npz archive of one", error),
+        error => Error::input(name, "an .npz archive of NumPy arrays", error)
+            .hint("save it again with numpy.savez"),
     }
 }

@@ -72,7 +72,8 @@ impl Grid {
                 &self.name,
                 "at least one slice, row and column",
                 format!("shape {:?}", self.shape),
-            )),
+            )
+            .hint("check what wrote it")),
             false => Ok(()),
         }
     }
@@ -132,7 +133,8 @@ pub(super) fn within(name: &str, depth: usize, range: Option<[usize; 2]>) -> Res
             format!("{name}: range"),
             format!("slices from 0 to {}", depth - 1),
             format!("{first} to {last}"),
-        )),
+        )
+        .hint("choose from these slices, or leave range out")),
     }
 }
 
