@@ -80,12 +80,10 @@ pub(super) fn try_file(path: &Path) -> Result<()> {
     try_folder(folder(path)).map_err(|error| refused(path, &error))
 }
 
-/// What could not be written, without the name that nobody gave.
+/// What could not be written, without the unforeseeable name, which nobody gave.
 fn refused(path: &Path, error: &io::Error) -> anyhow::Error {
-    match error.get_ref().and_then(|inner| inner.source()) {
-        Some(reason) => unwritable(path, &reason),
-        None => unwritable(path, error),
-    }
+    let said = error.to_string();
+    unwritable(path, &said.split(" at path ").next().unwrap_or_default())
 }
 
 /// Whether a file can be made in a folder, found out by making one.
