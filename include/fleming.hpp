@@ -187,6 +187,7 @@ struct study_options {
     std::size_t slices = 0, max_frames = 0, frames = 0;
     double seconds = 0, start = 0, end = 0;
     std::string window;
+    std::string options;
 };
 
 // A volume of 16-bit numbers that you have; see fleming_volume. An array of int16_t or uint16_t says its type itself.
@@ -280,6 +281,7 @@ private:
         c.start = options.start;
         c.end = options.end;
         c.window = options.window.empty() ? nullptr : options.window.c_str();
+        c.options = options.options.empty() ? nullptr : options.options.c_str();
         return c;
     }
     request &add(fleming_modality modality, const std::string &file, const study_options &options) {

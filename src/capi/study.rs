@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_void};
 use super::arguments::{Growing, given, growing, optional_text, values, zero};
 use super::enums::{fleming_voxel, modality, voxel};
 use super::status::{CallResult, Failure};
+use crate::wire;
 use crate::{
     Frame, FrameCount, Look, Modality, Provenance, RawVolume, Source, Study, StudyInput, Voxels, Window,
     Windowing,
@@ -32,6 +33,9 @@ pub struct fleming_study_options {
     /// Volumes: how values become grey: a centre and a width, "-600/1500", or a window's name, "lung", as docs/input.md lists
     /// them. Each slice is scaled by its own range by default.
     pub window: *const c_char,
+    /// Other options of docs/input.md, by their names in JSON: {"form": "native", "plane": "coronal", "range": "40-120"}. The
+    /// fields above hold before them.
+    pub options: *const c_char,
 }
 
 /// Frames that you have: count pictures of height rows of width pixels of 3 bytes, red, green, blue.
@@ -89,7 +93,7 @@ growing!(fleming_frames, fleming_volume);
 
 // SAFETY: as of the others.
 unsafe impl Growing for fleming_study_options {
-    // `window` came later.
+    // `window` and `options` came later.
     const FIRST: usize = 64;
     const NAME: &'static str = "fleming_study_options";
 }
@@ -105,6 +109,9 @@ impl fleming_study_options {
         // SAFETY: the caller's.
         let window = unsafe { optional_text("window", self.window) }?;
         let window = window.map(|text| text.parse::<Windowing>()).transpose()?;
+        // SAFETY: the caller's.
+        let others = unsafe { optional_text("options", self.options) }?;
+        let others = others.map(|text| wire::look(&text)).transpose()?.unwrap_or_default();
         let of_volumes = self.slices != 0 || window.is_some();
         let counts = [self.max_frames != 0, self.frames != 0, self.seconds != 0.0];
         let of_videos = counts.contains(&true) || self.start != 0.0 || self.end != 0.0;
@@ -114,26 +121,28 @@ impl fleming_study_options {
             Modality::Image | Modality::Volume if of_videos => {
                 refuse("frames, seconds, start, end", "a video")
             }
-            Modality::Image => Ok(StudyInput::image(source)),
+            Modality::Image => Ok(StudyInput::image(source).look(others)),
             Modality::Volume => {
-                Ok(StudyInput::volume(source).look(Look { window, ..of_volume(self.slices) }))
+                let (slices, window) = (given(self.slices).or(others.slices), window.or(others.window));
+                Ok(StudyInput::volume(source).look(Look { slices, window, ..others }))
             }
             Modality::Video if counts.iter().filter(|given| **given).count() > 1 => {
                 Err(Failure::argument("frames", "one of max_frames, frames and seconds", "several"))
             }
-            Modality::Video => Ok(StudyInput::video(source).look(self.of_video())),
+            Modality::Video => Ok(StudyInput::video(source).look(self.of_video(others))),
         }
     }
 
-    fn of_video(&self) -> Look {
+    fn of_video(&self, others: Look) -> Look {
         let frames = match (given(self.frames), given(self.max_frames), self.seconds) {
             (Some(frames), ..) => Some(FrameCount::Exactly(frames)),
             (_, Some(max_frames), _) => Some(FrameCount::PerSecond { max_frames }),
             (_, _, seconds) if seconds != 0.0 => Some(FrameCount::Seconds(seconds)),
-            _ => None,
+            _ => others.frames,
         };
-        let time = |seconds: f64| (seconds != 0.0).then_some(seconds);
-        Look { frames, start: time(self.start), end: time(self.end), ..Look::default() }
+        let time = |seconds: f64, other: Option<f64>| if seconds == 0.0 { other } else { Some(seconds) };
+        let (start, end) = (time(self.start, others.start), time(self.end, others.end));
+        Look { frames, start, end, ..others }
     }
 }
 

@@ -95,6 +95,20 @@ pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyI
     Ok(study_of(*kind, files.path(path)?, &look))
 }
 
+/// What of a study is looked at, by the options in a JSON object: `{"plane": "coronal", "slices": 5}`.
+///
+/// # Errors
+/// [`Error::Request`] if it is none, or naming an option that is none of these or may not have its value.
+pub fn look(text: &str) -> Result<Look> {
+    let refuse = |got: &str| Error::request("options", "a JSON object of the options of a study", got);
+    let fields: Map<String, Value> = serde_json::from_str(text).map_err(|_| refuse(text))?;
+    let (chosen, others) = Chosen::of(&fields, |part| matches!(part, Part::Look(_)), Files::Refused)?;
+    match others.first() {
+        Some(other) => Err(refuse(&format!("the field {other}"))),
+        None => Ok(chosen.options()?.look),
+    }
+}
+
 /// What is in a study: `source`, `format`, `modality`, `contents`, and what would be looked at as `chosen`: `frames`, `size` and
 /// why.
 pub fn facts(study: &StudyFacts) -> Value {

@@ -199,6 +199,15 @@ static void texts_are_checked(fleming_engine *engine, fleming_request *request, 
     CHECK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study) == FLEMING_STATUS_REQUEST);
     SAYS("window");
     study.window = NULL;
+    study.options = "{\"plane\": \"upside-down\"}";
+    CHECK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study) == FLEMING_STATUS_REQUEST);
+    SAYS("plane");
+    study.options = "{\"temperature\": 1}";
+    CHECK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study) == FLEMING_STATUS_REQUEST);
+    SAYS("temperature");
+    study.options = "plane";
+    CHECK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study) == FLEMING_STATUS_REQUEST);
+    study.options = NULL;
     study.frames = 2;
     REFUSED(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study));
     study.max_frames = 2;

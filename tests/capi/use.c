@@ -166,6 +166,7 @@ static void a_volume_and_a_clip(fleming_engine *engine, const char *volume, cons
     options.max_new_tokens = 2;
     study.slices = 5;
     study.window = "wide";
+    study.options = "{\"slices\": 9, \"axis\": 0}";
     raw.name = "scanner";
     raw.voxels = voxels;
     raw.voxel = FLEMING_VOXEL_INT16;
@@ -180,7 +181,7 @@ static void a_volume_and_a_clip(fleming_engine *engine, const char *volume, cons
     OK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, volume, &study));
     OK(fleming_request_volume(request, &raw));
     study.slices = 0;
-    study.window = NULL;
+    study.window = study.options = NULL;
     study.frames = 2;
     OK(fleming_request_file(request, FLEMING_MODALITY_VIDEO, video, &study));
     OK(fleming_engine_ask(engine, request, &options, &reply));

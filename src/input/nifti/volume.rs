@@ -176,7 +176,7 @@ impl Slices {
         }
         voxels.check(name, &promised, start + volume)?;
         let other = (volumes > 1 && time.is_none())
-            .then(|| format!("{volumes} volumes: the first is taken, and time chooses another"));
+            .then(|| format!("{volumes} volumes: the first is taken, --time chooses another"));
         let slices = Self { name: name.into(), voxels, header: header.clone(), start, size, end };
         Ok((slices, other.into_iter().collect()))
     }

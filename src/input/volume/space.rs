@@ -114,9 +114,9 @@ impl Space {
         Ok(())
     }
 
-    /// The file's window of this number, counted from 0, for the slice in the middle.
+    /// The file's window of this number, counted from 0, for the slice in the middle; none if it is no lawful one.
     pub(in crate::input) fn file_window(&self, number: usize) -> Option<Window> {
-        self.windows.get(self.windows.len() / 2)?.get(number).copied()
+        self.windows.get(self.windows.len() / 2)?.get(number).copied().filter(Window::is_sound)
     }
 }
 
