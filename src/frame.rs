@@ -214,3 +214,34 @@ pub struct Study {
     /// What was done to the input that its owner should know, one sentence each.
     pub warnings: Vec<String>,
 }
+
+/// The warnings of all studies, each with its study if there are several.
+pub(crate) fn warnings(studies: &[Study]) -> Vec<String> {
+    let several = studies.len() > 1;
+    let of = |study: &Study| -> Vec<String> {
+        let name = |warning: &String| match several {
+            true => format!("{}: {warning}", study.source),
+            false => warning.clone(),
+        };
+        study.warnings.iter().map(name).collect()
+    };
+    studies.iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_names_its_study_among_several() {
+        let study = |source: &str, warnings: &[&str]| Study {
+            modality: Modality::Image,
+            source: source.into(),
+            frames: Vec::new(),
+            warnings: warnings.iter().map(|&warning| warning.into()).collect(),
+        };
+        assert_eq!(warnings(&[study("a.png", &["It is grey."])]), ["It is grey."]);
+        let several = [study("a.png", &[]), study("b.png", &["It is grey.", "It is small."])];
+        assert_eq!(warnings(&several), ["b.png: It is grey.", "b.png: It is small."]);
+    }
+}

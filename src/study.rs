@@ -3,6 +3,7 @@
 mod volume;
 mod windowing;
 mod look;
+mod rules;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::clock::milliseconds;
 use super::shared::Shared;
 use crate::error::Result;
-use crate::frame::Study;
+use crate::frame;
 use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
 use crate::pixels::{self, Digest, Tile, Tiling};
@@ -106,36 +106,7 @@ impl<'a> Studies<'a> {
         let key = shared.image_key(scope);
         let digests = tiles.iter().map(|tile| pixels::digest(tile, &shared.geometry, &key)).collect();
         timings.preprocess = milliseconds(started);
-        let warnings = warnings(studies);
+        let warnings = frame::warnings(&studies);
         Ok(PreparedStudies { tiles, digests, frames, extent, warnings, timings })
-    }
-}
-
-/// The warnings of all studies, each with its study if there are several.
-fn warnings(studies: Vec<Study>) -> Vec<String> {
-    let several = studies.len() > 1;
-    let of = |study: Study| {
-        let name = |warning| if several { format!("{}: {warning}", study.source) } else { warning };
-        study.warnings.into_iter().map(name).collect::<Vec<_>>()
-    };
-    studies.into_iter().flat_map(of).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame::Modality;
-
-    #[test]
-    fn a_warning_names_its_study_among_several() {
-        let study = |source: &str, warnings: &[&str]| Study {
-            modality: Modality::Image,
-            source: source.into(),
-            frames: Vec::new(),
-            warnings: warnings.iter().map(|&warning| warning.into()).collect(),
-        };
-        assert_eq!(warnings(vec![study("a.png", &["It is grey."])]), ["It is grey."]);
-        let several = vec![study("a.png", &[]), study("b.png", &["It is grey.", "It is small."])];
-        assert_eq!(warnings(several), ["b.png: It is grey.", "b.png: It is small."]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::sheet::Picture;
 use crate::error::{Error, Result};
-use crate::frame::Study;
+use crate::frame::{self, Study};
 use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
 use crate::package::Package;
@@ -52,7 +52,7 @@ pub fn preview(
         }
         read.push(study);
     }
-    let warnings = read.iter().flat_map(|study| study.warnings.clone()).collect();
+    let warnings = frame::warnings(&read);
     let sheet = Picture::sheet(pixels::stack(&tiles, vision.image_size).view(), &frames);
     Ok(Preview { frames, warnings, sheet, studies: read })
 }
