@@ -141,6 +141,12 @@ test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)
 	cargo test --quiet
 	$(PYTHON) -m pytest -q --numprocesses auto --dist loadfile
 
+# Where CLINICAL names a folder of DICOM and NIfTI files and EXPECTED what is recorded of them; see tests/clinical/check.py.
+.PHONY: clinical
+clinical: setup
+	cargo build
+	PYTHONPATH=tests $(PYTHON) tests/clinical/check.py $(CLINICAL) $(EXPECTED)
+
 # ── the C library
 
 .PHONY: header

@@ -1,6 +1,6 @@
 """Compares what the program makes of clinical volumes with recorded expectations.
 
-python tests/clinical/check.py FOLDER EXPECTED.json [nifti] [dicom] [--name PART]
+PYTHONPATH=tests python tests/clinical/check.py FOLDER EXPECTED.json [nifti] [dicom] [--name PART]
 
 FOLDER has the files, `nifti/NAME` and `dicom/FOLDER/…`. EXPECTED.json has for each of them the SHA-256 of
 its values turned upright (float32, little-endian, slices × rows × columns), what a note must say or a refusal
@@ -202,5 +202,4 @@ def main(folder: Path, recorded: Path, *rest: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))
