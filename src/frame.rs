@@ -88,9 +88,11 @@ impl Modality {
 pub struct Provenance {
     /// What kind of study it came from.
     pub modality: Modality,
-    /// Videos: place in display order, from 0. Volumes: place along the axis of the slices, from 0.
+    /// Videos: place in display order among the frames that are shown, from 0. Volumes: place along the axis of the slices,
+    /// from 0.
     pub index: Option<usize>,
-    /// Videos: seconds from the start of the clip.
+    /// Videos: seconds from the first frame that is shown to this one, by their time stamps. In reference preprocessing, and
+    /// where the file has no time stamps, the number of the frame over the rate that the file states.
     pub seconds: Option<f64>,
     /// Volumes: the values that became 0 and 255. Of a sigmoid window, which never reaches them, where its steepest
     /// line does.

@@ -69,7 +69,8 @@ impl From<&str> for Source {
 ///
 /// The two differ only where the script is plainly broken: images of 16 bits a channel, palette and 1-bit images,
 /// transparency, orientation by EXIF or XMP, integer volumes whose range overflows their type, NaN or infinity in a volume,
-/// and `<image>` tags that are more than the pictures.
+/// videos whose frames do not follow steadily or are hidden by an edit list, and `<image>` tags that are more than the
+/// pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preprocessing {
     /// Bit for bit the reference script, quirks included.

@@ -1,4 +1,13 @@
-//! Which video format a file is, by its first bytes.
+//! Which video format a file is, by its first bytes, and FFmpeg's demuxer for it.
+
+use std::io::{Read, Seek};
+
+use ffmpeg_next as ffmpeg;
+
+use ffmpeg::format::context;
+
+use super::super::source::Opened;
+use crate::error::{Error, Result};
 
 /// A container: the name for messages, FFmpeg's demuxer, how the file begins.
 pub(super) type Container = (&'static str, &'static str, fn(&[u8]) -> bool);
@@ -6,7 +15,9 @@ pub(super) type Container = (&'static str, &'static str, fn(&[u8]) -> bool);
 /// FFmpeg may use only the demuxer that belongs to the beginning of the file: others, such as playlists, would
 /// let a file make this program open further files.
 const CONTAINERS: [Container; 12] = [
-    ("MP4", "mp4", |h| boxes(h, &[b"ftyp"]) && !h[8..].starts_with(b"qt  ") && !is_still(h)),
+    ("MP4", "mp4", |h| {
+        boxes(h, &[b"styp"]) || boxes(h, &[b"ftyp"]) && !h[8..].starts_with(b"qt  ") && !is_still(h)
+    }),
     ("QuickTime", "mov", |h| {
         boxes(h, &[b"moov", b"mdat", b"wide", b"free", b"skip"]) || (boxes(h, &[b"ftyp"]) && !is_still(h))
     }),
@@ -19,8 +30,9 @@ const CONTAINERS: [Container; 12] = [
     ("MPEG program stream", "mpeg", |h| h.starts_with(&[0, 0, 1, 0xBA])),
     ("MPEG video stream", "mpegvideo", |h| h.starts_with(&[0, 0, 1, 0xB3])),
     ("YUV4MPEG2", "yuv4mpegpipe", |h| h.starts_with(b"YUV4MPEG2 ")),
-    // Weakest last: one byte that recurs every packet, with a 4-byte clock before it on Blu-ray and AVCHD.
-    ("MPEG transport stream", "mpegts", |h| syncs(h, 0, 188) || syncs(h, 4, 192)),
+    // Weakest last: one byte that recurs every packet, with a 4-byte clock before it on Blu-ray and AVCHD, and with 16
+    // bytes of correction behind it in broadcasts. A recording may begin inside a packet.
+    ("MPEG transport stream", "mpegts", |h| [188, 192, 204].into_iter().any(|packet| is_cut_into(h, packet))),
 ];
 
 const EBML: &[u8] = &[0x1A, 0x45, 0xDF, 0xA3];
@@ -37,13 +49,60 @@ fn is_still(head: &[u8]) -> bool {
     STILL_BRANDS.iter().any(|brand| head[8..].starts_with(&brand[..]))
 }
 
-fn syncs(head: &[u8], first: usize, packet: usize) -> bool {
-    (0..3).all(|i| head.get(first + i * packet) == Some(&0x47))
+/// Whether a packet begins every so many bytes: with its mark, and inside a file with no error and with some content.
+/// Three are enough at the usual place of the first one, eight elsewhere.
+fn is_cut_into(head: &[u8], packet: usize) -> bool {
+    let marked = |at: usize| head.get(at) == Some(&0x47);
+    let sound = |at: usize| {
+        marked(at)
+            && head.get(at + 1).is_some_and(|flags| flags & 0x80 == 0)
+            && head.get(at + 3).is_some_and(|content| content & 0x30 != 0)
+    };
+    // The clock of 192 bytes stands before a packet, the correction of 204 behind it.
+    let usual = if packet == 192 { 4 } else { 0 };
+    (0..3).all(|i| marked(usual + i * packet))
+        || (0..packet).any(|first| (0..8).all(|i| sound(first + i * packet)))
 }
 
-/// The container of a file that begins with `head`; 600 bytes are enough to tell.
+/// The container of a file that begins with `head`; 2048 bytes are enough to tell.
 pub(super) fn container(head: &[u8]) -> Option<&'static Container> {
     CONTAINERS.iter().find(|(_, _, begins)| begins(head))
+}
+
+/// How far a demuxer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// It looks into packets for what the container leaves out: where a frame ends, and which are key frames.
+    Packets,
+    /// It takes packets as the container lists them.
+    Lists,
+}
+
+/// The bytes of a file, by the demuxer that its first ones call for.
+///
+/// # Errors
+/// [`Error::Input`] if it is none or damaged.
+pub(super) fn demuxer<R>(mut bytes: R, opened: &Opened, depth: Depth) -> Result<context::Input>
+where
+    R: Read + Seek + Send + 'static,
+{
+    // Another demuxer may have moved the place in the file that both share.
+    bytes.rewind().map_err(|error| opened.unreadable(error))?;
+    let Some((name, demuxer, _)) = container(opened.head()) else {
+        return Err(Error::input("", "a video", "something else"));
+    };
+    let io = context::StreamIo::from_read_seek(bytes);
+    let io = io.map_err(|error| Error::input("", "memory to read the video", error))?;
+    let mut options = ffmpeg::Dictionary::new();
+    options.set("format_whitelist", demuxer);
+    options.set("protocol_whitelist", "none");
+    if depth == Depth::Lists {
+        options.set("fflags", "noparse+nofillin");
+    }
+    ffmpeg::format::input_from_stream(io, None, Some(options)).map_err(|error| {
+        Error::input("", format!("a whole {name} video"), error)
+            .hint("the file may be cut off: try to play it, or copy it again")
+    })
 }
 
 #[cfg(test)]
@@ -52,20 +111,30 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_content() {
-        let stream: Vec<u8> = (0..600).map(|i| if i % 188 == 0 { 0x47 } else { 0 }).collect();
-        let told: [(&[u8], _); 9] = [
+        let stream = |packet: usize, first: usize| -> Vec<u8> {
+            let mark = |i| [0x47, 0, 0, 0x10].get((i + packet - first) % packet).copied();
+            (0..2048).map(|i| mark(i).unwrap_or(0xAA)).collect()
+        };
+        let dna: Vec<u8> = b"GATTACA".iter().copied().cycle().take(4096).collect();
+        let told: [(&[u8], _); 15] = [
             (b"\0\0\0\x20ftypisom", Some("MP4")),
+            (b"\0\0\0\x18stypmsdh", Some("MP4")),
             (b"\0\0\0\x14ftypqt  ", Some("QuickTime")),
             (b"\x1a\x45\xdf\xa3....webm", Some("WebM")),
             (b"RIFF....AVI LIST", Some("AVI")),
-            (&stream, Some("MPEG transport stream")),
+            (&stream(188, 0)[..600], Some("MPEG transport stream")),
+            (&stream(192, 4)[..600], Some("MPEG transport stream")),
+            (&stream(188, 88), Some("MPEG transport stream")),
+            (&stream(192, 100), Some("MPEG transport stream")),
+            (&stream(188, 88)[..600], None),
+            (&dna, None),
             (b"\0\0\0\x20ftypheic", None),
             (b"RIFF....WEBPVP8 ", None),
             (b"GIF89a", None),
             (b"", None),
         ];
         for (head, name) in told {
-            assert_eq!(container(head).map(|row| row.0), name, "{head:?}");
+            assert_eq!(container(head).map(|row| row.0), name, "{:?}", &head[..12.min(head.len())]);
         }
     }
 }

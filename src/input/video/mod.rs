@@ -1,8 +1,18 @@
 //! Clips, by FFmpeg.
 
 mod container;
+mod tables;
+mod raw;
+mod hollow;
 mod track;
+mod timeline;
+mod painter;
+mod decoding;
 mod walk;
+mod seek;
 mod clip;
 
 pub(super) use clip::{open, sniff};
+
+#[cfg(test)]
+mod tests;

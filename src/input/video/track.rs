@@ -23,7 +23,21 @@ pub(super) struct Track {
     pub(super) rotation: &'static str,
     /// Width and height that the header states, upright.
     pub(super) size: [u32; 2],
+    /// Seconds of one unit of the time stamps, as a fraction.
+    pub(super) unit: [i32; 2],
+    /// Whether frames are shown in another order than they are decoded in.
+    reorders: bool,
+    codec: codec::Id,
     pub(super) warnings: Vec<String>,
+}
+
+/// When a frame is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// When it is decoded.
+    AsDecoded,
+    /// One that others refer to, when the next one of them is decoded; any other when it is decoded itself.
+    ReferencesLater,
 }
 
 impl Track {
@@ -49,22 +63,31 @@ impl Track {
             true => [decoder.height(), decoder.width()],
             false => [decoder.width(), decoder.height()],
         };
-        Ok(Self { stream: stream.index(), fps, promised, rotation, size, warnings })
+        let unit = [stream.time_base().numerator(), stream.time_base().denominator()];
+        let codec = stream.parameters().id();
+        let reorders = decoder.has_b_frames();
+        Ok(Self { stream: stream.index(), fps, promised, rotation, size, unit, reorders, codec, warnings })
     }
 
-    /// Packets of the stream, one a frame, those that will not be shown included.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if there is none, and what the watch says.
-    pub(super) fn count(&self, input: &mut context::Input, watch: &Watch) -> Result<usize> {
-        let mut frames = 0;
-        while self.packet(input, watch)?.is_some() {
-            frames += 1;
+    /// Whether an MP4 file lists all that is wanted of the packets: each is a frame, and the key frames are named.
+    pub(super) fn is_listed(&self) -> bool {
+        matches!(self.codec, codec::Id::H264 | codec::Id::HEVC | codec::Id::MJPEG)
+    }
+
+    /// Whether every frame stands for itself.
+    pub(super) fn is_intra(&self) -> bool {
+        self.codec == codec::Id::MJPEG
+    }
+
+    /// When frames are shown, if that follows from when they are decoded.
+    pub(super) fn order(&self) -> Option<Order> {
+        let one_later =
+            matches!(self.codec, codec::Id::MPEG1VIDEO | codec::Id::MPEG2VIDEO | codec::Id::MPEG4);
+        match (self.reorders, one_later) {
+            (false, _) => Some(Order::AsDecoded),
+            (true, true) => Some(Order::ReferencesLater),
+            _ => None,
         }
-        if frames == 0 {
-            return Err(Error::input("", "at least one frame", "a video without any"));
-        }
-        Ok(frames)
     }
 
     /// The next packet of the stream, if there is one.

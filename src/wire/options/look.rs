@@ -25,7 +25,6 @@ macro_rules! word {
     };
 }
 
-/// `max_frames` comes before the options that say how many frames there are, which then hold.
 pub(super) static LOOK: [Row; 17] = [
     video(
         "max_frames",
@@ -40,7 +39,8 @@ pub(super) static LOOK: [Row; 17] = [
         ),
         "Video: most frames, at one frame a second",
     )
-    .absent("32"),
+    .absent("32")
+    .excludes(&["seconds", "frames"]),
     video(
         "seconds",
         "N",
@@ -54,7 +54,7 @@ pub(super) static LOOK: [Row; 17] = [
         ),
         "Video: as many frames as this duration has whole seconds",
     )
-    .excludes(&["frames"]),
+    .excludes(&["max_frames", "frames"]),
     video(
         "frames",
         "N",
@@ -68,7 +68,7 @@ pub(super) static LOOK: [Row; 17] = [
         ),
         "Video: this many frames, evenly spaced",
     )
-    .excludes(&["seconds"]),
+    .excludes(&["max_frames", "seconds"]),
     video(
         "start",
         "S",
