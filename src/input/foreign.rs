@@ -11,7 +11,7 @@ const CONVERT: &str = "convert it to PNG or JPEG";
 const UNPACK: &str = "unpack it first";
 const ARRAY: &str = "convert it to NIfTI, or save its array with numpy.save, shape (depth, height, width)";
 
-static FORMATS: [Foreign; 15] = [
+static FORMATS: [Foreign; 14] = [
     Foreign { name: "an empty file", hint: "copy it again", sniff: <[u8]>::is_empty },
     Foreign { name: "a DICOM file", hint: ARRAY, sniff: |head| head.get(128..132) == Some(b"DICM") },
     Foreign { name: "an NRRD volume", hint: ARRAY, sniff: |head| head.starts_with(b"NRRD000") },
@@ -23,7 +23,6 @@ static FORMATS: [Foreign; 15] = [
     Foreign { name: "an xz file", hint: UNPACK, sniff: |head| head.starts_with(b"\xfd7zXZ\0") },
     Foreign { name: "a zstd file", hint: UNPACK, sniff: |head| head.starts_with(b"\x28\xb5\x2f\xfd") },
     Foreign { name: "a HEIC or AVIF image", hint: CONVERT, sniff: is_heif },
-    Foreign { name: "a JPEG 2000 image", hint: CONVERT, sniff: is_jpeg_2000 },
     Foreign {
         name: "a JPEG XL image",
         hint: CONVERT,
@@ -51,11 +50,6 @@ fn is_heif(head: &[u8]) -> bool {
             head.get(8..12),
             Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1" | b"avif" | b"avis")
         )
-}
-
-/// In its boxes, or as a bare code stream.
-fn is_jpeg_2000(head: &[u8]) -> bool {
-    head.starts_with(b"\0\0\0\x0cjP  \r\n\x87\n") || head.starts_with(b"\xff\x4f\xff\x51")
 }
 
 fn is_xml(head: &[u8]) -> bool {

@@ -21,7 +21,7 @@ static READERS: &[Reader] = &[
     // Before all others: a DICOM file may begin with the header of another format.
     Reader { formats: "DICOM", kinds: ALL, sniff: dicom::sniff, open: dicom::open },
     Reader {
-        formats: "PNG, JPEG, BMP, GIF, TIFF or WebP",
+        formats: "PNG, JPEG, JPEG 2000, BMP, GIF, TIFF or WebP",
         kinds: &[Modality::Image],
         sniff: image::sniff,
         open: image::open,

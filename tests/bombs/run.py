@@ -95,8 +95,8 @@ def webp(side: int) -> bytes:
 
 
 def bmp(width: int, height: int) -> bytes:
-    """Run lengths of rows that all end at once."""
-    data = bytes(2 * height) + b"\0\1"
+    """Run lengths of rows that end after one pixel."""
+    data = b"\1\0\0\0" * height + b"\0\1"
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(data), 0, 0, 256, 0)
     start = 14 + len(header) + 1024
     return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + bytes(range(256)) * 4 + data
@@ -129,7 +129,7 @@ def shared_strips() -> bytes:
 
 def shared_tiles() -> bytes:
     """Tiles of 16 × 16 that all are the same one."""
-    tile, count = zlib.compress(bytes(256)), -(-SIDE // 16) ** 2
+    tile = zlib.compress(bytes(256))
     count = (-(-SIDE // 16)) ** 2
     tags = picture(SIDE, 8, 8, t322=[16], t323=[16], t324=[8] * count, t325=[len(tile)] * count)
     return tiff([tag for tag in tags if tag[0] not in (273, 278)], tile)
@@ -188,15 +188,24 @@ def ask(path: Path, kind: str) -> tuple[int, float, int, str]:
     return process.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, lines[-1]
 
 
+def write(name: str, path: str) -> int:
+    """Writes a bomb. In a process of its own: what one has taken counts as taken by those that it starts."""
+    make = next(make for known, _, _, make in BOMBS if known == name)
+    Path(path).write_bytes(make())
+    return 0
+
+
 def main() -> int:
     """Runs the bombs whose names hold one of the arguments, or all."""
     wanted, worst, usual = sys.argv[1:], 0, None
+    if wanted[:1] == ["--write"]:
+        return write(*wanted[1:])
     with tempfile.TemporaryDirectory() as folder:
-        for name, kind, pixels, make in BOMBS:
+        for name, kind, pixels, _ in BOMBS:
             if usual is not None and wanted and not any(part in name for part in wanted):
                 continue
             path = Path(folder) / name
-            path.write_bytes(make())
+            subprocess.run([sys.executable, __file__, "--write", name, path], check=True)
             began = time.monotonic()
             code, seconds, memory, line = ask(path, kind)
             if usual is None:

@@ -62,7 +62,8 @@ impl Canvas {
     pub(super) fn check(&mut self, rect: Rect) -> Result<(), Fault> {
         let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let pixels = self.budget.check_pixels("", side(rect.width), side(rect.height))? as u64;
-        self.unpacked = self.unpacked.saturating_add(4 * pixels);
+        // Colours and alpha, before they are laid down and after.
+        self.unpacked = self.unpacked.saturating_add(8 * pixels);
         Ok(self.budget.check_bytes("", self.unpacked)?)
     }
 
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_unpacked_is_counted() {
-        let budget = Budget { unpacked_bytes: 32, ..Budget::default() };
+        let budget = Budget { unpacked_bytes: 64, ..Budget::default() };
         let mut canvas = Canvas::new((4, 1), &budget).unwrap();
         let rect = Rect { left: 0, top: 0, width: 4, height: 1 };
         assert!(canvas.check(rect).is_ok() && canvas.check(rect).is_ok());

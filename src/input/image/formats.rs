@@ -3,7 +3,7 @@
 use super::super::reading::ReadOptions;
 use super::picture::{Fault, Picture, Size};
 use super::reel::{Outline, Reel};
-use super::{bmp, gif, jpeg, png, tiff, webp};
+use super::{bmp, gif, jpeg, jpeg_2000, png, tiff, webp};
 
 /// What is known of a file format.
 pub(super) struct Format {
@@ -32,7 +32,7 @@ impl Format {
     }
 }
 
-static FORMATS: [Format; 6] = [
+static FORMATS: [Format; 7] = [
     Format {
         name: "PNG",
         sniff: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
@@ -45,6 +45,13 @@ static FORMATS: [Format; 6] = [
         sniff: |head| head.starts_with(b"\xff\xd8\xff"),
         size: jpeg::size,
         decode: jpeg::decode,
+        moving: None,
+    },
+    Format {
+        name: "JPEG 2000",
+        sniff: is_jpeg_2000,
+        size: jpeg_2000::size,
+        decode: jpeg_2000::decode,
         moving: None,
     },
     Format { name: "BMP", sniff: is_bmp, size: bmp::size, decode: bmp::decode, moving: None },
@@ -64,6 +71,11 @@ static FORMATS: [Format; 6] = [
         moving: Some(Moving { outline: webp::outline, play: webp::play }),
     },
 ];
+
+/// In its boxes, or as a bare code stream.
+fn is_jpeg_2000(head: &[u8]) -> bool {
+    head.starts_with(b"\0\0\0\x0cjP  \r\n\x87\n") || head.starts_with(b"\xff\x4f\xff\x51")
+}
 
 /// "BM" alone begins many a text; the header's size says more.
 fn is_bmp(head: &[u8]) -> bool {

@@ -1,8 +1,10 @@
 //! JPEG. Only libjpeg-turbo (feature `jpeg-turbo`) gives the pixels that Pillow gives; without the feature
 //! another decoder reads JPEG, some levels apart, and CMYK as RGB.
 
+use super::super::codecs::{self, Codec};
 use super::super::limits::Budget;
 use super::super::reading::ReadOptions;
+use super::coded;
 use super::orientation::Orientation;
 use super::picture::{Fault, Picture};
 use crate::frame::PixelMode;
@@ -13,6 +15,9 @@ pub(super) fn size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fa
     let segments = Segments::of(bytes);
     if !segments.complete {
         return Err(cut_off());
+    }
+    if is_wide(bytes) {
+        return Ok(segments.orientation.upright(coded::size(Codec::Jpeg, bytes, options)?));
     }
     let size = stored_size(bytes)?;
     let pixels = options.budget.check_pixels("", size.0, size.1)?;
@@ -28,12 +33,20 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Fau
     if !segments.complete {
         return Err(cut_off());
     }
+    if is_wide(bytes) {
+        return Ok(coded::decode(Codec::Jpeg, bytes, options)?.turned(segments.orientation));
+    }
     let mut picture = stored(bytes, &options.budget)?;
     if picture.mode == PixelMode::Cmyk {
         // Pillow takes every such file for Adobe's, which store the absence of ink.
         picture.samples.iter_mut().for_each(|ink| *ink = !*ink);
     }
     Ok(picture.turned(segments.orientation))
+}
+
+/// Whether samples have more than 8 bits, of which libjpeg-turbo's functions for 8 bits make nothing.
+fn is_wide(bytes: &[u8]) -> bool {
+    codecs::header(Codec::Jpeg, bytes).is_ok_and(|header| header.precision > 8)
 }
 
 fn cut_off() -> Fault {

@@ -11,10 +11,12 @@ mod canvas;
 mod reel;
 mod layout;
 mod wide;
+mod coded;
 // ── formats
 mod png;
 mod webp;
 mod jpeg;
+mod jpeg_2000;
 mod bmp;
 mod gif;
 mod tiff;

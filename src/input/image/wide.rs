@@ -17,25 +17,12 @@ pub(super) enum Number {
     F64,
 }
 
-impl Number {
-    /// The words for it before "values".
-    fn name(self) -> &'static str {
-        match self {
-            Number::U16 => "16-bit",
-            Number::I16 => "signed 16-bit",
-            Number::U32 => "32-bit",
-            Number::I32 => "signed 32-bit",
-            Number::F16 => "16-bit floating-point",
-            Number::F32 => "32-bit floating-point",
-            Number::F64 => "64-bit floating-point",
-        }
-    }
-}
-
 /// How pixels of wide samples are put together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wide {
     pub(super) number: Number,
+    /// Bits of a sample that are in use.
+    pub(super) bits: u32,
     /// Channels of colour, which come first.
     pub(super) colours: usize,
     /// Which channel is alpha. It counts from 0 to the highest number of its type, which has no sign.
@@ -47,7 +34,7 @@ pub(super) struct Wide {
 impl Wide {
     /// Pixels of unsigned 16-bit samples.
     pub(super) fn words(colours: usize, alpha: Option<usize>, samples: usize) -> Self {
-        Self { number: Number::U16, colours, alpha, samples }
+        Self { number: Number::U16, bits: 16, colours, alpha, samples }
     }
 
     /// Channels that are kept.
@@ -78,14 +65,21 @@ impl Wide {
             Number::F64 => self.real(samples, f64::from_le_bytes)?,
         };
         let mut picture = Picture::new(size, mode, stored);
-        let name = self.number.name();
-        picture.remarks.push(format!("The {name} values {low} to {high} were scaled to 0 to 255."));
+        let (sign, float) = match self.number {
+            Number::U16 | Number::U32 => ("", ""),
+            Number::I16 | Number::I32 => ("signed ", ""),
+            Number::F16 | Number::F32 | Number::F64 => ("", " floating-point"),
+        };
+        let bits = self.bits;
+        picture
+            .remarks
+            .push(format!("The {sign}{bits}-bit{float} values {low} to {high} were scaled to 0 to 255."));
         Ok(picture)
     }
 
     /// Scales integers, and returns the lowest and the highest.
-    fn whole<const N: usize>(&self, samples: &mut Vec<u8>, read: fn([u8; N]) -> i64) -> [String; 2] {
-        let (low, high) = self.range(samples, read).unwrap_or((0, 0));
+    fn whole<const N: usize>(&self, samples: &mut Vec<u8>, read: impl Fn([u8; N]) -> i64) -> [String; 2] {
+        let (low, high) = self.range(samples, &read).unwrap_or((0, 0));
         let part = |value: i64, range: i64| ((value * 510 + range) / (2 * range)) as u8;
         // All bits of a sample without a sign.
         let most = (1 << (8 * N)) - 1;
@@ -100,7 +94,7 @@ impl Wide {
     fn real<const N: usize>(
         &self,
         samples: &mut Vec<u8>,
-        read: fn([u8; N]) -> f64,
+        read: impl Fn([u8; N]) -> f64,
     ) -> Result<[String; 2], Fault> {
         let values = samples.as_chunks::<N>().0.iter().map(|&bytes| read(bytes));
         let wrong = values.filter(|value| !value.is_finite()).count();
@@ -111,7 +105,7 @@ impl Wide {
                 hint: "replace them before the image is saved".into(),
             });
         }
-        let (low, high) = self.range(samples, read).unwrap_or((0.0, 0.0));
+        let (low, high) = self.range(samples, &read).unwrap_or((0.0, 0.0));
         // Halved, since the range of finite numbers may be infinite.
         let range = high / 2.0 - low / 2.0;
         self.each(samples, |bytes, _| match range > 0.0 {
@@ -125,31 +119,56 @@ impl Wide {
     fn range<const N: usize, T: PartialOrd + Copy>(
         &self,
         stored: &[u8],
-        read: fn([u8; N]) -> T,
+        read: impl Fn([u8; N]) -> T,
     ) -> Option<(T, T)> {
-        let mut range: Option<(T, T)> = None;
+        let seen = |pixel: &&[[u8; N]]| self.alpha.is_none_or(|alpha| pixel[alpha] != [0; N]);
+        let first = stored.as_chunks::<N>().0.chunks_exact(self.samples).find(seen)?;
+        let (mut low, mut high) = (read(first[0]), read(first[0]));
         for pixel in stored.as_chunks::<N>().0.chunks_exact(self.samples) {
-            if self.alpha.is_some_and(|alpha| pixel[alpha] == [0; N]) {
+            if !seen(&pixel) {
                 continue;
             }
             for &bytes in &pixel[..self.colours] {
                 let value = read(bytes);
-                let (low, high) = range.unwrap_or((value, value));
-                range =
-                    Some((if value < low { value } else { low }, if value > high { value } else { high }));
+                if value < low {
+                    low = value;
+                }
+                if value > high {
+                    high = value;
+                }
             }
         }
-        range
+        Some((low, high))
     }
 
     /// Makes a byte of each sample of the channels that are kept, in place: there may be no memory for another picture.
     fn each<const N: usize>(&self, samples: &mut Vec<u8>, byte: impl Fn([u8; N], usize) -> u8) {
+        if N == 2 {
+            // What becomes of each number, as a colour and as alpha.
+            let made = |channel| -> Vec<u8> {
+                let of = |number: u16| {
+                    let mut bytes = [0; N];
+                    bytes.copy_from_slice(&number.to_le_bytes()[..N]);
+                    byte(bytes, channel)
+                };
+                (0..=u16::MAX).map(of).collect()
+            };
+            let (colours, alphas) = (made(0), made(self.colours));
+            return self.in_place(samples, |bytes: [u8; N], channel| {
+                let table = if channel < self.colours { &colours } else { &alphas };
+                table[usize::from(bytes[0]) | usize::from(bytes[N - 1]) << 8]
+            });
+        }
+        self.in_place(samples, byte);
+    }
+
+    fn in_place<const N: usize>(&self, samples: &mut Vec<u8>, byte: impl Fn([u8; N], usize) -> u8) {
         let pixels = samples.len() / (N * self.samples);
         let kept = self.kept();
         for pixel in 0..pixels {
             for channel in 0..kept {
-                let mut bytes = [0; N];
-                bytes.copy_from_slice(&samples[(pixel * self.samples + channel) * N..][..N]);
+                let at = (pixel * self.samples + channel) * N;
+                let Some(&bytes) = samples[at..].first_chunk() else { break };
                 samples[pixel * kept + channel] = byte(bytes, channel);
             }
         }

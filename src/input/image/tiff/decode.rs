@@ -111,7 +111,7 @@ fn invert16(picture: &mut Picture, preprocessing: Preprocessing) {
 /// Samples that Pillow has no mode for, scaled to 8 bits.
 fn scaled(raw: Vec<u8>, chunks: &Chunks<'_>, meaning: Meaning, number: Number) -> Result<Picture, Fault> {
     let (mode, colours, alpha) = channels(meaning);
-    let wide = Wide { number, colours, alpha, samples: chunks.samples };
+    let wide = Wide { number, bits: chunks.bits, colours, alpha, samples: chunks.samples };
     let mut picture = wide.scaled(chunks.size, mode, raw)?;
     if meaning == Meaning::Inverted {
         picture.samples.iter_mut().for_each(|sample| *sample = !*sample);
