@@ -1,6 +1,6 @@
 //! The table of codecs.
 
-use super::stream::{Decoded, Geometry, StreamHeader};
+use super::stream::{Decoded, Geometry, RLE, StreamHeader};
 use super::{jpeg, jpeg_2000, jpeg_ls, rle};
 use crate::error::{Error, Result};
 use crate::watch::Watch;
@@ -44,7 +44,9 @@ pub(in crate::input) fn decode(
 /// [`Error::Input`] if the stream has no header that can be read. A stream of run lengths has none.
 pub(in crate::input) fn header(codec: Codec, bytes: &[u8]) -> Result<StreamHeader> {
     match codec {
-        Codec::Rle => Err(Error::input("RLE stream", "a stream that says its size", "run lengths alone")),
+        Codec::Rle => {
+            Err(Error::input(format!("{RLE} stream"), "a stream that says its size", "run lengths alone"))
+        }
         Codec::Jpeg => jpeg::header(bytes),
         Codec::JpegLs => jpeg_ls::header(bytes),
         Codec::Jpeg2000 => jpeg_2000::header(bytes),

@@ -17,4 +17,6 @@ pub(in crate::input) use colour::rgb_of_ycbcr;
 pub(in crate::input) use stream::{Colour, Decoded, Geometry, StreamHeader};
 
 #[cfg(test)]
+pub(in crate::input) mod samples;
+#[cfg(test)]
 mod tests;

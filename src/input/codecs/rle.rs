@@ -1,10 +1,9 @@
 //! RLE of DICOM (PS3.5 Annex G): for each byte of a sample, high byte first, one run of PackBits over all pixels.
 
-use super::stream::{Colour, Decoded, Geometry, StreamHeader, damaged};
+use super::stream::{Colour, Decoded, Geometry, RLE, StreamHeader, damaged};
 use crate::error::Result;
 use crate::watch::Watch;
 
-const NAME: &str = "RLE";
 /// The number of segments and fifteen offsets, 32 bits each.
 const HEADER: usize = 64;
 /// Packets between two looks at the watch.
@@ -17,7 +16,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result
     let segments = geometry.samples_per_pixel * sample_bytes;
     let parts = split(bytes, segments)?;
     // Two bytes are at most a run of 128, and a sample has a byte in each of its segments.
-    geometry.check_length(NAME, bytes.len(), 64 / sample_bytes)?;
+    geometry.check_length(RLE, bytes.len(), 64 / sample_bytes)?;
     let mut samples = geometry.zeros()?;
     for (number, segment) in parts.into_iter().enumerate() {
         watch.check()?;
@@ -38,11 +37,11 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result
 
 /// The bytes of each segment. A segment ends where the next one begins.
 fn split(bytes: &[u8], wanted: usize) -> Result<Vec<&[u8]>> {
-    let header = bytes.get(..HEADER).ok_or_else(|| damaged(NAME, "a header that is cut off"))?;
+    let header = bytes.get(..HEADER).ok_or_else(|| damaged(RLE, "a header that is cut off"))?;
     let words: Vec<usize> =
         header.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word) as usize).collect();
     if words[0] != wanted {
-        return Err(damaged(NAME, format!("{} segments where the frame has {wanted}", words[0])));
+        return Err(damaged(RLE, format!("{} segments where the frame has {wanted}", words[0])));
     }
     let offsets = &words[1..];
     let segment = |number: usize| {
@@ -52,14 +51,14 @@ fn split(bytes: &[u8], wanted: usize) -> Result<Vec<&[u8]>> {
     };
     (0..wanted)
         .map(|number| {
-            segment(number).ok_or_else(|| damaged(NAME, format!("segment {number} outside the stream")))
+            segment(number).ok_or_else(|| damaged(RLE, format!("segment {number} outside the stream")))
         })
         .collect()
 }
 
 /// PackBits. Bytes behind the last pixel are padding.
 fn unpack<'a>(segment: &[u8], mut places: impl Iterator<Item = &'a mut u8>, watch: &Watch) -> Result<()> {
-    let short = || damaged(NAME, "a segment that ends before its pixels do");
+    let short = || damaged(RLE, "a segment that ends before its pixels do");
     let mut rest = segment;
     let mut next = places.next();
     for packet in 0_usize.. {

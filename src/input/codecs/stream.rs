@@ -5,6 +5,12 @@ use std::fmt::Display;
 use super::super::limits::zeros;
 use crate::error::{Error, Result};
 
+// What streams are called in messages.
+pub(super) const RLE: &str = "RLE";
+pub(super) const JPEG: &str = "JPEG";
+pub(super) const JPEG_LS: &str = "JPEG-LS";
+pub(super) const JPEG_2000: &str = "JPEG 2000";
+
 /// The frame as the file around the stream describes it. The stream must agree. Who makes one has checked its pixels against the
 /// limits of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Which decoder reads a stream.
 
 use super::super::markers::Segments;
-use super::super::stream::{Decoded, Geometry, StreamHeader, damaged, unsupported};
-use super::header::{NAME, Process, State};
+use super::super::stream::{Decoded, Geometry, JPEG, StreamHeader, damaged, unsupported};
+use super::header::{Process, State};
 #[cfg(feature = "jpeg-turbo")]
 use super::turbo;
 use super::{lossless, sequential};
@@ -22,7 +22,7 @@ pub(in super::super) fn header(bytes: &[u8]) -> Result<StreamHeader> {
 pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result<Decoded> {
     let state = before_scans(bytes)?;
     let header = state.header()?;
-    geometry.check(NAME, &header)?;
+    geometry.check(JPEG, &header)?;
     let process = state.frame.map(|frame| frame.process);
     #[cfg(feature = "jpeg-turbo")]
     if process != Some(Process::Lossless) && turbo::reads(&header) {
@@ -33,9 +33,9 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
         Some(Process::Sequential | Process::Progressive) => sequential::decode(bytes, geometry, watch)?,
         Some(Process::Lossless) => lossless::decode(bytes, geometry, watch)?,
         Some(Process::Arithmetic) => {
-            return Err(unsupported(NAME, "Huffman codes", "arithmetic codes"));
+            return Err(unsupported(JPEG, "Huffman codes", "arithmetic codes"));
         }
-        None => return Err(damaged(NAME, "no frame")),
+        None => return Err(damaged(JPEG, "no frame")),
     };
     Ok(Decoded { samples, header })
 }
@@ -43,6 +43,6 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
 /// What stands before the first scan.
 fn before_scans(bytes: &[u8]) -> Result<State> {
     let mut state = State::default();
-    state.next_scan(&mut Segments::new(NAME, bytes)?)?;
+    state.next_scan(&mut Segments::new(JPEG, bytes)?)?;
     Ok(state)
 }

@@ -1,11 +1,9 @@
 //! The segments before and between the scans.
 
 use super::super::markers::{APP0, DRI, EOI, Fields, SOS, Segment, Segments};
-use super::super::stream::{Colour, StreamHeader, damaged, unsupported};
+use super::super::stream::{Colour, JPEG, StreamHeader, damaged, unsupported};
 use super::huffman::Table;
 use crate::error::Result;
-
-pub(super) const NAME: &str = "JPEG";
 
 const DHT: u8 = 0xc4;
 const JPG: u8 = 0xc8;
@@ -88,7 +86,7 @@ impl State {
     pub(super) fn next_scan(&mut self, segments: &mut Segments<'_>) -> Result<Option<ScanHeader>> {
         loop {
             let Segment { marker, body } = segments.next()?;
-            let mut fields = Fields::new(NAME, body);
+            let mut fields = Fields::new(JPEG, body);
             match marker {
                 EOI => return Ok(None),
                 SOS => return self.scan(&mut fields).map(Some),
@@ -96,7 +94,7 @@ impl State {
                 DQT => self.quantisation_tables(&mut fields)?,
                 DRI => self.restart_interval = fields.word()?.into(),
                 DNL => {
-                    return Err(unsupported(NAME, "a frame that begins with its size", "a size behind it"));
+                    return Err(unsupported(JPEG, "a frame that begins with its size", "a size behind it"));
                 }
                 APP0 if body.starts_with(b"JFIF\0") => self.jfif = true,
                 APP14 if body.starts_with(b"Adobe") => self.adobe = body.get(11).copied(),
@@ -112,7 +110,7 @@ impl State {
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) if there is no frame.
     pub(super) fn header(&self) -> Result<StreamHeader> {
-        let frame = self.frame.as_ref().ok_or_else(|| damaged(NAME, "no frame"))?;
+        let frame = self.frame.as_ref().ok_or_else(|| damaged(JPEG, "no frame"))?;
         Ok(StreamHeader {
             rows: frame.rows as u32,
             columns: frame.columns as u32,
@@ -145,29 +143,29 @@ impl State {
             0xc9 | 0xca => Process::Arithmetic,
             _ => {
                 let got = format!("a hierarchical or arithmetic lossless frame (SOF{})", marker & 15);
-                return Err(unsupported(NAME, "a sequential, progressive or lossless frame", got));
+                return Err(unsupported(JPEG, "a sequential, progressive or lossless frame", got));
             }
         };
         let precision = u32::from(fields.byte()?);
         let (rows, columns) = (usize::from(fields.word()?), usize::from(fields.word()?));
         let count = usize::from(fields.byte()?);
         if self.frame.is_some() {
-            return Err(damaged(NAME, "a second frame"));
+            return Err(damaged(JPEG, "a second frame"));
         }
         let depths = if process == Process::Lossless { 2..=16 } else { 8..=12 };
         if !depths.contains(&precision) || (process != Process::Lossless && !matches!(precision, 8 | 12)) {
-            return Err(damaged(NAME, format!("{precision} bits")));
+            return Err(damaged(JPEG, format!("{precision} bits")));
         }
         if rows == 0 || columns == 0 || !(1..=4).contains(&count) {
             let got = format!("{columns}×{rows} of {count}");
-            return Err(unsupported(NAME, "a frame with its size and 1 to 4 components", got));
+            return Err(unsupported(JPEG, "a frame with its size and 1 to 4 components", got));
         }
         let mut components = Vec::new();
         for _ in 0..count {
             let (identifier, sampling, quantisation) = (fields.byte()?, fields.byte()?, fields.byte()?);
             let (across, down) = (usize::from(sampling >> 4), usize::from(sampling & 15));
             if !(1..=4).contains(&across) || !(1..=4).contains(&down) || quantisation > 3 {
-                return Err(damaged(NAME, format!("sampling {sampling:#04x}, table {quantisation}")));
+                return Err(damaged(JPEG, format!("sampling {sampling:#04x}, table {quantisation}")));
             }
             components.push(Component { identifier, across, down, quantisation: quantisation.into() });
         }
@@ -183,7 +181,7 @@ impl State {
             let tables = if place >> 4 == 0 { &mut self.dc } else { &mut self.ac };
             match tables.get_mut(usize::from(place & 15)) {
                 Some(table) if place >> 4 <= 1 => *table = Some(Table::new(counts, symbols)?),
-                _ => return Err(damaged(NAME, format!("Huffman table {place:#04x}"))),
+                _ => return Err(damaged(JPEG, format!("Huffman table {place:#04x}"))),
             }
         }
         Ok(())
@@ -198,25 +196,25 @@ impl State {
             }
             match self.quantisation.get_mut(usize::from(place & 15)) {
                 Some(table) => *table = Some(values),
-                None => return Err(damaged(NAME, format!("quantisation table {place:#04x}"))),
+                None => return Err(damaged(JPEG, format!("quantisation table {place:#04x}"))),
             }
         }
         Ok(())
     }
 
     fn scan(&self, fields: &mut Fields<'_>) -> Result<ScanHeader> {
-        let frame = self.frame.as_ref().ok_or_else(|| damaged(NAME, "a scan before its frame"))?;
+        let frame = self.frame.as_ref().ok_or_else(|| damaged(JPEG, "a scan before its frame"))?;
         let mut components: Vec<ScanComponent> = Vec::new();
         for _ in 0..fields.byte()? {
             let (identifier, tables) = (fields.byte()?, fields.byte()?);
             let place = frame.components.iter().position(|component| component.identifier == identifier);
             let place = place.filter(|place| components.iter().all(|other| other.place != *place));
-            let place = place.ok_or_else(|| damaged(NAME, "a scan of a component that is not there"))?;
+            let place = place.ok_or_else(|| damaged(JPEG, "a scan of a component that is not there"))?;
             let (dc, ac) = (usize::from(tables >> 4), usize::from(tables & 15));
             components.push(ScanComponent { place, dc, ac });
         }
         if components.is_empty() {
-            return Err(damaged(NAME, "a scan of nothing"));
+            return Err(damaged(JPEG, "a scan of nothing"));
         }
         let spectrum = [fields.byte()?, fields.byte()?];
         let approximation = fields.byte()?;
@@ -231,5 +229,5 @@ impl State {
 /// [`Error::Input`](crate::Error::Input) if it has not been read.
 pub(super) fn table<T>(tables: &[Option<T>; 4], number: usize) -> Result<&T> {
     let table = tables.get(number).and_then(Option::as_ref);
-    table.ok_or_else(|| damaged(NAME, format!("a scan without its table {number}")))
+    table.ok_or_else(|| damaged(JPEG, format!("a scan without its table {number}")))
 }

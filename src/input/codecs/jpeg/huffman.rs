@@ -1,7 +1,6 @@
 //! The bits of a scan and their Huffman codes (T.81 Annex C and F).
 
-use super::super::stream::damaged;
-use super::header::NAME;
+use super::super::stream::{JPEG, damaged};
 use crate::error::{Error, Result};
 
 /// Codes up to this length are looked up at once.
@@ -36,7 +35,7 @@ impl Table {
             let count = u32::from(*count);
             table.offsets[length as usize] = place as i32 - code as i32;
             if code + count > 1 << length {
-                return Err(damaged(NAME, "a Huffman table with too many codes"));
+                return Err(damaged(JPEG, "a Huffman table with too many codes"));
             }
             for symbol in symbols.iter().skip(place).take(count as usize) {
                 if length <= SHORT {
@@ -117,10 +116,10 @@ impl<'a> Bits<'a> {
                 let place = (next >> (16 - length)) as i32 + table.offsets[length as usize];
                 self.drop(length)?;
                 let symbol = usize::try_from(place).ok().and_then(|place| table.symbols.get(place));
-                return symbol.copied().ok_or_else(|| damaged(NAME, "a code without a meaning"));
+                return symbol.copied().ok_or_else(|| damaged(JPEG, "a code without a meaning"));
             }
         }
-        Err(if self.count < 16 { short() } else { damaged(NAME, "a code without a meaning") })
+        Err(if self.count < 16 { short() } else { damaged(JPEG, "a code without a meaning") })
     }
 
     /// Up to 16 bits.
@@ -152,5 +151,5 @@ impl<'a> Bits<'a> {
 }
 
 fn short() -> Error {
-    damaged(NAME, "a scan that ends before its pixels do")
+    damaged(JPEG, "a scan that ends before its pixels do")
 }

@@ -1,8 +1,8 @@
 //! Lossless frames (T.81 Annex H): each sample is predicted from its neighbours, and the difference is coded.
 
 use super::super::markers::Segments;
-use super::super::stream::{Canvas, Geometry, damaged, unsupported};
-use super::header::{Frame, NAME, ScanHeader, State, table};
+use super::super::stream::{Canvas, Geometry, JPEG, damaged, unsupported};
+use super::header::{Frame, ScanHeader, State, table};
 use super::huffman::{Bits, Table};
 use crate::error::Result;
 use crate::watch::Watch;
@@ -13,8 +13,8 @@ use crate::watch::Watch;
 /// [`Error::Input`](crate::Error::Input) if the stream is damaged or of a kind that is not read.
 pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result<Vec<u8>> {
     // Each sample has a code of at least a bit.
-    geometry.check_length(NAME, bytes.len(), 8)?;
-    let mut segments = Segments::new(NAME, bytes)?;
+    geometry.check_length(JPEG, bytes.len(), 8)?;
+    let mut segments = Segments::new(JPEG, bytes)?;
     let mut state = State::default();
     let mut canvas = Canvas::new(geometry)?;
     let mut missing: Vec<usize> = (0..geometry.samples_per_pixel).collect();
@@ -22,7 +22,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result
         // Each component once: what a scan costs is bounded by the picture.
         for component in &header.components {
             let place = missing.iter().position(|other| *other == component.place);
-            missing.remove(place.ok_or_else(|| damaged(NAME, "a component twice"))?);
+            missing.remove(place.ok_or_else(|| damaged(JPEG, "a component twice"))?);
         }
         let scan = Scan::new(&state, &header)?;
         scan.read(&mut segments, &mut canvas, watch)?;
@@ -30,7 +30,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result
             return Ok(canvas.into_bytes());
         }
     }
-    Err(damaged(NAME, "a stream without some of its components"))
+    Err(damaged(JPEG, "a stream without some of its components"))
 }
 
 struct Scan<'a> {
@@ -52,19 +52,19 @@ struct Lines {
 
 impl<'a> Scan<'a> {
     fn new(state: &'a State, header: &ScanHeader) -> Result<Self> {
-        let frame = state.frame.as_ref().ok_or_else(|| damaged(NAME, "no frame"))?;
+        let frame = state.frame.as_ref().ok_or_else(|| damaged(JPEG, "no frame"))?;
         let ([predictor, _], [_, transform]) = (header.spectrum, header.approximation);
         if !(1..=7).contains(&predictor) || transform >= frame.precision {
-            return Err(damaged(NAME, format!("predictor {predictor}, point transform {transform}")));
+            return Err(damaged(JPEG, format!("predictor {predictor}, point transform {transform}")));
         }
         // A component alone has no sampling, whatever its factors are.
         if frame.components.len() > 1 && frame.components.iter().any(|one| (one.across, one.down) != (1, 1)) {
-            return Err(unsupported(NAME, "lossless components of one size", "subsampled ones"));
+            return Err(unsupported(JPEG, "lossless components of one size", "subsampled ones"));
         }
         let interval = match state.restart_interval {
             0 => frame.rows,
             mcus if mcus % frame.columns == 0 => mcus / frame.columns,
-            mcus => return Err(damaged(NAME, format!("a restart interval of {mcus} samples"))),
+            mcus => return Err(damaged(JPEG, format!("a restart interval of {mcus} samples"))),
         };
         let tables = header.components.iter().map(|component| table(&state.dc, component.dc));
         let places = header.components.iter().map(|component| component.place).collect();
@@ -109,7 +109,7 @@ impl<'a> Scan<'a> {
                     size @ 0..=15 => bits.number(size.into())? as u16,
                     // Half of the circle of 16 bits, which needs no more bits.
                     16 => 0x8000,
-                    size => return Err(damaged(NAME, format!("a difference of {size} bits"))),
+                    size => return Err(damaged(JPEG, format!("a difference of {size} bits"))),
                 };
             }
         }

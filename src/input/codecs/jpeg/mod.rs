@@ -2,8 +2,8 @@
 //!
 //! Samples come out as they were coded, without a change of colours.
 
-mod header;
 mod huffman;
+mod header;
 mod lossless;
 mod idct;
 mod upsample;

@@ -1,8 +1,8 @@
 //! Frames of transformed blocks, sequential and progressive (T.81 Annexes F and G).
 
 use super::super::markers::{EOI, Segments};
-use super::super::stream::{Canvas, Geometry, damaged};
-use super::header::{Frame, NAME, Process, ScanComponent, ScanHeader, State, table};
+use super::super::stream::{Canvas, Geometry, JPEG, damaged};
+use super::header::{Frame, Process, ScanComponent, ScanHeader, State, table};
 use super::huffman::{Bits, Table};
 use super::idct::inverse;
 use super::upsample::Filter;
@@ -26,18 +26,18 @@ const ZIGZAG: [u8; 64] = [
 /// # Errors
 /// [`Error::Input`](crate::Error::Input) if the stream is damaged or of a kind that is not read.
 pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result<Vec<u8>> {
-    let mut segments = Segments::new(NAME, bytes)?;
+    let mut segments = Segments::new(JPEG, bytes)?;
     let mut state = State::default();
     let mut planes: Vec<Plane> = Vec::new();
     let mut scans = 0;
     while let Some(header) = state.next_scan(&mut segments)? {
-        let frame = state.frame.as_ref().ok_or_else(|| damaged(NAME, "no frame"))?;
+        let frame = state.frame.as_ref().ok_or_else(|| damaged(JPEG, "no frame"))?;
         if planes.is_empty() {
             planes = frame.planes()?;
         }
         scans += 1;
         if scans > MOST_SCANS {
-            return Err(damaged(NAME, format!("more than {MOST_SCANS} scans")));
+            return Err(damaged(JPEG, format!("more than {MOST_SCANS} scans")));
         }
         for component in &header.components {
             let plane = &mut planes[component.place];
@@ -47,7 +47,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result
                 ZIGZAG.iter().zip(values).for_each(|(place, value)| rows[usize::from(*place)] = *value);
                 plane.quantisation = Some(rows);
             } else if frame.process == Process::Sequential {
-                return Err(damaged(NAME, "a component twice"));
+                return Err(damaged(JPEG, "a component twice"));
             }
         }
         let mut scan = Scan::new(&state, frame, &header)?;
@@ -57,9 +57,9 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result
             break;
         }
     }
-    let frame = state.frame.ok_or_else(|| damaged(NAME, "no frame"))?;
+    let frame = state.frame.ok_or_else(|| damaged(JPEG, "no frame"))?;
     if frame.process == Process::Progressive && !bytes[..segments.at].ends_with(&[0xff, EOI]) {
-        return Err(damaged(NAME, "a stream without its end"));
+        return Err(damaged(JPEG, "a stream without its end"));
     }
     paint(&frame, &mut planes, geometry, watch)
 }
@@ -97,7 +97,7 @@ impl Frame {
             let count = mcus_across * across * mcus_down * down;
             let mut blocks = Vec::new();
             blocks.try_reserve_exact(count).map_err(|_| {
-                Error::input(format!("{NAME} stream"), format!("{} bytes of memory", 128 * count), "less")
+                Error::input(format!("{JPEG} stream"), format!("{} bytes of memory", 128 * count), "less")
             })?;
             blocks.resize(count, [0; 64]);
             let filter = Filter::new([across, down], [most_across, most_down], width)?;
@@ -148,7 +148,7 @@ impl<'a> Progress<'a> {
 impl<'a> Scan<'a> {
     fn new(state: &'a State, frame: &'a Frame, header: &ScanHeader) -> Result<Self> {
         let ([from, to], [high, low]) = (header.spectrum, header.approximation);
-        let (alone, wrong) = (header.components.len() == 1, || damaged(NAME, "a scan out of its bounds"));
+        let (alone, wrong) = (header.components.len() == 1, || damaged(JPEG, "a scan out of its bounds"));
         let pass = match (frame.process, from, high) {
             (Process::Sequential, ..) => Pass::Whole,
             _ if low > 13 || (high != 0 && high != low + 1) => return Err(wrong()),
@@ -230,7 +230,7 @@ impl<'a> Scan<'a> {
             }
             (Pass::Others, _, Some(ac)) => self.others(progress, ac, block, self.from..=self.to),
             (Pass::OthersAgain, _, Some(ac)) => self.others_again(progress, ac, block),
-            _ => Err(damaged(NAME, "a scan without its table")),
+            _ => Err(damaged(JPEG, "a scan without its table")),
         }
     }
 
@@ -261,7 +261,7 @@ impl<'a> Scan<'a> {
                 }
                 _ => {
                     place += usize::from(zeros);
-                    let at = *ZIGZAG.get(place).ok_or_else(|| damaged(NAME, "a block of more than 64"))?;
+                    let at = *ZIGZAG.get(place).ok_or_else(|| damaged(JPEG, "a block of more than 64"))?;
                     block[usize::from(at)] = (progress.bits.number(size)? << low) as i16;
                     place += 1;
                 }
@@ -284,7 +284,7 @@ impl<'a> Scan<'a> {
                 }
                 (_, 1) if progress.bits.take(1)? == 1 => 1 << self.low,
                 (_, 1) => -1 << self.low,
-                _ => return Err(damaged(NAME, format!("a new coefficient of {size} bits"))),
+                _ => return Err(damaged(JPEG, format!("a new coefficient of {size} bits"))),
             };
             place = self.refine(&mut progress.bits, block, place, Some(zeros))?;
             if fresh != 0 && place <= self.to {
@@ -331,7 +331,7 @@ impl<'a> Scan<'a> {
 fn first(progress: &mut Progress<'_>, table: &Table, number: usize) -> Result<i32> {
     let size = progress.bits.symbol(table)?;
     if size > 15 {
-        return Err(damaged(NAME, format!("a difference of {size} bits")));
+        return Err(damaged(JPEG, format!("a difference of {size} bits")));
     }
     let before = &mut progress.before[number];
     *before = before.wrapping_add(progress.bits.number(size.into())?);
@@ -341,7 +341,7 @@ fn first(progress: &mut Progress<'_>, table: &Table, number: usize) -> Result<i3
 /// Blocks to pixels.
 fn paint(frame: &Frame, planes: &mut [Plane], geometry: &Geometry, watch: &Watch) -> Result<Vec<u8>> {
     let mut canvas = Canvas::new(geometry)?;
-    let missing = || damaged(NAME, "a stream without some of its components");
+    let missing = || damaged(JPEG, "a stream without some of its components");
     if planes.len() != frame.components.len() {
         return Err(missing());
     }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::samples::TWELVE_BITS;
 use super::super::tests::{bytes_of, decoded, geometry, survives, texture};
 use super::super::{Codec, Colour, Geometry, header};
 
@@ -184,19 +185,6 @@ fn what_is_not_read_is_refused_by_name() {
     let error = decoded(Codec::Jpeg, &narrow, &geometry).unwrap_err();
     assert!(error.facts().got.contains("12 bits"), "{error}");
 }
-
-/// Grey of 12 bits by libjpeg-turbo 3.1:
-/// `imagecodecs.jpeg8_encode((numpy.arange(63) ** 2 % 4093).astype("u2").reshape(7, 9), level=80, bitspersample=12)`
-const TWELVE_BITS: &[u8] = &[
-    255, 216, 255, 224, 0, 16, 74, 70, 73, 70, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 255, 219, 0, 67, 0, 6, 4, 5, 6,
-    5, 4, 6, 6, 5, 6, 7, 7, 6, 8, 10, 16, 10, 10, 9, 9, 10, 20, 14, 15, 12, 16, 23, 20, 24, 24, 23, 20, 22,
-    22, 26, 29, 37, 31, 26, 27, 35, 28, 22, 22, 32, 44, 32, 35, 38, 39, 41, 42, 41, 25, 31, 45, 48, 45, 40,
-    48, 37, 40, 41, 40, 255, 193, 0, 11, 12, 0, 7, 0, 9, 1, 1, 17, 0, 255, 196, 0, 21, 0, 1, 1, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 10, 255, 196, 0, 39, 16, 0, 0, 2, 5, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 5, 8, 0, 1, 4, 7, 20, 2, 3, 6, 9, 11, 17, 19, 28, 49, 84, 113, 150, 212, 255, 218, 0, 8, 1, 1, 0, 0,
-    63, 0, 147, 170, 178, 172, 15, 79, 121, 138, 105, 9, 139, 19, 119, 147, 145, 43, 147, 126, 45, 52, 11,
-    86, 188, 180, 35, 85, 151, 44, 59, 187, 151, 99, 221, 130, 125, 9, 255, 217,
-];
 
 #[test]
 fn twelve_bits_are_those_of_libjpeg() {

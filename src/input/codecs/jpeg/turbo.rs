@@ -3,8 +3,7 @@
 use turbojpeg::{Decompressor, Image, PixelFormat};
 
 use super::super::markers::{APP0, APP15, EOI, SOI, SOS, Segment, Segments};
-use super::super::stream::{Geometry, StreamHeader, damaged};
-use super::header::NAME;
+use super::super::stream::{Geometry, JPEG, StreamHeader, damaged};
 use super::sequential::MOST_SCANS;
 use crate::error::Result;
 
@@ -25,7 +24,7 @@ pub(super) fn reads(header: &StreamHeader) -> bool {
 /// # Errors
 /// [`Error::Input`](crate::Error::Input) if libjpeg-turbo does not read it or has doubts.
 pub(super) fn decode(bytes: &[u8], geometry: &Geometry) -> Result<Vec<u8>> {
-    let wrong = |error: turbojpeg::Error| damaged(NAME, error);
+    let wrong = |error: turbojpeg::Error| damaged(JPEG, error);
     let stream = without_colours(bytes, geometry.samples_per_pixel)?;
     let geometry8 = Geometry { bits_allocated: 8, ..*geometry };
     let mut samples = geometry8.zeros()?;
@@ -39,7 +38,7 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry) -> Result<Vec<u8>> {
         // The decoder has gone on over stray bytes between segments and given the whole picture.
         let message = error.to_string();
         if !(message.contains("Corrupt JPEG data") && message.contains("extraneous bytes before marker")) {
-            return Err(damaged(NAME, message));
+            return Err(damaged(JPEG, message));
         }
     }
     widened(samples, geometry)
@@ -61,7 +60,7 @@ fn widened(samples: Vec<u8>, geometry: &Geometry) -> Result<Vec<u8>> {
 /// libjpeg doubts a stream without its end mark, but finds one that is cut off inside a scan. So a stream of one scan gets an end
 /// mark; one of several is whole only if it has its own.
 fn without_colours(bytes: &[u8], components: usize) -> Result<Vec<u8>> {
-    let mut segments = Segments::new(NAME, bytes)?;
+    let mut segments = Segments::new(JPEG, bytes)?;
     let mut stream = vec![0xff, SOI];
     stream.extend_from_slice(&ADOBE);
     let mut progressive = false;

@@ -1,7 +1,6 @@
 //! Rows of subsampled components to rows of the picture: libjpeg's `jdsample.c` with its triangle filters, to the last bit.
 
-use super::super::stream::unsupported;
-use super::header::NAME;
+use super::super::stream::{JPEG, unsupported};
 use crate::error::Result;
 
 /// How a component becomes as large as the picture.
@@ -26,7 +25,7 @@ impl Filter {
         let ([across, down], [most_across, most_down]) = (factors, most);
         if most_across % across != 0 || most_down % down != 0 {
             let got = format!("sampling {across}×{down} of {most_across}×{most_down}");
-            return Err(unsupported(NAME, "whole sampling factors", got));
+            return Err(unsupported(JPEG, "whole sampling factors", got));
         }
         Ok(match (most_across / across, most_down / down) {
             (2, 1) if width > 2 => Self::Across,

@@ -1,8 +1,7 @@
 //! The boxes of a JP2 file around its code stream (T.800 Annex I).
 
 use super::super::markers::Fields;
-use super::super::stream::{Colour, damaged, unsupported};
-use super::header::NAME;
+use super::super::stream::{Colour, JPEG_2000, damaged, unsupported};
 use crate::error::Result;
 
 /// How a JP2 file begins.
@@ -34,7 +33,7 @@ impl<'a> Boxed<'a> {
             }
             rest = after;
         }
-        Err(damaged(NAME, "a file without a code stream"))
+        Err(damaged(JPEG_2000, "a file without a code stream"))
     }
 }
 
@@ -45,8 +44,8 @@ fn next_box(bytes: &[u8]) -> Result<Option<NextBox<'_>>> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let cut_off = || damaged(NAME, "a box that is cut off");
-    let mut fields = Fields::new(NAME, bytes);
+    let cut_off = || damaged(JPEG_2000, "a box that is cut off");
+    let mut fields = Fields::new(JPEG_2000, bytes);
     let length = fields.long()?;
     let kind = *fields.bytes(4)?.first_chunk().ok_or_else(cut_off)?;
     let (header, length) = match length {
@@ -69,7 +68,7 @@ fn colour_of(header: &[u8]) -> Result<Colour> {
     let mut said = false;
     while let Some((kind, body, after)) = next_box(rest)? {
         match (&kind, body) {
-            (b"pclr", _) => return Err(unsupported(NAME, "colours without a palette", "one")),
+            (b"pclr", _) => return Err(unsupported(JPEG_2000, "colours without a palette", "one")),
             // The first one counts. Method 1 names a colour space by its number.
             (b"colr", [1, _, _, 0, 0, 0, number, ..]) if !said => {
                 said = true;
@@ -79,7 +78,7 @@ fn colour_of(header: &[u8]) -> Result<Colour> {
                     18 => Colour::Ycbcr,
                     number => {
                         let wanted = "grey, sRGB or sYCC";
-                        return Err(unsupported(NAME, wanted, format!("colour space {number}")));
+                        return Err(unsupported(JPEG_2000, wanted, format!("colour space {number}")));
                     }
                 };
             }

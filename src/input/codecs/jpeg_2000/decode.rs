@@ -6,10 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::super::stream::{Decoded, Geometry, StreamHeader, damaged, unsupported};
+use super::super::stream::{Decoded, Geometry, JPEG_2000, StreamHeader, damaged, unsupported};
 use super::boxes::Boxed;
 use super::guard::{Coding, Guard};
-use super::header::{Main, NAME};
+use super::header::Main;
 use crate::error::{Error, Result};
 use crate::watch::Watch;
 
@@ -38,16 +38,16 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
     let (main, at) = Main::read(boxed.stream)?;
     let (mut guard, at) = Guard::main(boxed.stream, &main, at)?;
     let header = main.header(boxed.colour, guard.transformed);
-    geometry.check(NAME, &header)?;
+    geometry.check(JPEG_2000, &header)?;
     if header.precision > MOST_BITS {
         let wanted = format!("samples of at most {MOST_BITS} bits");
-        return Err(unsupported(NAME, wanted, format!("{} bits", header.precision)));
+        return Err(unsupported(JPEG_2000, wanted, format!("{} bits", header.precision)));
     }
     guard.tile_parts(at, watch)?;
     let samples = geometry.samples()?;
     let room = samples.saturating_mul(BYTES_OF_SAMPLE);
     Vec::<u8>::new().try_reserve_exact(room).map_err(|_| {
-        Error::input(format!("{NAME} stream"), format!("{room} bytes of memory"), "less")
+        Error::input(format!("{JPEG_2000} stream"), format!("{room} bytes of memory"), "less")
             .hint("close other programs, or look at less of it")
     })?;
     let decoder: Decoder = match (guard.coding, guard.reversible) {
@@ -55,12 +55,12 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
         (Coding::HighThroughput, true) => high_throughput,
         // Its decoder is up to some quantisation steps off.
         (Coding::HighThroughput, false) => {
-            return Err(unsupported(NAME, "HTJ2K without loss, or plain JPEG 2000", "HTJ2K with loss"));
+            return Err(unsupported(JPEG_2000, "HTJ2K without loss, or plain JPEG 2000", "HTJ2K with loss"));
         }
     };
     let values = beside(boxed.stream.to_vec(), decoder, watch)?;
     if values.len() != samples {
-        return Err(damaged(NAME, format!("{} samples where its header says {samples}", values.len())));
+        return Err(damaged(JPEG_2000, format!("{} samples where its header says {samples}", values.len())));
     }
     Ok(Decoded { samples: stored(&values, &header, geometry)?, header })
 }
@@ -114,12 +114,12 @@ fn beside(stream: Vec<u8>, decoder: Decoder, watch: &Watch) -> Result<Vec<u16>> 
         let _ = sender.send(decoded.unwrap_or_else(|_| Err("a stream that its decoder gives up on".into())));
     };
     let thread = thread::Builder::new().name("fleming-jpeg2000".into()).spawn(work);
-    thread.map_err(|error| Error::input(format!("{NAME} stream"), "a thread to decode it in", error))?;
+    thread.map_err(|error| Error::input(format!("{JPEG_2000} stream"), "a thread to decode it in", error))?;
     loop {
         match receiver.recv_timeout(PATIENCE) {
-            Ok(decoded) => return decoded.map_err(|error| damaged(NAME, error)),
+            Ok(decoded) => return decoded.map_err(|error| damaged(JPEG_2000, error)),
             Err(RecvTimeoutError::Timeout) => watch.check()?,
-            Err(RecvTimeoutError::Disconnected) => return Err(damaged(NAME, "a decoder that ended")),
+            Err(RecvTimeoutError::Disconnected) => return Err(damaged(JPEG_2000, "a decoder that ended")),
         }
     }
 }

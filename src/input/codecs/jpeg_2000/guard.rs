@@ -4,8 +4,8 @@
 //! least a byte, so a stream that names more than it has bytes cannot be whole.
 
 use super::super::markers::Fields;
-use super::super::stream::damaged;
-use super::header::{Main, NAME, Transformed};
+use super::super::stream::{JPEG_2000, damaged};
+use super::header::{Main, Transformed};
 use crate::error::Result;
 use crate::watch::Watch;
 
@@ -84,7 +84,7 @@ impl<'a> Guard<'a> {
         }
         match guard.default {
             Some(_) => Ok((guard, at)),
-            None => Err(damaged(NAME, "no coding style")),
+            None => Err(damaged(JPEG_2000, "no coding style")),
         }
     }
 
@@ -97,15 +97,15 @@ impl<'a> Guard<'a> {
         let [across, down] = self.main.tiles();
         let count = usize::try_from(across * down).unwrap_or(usize::MAX);
         if count > 65535 || count.saturating_mul(TILE_PART) > self.stream.len() {
-            return Err(damaged(NAME, format!("{count} tiles in {} bytes", self.stream.len())));
+            return Err(damaged(JPEG_2000, format!("{count} tiles in {} bytes", self.stream.len())));
         }
         let (mut seen, mut packets) = (vec![false; count], 0);
         while let (SOT, body, next) = segment(self.stream, at)? {
             watch.check()?;
-            let mut fields = Fields::new(NAME, body);
+            let mut fields = Fields::new(JPEG_2000, body);
             let (tile, length) = (usize::from(fields.word()?), fields.long()? as usize);
             let end = if length == 0 { self.stream.len() } else { at.saturating_add(length) };
-            let cut_off = || damaged(NAME, "a tile-part that is cut off");
+            let cut_off = || damaged(JPEG_2000, "a tile-part that is cut off");
             let part = self.stream.get(..end).ok_or_else(cut_off)?;
             let packets_of_tile = self.tile_header(tile, part, next)?;
             match seen.get_mut(tile) {
@@ -114,10 +114,10 @@ impl<'a> Guard<'a> {
                     packets += packets_of_tile;
                 }
                 Some(_) => {}
-                None => return Err(damaged(NAME, format!("tile {tile} of {count}"))),
+                None => return Err(damaged(JPEG_2000, format!("tile {tile} of {count}"))),
             }
             if packets > self.stream.len() as u64 {
-                return Err(damaged(NAME, format!("{packets} packets in {} bytes", self.stream.len())));
+                return Err(damaged(JPEG_2000, format!("{packets} packets in {} bytes", self.stream.len())));
             }
             at = end;
             // Streams do without the end mark.
@@ -127,7 +127,7 @@ impl<'a> Guard<'a> {
         }
         match seen.iter().position(|seen| !seen) {
             None => Ok(()),
-            Some(tile) => Err(damaged(NAME, format!("no tile {tile} of {count}"))),
+            Some(tile) => Err(damaged(JPEG_2000, format!("no tile {tile} of {count}"))),
         }
     }
 
@@ -165,7 +165,7 @@ impl<'a> Guard<'a> {
     }
 
     fn style(&mut self, body: &[u8]) -> Result<Style> {
-        let mut fields = Fields::new(NAME, body);
+        let mut fields = Fields::new(JPEG_2000, body);
         let flags = fields.byte()?;
         fields.byte()?;
         self.layers = fields.word()?.into();
@@ -176,7 +176,7 @@ impl<'a> Guard<'a> {
     }
 
     fn single_style(&mut self, body: &[u8]) -> Result<(usize, Style)> {
-        let mut fields = Fields::new(NAME, body);
+        let mut fields = Fields::new(JPEG_2000, body);
         let component =
             if self.main.components < 257 { fields.byte()?.into() } else { fields.word()?.into() };
         let flags = fields.byte()?;
@@ -190,7 +190,7 @@ impl Style {
     fn read(fields: &mut Fields<'_>, flags: u8) -> Result<Self> {
         let levels = u32::from(fields.byte()?);
         if levels > 32 {
-            return Err(damaged(NAME, format!("{levels} wavelet levels")));
+            return Err(damaged(JPEG_2000, format!("{levels} wavelet levels")));
         }
         // Code blocks.
         fields.bytes(3)?;
@@ -221,7 +221,7 @@ impl Style {
 
 /// The segment at `at`: its marker, what belongs to it, and where the next one stands. Marks without a length have no body.
 fn segment(stream: &[u8], at: usize) -> Result<(u8, &[u8], usize)> {
-    let cut_off = || damaged(NAME, "a header that is cut off");
+    let cut_off = || damaged(JPEG_2000, "a header that is cut off");
     let Some(&[0xff, marker]) = stream.get(at..).and_then(|rest| rest.first_chunk()) else {
         return Err(cut_off());
     };

@@ -1,10 +1,8 @@
 //! The main header of a code stream (T.800 Annex A).
 
 use super::super::markers::Fields;
-use super::super::stream::{Colour, StreamHeader, damaged, unsupported};
+use super::super::stream::{Colour, JPEG_2000, StreamHeader, damaged, unsupported};
 use crate::error::Result;
-
-pub(super) const NAME: &str = "JPEG 2000";
 
 /// Start of stream, then the size.
 const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
@@ -29,9 +27,9 @@ impl Main {
     /// [`Error::Input`](crate::Error::Input) if the stream is damaged, or its components differ in size or depth.
     pub(super) fn read(stream: &[u8]) -> Result<(Self, usize)> {
         if !stream.starts_with(&START) {
-            return Err(damaged(NAME, "other bytes at its start"));
+            return Err(damaged(JPEG_2000, "other bytes at its start"));
         }
-        let mut fields = Fields::new(NAME, &stream[4..]);
+        let mut fields = Fields::new(JPEG_2000, &stream[4..]);
         let length = usize::from(fields.word()?);
         fields.word()?;
         let mut pair = || -> Result<[u32; 2]> { Ok([fields.long()?, fields.long()?]) };
@@ -44,20 +42,20 @@ impl Main {
                 && u64::from(tile_start[at]) + u64::from(tile[at]) > u64::from(start[at])
         };
         if !placed(0) || !placed(1) || length != 38 + 3 * components {
-            return Err(damaged(NAME, "an impossible size"));
+            return Err(damaged(JPEG_2000, "an impossible size"));
         }
         let mut depths = Vec::new();
         for _ in 0..components {
             let (depth, across, down) = (fields.byte()?, fields.byte()?, fields.byte()?);
             if (across, down) != (1, 1) {
                 let got = format!("sampling {across}×{down}");
-                return Err(unsupported(NAME, "components of the picture's size", got));
+                return Err(unsupported(JPEG_2000, "components of the picture's size", got));
             }
             depths.push(depth);
         }
-        let depth = depths.first().copied().ok_or_else(|| damaged(NAME, "no components"))?;
+        let depth = depths.first().copied().ok_or_else(|| damaged(JPEG_2000, "no components"))?;
         if depths.iter().any(|other| *other != depth) {
-            return Err(unsupported(NAME, "components of one depth", format!("{depths:?}")));
+            return Err(unsupported(JPEG_2000, "components of one depth", format!("{depths:?}")));
         }
         let (precision, signed) = (u32::from(depth & 0x7f) + 1, depth & 0x80 != 0);
         Ok((Self { end, start, tile, tile_start, components, precision, signed }, 4 + length))

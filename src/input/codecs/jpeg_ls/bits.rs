@@ -1,7 +1,6 @@
 //! The bits of a scan. Behind a byte 0xFF, the next byte has seven.
 
-use super::super::stream::damaged;
-use super::header::NAME;
+use super::super::stream::{JPEG_LS, damaged};
 use crate::error::{Error, Result};
 
 pub(super) struct Bits<'a> {
@@ -80,7 +79,11 @@ impl<'a> Bits<'a> {
             if here < self.count {
                 self.drop(here + 1);
                 zeros += here;
-                return if zeros <= most { Ok(zeros) } else { Err(damaged(NAME, "a code that is too long")) };
+                return if zeros <= most {
+                    Ok(zeros)
+                } else {
+                    Err(damaged(JPEG_LS, "a code that is too long"))
+                };
             }
             zeros += self.count;
             self.drop(self.count);
@@ -89,12 +92,12 @@ impl<'a> Bits<'a> {
                 return Err(short());
             }
             if zeros > most {
-                return Err(damaged(NAME, "a code that is too long"));
+                return Err(damaged(JPEG_LS, "a code that is too long"));
             }
         }
     }
 }
 
 fn short() -> Error {
-    damaged(NAME, "a scan that ends before its pixels do")
+    damaged(JPEG_LS, "a scan that ends before its pixels do")
 }

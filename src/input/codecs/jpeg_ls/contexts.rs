@@ -1,8 +1,8 @@
 //! What a scan has learnt of its errors: one context for each shape of the neighbourhood (T.87 A.3 to A.7).
 
-use super::super::stream::damaged;
+use super::super::stream::{JPEG_LS, damaged};
 use super::bits::Bits;
-use super::header::{NAME, Parameters};
+use super::header::Parameters;
 use crate::error::Result;
 
 /// No error of 16-bit samples is larger.
@@ -57,7 +57,7 @@ impl Contexts {
         predicted: i32,
     ) -> Result<u16> {
         let Some(context) = self.regular.get_mut(number) else {
-            return Err(damaged(NAME, "an impossible context"));
+            return Err(damaged(JPEG_LS, "an impossible context"));
         };
         let predicted = (predicted + sign * context.correction).clamp(0, parameters.maximum);
         let k = golomb_parameter(context.count, context.sum);
@@ -166,6 +166,6 @@ fn golomb(bits: &mut Bits<'_>, k: u32, limit: u32, qbpp: u32) -> Result<u32> {
     };
     match mapped <= u64::from(2 * MOST_ERROR) {
         true => Ok(mapped as u32),
-        false => Err(damaged(NAME, "an error larger than any sample")),
+        false => Err(damaged(JPEG_LS, "an error larger than any sample")),
     }
 }

@@ -1,9 +1,9 @@
 //! Scans to pixels.
 
 use super::super::markers::Segments;
-use super::super::stream::{Canvas, Decoded, Geometry, StreamHeader, damaged};
+use super::super::stream::{Canvas, Decoded, Geometry, JPEG_LS, StreamHeader, damaged};
 use super::bits::Bits;
-use super::header::{Interleave, NAME, ScanHeader, State};
+use super::header::{Interleave, ScanHeader, State};
 use super::scan::{Line, Scan};
 use crate::error::Result;
 use crate::watch::Watch;
@@ -14,16 +14,16 @@ use crate::watch::Watch;
 /// [`Error::Input`](crate::Error::Input) if it has no header that can be read.
 pub(in super::super) fn header(bytes: &[u8]) -> Result<StreamHeader> {
     let mut state = State::new();
-    state.next_scan(&mut Segments::new(NAME, bytes)?)?;
-    state.frame.ok_or_else(|| damaged(NAME, "no frame"))
+    state.next_scan(&mut Segments::new(JPEG_LS, bytes)?)?;
+    state.frame.ok_or_else(|| damaged(JPEG_LS, "no frame"))
 }
 
 /// # Errors
 /// [`Error::Input`](crate::Error::Input) if the stream is damaged, of another geometry, or of a kind that is not read.
 pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch) -> Result<Decoded> {
     let header = header(bytes)?;
-    geometry.check(NAME, &header)?;
-    let mut segments = Segments::new(NAME, bytes)?;
+    geometry.check(JPEG_LS, &header)?;
+    let mut segments = Segments::new(JPEG_LS, bytes)?;
     let mut state = State::new();
     let mut canvas = Canvas::new(geometry)?;
     let mut missing: Vec<usize> = (0..geometry.samples_per_pixel).collect();
@@ -31,7 +31,7 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
         // Each component once: what a scan costs is bounded by the picture.
         for component in &scan.components {
             let place = missing.iter().position(|other| other == component);
-            missing.remove(place.ok_or_else(|| damaged(NAME, "a component twice"))?);
+            missing.remove(place.ok_or_else(|| damaged(JPEG_LS, "a component twice"))?);
         }
         let mut picture = Picture { segments: &mut segments, canvas: &mut canvas, geometry, watch };
         match (scan.interleave, scan.components.len()) {
@@ -44,7 +44,7 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
             return Ok(Decoded { samples: canvas.into_bytes(), header });
         }
     }
-    Err(damaged(NAME, "a stream without some of its components"))
+    Err(damaged(JPEG_LS, "a stream without some of its components"))
 }
 
 /// Where a scan comes from and goes to.

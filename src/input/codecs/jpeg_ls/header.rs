@@ -1,10 +1,8 @@
 //! The segments before and between the scans.
 
 use super::super::markers::{DRI, EOI, Fields, SOS, Segment, Segments};
-use super::super::stream::{Colour, StreamHeader, damaged, unsupported};
+use super::super::stream::{Colour, JPEG_LS, StreamHeader, damaged, unsupported};
 use crate::error::Result;
-
-pub(super) const NAME: &str = "JPEG-LS";
 
 /// Start of frame.
 const SOF55: u8 = 0xf7;
@@ -73,7 +71,7 @@ impl State {
     pub(super) fn next_scan(&mut self, segments: &mut Segments<'_>) -> Result<Option<ScanHeader>> {
         loop {
             let Segment { marker, body } = segments.next()?;
-            let mut fields = Fields::new(NAME, body);
+            let mut fields = Fields::new(JPEG_LS, body);
             match marker {
                 EOI => return Ok(None),
                 SOF55 => self.frame(&mut fields)?,
@@ -83,10 +81,16 @@ impl State {
                     self.restart_interval = numbers.fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
                 }
                 APP8 if body.starts_with(b"mrfx") && body.get(4) != Some(&0) => {
-                    return Err(unsupported(NAME, "colours as the standard has them", "a colour transform"));
+                    return Err(unsupported(
+                        JPEG_LS,
+                        "colours as the standard has them",
+                        "a colour transform",
+                    ));
                 }
                 SOS => return self.scan(&mut fields).map(Some),
-                0xc0..=0xcf => return Err(unsupported(NAME, "a JPEG-LS frame", "a frame of another JPEG")),
+                0xc0..=0xcf => {
+                    return Err(unsupported(JPEG_LS, "a JPEG-LS frame", "a frame of another JPEG"));
+                }
                 _ => {}
             }
         }
@@ -97,16 +101,20 @@ impl State {
         let (rows, columns) = (fields.word()?, fields.word()?);
         let count = usize::from(fields.byte()?);
         if self.frame.is_some() || !(2..=16).contains(&precision) {
-            return Err(damaged(NAME, format!("a second frame, or {precision} bits")));
+            return Err(damaged(JPEG_LS, format!("a second frame, or {precision} bits")));
         }
         if rows == 0 || columns == 0 || !(1..=4).contains(&count) {
             let got = format!("{columns}×{rows} of {count}");
-            return Err(unsupported(NAME, "a frame with its size and 1 to 4 components", got));
+            return Err(unsupported(JPEG_LS, "a frame with its size and 1 to 4 components", got));
         }
         for _ in 0..count {
             let (identifier, sampling, _) = (fields.byte()?, fields.byte()?, fields.byte()?);
             if sampling != 0x11 {
-                return Err(unsupported(NAME, "components of one size", format!("sampling {sampling:#04x}")));
+                return Err(unsupported(
+                    JPEG_LS,
+                    "components of one size",
+                    format!("sampling {sampling:#04x}"),
+                ));
             }
             self.components.push(identifier);
         }
@@ -130,19 +138,22 @@ impl State {
                 self.preset = Preset { maximum, thresholds, reset: number()? };
                 Ok(())
             }
-            kind => Err(unsupported(NAME, "coding parameters alone", format!("parameters of kind {kind}"))),
+            kind => {
+                Err(unsupported(JPEG_LS, "coding parameters alone", format!("parameters of kind {kind}")))
+            }
         }
     }
 
     fn scan(&self, fields: &mut Fields<'_>) -> Result<ScanHeader> {
-        let frame = self.frame.ok_or_else(|| damaged(NAME, "a scan before its frame"))?;
+        let frame = self.frame.ok_or_else(|| damaged(JPEG_LS, "a scan before its frame"))?;
         let mut components = Vec::new();
         for _ in 0..fields.byte()? {
             let (identifier, table) = (fields.byte()?, fields.byte()?);
             let place = self.components.iter().position(|component| *component == identifier);
-            components.push(place.ok_or_else(|| damaged(NAME, "a scan of a component that is not there"))?);
+            components
+                .push(place.ok_or_else(|| damaged(JPEG_LS, "a scan of a component that is not there"))?);
             if table != 0 {
-                return Err(unsupported(NAME, "samples without a mapping table", "one"));
+                return Err(unsupported(JPEG_LS, "samples without a mapping table", "one"));
             }
         }
         let (near, interleave, transform) = (fields.byte()?, fields.byte()?, fields.byte()?);
@@ -151,11 +162,11 @@ impl State {
             (1, 1..=4) => Interleave::Line,
             (2, 1..=4) => Interleave::Sample,
             (mode, count) => {
-                return Err(damaged(NAME, format!("interleave mode {mode} of {count} components")));
+                return Err(damaged(JPEG_LS, format!("interleave mode {mode} of {count} components")));
             }
         };
         if transform != 0 {
-            return Err(unsupported(NAME, "no point transform", transform));
+            return Err(unsupported(JPEG_LS, "no point transform", transform));
         }
         let parameters = self.preset.complete(frame.precision, near.into())?;
         Ok(ScanHeader { components, interleave, parameters })
@@ -177,7 +188,7 @@ impl Preset {
         let [t1, t2, t3] = thresholds;
         let ordered = near < t1 && t1 <= t2 && t2 <= t3 && t3 <= maximum;
         if maximum > most || near > maximum / 2 || !ordered || !(3..=maximum.max(255)).contains(&reset) {
-            return Err(damaged(NAME, "coding parameters out of their bounds"));
+            return Err(damaged(JPEG_LS, "coding parameters out of their bounds"));
         }
         let range = (maximum + 2 * near) / (2 * near + 1) + 1;
         let bpp = bits(maximum + 1).max(2);

@@ -1,9 +1,9 @@
 //! One line of a scan (T.87 A.2 to A.7). A pixel is `N` samples that are coded together: one, unless samples are interleaved.
 
-use super::super::stream::damaged;
+use super::super::stream::{JPEG_LS, damaged};
 use super::bits::Bits;
 use super::contexts::Contexts;
-use super::header::{NAME, Parameters};
+use super::header::Parameters;
 use crate::error::Result;
 
 /// The length of a run in bits, by how long runs have been.
@@ -124,7 +124,7 @@ impl<'a> Scan<'a> {
         length += self.bits.take(RUN_BITS[*run])? as usize;
         match length <= most {
             true => Ok(length),
-            false => Err(damaged(NAME, "a run beyond its line")),
+            false => Err(damaged(JPEG_LS, "a run beyond its line")),
         }
     }
 
