@@ -1,12 +1,13 @@
 //! Frames of transformed blocks, sequential and progressive (T.81 Annexes F and G).
 
+use super::super::super::limits::collected;
 use super::super::markers::{EOI, Segments};
 use super::super::stream::{Canvas, Geometry, JPEG, damaged};
 use super::header::{Frame, Process, ScanComponent, ScanHeader, State, table};
 use super::huffman::{Bits, Table};
 use super::idct::inverse;
 use super::upsample::Filter;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::watch::Watch;
 
 /// Far more scans than an honest progressive stream has; without a limit a small file can keep a decoder busy.
@@ -95,11 +96,7 @@ impl Frame {
             let width = (self.columns * across).div_ceil(most_across);
             let height = (self.rows * down).div_ceil(most_down);
             let count = mcus_across * across * mcus_down * down;
-            let mut blocks = Vec::new();
-            blocks.try_reserve_exact(count).map_err(|_| {
-                Error::input(format!("{JPEG} stream"), format!("{} bytes of memory", 128 * count), "less")
-            })?;
-            blocks.resize(count, [0; 64]);
+            let blocks = collected("JPEG stream", count, std::iter::repeat_n([0; 64], count))?;
             let filter = Filter::new([across, down], [most_across, most_down], width)?;
             let blocks_across = mcus_across * across;
             Ok(Plane { blocks_across, size: [width, height], blocks, quantisation: None, filter })

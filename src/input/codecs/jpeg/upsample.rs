@@ -39,7 +39,7 @@ impl Filter {
     pub(super) fn rows(self, y: usize, height: usize) -> (usize, usize) {
         match self {
             Self::Across => (y, y),
-            Self::Down | Self::Both if y % 2 == 0 => (y / 2, (y / 2).saturating_sub(1)),
+            Self::Down | Self::Both if y.is_multiple_of(2) => (y / 2, (y / 2).saturating_sub(1)),
             Self::Down | Self::Both => (y / 2, (y / 2 + 1).min(height - 1)),
             Self::Repeat(_, down) => (y / down, y / down),
         }
@@ -54,7 +54,7 @@ impl Filter {
                 row.extend(near.iter().flat_map(|value| std::iter::repeat_n(*value, across)));
             }
             Self::Down => {
-                let bias = if y % 2 == 0 { 1 } else { 2 };
+                let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                 row.extend(near.iter().zip(far).map(|pair| ((sum(pair) + bias) >> 2) as u16));
             }
             Self::Across => {

@@ -6,6 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use super::super::super::limits::room_for;
 use super::super::stream::{Decoded, Geometry, JPEG_2000, StreamHeader, damaged, unsupported};
 use super::boxes::Boxed;
 use super::guard::{Coding, Guard};
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// The libraries count in 32-bit floating-point numbers, which are exact for this many bits and what transforms add to them.
 const MOST_BITS: u32 = 16;
 /// Bytes that decoding takes for a sample, at most: its coefficients, its wavelets, the sample itself.
-const BYTES_OF_SAMPLE: usize = 12;
+const BYTES_OF_SAMPLE: usize = 16;
 
 /// What the stream says of itself.
 ///
@@ -45,11 +46,7 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
     }
     guard.tile_parts(at, watch)?;
     let samples = geometry.samples()?;
-    let room = samples.saturating_mul(BYTES_OF_SAMPLE);
-    Vec::<u8>::new().try_reserve_exact(room).map_err(|_| {
-        Error::input(format!("{JPEG_2000} stream"), format!("{room} bytes of memory"), "less")
-            .hint("close other programs, or look at less of it")
-    })?;
+    room_for(&format!("{JPEG_2000} stream"), samples.saturating_mul(BYTES_OF_SAMPLE))?;
     let decoder: Decoder = match (guard.coding, guard.reversible) {
         (Coding::Plain, _) => plain,
         (Coding::HighThroughput, true) => high_throughput,
