@@ -14,7 +14,7 @@ mod codec;
 
 pub(in crate::input) use codec::{Codec, decode, header};
 pub(in crate::input) use colour::rgb_of_ycbcr;
-pub(in crate::input) use stream::{Colour, Decoded, Geometry, StreamHeader};
+pub(in crate::input) use stream::{Colour, Geometry, StreamHeader};
 
 #[cfg(test)]
 pub(in crate::input) mod samples;
