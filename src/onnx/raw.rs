@@ -367,8 +367,10 @@ mod tests {
         assert!(bytes[2 * page + 100..].iter().all(|byte| *byte == 0));
         // nothing is put in the place of what is not there any more
         assert!(replace_mapping(range(other), &file, page as u64).is_err());
-        // SAFETY: both are this test's.
-        unsafe { [one, other].map(|place| munmap(place.cast(), length).unwrap()) };
+        for place in [one, other] {
+            // SAFETY: both are this test's.
+            unsafe { munmap(place.cast(), length) }.unwrap();
+        }
     }
 
     #[test]
