@@ -37,6 +37,7 @@ impl Inspect {
         if !self.studies.is_empty() {
             return self.studies();
         }
+        self.looking.chosen()?.fit(&[])?;
         let package = Package::open(&self.runtime.folder()?)?;
         let memory = MemoryNeeds::of(&package, &self.runtime.options(1)?)?;
         emit(match self.json {
@@ -50,11 +51,16 @@ impl Inspect {
 impl Inspect {
     fn studies(&self) -> Result<ExitCode> {
         let reading = ReadOptions::default().budget(self.runtime.options(1)?.budget);
-        for study in self.studies.inputs(&self.looking.look()?) {
-            let facts = inspect(&study, &reading)?;
+        let chosen = self.looking.chosen()?;
+        let studies = self.studies.inputs(&chosen.options()?.look);
+        let studies: Vec<_> =
+            studies.iter().map(|study| inspect(study, &reading)).collect::<Result<_, _>>()?;
+        let kinds: Vec<_> = studies.iter().map(|study| study.measured.modality).collect();
+        chosen.fit(&kinds)?;
+        for study in &studies {
             match self.json {
-                true => emit(format_args!("{}\n", wire::facts(&facts))),
-                false => emit(study_text(&facts)),
+                true => emit(format_args!("{}\n", wire::facts(study))),
+                false => emit(study_text(study)),
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -71,7 +77,8 @@ fn study_text(study: &StudyFacts) -> String {
     lines.extend(study.contents.iter().map(fact));
     lines.push(row("frames", &format!("{}{size}", study.measured.sizes.len())));
     lines.extend(study.chosen.iter().map(fact));
-    lines.join("\n") + "\n"
+    // What a file says of itself may hold anything.
+    lines.iter().map(|line| format!("{}\n", wire::printable(line))).collect()
 }
 
 fn fact(fact: &Fact) -> String {
