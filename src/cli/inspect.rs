@@ -78,7 +78,7 @@ fn study_text(study: &StudyFacts) -> String {
     lines.push(row("frames", &format!("{}{size}", study.measured.sizes.len())));
     lines.extend(study.chosen.iter().map(fact));
     // What a file says of itself may hold anything.
-    lines.iter().map(|line| format!("{}\n", wire::printable(line))).collect()
+    lines.join("\n").split('\n').map(|line| format!("{}\n", wire::printable(line))).collect()
 }
 
 fn fact(fact: &Fact) -> String {
