@@ -92,7 +92,7 @@ fn fact(fact: &Fact) -> String {
         &name,
         &match &fact.value {
             FactValue::Text(text) => text.clone(),
-            FactValue::Texts(texts) => texts.join(&format!("\n{:<14}", "")),
+            FactValue::Texts(texts) => texts.join("; "),
             FactValue::Numbers(values) => numbers(values),
             _ => String::new(),
         },

@@ -200,7 +200,8 @@ impl Fields<'_> {
     }
 
     /// Offset of the first voxel.
-    fn start(&self, single: bool, notes: &mut Vec<String>) -> Result<u64> {
+    fn start(&self, notes: &mut Vec<String>) -> Result<u64> {
+        let single = self.single()?;
         let least = match (single, self.version) {
             (false, _) => 0,
             (_, 1) => 352,
@@ -263,7 +264,7 @@ impl NiftiHeader {
             dim,
             voxel,
             scaling: fields.scaling(voxel)?,
-            start: fields.start(single, &mut notes)?,
+            start: fields.start(&mut notes)?,
             notes,
             display: (highest > lowest && lowest.is_finite() && highest.is_finite())
                 .then_some([lowest, highest]),

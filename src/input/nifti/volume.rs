@@ -207,10 +207,10 @@ impl Voxels {
     }
 
     /// The voxels from their file's beginning.
-    fn from_start(&self) -> Result<Stream> {
+    fn stream(&self) -> Result<Stream> {
         let opened = self.opened.again()?;
         Ok(match self.packed {
-            true => Stream::Packed(Members::new(opened), 0),
+            true => Stream::Packed(Box::new(Members::new(opened)), 0),
             false => Stream::Plain(opened),
         })
     }
@@ -220,7 +220,7 @@ impl Voxels {
 enum Stream {
     Plain(Opened),
     /// And how many of them were read.
-    Packed(Members, u64),
+    Packed(Box<Members>, u64),
 }
 
 impl Stream {
@@ -275,7 +275,7 @@ impl Values for Slices {
         slices: &[usize],
         take: &mut dyn FnMut(usize, Samples<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut stream = self.voxels.from_start()?;
+        let mut stream = self.voxels.stream()?;
         let mut bytes = zeros(&self.name, self.size as usize)?;
         let mut values = Vec::new();
         for &slice in slices {
