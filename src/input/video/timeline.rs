@@ -100,6 +100,22 @@ impl Packets {
             next = decoded;
         }
         self.filled.reverse();
+        if !self.filled.is_empty() && !self.is_as_even_as_decoded() {
+            for (place, _) in self.filled.drain(..) {
+                self.packets[place].stamp = None;
+            }
+        }
+    }
+
+    /// Whether no frame stays longer than there is between two that are decoded. Else the rule does not hold.
+    fn is_as_even_as_decoded(&self) -> bool {
+        let longest = |stamps: &mut dyn Iterator<Item = i64>| {
+            let mut stamps: Vec<i64> = stamps.collect();
+            stamps.sort_unstable();
+            stamps.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max()
+        };
+        let shown = longest(&mut self.packets.iter().filter_map(|packet| packet.stamp));
+        shown <= longest(&mut self.packets.iter().filter_map(|packet| packet.decoded))
     }
 
     /// Packets of the stream, one a frame, those that will not be shown included.
