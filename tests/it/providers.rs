@@ -71,6 +71,18 @@ fn planted(scratch: &Scratch) -> PathBuf {
     folder
 }
 
+/// ONNX Runtime's wheels keep an identifier of the device and a store of reports in the user's cache folder, unless told not to.
+#[test]
+fn onnx_runtime_reports_nothing() {
+    let home = Scratch::new();
+    let mut command = ask(&["-q", "x"]);
+    command.env("HOME", home.path("")).env_remove("XDG_CACHE_HOME").env_remove("ORT_DISABLE_TELEMETRY");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let kept: Vec<_> = fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn no_library_is_taken_from_the_working_folder() {
