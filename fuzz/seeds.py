@@ -96,7 +96,10 @@ def webp() -> Seeds:
 def bmp() -> Seeds:
     yield from pictures("BMP", {}, ["1", "L", "P", "RGB", "RGBA"])
     palette = b"".join(struct.pack("<BBBB", 255 - step, step, 7, 0) for step in range(4))
-    for bits, kind, data in [(8, 1, b"\x05\x01\x00\x03\x01\x02\x03\x00\x00\x00\x00\x01"), (4, 2, b"\x08\x12\x00\x01")]:
+    for bits, kind, data in [
+        (8, 1, b"\x05\x01\x00\x03\x01\x02\x03\x00\x00\x00\x00\x01"),
+        (4, 2, b"\x08\x12\x00\x01"),
+    ]:
         info = struct.pack("<IiiHHIIiiII", 40, 8, 2, 1, bits, kind, len(data), 0, 0, 4, 0)
         start = 14 + len(info) + len(palette)
         head = b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start)
@@ -252,7 +255,10 @@ def text() -> Seeds:
 def case() -> Seeds:
     for number, line in enumerate((ROOT / "examples/cases.jsonl").read_bytes().splitlines()):
         yield str(number), line
-    studies = [{"volume": "a.npz", "slices": 4, "range": "1-5", "window": "40/400"}, {"video": "b.mp4", "frames": 3}]
+    studies = [
+        {"volume": "a.npz", "slices": 4, "range": "1-5", "window": "40/400"},
+        {"video": "b.mp4", "frames": 3},
+    ]
     options = {"temperature": 0.5, "top_p": 0.9, "seed": 7, "stop_strings": ["x"], "logit_bias": {"5": 1.5}}
     form = {"json_schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
     history = [["<image> q", "a"], [[{"text": "q"}, "study"], "a"]]
