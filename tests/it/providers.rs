@@ -51,7 +51,8 @@ fn options_of_providers() {
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// A folder with libraries that say so when they are loaded: ONNX Runtime's, the system's and CUDA's.
+/// A folder with libraries that say so when they are loaded: ONNX Runtime's and CUDA's. What the program itself is linked with
+/// the loader finds before it runs.
 #[cfg(target_arch = "x86_64")]
 fn planted(scratch: &Scratch) -> PathBuf {
     let source = scratch.file(
@@ -64,7 +65,7 @@ fn planted(scratch: &Scratch) -> PathBuf {
     let first = folder.join("libonnxruntime.so");
     let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&first).arg(source).status();
     assert!(compiled.unwrap().success());
-    for name in ["libonnxruntime.so.1", "libcuda.so.1", "libcudart.so.13", "librt.so.1", "libdl.so.2"] {
+    for name in ["libonnxruntime.so.1", "libcuda.so.1", "libcudart.so.13", "libcublasLt.so.13"] {
         fs::copy(&first, folder.join(name)).unwrap();
     }
     fs::copy(&first, environment.join("libonnxruntime.so.1.32.0")).unwrap();
