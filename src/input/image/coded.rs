@@ -88,11 +88,13 @@ mod tests {
                 (0, _) => values[place - width],
                 _ => values[place - 1],
             };
-            let difference = value - before;
+            // Counted round from the highest number to the lowest.
+            let difference = i32::from((value - before) as i16);
             let count = 32 - difference.unsigned_abs().leading_zeros() as usize;
             let rest = if difference < 0 { difference - 1 } else { difference };
             bits += &format!("{count:05b}");
-            bits += &format!("{rest:032b}")[32 - count..];
+            // There is one number of 16 bits.
+            bits += &format!("{rest:032b}")[32 - count % 16..];
         }
         bits += &"1".repeat(bits.len().next_multiple_of(8) - bits.len());
         let scan = bits.as_bytes().chunks(8).flat_map(|byte| {
