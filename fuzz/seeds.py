@@ -72,6 +72,18 @@ def jpeg() -> Seeds:
     yield "restarts", saved(picture("RGB", (64, 48)), format="JPEG", restart_marker_rows=1)
 
 
+def jpeg2000() -> Seeds:
+    variants = {
+        "irreversible": [None, True],
+        "tile_size": [None, (8, 8)],
+        "num_resolutions": [2],
+        "no_jp2": [True],
+    }
+    yield from pictures("JPEG2000", variants, ["L", "LA", "RGB", "RGBA", "I;16"])
+    layers = {"quality_mode": "rates", "quality_layers": [8, 2], "no_jp2": True}
+    yield "layers", saved(picture("RGB", (64, 48)), format="JPEG2000", **layers)
+
+
 def tiff() -> Seeds:
     kinds = [None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4", "group3", "tiff_ccitt"]
     variants = {"compression": kinds, "tiffinfo": [None, {317: 2}], "big_tiff": [None, True]}
@@ -135,22 +147,32 @@ def npz() -> Seeds:
 
 
 def dicom() -> Seeds:
-    """Explicit little-endian: the tags that a picture needs, and its pixels."""
+    """Explicit little-endian: the tags that a picture needs, and its pixels, plain or coded."""
 
     def element(group: int, number: int, kind: str, value: bytes) -> bytes:
         value += b"\0" * (len(value) % 2)
         long = kind in ("OB", "OW", "SQ", "UN", "UT")
-        length = b"\0\0" + struct.pack("<I", len(value)) if long else struct.pack("<H", len(value))
+        # Fragments end with a mark of their own.
+        size = 0xFFFFFFFF if kind == "OB" else len(value)
+        length = b"\0\0" + struct.pack("<I", size) if long else struct.pack("<H", len(value))
         return struct.pack("<HH", group, number) + kind.encode() + length + value
 
     def short(number: int) -> bytes:
         return struct.pack("<H", number)
 
-    def file(bits: int, samples: int, frames: int) -> bytes:
-        syntax = element(2, 0x10, "UI", b"1.2.840.10008.1.2.1")
+    def item(number: int, value: bytes) -> bytes:
+        value += b"\0" * (len(value) % 2)
+        return struct.pack("<HHI", 0xFFFE, number, len(value)) + value
+
+    def file(bits: int, samples: int, frames: int, coded: tuple[bytes, bytes] = (b"1", b"")) -> bytes:
+        kind, stream = coded
+        syntax = element(2, 0x10, "UI", b"1.2.840.10008.1.2." + kind)
         meta = element(2, 0, "UL", struct.pack("<I", len(syntax))) + syntax
         size = 6 * 5 * samples * frames * bits // 8
-        pixels = bytes(step * 7 % 256 for step in range(size))
+        pixels = element(0x7FE0, 0x10, "OW", bytes(step * 7 % 256 for step in range(size)))
+        if stream:
+            fragments = item(0xE000, b"") + item(0xE000, stream) + item(0xE0DD, b"")
+            pixels = element(0x7FE0, 0x10, "OB", fragments)
         data = [
             element(8, 0x16, "UI", b"1.2.840.10008.5.1.4.1.1.2"),
             element(8, 0x60, "CS", b"CT"),
@@ -167,12 +189,21 @@ def dicom() -> Seeds:
             element(0x28, 0x1051, "DS", b"400"),
             element(0x28, 0x1052, "DS", b"-1024"),
             element(0x28, 0x1053, "DS", b"1"),
-            element(0x7FE0, 0x10, "OW", pixels),
+            pixels,
         ]
         return bytes(128) + b"DICM" + meta + b"".join(data)
 
     for bits, samples, frames in [(8, 1, 1), (16, 1, 1), (8, 3, 1), (16, 1, 3)]:
         yield f"{bits}-{samples}-{frames}", file(bits, samples, frames)
+    # One segment of run lengths; nothing but zeros as JPEG-LS.
+    runs = struct.pack("<16I", 1, 64, *[0] * 14) + b"\xe3\x05"
+    zeros = bytes.fromhex("ffd8fff7000b080005000601011100ffda0008010100000000ff7effd9")
+    yield "rle", file(8, 1, 1, (b"5", runs))
+    yield "jpeg-ls", file(8, 1, 1, (b"4.80", zeros))
+    for kind, format, options in [(b"4.50", "JPEG", {}), (b"4.90", "JPEG2000", {"no_jp2": True})]:
+        for samples, mode in [(1, "L"), (3, "RGB")]:
+            stream = saved(picture(mode, (6, 5)), format=format, **options)
+            yield f"{format}-{samples}", file(8, samples, 1, (kind, stream))
 
 
 def nifti() -> Seeds:
@@ -274,8 +305,8 @@ def transcript() -> Seeds:
 
 
 TARGETS = [
-    bmp, case, clip, dicom, gif, graph, jpeg, manifest, nifti, npy, npz, png, session, text, tiff, tokenizer,
-    transcript, webp,
+    bmp, case, clip, dicom, gif, graph, jpeg, jpeg2000, manifest, nifti, npy, npz, png, session, text, tiff,
+    tokenizer, transcript, webp,
 ]  # fmt: skip
 
 

@@ -14,6 +14,8 @@ use super::header::Main;
 use crate::error::{Error, Result};
 use crate::watch::Watch;
 
+/// Bytes of the decoder's stack, whatever the host sets for threads.
+const STACK: usize = 4 << 20;
 /// Time between two looks at the watch.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// The libraries count in 32-bit floating-point numbers, which are exact for this many bits and what transforms add to them.
@@ -110,7 +112,7 @@ fn beside(stream: Vec<u8>, decoder: Decoder, watch: &Watch) -> Result<Vec<u16>> 
         // Nobody may be waiting any more.
         let _ = sender.send(decoded.unwrap_or_else(|_| Err("a stream that its decoder gives up on".into())));
     };
-    let thread = thread::Builder::new().name("fleming-jpeg2000".into()).spawn(work);
+    let thread = thread::Builder::new().name("fleming-jpeg2000".into()).stack_size(STACK).spawn(work);
     thread.map_err(|error| Error::input(format!("{JPEG_2000} stream"), "a thread to decode it in", error))?;
     loop {
         match receiver.recv_timeout(PATIENCE) {
