@@ -14,6 +14,10 @@ use super::header::Main;
 use crate::error::{Error, Result};
 use crate::watch::Watch;
 
+/// Samples up to which a picture may be as empty as it likes. A larger one takes too much memory to be all black.
+const LARGE: usize = 1 << 24;
+/// Samples for each byte of a large picture's stream, at most.
+const SAMPLES_OF_BYTE: usize = 4096;
 /// Bytes of the decoder's stack, whatever the host sets for threads.
 const STACK: usize = 4 << 20;
 /// Time between two looks at the watch.
@@ -48,6 +52,9 @@ pub(in super::super) fn decode(bytes: &[u8], geometry: &Geometry, watch: &Watch)
     }
     guard.tile_parts(at, watch)?;
     let samples = geometry.samples()?;
+    if samples > LARGE {
+        geometry.check_length(JPEG_2000, boxed.stream.len(), SAMPLES_OF_BYTE)?;
+    }
     room_for(&format!("{JPEG_2000} stream"), samples.saturating_mul(BYTES_OF_SAMPLE))?;
     let decoder: Decoder = match (guard.coding, guard.reversible) {
         (Coding::Plain, _) => plain,

@@ -126,6 +126,17 @@ fn a_stream_that_names_more_than_it_has_is_refused_before_it_is_decoded() {
 }
 
 #[test]
+fn a_large_picture_of_next_to_nothing_is_refused() {
+    let siz = body(SIGNED, 0x51);
+    let mut large = SIGNED.to_vec();
+    for place in [siz + 2, siz + 6, siz + 18, siz + 22] {
+        large[place..place + 4].copy_from_slice(&8000_u32.to_be_bytes());
+    }
+    let error = decoded(Codec::Jpeg2000, &large, &geometry(8000, 8000, 1, 16)).unwrap_err();
+    assert!(error.facts().got.contains("64000000 samples"), "{error}");
+}
+
+#[test]
 fn what_is_not_read_exactly_is_refused_by_name() {
     let siz = body(HIGH_THROUGHPUT, 0x51);
     let (lossy, sampled, deep) = (body(HIGH_THROUGHPUT, 0x52) + 9, siz + 37, siz + 36);
