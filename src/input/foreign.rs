@@ -11,9 +11,8 @@ const CONVERT: &str = "convert it to PNG or JPEG";
 const UNPACK: &str = "unpack it first";
 const ARRAY: &str = "convert it to NIfTI, or save its array with numpy.save, shape (depth, height, width)";
 
-static FORMATS: [Foreign; 14] = [
+static FORMATS: [Foreign; 13] = [
     Foreign { name: "an empty file", hint: "copy it again", sniff: <[u8]>::is_empty },
-    Foreign { name: "a DICOM file", hint: ARRAY, sniff: |head| head.get(128..132) == Some(b"DICM") },
     Foreign { name: "an NRRD volume", hint: ARRAY, sniff: |head| head.starts_with(b"NRRD000") },
     Foreign { name: "a MetaImage header", hint: ARRAY, sniff: |head| head.starts_with(b"ObjectType") },
     Foreign { name: "an HDF5 file", hint: ARRAY, sniff: |head| head.starts_with(b"\x89HDF\r\n\x1a\n") },
@@ -62,11 +61,8 @@ mod tests {
 
     #[test]
     fn what_people_hand_in_is_called_by_its_name() {
-        let mut dicom = vec![0; 132];
-        dicom[128..].copy_from_slice(b"DICM");
-        let rows: [(&[u8], &str); 5] = [
+        let rows: [(&[u8], &str); 4] = [
             (b"", "an empty file"),
-            (&dicom, "a DICOM file"),
             (b"\x1f\x8b\x08", "a gzip file"),
             (b"\0\0\0\x18ftypheic", "a HEIC or AVIF image"),
             (b"not a picture at all", "something else"),

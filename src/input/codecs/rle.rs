@@ -6,6 +6,8 @@ use crate::watch::Watch;
 
 /// The number of segments and fifteen offsets, 32 bits each.
 const HEADER: usize = 64;
+/// Bytes behind the last pixel of a segment: one makes their number even, and another that of the whole stream.
+const PADDING: usize = 2;
 /// Packets between two looks at the watch.
 const PACKETS: usize = 1 << 16;
 
@@ -56,7 +58,7 @@ fn split(bytes: &[u8], wanted: usize) -> Result<Vec<&[u8]>> {
         .collect()
 }
 
-/// PackBits. Bytes behind the last pixel are padding.
+/// PackBits. One or two bytes behind the last pixel are padding, more are damage.
 fn unpack<'a>(segment: &[u8], mut places: impl Iterator<Item = &'a mut u8>, watch: &Watch) -> Result<()> {
     let short = || damaged(RLE, "a segment that ends before its pixels do");
     let mut rest = segment;
@@ -66,7 +68,10 @@ fn unpack<'a>(segment: &[u8], mut places: impl Iterator<Item = &'a mut u8>, watc
             watch.check()?;
         }
         if next.is_none() {
-            return Ok(());
+            return match rest.len() > PADDING {
+                true => Err(damaged(RLE, format!("{} bytes behind the last pixel of a segment", rest.len()))),
+                false => Ok(()),
+            };
         }
         let (&control, after) = rest.split_first().ok_or_else(short)?;
         rest = after;

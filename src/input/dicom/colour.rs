@@ -18,7 +18,7 @@ impl Colours {
     /// [`crate::Error::Input`] if its palette is not whole.
     pub(super) fn of(place: &Place, set: &Item, layout: &Layout) -> Result<Self> {
         let palette = match layout.photometric {
-            Photometric::Palette => Some(Palette::read(&place.name, set, layout.signed)?),
+            Photometric::Palette => Some(Palette::read(&place.name, set, layout.sign)?),
             _ => None,
         };
         Ok(Self(palette))

@@ -2,6 +2,7 @@
 
 use super::super::volume::levels;
 use super::frames::Unpacked;
+use super::layout::Sign;
 use super::modality::Rescale;
 use super::padding::Padding;
 use super::table::Table;
@@ -59,7 +60,11 @@ impl Values<'_> {
             }
             Shown::AsStored => {
                 let layout = &self.frame.samples.layout;
-                let least = if layout.signed { -2_f64.powi(layout.stored as i32 - 1) } else { 0.0 };
+                let least = if layout.sign == Sign::TwosComplement {
+                    -2_f64.powi(layout.stored as i32 - 1)
+                } else {
+                    0.0
+                };
                 let most = 2_f64.powi(layout.stored as i32) - 1.0;
                 (self.levels(|stored| (stored - least) / most * 255.0), None)
             }

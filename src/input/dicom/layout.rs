@@ -23,6 +23,13 @@ pub(super) enum Photometric {
     YbrPartial,
 }
 
+/// Whether stored numbers have a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    None,
+    TwosComplement,
+}
+
 /// How pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -37,7 +44,7 @@ pub(super) struct Layout {
     pub(super) stored: u32,
     /// The highest of these, from 0.
     pub(super) high: u32,
-    pub(super) signed: bool,
+    pub(super) sign: Sign,
     /// Whether all red comes before all green.
     pub(super) planar: bool,
     pub(super) photometric: Photometric,
@@ -70,7 +77,10 @@ impl Layout {
             true => allocated - 1,
             false => read.within(tag::HIGH_BIT, "HighBit", Some(stored - 1), stored - 1..=allocated - 1)?,
         };
-        let signed = read.within(tag::PIXEL_REPRESENTATION, "PixelRepresentation", Some(0), 0..=1)? == 1;
+        let sign = match read.within(tag::PIXEL_REPRESENTATION, "PixelRepresentation", Some(0), 0..=1)? {
+            1 => Sign::TwosComplement,
+            _ => Sign::None,
+        };
         let planar = read.within(tag::PLANAR_CONFIGURATION, "PlanarConfiguration", Some(0), 0..=1)? == 1;
         let frames =
             read.within(tag::NUMBER_OF_FRAMES, "NumberOfFrames", Some(1), 0..=i64::from(u32::MAX))?;
@@ -82,7 +92,7 @@ impl Layout {
             allocated: allocated as u32,
             stored: stored as u32,
             high: high as u32,
-            signed,
+            sign,
             planar: planar && samples > 1,
             photometric: read.photometric(samples)?,
             frames: frames.max(1) as usize,

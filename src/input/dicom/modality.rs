@@ -1,6 +1,7 @@
 //! From stored numbers to modality values, such as Hounsfield units (PS3.3 C.11.1).
 
 use super::groups::Groups;
+use super::layout::Sign;
 use super::table::Table;
 use super::tag;
 use crate::error::{Error, Result};
@@ -22,10 +23,10 @@ impl Rescale {
     ///
     /// # Errors
     /// [`Error::Input`] if the slope is 0, which makes all values one, or a table is not whole.
-    pub(super) fn of(name: &str, groups: Groups<'_>, signed: bool) -> Result<Self> {
+    pub(super) fn of(name: &str, groups: Groups<'_>, sign: Sign) -> Result<Self> {
         let item = groups.group(tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         if let Some(table) = item.first(tag::MODALITY_LUT_SEQUENCE) {
-            return Table::read(&format!("{name}: ModalityLUTSequence"), table, signed).map(Rescale::Table);
+            return Table::read(&format!("{name}: ModalityLUTSequence"), table, sign).map(Rescale::Table);
         }
         let (slope, intercept) = (item.number(tag::RESCALE_SLOPE), item.number(tag::RESCALE_INTERCEPT));
         match (slope, intercept) {

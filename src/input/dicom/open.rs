@@ -23,6 +23,9 @@ use crate::error::Result;
 use crate::frame::Modality;
 use crate::study::{Look, Source};
 
+/// The file that lists the others of a disc (PS3.10 8.6).
+const INDEX: &str = "DICOMDIR";
+
 /// The name of the format of a file that begins with these bytes.
 pub(in crate::input) fn sniff(head: &[u8]) -> Option<&'static str> {
     match is_archive(head) {
@@ -71,11 +74,24 @@ pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Bo
 pub(in crate::input) fn several(source: &Source, options: &ReadOptions) -> Result<Option<Box<dyn Header>>> {
     let places = match source {
         Source::Path(path) if Path::is_dir(path) => gather::folder(path, &options.watch)?,
+        // An index of the files around it, of which it may leave out some.
+        Source::Path(path) if path.file_name().is_some_and(|name| name == INDEX) => {
+            gather::folder(&path.with_file_name("."), &options.watch)?
+        }
         Source::Files(paths) if paths.len() > 1 => gather::files(paths)?,
         _ => return Ok(None),
     };
-    let study = DicomStudy::read(&source.name(), &places, options)?;
-    Ok(study.map(|study| Box::new(study) as Box<dyn Header>))
+    if let Some(study) = DicomStudy::read(&source.name(), &places, options)? {
+        return Ok(Some(Box::new(study)));
+    }
+    // A study may lie in its folder packed.
+    let is_packed = |place: &&Place| place.name.to_lowercase().ends_with(".zip");
+    match places.iter().filter(is_packed).map(|place| &place.bytes).collect::<Vec<_>>()[..] {
+        [Bytes::Path(path)] => {
+            open(Opened::new(&Source::Path(path.clone()), &options.watch)?, options).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The files of a study without their pixels.
@@ -104,7 +120,7 @@ impl DicomStudy {
         if files.is_empty() {
             return if without.is_empty() { Ok(None) } else { Err(no_pixels(name)) };
         }
-        let is_index = |place: &&&Place| place.part.as_deref().is_some_and(|part| part.ends_with("DICOMDIR"));
+        let is_index = |place: &&&Place| place.part.as_deref().is_some_and(|part| part.ends_with(INDEX));
         match without.iter().filter(|place| !is_index(place)).count() {
             0 => {}
             count => notes.push(format!("{count} files of the study hold no picture and were left out.")),

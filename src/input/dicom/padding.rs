@@ -1,6 +1,6 @@
 //! Pixels outside the picture (PS3.3 C.7.5.1.1.2).
 
-use super::layout::Layout;
+use super::layout::{Layout, Sign};
 use super::tag;
 use super::value::Item;
 
@@ -15,7 +15,10 @@ impl Padding {
     /// That of a data set, if it has one.
     pub(super) fn of(set: &Item, layout: &Layout) -> Option<Self> {
         // Written as unsigned numbers where the value representation is not stated.
-        let signed = |number: f64| match layout.signed && number > 32_767.0 && layout.allocated <= 16 {
+        let signed = |number: f64| match layout.sign == Sign::TwosComplement
+            && number > 32_767.0
+            && layout.allocated <= 16
+        {
             true => number - 65_536.0,
             false => number,
         };

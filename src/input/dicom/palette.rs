@@ -1,5 +1,6 @@
 //! Colours that stand for stored numbers (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6, C.7.9.2).
 
+use super::layout::Sign;
 use super::table::{Descriptor, Table};
 use super::tag;
 use super::value::{Item, each};
@@ -20,12 +21,12 @@ impl Palette {
     ///
     /// # Errors
     /// [`Error::Input`] if one of its tables is missing or not whole.
-    pub(super) fn read(name: &str, set: &Item, signed: bool) -> Result<Self> {
+    pub(super) fn read(name: &str, set: &Item, sign: Sign) -> Result<Self> {
         let [red, green, blue] = COLOURS;
         Ok(Self([
-            table(name, set, red, signed)?,
-            table(name, set, green, signed)?,
-            table(name, set, blue, signed)?,
+            table(name, set, red, sign)?,
+            table(name, set, green, sign)?,
+            table(name, set, blue, sign)?,
         ]))
     }
 
@@ -38,9 +39,9 @@ impl Palette {
     }
 }
 
-fn table(name: &str, set: &Item, [descriptor, data, segments]: [u32; 3], signed: bool) -> Result<Table> {
+fn table(name: &str, set: &Item, [descriptor, data, segments]: [u32; 3], sign: Sign) -> Result<Table> {
     let thing = format!("{name}: palette");
-    let descriptor = Descriptor::read(&thing, set, descriptor, signed)?;
+    let descriptor = Descriptor::read(&thing, set, descriptor, sign)?;
     let entries = match (set.bytes(data), set.bytes(segments)) {
         (Some((_, bytes)), _) => descriptor.entries(&thing, bytes)?,
         (None, Some((_, bytes))) => {
@@ -135,22 +136,23 @@ mod tests {
     #[test]
     fn colours_are_the_high_bytes_of_their_entries() {
         let palette =
-            Palette::read("x", &set([2, 1, 16], [Some(&[0xFF, 0x01, 0x00, 0x80]), None]), false).unwrap();
+            Palette::read("x", &set([2, 1, 16], [Some(&[0xFF, 0x01, 0x00, 0x80]), None]), Sign::None)
+                .unwrap();
         assert_eq!([palette.colour(0.0), palette.colour(2.0)], [[1; 3], [128; 3]]);
-        let narrow = Palette::read("x", &set([2, 0, 8], [Some(&[3, 200]), None]), false).unwrap();
+        let narrow = Palette::read("x", &set([2, 0, 8], [Some(&[3, 200]), None]), Sign::None).unwrap();
         assert_eq!(narrow.colour(1.0), [200; 3]);
-        assert!(Palette::read("x", &set([2, 0, 8], [None, None]), false).is_err());
+        assert!(Palette::read("x", &set([2, 0, 8], [None, None]), Sign::None).is_err());
     }
 
     #[test]
     fn segments_are_expanded() {
         let words = [0_u16, 2, 0, 256, 1, 2, 768, 2, 1, 0, 0];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let palette = Palette::read("x", &set([6, 0, 16], [None, Some(&bytes)]), false).unwrap();
+        let palette = Palette::read("x", &set([6, 0, 16], [None, Some(&bytes)]), Sign::None).unwrap();
         let reds = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0].map(|number| palette.colour(number)[0]);
         assert_eq!(reds, [0, 1, 2, 3, 0, 1]);
         for damaged in [&bytes[..bytes.len() - 6], &bytes[..4], &[1, 0, 1, 0, 0, 0]] {
-            assert!(Palette::read("x", &set([6, 0, 16], [None, Some(damaged)]), false).is_err());
+            assert!(Palette::read("x", &set([6, 0, 16], [None, Some(damaged)]), Sign::None).is_err());
         }
     }
 }

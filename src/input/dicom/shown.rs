@@ -45,7 +45,7 @@ pub(super) fn pictures(
     for (number, _) in places {
         unpacked.push((
             frames.unpack(*number, &options.watch)?,
-            Rescale::of(&file.place.name, file.groups(*number), file.layout.signed)?,
+            Rescale::of(&file.place.name, file.groups(*number), file.layout.sign)?,
         ));
     }
     let padding = Padding::of(&file.scanned.set, &file.layout);
@@ -72,8 +72,7 @@ pub(super) fn pictures(
         shown.push(picture(file, PixelMode::Grey, grey, provenance)?);
     }
     if let Some([low, high]) = found.filter(|_| windowing.is_none()) {
-        let why = match Voi::of(&file.place.name, file.groups(places[0].0), file.layout.signed)?.has_unlawful
-        {
+        let why = match Voi::of(&file.place.name, file.groups(places[0].0), file.layout.sign)?.has_unlawful {
             true => "has a window without a lawful width",
             false => "has no window",
         };
@@ -94,7 +93,7 @@ fn way(
     windowing: Option<Windowing>,
 ) -> Result<Option<Shown>> {
     let name = &file.place.name;
-    let Voi { table, windows, .. } = Voi::of(name, file.groups(frame), file.layout.signed)?;
+    let Voi { table, windows, .. } = Voi::of(name, file.groups(frame), file.layout.sign)?;
     Ok(match windowing {
         Some(Windowing::Window(window)) => Some(Shown::Window(window)),
         Some(Windowing::OwnRange) => None,

@@ -73,7 +73,7 @@ fn windows(files: &[Instance], frames: &[FrameAt]) -> Result<Vec<Vec<Window>>> {
     let mut windows = Vec::with_capacity(frames.len());
     for at in frames {
         let file = &files[at.file];
-        windows.push(Voi::of(&file.place.name, file.groups(at.frame), file.layout.signed)?.windows);
+        windows.push(Voi::of(&file.place.name, file.groups(at.frame), file.layout.sign)?.windows);
     }
     match windows.iter().all(Vec::is_empty) {
         true => Ok(Vec::new()),
@@ -84,7 +84,7 @@ fn windows(files: &[Instance], frames: &[FrameAt]) -> Result<Vec<Vec<Window>>> {
 /// What pixels outside the picture have become.
 fn padding(file: &Instance, at: FrameAt) -> Result<Option<f32>> {
     let stored = Padding::of(&file.scanned.set, &file.layout).and_then(|padding| padding.single());
-    let rescale = Rescale::of(&file.place.name, file.groups(at.frame), file.layout.signed)?;
+    let rescale = Rescale::of(&file.place.name, file.groups(at.frame), file.layout.sign)?;
     Ok(stored.map(|stored| rescale.value(stored) as f32))
 }
 
@@ -115,7 +115,7 @@ impl Values for Series {
                 let colours = Colours::of(&file.place, &file.scanned.set, &file.layout)?;
                 take(slice, Samples::Rgb(&colours.rgb(&unpacked)))?;
             } else {
-                let rescale = Rescale::of(&file.place.name, file.groups(at.frame), file.layout.signed)?;
+                let rescale = Rescale::of(&file.place.name, file.groups(at.frame), file.layout.sign)?;
                 let values = unpacked.samples.map(|stored| rescale.value(stored) as f32);
                 if let Some(value) = values.iter().find(|value| !value.is_finite()) {
                     return Err(Error::input(named(&self.files, at), "finite values", value)

@@ -1,5 +1,6 @@
 //! Look-up tables (PS3.3 C.11.1, C.11.2, C.7.6.3.1.5).
 
+use super::layout::Sign;
 use super::tag;
 use super::value::{Item, each};
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// [`Error::Input`] if it has no three lawful numbers.
-    pub(super) fn read(name: &str, item: &Item, tag: u32, signed: bool) -> Result<Self> {
+    pub(super) fn read(name: &str, item: &Item, tag: u32, sign: Sign) -> Result<Self> {
         let wanted = "three numbers: entries, the first number, 8 to 16 bits";
         let Some([entries, first, bits]) = item.vector::<3>(tag) else {
             return Err(Error::input(format!("{name}: look-up table descriptor"), wanted, "fewer"));
@@ -36,7 +37,7 @@ impl Descriptor {
             let got = format!("{entries}, {first}, {bits}");
             return Err(Error::input(format!("{name}: look-up table descriptor"), wanted, got));
         }
-        let first = if signed && first > 32_767.0 { first - 65_536.0 } else { first };
+        let first = if sign == Sign::TwosComplement && first > 32_767.0 { first - 65_536.0 } else { first };
         let entries = if entries == 0.0 { 65_536 } else { entries as usize };
         Ok(Self { entries, first, bits: bits as u32 })
     }
@@ -70,8 +71,8 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Input`] if it is not whole.
-    pub(super) fn read(name: &str, item: &Item, signed: bool) -> Result<Self> {
-        let descriptor = Descriptor::read(name, item, tag::LUT_DESCRIPTOR, signed)?;
+    pub(super) fn read(name: &str, item: &Item, sign: Sign) -> Result<Self> {
+        let descriptor = Descriptor::read(name, item, tag::LUT_DESCRIPTOR, sign)?;
         let bytes = item.bytes(tag::LUT_DATA).map_or(&[][..], |(_, bytes)| bytes);
         Ok(descriptor.table(descriptor.entries(name, bytes)?))
     }
@@ -99,15 +100,15 @@ mod tests {
 
     #[test]
     fn numbers_beyond_a_table_have_its_first_and_last_entry() {
-        let table = Table::read("x", &item([3, 10, 16], &[1, 0, 2, 0, 0, 3]), false).unwrap();
+        let table = Table::read("x", &item([3, 10, 16], &[1, 0, 2, 0, 0, 3]), Sign::None).unwrap();
         assert_eq!([-5.0, 10.0, 11.0, 12.0, 99.0].map(|number| table.at(number)), [1, 1, 2, 768, 768]);
-        let signed = Table::read("x", &item([2, 0xFFFF, 8], &[7, 9]), true).unwrap();
+        let signed = Table::read("x", &item([2, 0xFFFF, 8], &[7, 9]), Sign::TwosComplement).unwrap();
         assert_eq!([-1.0, 0.0].map(|number| signed.at(number)), [7, 9]);
         for (descriptor, data) in [([4, 0, 16], &[1, 0][..]), ([1, 0, 17], &[1, 0]), ([1, 0, 0], &[1, 0])] {
-            assert!(Table::read("x", &item(descriptor, data), false).is_err());
+            assert!(Table::read("x", &item(descriptor, data), Sign::None).is_err());
         }
         assert_eq!(
-            Table::read("x", &item([0, 0, 16], &vec![1; 131_072]), false).unwrap().entries.len(),
+            Table::read("x", &item([0, 0, 16], &vec![1; 131_072]), Sign::None).unwrap().entries.len(),
             65_536
         );
     }

@@ -191,12 +191,14 @@ fn what_is_wrong_with_a_series_is_put_right_and_said() {
         ),
         ("two times", times, plainly(5), &[0, 10, 20, 30, 40], "2 points in time"),
     ];
-    for (name, sets, look, wanted, said) in rows {
-        let folder = numbered(sets);
-        let study = of(folder.path(), look).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(values(&study), wanted, "{name}");
-        assert!(study.warnings.iter().any(|warning| warning.contains(said)), "{name}: {:?}", study.warnings);
-    }
+    rows.into_iter().for_each(check);
+}
+
+fn check((name, sets, look, wanted, said): Row) {
+    let folder = numbered(sets);
+    let study = of(folder.path(), look).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(values(&study), wanted, "{name}");
+    assert!(study.warnings.iter().any(|warning| warning.contains(said)), "{name}: {:?}", study.warnings);
 }
 
 #[test]
@@ -246,6 +248,57 @@ fn a_damaged_file_is_refused_by_its_name() {
         let error = of(folder.path(), plainly(3)).unwrap_err().to_string();
         assert!(error.contains("01") && error.contains(said), "{error}");
     }
+}
+
+#[test]
+fn files_cut_anywhere_are_read_or_refused() {
+    let rle = {
+        let mut bytes: Vec<u8> = [2_u32, 64, 66].iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.resize(64, 0);
+        bytes.extend([251, 0, 251, 10]);
+        slice(1).without(tag::PIXEL_DATA).fragments(vec![vec![], bytes]).file(RLE)
+    };
+    for whole in [slice(1).file(EXPLICIT_LITTLE), slice(1).file(DEFLATED), rle] {
+        for end in (0..whole.len()).step_by(7) {
+            let study = StudyInput::file(memory(whole[..end].to_vec())).look(plainly(1));
+            match read(&study, &ReadOptions::default()) {
+                Ok(_) | Err(Error::Input(_)) => {}
+                Err(error) => panic!("{end}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_stands_for_the_files_around_it() {
+    let folder = folder(&[("IMAGES/A", slice(1)), ("IMAGES/B", slice(0)), ("UNLISTED", slice(2))]);
+    let index = Set::default().text(tag::SOP_CLASS_UID, b"UI", "1.2.840.10008.1.3.10").file(EXPLICIT_LITTLE);
+    fs::write(folder.path().join("DICOMDIR"), index).unwrap();
+    for path in [folder.path().join("DICOMDIR"), folder.path().to_path_buf()] {
+        let study = of(&path, plainly(3)).unwrap();
+        assert_eq!(values(&study), [0, 10, 20]);
+        assert!(study.warnings.iter().all(|warning| !warning.contains("no picture")), "{:?}", study.warnings);
+    }
+}
+
+#[test]
+fn an_archive_is_a_folder() {
+    use std::io::{Cursor, Write};
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in [
+        ("__MACOSX/._A", vec![0, 5, 22, 7]),
+        ("STUDY/A", slice(1).file(EXPLICIT_LITTLE)),
+        ("STUDY/Thumbs.db", b"no picture".to_vec()),
+        ("STUDY/B", slice(0).file(DEFLATED)),
+    ] {
+        archive.start_file(name, SimpleFileOptions::default()).unwrap();
+        archive.write_all(&bytes).unwrap();
+    }
+    let bytes = archive.finish().unwrap().into_inner();
+    let study = read(&StudyInput::file(memory(bytes)).look(plainly(2)), &ReadOptions::default()).unwrap();
+    assert_eq!(values(&study), [0, 10]);
 }
 
 #[test]
@@ -415,6 +468,28 @@ fn clips_have_the_times_of_their_frames() {
     assert!(matches!(one(&timeless, Look::default().start(1.0)), Err(Error::Request(_))));
 }
 
+#[cfg(feature = "video")]
+#[test]
+fn a_video_stream_gives_the_frames_that_its_own_file_gives() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/clip.mp4");
+    let mut first = fs::read(&path).unwrap();
+    let second = first.split_off(1000);
+    let clip = picture("ES", &[]).without(tag::PIXEL_DATA).with(
+        Set::default()
+            .words(tag::SAMPLES_PER_PIXEL, b"US", &[3])
+            .text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", "YBR_PARTIAL_420")
+            .text(tag::NUMBER_OF_FRAMES, b"IS", "48")
+            .words(tag::BITS_ALLOCATED, b"US", &[8])
+            .words(tag::BITS_STORED, b"US", &[8])
+            .words(tag::HIGH_BIT, b"US", &[7])
+            .fragments(vec![vec![], first, second]),
+    );
+    let look = Look::default().frames(FrameCount::Exactly(2));
+    let bytes = memory(clip.file("1.2.840.10008.1.2.4.102"));
+    let study = read(&StudyInput::file(bytes).look(look.clone()), &ReadOptions::default()).unwrap();
+    assert_eq!((study.modality, study.frames), (Modality::Video, of(&path, look).unwrap().frames));
+}
+
 #[test]
 fn frames_of_an_enhanced_object_have_their_own_places_and_slopes() {
     let frame = |place: u16, slope: u16| {
@@ -504,7 +579,7 @@ fn values_of_listed_files() {
             if file.layout.is_colour() {
                 all.extend(Colours::of(&place, &file.scanned.set, &file.layout)?.rgb(&unpacked));
             } else {
-                let rescale = Rescale::of(path, file.groups(frame), file.layout.signed)?;
+                let rescale = Rescale::of(path, file.groups(frame), file.layout.sign)?;
                 let values = unpacked.samples.map(|stored| (rescale.value(stored) as f32).to_le_bytes());
                 all.extend(values.concat());
             }

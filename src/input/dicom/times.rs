@@ -30,8 +30,8 @@ pub(super) fn seconds(set: &Item, frames: usize) -> Option<Vec<f64>> {
     (step.is_finite() && step > 0.0).then(|| (0..frames).map(|frame| frame as f64 * step).collect())
 }
 
-/// Which frames are looked at, and what there is to say of it. With times, the clip is cut into as many parts of equal length
-/// as there are frames, of each of which the frame in its middle is taken; without, the frames are.
+/// Which frames are looked at, and what there is to say of it: those in the middle of as many parts of equal numbers of
+/// frames. Times say which part of the clip is looked at, and how many frames are one a second.
 ///
 /// # Errors
 /// [`Error::Request`] if a part is asked of a clip without times, or one that is not in it.
@@ -56,8 +56,7 @@ pub(super) fn chosen(
             FrameCount::Seconds(seconds) => seconds as usize,
             FrameCount::Exactly(count) => count,
         };
-        let middle = |part: usize| (2 * part + 1) * frames / (2 * wanted);
-        let places: Vec<_> = (0..wanted).map(middle).collect();
+        let places: Vec<_> = evenly(frames, wanted).collect();
         notes.push("The clip does not state the times of its frames.".into());
         repeated(&places, &mut notes);
         return Ok((places, notes));
@@ -82,18 +81,22 @@ pub(super) fn chosen(
         FrameCount::Seconds(seconds) => seconds as usize,
         FrameCount::Exactly(count) => count,
     };
-    let at = |part: usize| {
-        let time = from + (to - from) * (part as f64 + 0.5) / wanted as f64;
-        seconds.partition_point(|second| *second <= time).saturating_sub(1)
-    };
-    let places: Vec<_> = (0..wanted).map(at).collect();
+    // From the frame that is shown when the part begins to the last that begins before it ends.
+    let first = seconds.partition_point(|second| *second <= from).saturating_sub(1);
+    let end = seconds.partition_point(|second| *second < to).max(first + 1);
+    let places: Vec<_> = evenly(end - first, wanted).map(|place| first + place).collect();
     if let (None, true) = (look.frames, wanted < frames.min(8)) {
         notes.push(format!(
-            "Of {frames} frames in {duration:.1} seconds {wanted} is looked at, one a second: the option frames shows more."
+            "Of {frames} frames in {duration:.1} seconds {wanted} are looked at, one a second; the option frames shows more."
         ));
     }
     repeated(&places, &mut notes);
     Ok((places, notes))
+}
+
+/// The places in the middle of `wanted` equal parts of `frames`.
+fn evenly(frames: usize, wanted: usize) -> impl Iterator<Item = usize> {
+    (0..wanted).map(move |part| (2 * part + 1) * frames / (2 * wanted))
 }
 
 fn repeated(places: &[usize], notes: &mut Vec<String>) {
@@ -136,7 +139,8 @@ mod tests {
             (Look::default(), Some(&even), &[1, 3, 5, 7, 9]),
             (Look::default(), None, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
             (look(2).start(1.0).end(3.0), Some(&even), &[3, 5]),
-            (look(1), Some(&[0.0, 0.1, 4.0, 4.1][..]), &[1]),
+            (look(1), Some(&[0.0, 0.1, 4.0, 4.1][..]), &[2]),
+            (look(4), Some(&[0.0, 0.1, 4.0, 4.1]), &[0, 1, 2, 3]),
         ] {
             assert_eq!(chosen(&look, times.map_or(10, <[f64]>::len), times).unwrap().0, wanted);
         }

@@ -1,7 +1,7 @@
 //! Which values of a picture are shown, and how (PS3.3 C.11.2, C.7.6.3.1.2, C.11.6.1.2).
 
 use super::groups::Groups;
-use super::layout::{Layout, Photometric};
+use super::layout::{Layout, Photometric, Sign};
 use super::table::Table;
 use super::tag;
 use super::value::Item;
@@ -24,11 +24,11 @@ impl Voi {
     ///
     /// # Errors
     /// [`crate::Error::Input`] if a table is not whole.
-    pub(super) fn of(name: &str, groups: Groups<'_>, signed: bool) -> Result<Self> {
+    pub(super) fn of(name: &str, groups: Groups<'_>, sign: Sign) -> Result<Self> {
         let item = groups.group(tag::FRAME_VOI_LUT_SEQUENCE);
         let table = item
             .first(tag::VOI_LUT_SEQUENCE)
-            .map(|table| Table::read(&format!("{name}: VOILUTSequence"), table, signed))
+            .map(|table| Table::read(&format!("{name}: VOILUTSequence"), table, sign))
             .transpose()?;
         let all = windows(item);
         let windows: Vec<_> = all.iter().copied().filter(Window::is_sound).collect();
