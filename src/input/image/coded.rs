@@ -67,6 +67,7 @@ fn checked(codec: Codec, header: Read<StreamHeader>, options: &ReadOptions) -> R
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::codecs::samples::{SIGNED, TILED};
     use super::super::tests::{read, source};
     use super::*;
     use Preprocessing::{Clinical, Reference};
@@ -129,6 +130,17 @@ mod tests {
                 let _ = read(&source(&bytes[..length]), Clinical);
             }
         }
+    }
+
+    #[test]
+    fn jpeg_2000_is_read_in_boxes_and_bare() {
+        let colours = read(&source(TILED), Clinical).unwrap();
+        let wanted: Vec<u8> = (0..90_u32).map(|value| (value * 7) as u8).collect();
+        assert_eq!(colours.frames[0].samples(), wanted);
+        let grey = read(&source(SIGNED), Clinical).unwrap();
+        let wanted: Vec<u8> = (0..64_u32).map(|value| ((value * 510 + 63) / 126) as u8).collect();
+        assert_eq!(grey.frames[0].samples(), wanted);
+        assert!(grey.warnings[0].contains("-1920 to 1860"), "{:?}", grey.warnings);
     }
 
     #[test]
