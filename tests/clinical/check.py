@@ -4,8 +4,8 @@ PYTHONPATH=tests python tests/clinical/check.py FOLDER EXPECTED.json [nifti] [di
 
 FOLDER has the files, `nifti/NAME` and `dicom/FOLDER/…`. EXPECTED.json has for each of them the SHA-256 of
 its values turned upright (float32, little-endian, slices × rows × columns), what a note must say or a refusal
-must name, and frames in both forms. The program shows 8 bits of a value: a window 255 wide shows whole numbers
-as they are, so several windows, one beside the other, show a volume exactly.
+must name, and frames in both forms. The program shows 8 bits of a value: a window 255 wide shows whole
+numbers as they are, so several windows, one beside the other, show a volume exactly.
 """
 
 import base64
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from program import FLEMING, ROOT
 
 STEP = 255

@@ -1,10 +1,10 @@
-"""Compares what the program makes of DICOM pictures, clips, transfer syntaxes and broken files with recorded expectations.
+"""Compares DICOM pictures, clips, transfer syntaxes and broken files with recorded expectations.
 
 PYTHONPATH=tests python tests/clinical/dicom.py FOLDER EXPECTED.json [--name PART]
 
-FOLDER has the files, `dicom/NAME/…`, `dicom/ts/NAME.dcm` and `dicom/broken/NAME.dcm`. EXPECTED.json has for each picture the
-SHA-256 of its 8 bits as they are shown, or some of its colours; for each transfer syntax that of its values; for each broken
-file what a refusal or a warning must name. `check.py` compares volumes.
+FOLDER has the files, `dicom/NAME/…`, `dicom/ts/NAME.dcm` and `dicom/broken/NAME.dcm`. EXPECTED.json has for
+each picture the SHA-256 of its 8 bits as they are shown, or some of its colours; for each transfer syntax that
+of its values; for each broken file what a refusal or a warning must name. `check.py` compares volumes.
 """
 
 import json
@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from check import Refused, preview, sha256, values
 
 
@@ -37,7 +36,9 @@ def check_picture(path: Path, expected: dict) -> list[str]:
     if frames.shape[:3] != (count, expected["rows"], expected["columns"]):
         return [f"shape {frames.shape}"]
     said = " ".join(seen["warnings"]).lower()
-    wrong = [f"note on {note['what']}: {said}" for note in expected.get("notes", []) if note["what"] not in said]
+    wrong = [
+        f"note on {note['what']}: {said}" for note in expected.get("notes", []) if note["what"] not in said
+    ]
     times = [frame.get("time") for frame in seen["frames"]]
     wanted = expected.get("times_ms")
     if wanted and not np.allclose(times, np.array(wanted) / 1000):
@@ -69,21 +70,35 @@ def check_broken(path: Path, expected: dict) -> list[str]:
         _, seen = preview(path)
     except Refused as error:
         said = str(error).lower()
-        return [] if names and all(name in said for name in names) else [f"refused, not naming {names}: {error}"]
+        return (
+            [] if names and all(name in said for name in names) else [f"refused, not naming {names}: {error}"]
+        )
     said = " ".join(seen["warnings"]).lower()
     may = not names or "or" in expected.get("why", "") or isinstance(expected["pydicom"], dict)
     if not may:
         return [f"taken, with {seen['warnings']}"]
-    return [] if all(name in said for name in names) or "else read" in expected["why"] else [f"no warning names {names}"]
+    return (
+        []
+        if all(name in said for name in names) or "else read" in expected["why"]
+        else [f"no warning names {names}"]
+    )
 
 
 def main(folder: Path, recorded: Path, *rest: str) -> int:
     part = rest[rest.index("--name") + 1] if "--name" in rest else ""
     expected = json.loads(recorded.read_text())
     dicom = folder / "dicom"
-    cases = [(name, next((dicom / name).iterdir()), one, check_picture) for name, one in expected["pictures"].items()]
-    cases += [(name, dicom / "ts" / f"{name}.dcm", one, check_syntax) for name, one in expected["syntaxes"].items()]
-    cases += [(name, dicom / "broken" / f"{name}.dcm", one, check_broken) for name, one in expected["broken"].items()]
+    cases = [
+        (name, next((dicom / name).iterdir()), one, check_picture)
+        for name, one in expected["pictures"].items()
+    ]
+    cases += [
+        (name, dicom / "ts" / f"{name}.dcm", one, check_syntax) for name, one in expected["syntaxes"].items()
+    ]
+    cases += [
+        (name, dicom / "broken" / f"{name}.dcm", one, check_broken)
+        for name, one in expected["broken"].items()
+    ]
     cases = [case for case in cases if part in case[0]]
     right = 0
     for name, path, one, compare in cases:

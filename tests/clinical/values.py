@@ -1,9 +1,9 @@
-"""Compares the values of DICOM files with pydicom's: modality values of grey pictures, 8-bit RGB of colour ones.
+"""Compares values of DICOM files with pydicom's: modality values of grey pictures, 8-bit RGB of colour ones.
 
 python tests/clinical/values.py [FOLDER…]
 
-It needs pydicom with numpy and the plugins that decode; without folders it takes pydicom's own test images, and
-pydicom-data's where that is installed. What is not equal is listed by name and reason.
+It needs pydicom with numpy and the plugins that decode; without folders it takes pydicom's own test images,
+and pydicom-data's where that is installed. What is not equal is listed by name and reason.
 """
 
 import os
@@ -29,7 +29,9 @@ def expected(path: Path) -> tuple[str, np.ndarray, float]:
     data = pydicom.dcmread(path, force=True)
     array = pixel_array(data)
     syntax = data.file_meta.get("TransferSyntaxUID", "") if hasattr(data, "file_meta") else ""
-    lossy = str(syntax).startswith(("1.2.840.10008.1.2.4.5", "1.2.840.10008.1.2.4.91")) and not str(syntax).endswith(".57")
+    lossy = str(syntax).startswith(("1.2.840.10008.1.2.4.5", "1.2.840.10008.1.2.4.91")) and not str(
+        syntax
+    ).endswith(".57")
     if data.PhotometricInterpretation == "PALETTE COLOR":
         if data.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
             # pydicom takes the tables as they are.
@@ -52,7 +54,7 @@ def expected(path: Path) -> tuple[str, np.ndarray, float]:
 
 
 def of_frame(stored: np.ndarray, data: pydicom.Dataset, groups: pydicom.Dataset) -> np.ndarray:
-    """A frame by its own slope and intercept, or those that all frames share; pydicom knows only the data set's."""
+    """A frame by its own slope and intercept, or by those of all frames; pydicom knows only the data set's."""
     for holder in (groups, data.SharedFunctionalGroupsSequence[0]):
         if "PixelValueTransformationSequence" in holder:
             values = holder.PixelValueTransformationSequence[0]
@@ -85,7 +87,7 @@ def main(*folders: str) -> int:
     for path in sorted(set(listed)):
         try:
             truth[path] = expected(path)
-        except Exception as error:  # noqa: BLE001: what pydicom does not read is not compared, whatever the reason
+        except Exception as error:  # whatever the reason, it is not compared
             if "-v" in os.environ.get("VALUES", ""):
                 print(f"not read by pydicom: {path.name}: {str(error)[:100]}")
     wrong = 0
@@ -98,7 +100,9 @@ def main(*folders: str) -> int:
             wrong += bool(why)
             if why:
                 print(f"{path.name}: {why}")
-    print(f"{len(truth) - wrong} of {len(truth)} as pydicom reads them ({1 - wrong / max(len(truth), 1):.1%})")
+    print(
+        f"{len(truth) - wrong} of {len(truth)} as pydicom reads them ({1 - wrong / max(len(truth), 1):.1%})"
+    )
     return int(wrong > 0.02 * len(truth))
 
 

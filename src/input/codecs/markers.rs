@@ -8,6 +8,7 @@ pub(super) const EOI: u8 = 0xd9;
 pub(super) const SOS: u8 = 0xda;
 pub(super) const DRI: u8 = 0xdd;
 pub(super) const APP0: u8 = 0xe0;
+#[cfg(feature = "jpeg-turbo")]
 pub(super) const APP15: u8 = 0xef;
 pub(super) const RST0: u8 = 0xd0;
 pub(super) const RST7: u8 = 0xd7;

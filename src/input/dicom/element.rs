@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn a_data_set_is_known_without_a_preamble() {
-        let implicit = b"\x08\0\x05\0\x02\0\0\0AB\x08\0\x08\0\0\0\0\0\x08\0\x16\0\x02\0\0\01\0";
-        let explicit = b"\x08\0\x05\0CS\x02\0AB\x08\0\x08\0CS\0\0\x08\0\x16\0UI\x02\01\0";
-        let meta = b"\x02\0\0\0UL\x04\0\0\0\0\0\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01\x02\0\x10\0UI\x02\01\0";
+        let implicit = b"\x08\0\x05\0\x02\0\0\0AB\x08\0\x08\0\0\0\0\0\x08\0\x16\0\x02\0\0\0\x31\0";
+        let explicit = b"\x08\0\x05\0CS\x02\0AB\x08\0\x08\0CS\0\0\x08\0\x16\0UI\x02\0\x31\0";
+        let meta = b"\x02\0\0\0UL\x04\0\0\0\0\0\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01\x02\0\x10\0UI\x02\0\x31\0";
         for head in [&implicit[..], explicit, meta] {
             assert!(is_bare(head), "{head:?}");
             assert!(!is_bare(&head[..20]));

@@ -95,6 +95,7 @@ impl Frames {
     ///
     /// # Errors
     /// [`Error::Input`] if they cannot be read.
+    #[cfg(feature = "video")]
     pub(super) fn stream(&self) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         for fragment in self.fragments.iter().flatten() {

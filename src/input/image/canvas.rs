@@ -162,7 +162,7 @@ pub(super) fn over_webp(new: [u8; 4], old: [u8; 4]) -> [u8; 4] {
     let scale = (1u32 << 24) / all;
     let mixed = |channel: usize| {
         let sum = u32::from(new[channel]) * above + u32::from(old[channel]) * below;
-        (u64::from(sum) * u64::from(scale) >> 24) as u8
+        ((u64::from(sum) * u64::from(scale)) >> 24) as u8
     };
     [mixed(0), mixed(1), mixed(2), all as u8]
 }

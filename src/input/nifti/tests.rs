@@ -187,7 +187,8 @@ fn only_what_is_needed_is_unpacked() {
 
 #[test]
 fn every_number_type_is_read_and_scaled() {
-    let types: [(i16, i16, fn(i16) -> Vec<u8>); 10] = [
+    type Written = fn(i16) -> Vec<u8>;
+    let types: [(i16, i16, Written); 10] = [
         (2, 8, |v| vec![v as u8]),
         (4, 16, |v| v.to_le_bytes().into()),
         (8, 32, |v| i32::from(v).to_le_bytes().into()),
@@ -264,7 +265,7 @@ fn what_is_wrong_is_named() {
         ("sform", File { sform: [[0.0; 4]; 3], ..sound() }),
     ];
     for (field, file) in table {
-        let error = read(file.bytes(), as_stored()).err().expect(field);
+        let error = read(file.bytes(), as_stored()).expect_err(field);
         assert!(error.facts().thing.starts_with(&format!("brain: {field}")), "{field}: {error}");
     }
     for dim in [vec![3, 32767, 32767, 32767], vec![7, 32767, 32767, 32767, 32767, 32767, 32767, 32767]] {

@@ -328,7 +328,7 @@ fn a_stream_that_begins_inside_a_packet_is_as_the_whole() {
     let packets: Vec<&[u8]> = bytes.chunks(188).collect();
     let late = clinical(&clips.write("late.ts", &packets[packets.len() / 3..].concat()), frames(90));
     let shown = numbers(&late);
-    assert!(shown[0] % 30 == 0 && shown[0] > 0 && *shown.last().unwrap() >= 117, "{shown:?}");
+    assert!(shown[0].is_multiple_of(30) && shown[0] > 0 && *shown.last().unwrap() >= 117, "{shown:?}");
     assert!(says(&late, "begins inside a group of pictures"), "{:?}", late.warnings);
     assert_eq!(seconds(&late)[0], 0.0);
 }

@@ -78,10 +78,12 @@ pub(super) fn meaning(
     // 8-bit grey may be marked signed: Pillow reads it as if it were not.
     let signed_grey = photometric == 1 && bits == 8 && samples == 1 && formats == [2];
     let is_unsigned = formats.iter().all(|&format| format == 1) || signed_grey;
-    if is_unsigned && bits <= 16 && (!chunks.planar || bits == 8) {
-        if let Some(meaning) = pillows(kind, chunks) {
-            return Ok((meaning, None));
-        }
+    if is_unsigned
+        && bits <= 16
+        && (!chunks.planar || bits == 8)
+        && let Some(meaning) = pillows(kind, chunks)
+    {
+        return Ok((meaning, None));
     }
     let number = number(&formats, bits).filter(|_| !chunks.reversed);
     let scaled = number.and_then(|number| Some((scaled(kind, number)?, Some(number))));
