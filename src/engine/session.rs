@@ -50,7 +50,7 @@ impl Session {
     /// Reads a session of this package: of so many tokens at most, whose values have so many bytes at most.
     ///
     /// # Errors
-    /// [`Error::Input`] if the file is too long, cut short, altered, of another version or of another package.
+    /// [`Error::Request`] if it is too long, [`Error::Input`] if the file is cut short, altered, of another version or of another package.
     pub(super) fn read(path: &Path, package: &str, [tokens, values]: [u64; 2]) -> Result<Self> {
         let name = path.display().to_string();
         let unreadable = |error: io::Error| {
@@ -62,7 +62,7 @@ impl Session {
         let length = file.metadata().map_err(unreadable)?.len();
         if length > most {
             let wanted = format!("a session of at most {tokens} tokens, which are {most} bytes");
-            return Err(Error::input(&name, wanted, format!("{length} bytes"))
+            return Err(Error::request(&name, wanted, format!("{length} bytes"))
                 .hint("name another file, or open the engine with a longer context"));
         }
         let mut bytes = Vec::new();

@@ -3,8 +3,8 @@
 PYTHONPATH=tests python tests/clinical/dicom.py FOLDER EXPECTED.json [--name PART]
 
 FOLDER has the files, `dicom/NAME/…`, `dicom/ts/NAME.dcm` and `dicom/broken/NAME.dcm`. EXPECTED.json has for
-each picture the SHA-256 of its 8 bits as they are shown, or some of its colours; for each transfer syntax that
-of its values; for each broken file what a refusal or a warning must name. `check.py` compares volumes.
+each picture the SHA-256 of its 8 bits as they are shown, or some of its colours; for each transfer syntax
+that of its values; for each broken file what a refusal or a warning must name. `check.py` compares volumes.
 """
 
 import json

@@ -54,7 +54,7 @@ def expected(path: Path) -> tuple[str, np.ndarray, float]:
 
 
 def of_frame(stored: np.ndarray, data: pydicom.Dataset, groups: pydicom.Dataset) -> np.ndarray:
-    """A frame by its own slope and intercept, or by those of all frames; pydicom knows only the data set's."""
+    """A frame by its own slope and intercept, or by those of all frames; pydicom knows only the whole's."""
     for holder in (groups, data.SharedFunctionalGroupsSequence[0]):
         if "PixelValueTransformationSequence" in holder:
             values = holder.PixelValueTransformationSequence[0]

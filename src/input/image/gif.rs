@@ -31,7 +31,7 @@ struct First<R: Read> {
 
 impl<R: Read> First<R> {
     fn of(bytes: R, budget: &Budget) -> Result<Self, Fault> {
-        let mut decoder = reader(bytes, false)?;
+        let mut decoder = reader(bytes, Frames::Pixels)?;
         let frame = decoder.next_frame_info().map_err(damaged)?;
         let frame = frame.ok_or_else(|| Fault::damaged("GIF", "a file without a picture"))?;
         let rect = place(frame);
@@ -48,13 +48,19 @@ impl<R: Read> First<R> {
     }
 }
 
-/// A decoder; one that skips makes no pixels.
-fn reader<R: Read>(bytes: R, skips: bool) -> Result<Decoder<R>, Fault> {
+/// What a decoder makes of the frames.
+enum Frames {
+    Pixels,
+    /// Only what stands before the pixels.
+    Headers,
+}
+
+fn reader<R: Read>(bytes: R, frames: Frames) -> Result<Decoder<R>, Fault> {
     let mut options = DecodeOptions::new();
     // The sizes are checked here, before the decoder is asked for pixels.
     options.set_memory_limit(MemoryLimit::Unlimited);
     options.allow_unknown_blocks(true);
-    options.skip_frame_decoding(skips);
+    options.skip_frame_decoding(matches!(frames, Frames::Headers));
     options.read_info(bytes).map_err(damaged)
 }
 
@@ -130,7 +136,7 @@ fn mode(colours: &[u8]) -> PixelMode {
 /// All pictures, before their pixels. The mark of the end may be missing.
 pub(super) fn outline(bytes: &[u8], options: &ReadOptions) -> Result<Outline, Fault> {
     let size = size(bytes, options)?;
-    let mut decoder = reader(Paced::new(bytes, &options.watch), true)?;
+    let mut decoder = reader(Paced::new(bytes, &options.watch), Frames::Headers)?;
     let mut durations = Vec::new();
     loop {
         match decoder.next_frame_info() {
@@ -147,7 +153,7 @@ pub(super) fn outline(bytes: &[u8], options: &ReadOptions) -> Result<Outline, Fa
 
 /// Shows pictures until the last that is kept.
 pub(super) fn play(bytes: &[u8], options: &ReadOptions, reel: &mut Reel) -> Result<(), Fault> {
-    let mut decoder = reader(Paced::new(bytes, &options.watch), false)?;
+    let mut decoder = reader(Paced::new(bytes, &options.watch), Frames::Pixels)?;
     while !reel.is_done() {
         let Some(frame) = decoder.next_frame_info().map_err(damaged)? else { return Ok(()) };
         let (rect, transparent, local) = (place(frame), frame.transparent, frame.palette.clone());
