@@ -13,7 +13,7 @@ use super::video;
 use super::volume;
 use crate::error::{Error, Result};
 use crate::frame::{Modality, Study};
-use crate::study::{Look, Source, StudyInput};
+use crate::study::{Look, Preprocessing, Source, StudyInput};
 use crate::watch::Watch;
 
 /// Every kind of file there is a reader for.
@@ -172,6 +172,7 @@ fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> 
         StudyInput::File { source, modality, look } => {
             // Before a file is read for nothing.
             look.check()?;
+            check_forward(look, options.preprocessing)?;
             let (format, header) = header(source, (*modality, look), options)?;
             (format, header, look)
         }
@@ -182,6 +183,19 @@ fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> 
     };
     look.check_for(header.modality(), header.takes(), &study.name())?;
     Ok(Known { format, header, look })
+}
+
+/// Refuses a part of a clip that ends before it begins. The reference script looks at one backwards.
+fn check_forward(look: &Look, mode: Preprocessing) -> Result<()> {
+    match (look.start, look.end, mode) {
+        (Some(start), Some(end), Preprocessing::Clinical) if end < start => Err(Error::request(
+            "end",
+            "seconds from the start of the video, not before --start",
+            format!("{end}, with a start at {start}"),
+        )
+        .hint("correct end, or leave it out")),
+        _ => Ok(()),
+    }
 }
 
 /// The header of a source, which must be what was asked for, and the name of its format.
