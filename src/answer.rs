@@ -139,7 +139,7 @@ struct Collected {
 
 /// A reply in two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Parts {
+pub(crate) struct SplitReply {
     pub(crate) thought: Option<String>,
     pub(crate) answer: String,
     /// The part that more text would have gone to; none after the answer's closing tag.
@@ -165,13 +165,13 @@ impl Splitter {
     }
 
     /// Ends a reply that was cut off: a tag that is begun belongs to no part.
-    pub(crate) fn cut(mut self, say: impl FnMut(ReplyPart, &str)) -> Parts {
+    pub(crate) fn cut(mut self, say: impl FnMut(ReplyPart, &str)) -> SplitReply {
         self.reader.held.clear();
         self.finish(say)
     }
 
     /// Ends the reply: what was held back is text.
-    pub(crate) fn finish(mut self, mut say: impl FnMut(ReplyPart, &str)) -> Parts {
+    pub(crate) fn finish(mut self, mut say: impl FnMut(ReplyPart, &str)) -> SplitReply {
         let parts = &mut self.parts;
         self.reader.finish(|seen| parts.see(seen, &mut say));
         let open = match self.reader.state {
@@ -185,7 +185,7 @@ impl Splitter {
             State::Untagged => self.parts.answer,
             _ => trimmed(&self.parts.answer),
         };
-        Parts { thought: self.parts.thought.as_deref().map(trimmed), answer, open }
+        SplitReply { thought: self.parts.thought.as_deref().map(trimmed), answer, open }
     }
 }
 
@@ -235,7 +235,7 @@ mod tests {
         Tags { thought: pair("think"), answer: pair("answer") }
     }
 
-    fn split(pieces: &[&str]) -> Parts {
+    fn split(pieces: &[&str]) -> SplitReply {
         let mut splitter = Splitter::new(tags());
         let mut said = [String::new(), String::new()];
         let mut say = |part: ReplyPart, text: &str| said[part as usize] += text;
@@ -262,7 +262,8 @@ mod tests {
             ("<think>a <b> </thin </think>c", Some("a <b> </thin"), "c", Some(ReplyPart::Answer)),
         ];
         for (text, thought, answer, open) in table {
-            let wanted = Parts { thought: thought.map(Into::into), answer: (*answer).into(), open: *open };
+            let wanted =
+                SplitReply { thought: thought.map(Into::into), answer: (*answer).into(), open: *open };
             assert_eq!(split(&[text]), wanted, "{text}");
             let letters: Vec<String> = text.chars().map(String::from).collect();
             let letters: Vec<&str> = letters.iter().map(String::as_str).collect();

@@ -6,16 +6,16 @@ use std::marker::PhantomData;
 use anyhow::Result;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use fleming::wire::{Chosen, Form, Options, Part, Row, options};
+use fleming::wire::{Chosen, Form, Options, Row, Subject, options};
 use fleming::{Cancel, Look};
 
 use super::refusal::unusable;
 
-/// The options of some parts of the table, as the command line gave them.
+/// The options of some subjects, as the command line gave them.
 pub(super) struct Given<P>(Vec<(&'static Row, Vec<OsString>)>, PhantomData<P>);
 
-/// Which parts of the table a verb takes.
-pub(super) trait Parts {
+/// Which options of the table a verb takes.
+pub(super) trait Taking {
     fn take(row: &Row) -> bool;
 }
 
@@ -41,31 +41,31 @@ const OF_READING: [&str; 6] = [
 /// How an engine is set up.
 pub(super) struct Running;
 
-impl Parts for Asking {
+impl Taking for Asking {
     fn take(row: &Row) -> bool {
-        row.part != Part::Engine
+        row.subject != Subject::Engine
     }
 }
 
-impl Parts for Looking {
+impl Taking for Looking {
     fn take(row: &Row) -> bool {
-        matches!(row.part, Part::Look(_))
+        matches!(row.subject, Subject::Look(_))
     }
 }
 
-impl Parts for Seeing {
+impl Taking for Seeing {
     fn take(row: &Row) -> bool {
         Looking::take(row) || OF_READING.contains(&row.name)
     }
 }
 
-impl Parts for Running {
+impl Taking for Running {
     fn take(row: &Row) -> bool {
-        row.part == Part::Engine
+        row.subject == Subject::Engine
     }
 }
 
-impl<P: Parts> Given<P> {
+impl<P: Taking> Given<P> {
     /// The options, read and checked.
     pub(super) fn chosen(&self) -> Result<Chosen> {
         let mut chosen = Chosen::default();
@@ -105,7 +105,7 @@ impl Given<Looking> {
     }
 }
 
-impl<P: Parts> Args for Given<P> {
+impl<P: Taking> Args for Given<P> {
     fn augment_args(command: Command) -> Command {
         command.args(options().filter(|row| P::take(row)).map(argument))
     }
@@ -115,7 +115,7 @@ impl<P: Parts> Args for Given<P> {
     }
 }
 
-impl<P: Parts> FromArgMatches for Given<P> {
+impl<P: Taking> FromArgMatches for Given<P> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let rows = options().filter(|row| P::take(row));
         let given = rows.filter(|row| matches.value_source(row.name) == Some(ValueSource::CommandLine));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::options::{Chosen, Files, Options, Part};
+use super::options::{Chosen, Files, Options, Subject};
 use super::study::{KINDS, brief, read_study, study_of};
 use super::transcript::{Message, Transcript, next_question, part};
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ impl Case {
     /// # Errors
     /// [`Error::Request`] naming the field that cannot be read.
     pub fn read(fields: &Map<String, Value>, given: &Chosen, files: Files) -> Result<Self> {
-        let (own, others) = Chosen::of(fields, |part| part != Part::Engine, files)?;
+        let (own, others) = Chosen::of(fields, |subject| subject != Subject::Engine, files)?;
         let chosen = given.under(&own);
         let question = fields.get("question").ok_or_else(|| {
             Error::request("question", "a text", "none").hint("add the field question to the line")

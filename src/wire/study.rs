@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::options::{Chosen, Files, Form, Options, Part, options};
+use super::options::{Chosen, Files, Form, Options, Subject, options};
 use crate::error::{Error, Result, shortened};
 use crate::frame::Modality;
 use crate::input::{Fact, FactValue, StudyFacts};
@@ -34,11 +34,11 @@ pub fn study(input: &StudyInput) -> Option<Value> {
     let mut object = Map::new();
     object.insert(modality.map_or(FILE, Modality::name).into(), path.to_str()?.into());
     let set = Options { look: look.clone(), ..Options::default() };
-    let looks = |part| match modality {
-        Some(modality) => part == Part::Look(*modality),
-        None => matches!(part, Part::Look(_)),
+    let looks = |subject| match modality {
+        Some(modality) => subject == Subject::Look(*modality),
+        None => matches!(subject, Subject::Look(_)),
     };
-    for row in options().filter(|row| looks(row.part)) {
+    for row in options().filter(|row| looks(row.subject)) {
         let value = match &row.form {
             Form::Whole(_, _, get) => get(&set).map(Value::from),
             Form::Real(_, _, get) => get(&set).map(Value::from),
@@ -75,14 +75,14 @@ pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyI
     let (Some((name, kind)), None) = (kinds.next(), kinds.next()) else { return Err(refuse()) };
     let own: Map<String, Value> =
         fields.iter().filter(|(field, _)| field != name).map(|(f, v)| (f.clone(), v.clone())).collect();
-    let (chosen, others) = Chosen::of(&own, |part| matches!(part, Part::Look(_)), files)?;
+    let (chosen, others) = Chosen::of(&own, |subject| matches!(subject, Subject::Look(_)), files)?;
     if let Some(other) = others.iter().find(|other| *other != SHARED) {
         return Err(
             Error::request("study", &wanted, format!("the field {other}")).hint("leave the field out")
         );
     }
     if let Some(kind) = kind {
-        let misplaced = chosen.rows().find(|row| row.part != Part::Look(*kind));
+        let misplaced = chosen.rows().find(|row| row.subject != Subject::Look(*kind));
         misplaced.map_or(Ok(()), |row| {
             Err(Error::request("study", format!("options of {}", kind.with_article()), row.name)
                 .hint(format!("leave {} out for this study", row.name)))
@@ -102,7 +102,8 @@ pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyI
 pub fn look(text: &str) -> Result<Look> {
     let refuse = |got: &str| Error::request("options", "a JSON object of the options of a study", got);
     let fields: Map<String, Value> = serde_json::from_str(text).map_err(|_| refuse(text))?;
-    let (chosen, others) = Chosen::of(&fields, |part| matches!(part, Part::Look(_)), Files::Refused)?;
+    let (chosen, others) =
+        Chosen::of(&fields, |subject| matches!(subject, Subject::Look(_)), Files::Refused)?;
     match others.first() {
         Some(other) => Err(refuse(&format!("the field {other}"))),
         None => Ok(chosen.options()?.look),

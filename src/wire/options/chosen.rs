@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::read::{Files, Given, Setter, read};
-use super::row::{Options, Part, Row};
+use super::row::{Options, Row, Subject};
 use super::table::{option, options};
 use crate::error::{Error, Result};
 use crate::frame::Modality;
@@ -39,18 +39,18 @@ impl Chosen {
         self.read(row, &Given::Words(values))
     }
 
-    /// Reads the options among the fields of an object, of the parts that are told. Returns the names of the other fields.
+    /// Reads the options among the fields of an object, of the subjects that `takes` accepts. Returns the names of the other fields.
     ///
     /// # Errors
     /// [`Error::Request`] naming the field with what it may be.
     pub fn of(
         fields: &Map<String, Value>,
-        takes: fn(Part) -> bool,
+        takes: fn(Subject) -> bool,
         files: Files,
     ) -> Result<(Self, Vec<String>)> {
         let (mut chosen, mut others) = (Self::default(), Vec::new());
         for (name, value) in fields {
-            match option(name).filter(|row| takes(row.part)) {
+            match option(name).filter(|row| takes(row.subject)) {
                 Some(row) => chosen.read(row, &Given::Json(value, files))?,
                 None => others.push(name.clone()),
             }
@@ -80,8 +80,8 @@ impl Chosen {
     /// [`Error::Request`] naming the option.
     pub fn fit(&self, kinds: &[Modality]) -> Result<()> {
         let misplaced =
-            self.0.iter().filter(|choice| choice.set.is_some()).find_map(|choice| match choice.row.part {
-                Part::Look(kind) if !kinds.contains(&kind) => Some((choice, kind)),
+            self.0.iter().filter(|choice| choice.set.is_some()).find_map(|choice| match choice.row.subject {
+                Subject::Look(kind) if !kinds.contains(&kind) => Some((choice, kind)),
                 _ => None,
             });
         let Some((choice, kind)) = misplaced else { return Ok(()) };

@@ -1,10 +1,10 @@
 //! How an engine is set up.
 
-use super::row::{Form, Part, Row, number};
+use super::row::{Form, Row, Subject, number};
 use crate::limits;
 
 const fn row(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Part::Engine, name, value, form, help)
+    Row::new(Subject::Engine, name, value, form, help)
 }
 
 pub(super) static ENGINE: [Row; 10] = [

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::row::{Form, Part, Row, number};
+use super::row::{Form, Row, Subject, number};
 use crate::limits;
 use crate::request::StopRule;
 use crate::study::Preprocessing;
 
 const fn row(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Part::Generation, name, value, form, help)
+    Row::new(Subject::Generation, name, value, form, help)
 }
 
 const REFERENCE: &str = "reference";

@@ -1,17 +1,17 @@
 //! What of a study is looked at.
 
-use super::row::{Form, Part, Row, number};
+use super::row::{Form, Row, Subject, number};
 use crate::frame::Modality;
 use crate::limits;
 use crate::study::{FrameCount, Windowing};
 use crate::view::{Crop, Plane, Slab, VolumeForm};
 
 const fn video(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Part::Look(Modality::Video), name, value, form, help)
+    Row::new(Subject::Look(Modality::Video), name, value, form, help)
 }
 
 const fn volume(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Part::Look(Modality::Volume), name, value, form, help)
+    Row::new(Subject::Look(Modality::Volume), name, value, form, help)
 }
 
 /// A field that is one of the words of a type.

@@ -1,10 +1,10 @@
 //! How much of a file is read at most. Whoever runs the engine says so, and not whoever asks it.
 
-use super::row::{Form, Part, Row, number};
+use super::row::{Form, Row, Subject, number};
 use crate::limits;
 
 const fn row(name: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Part::Engine, name, "N", form, help)
+    Row::new(Subject::Engine, name, "N", form, help)
 }
 
 pub(super) static READING: [Row; 4] = [

@@ -26,7 +26,7 @@ pub struct Options {
 /// What an option is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Part {
+pub enum Subject {
     /// How an engine is set up.
     Engine,
     /// What is looked at of a study of this kind.
@@ -44,7 +44,7 @@ pub struct Row {
     /// The name in JSON, such as `max_new_tokens`.
     pub name: &'static str,
     /// What it is about.
-    pub part: Part,
+    pub subject: Subject,
     /// A word for its value in help: `N`, `FILE`. A switch has none.
     pub value: &'static str,
     /// What it does.
@@ -130,13 +130,13 @@ pub(super) use number;
 
 impl Row {
     pub(super) const fn new(
-        part: Part,
+        subject: Subject,
         name: &'static str,
         value: &'static str,
         form: Form,
         help: &'static str,
     ) -> Self {
-        Self { name, part, value, help, absent: "", excludes: &[], form }
+        Self { name, subject, value, help, absent: "", excludes: &[], form }
     }
 
     /// The same with what holds without it.

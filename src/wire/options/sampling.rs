@@ -1,11 +1,11 @@
 //! How tokens are chosen, and what the answer must look like.
 
-use super::row::{Document, Form, Part, Row, Spelling, number};
+use super::row::{Document, Form, Row, Spelling, Subject, number};
 use crate::limits;
 use crate::request::Constraint;
 
 const fn row(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Part::Generation, name, value, form, help)
+    Row::new(Subject::Generation, name, value, form, help)
 }
 
 pub(super) static SAMPLING: [Row; 9] = [

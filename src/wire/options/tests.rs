@@ -197,7 +197,7 @@ fn an_option_for_a_kind_of_which_there_is_none_is_refused() {
 
 #[test]
 fn other_fields_are_named() {
-    let looks = |part| matches!(part, Part::Look(_));
+    let looks = |subject| matches!(subject, Subject::Look(_));
     let (chosen, others) = Chosen::of(
         &fields(json!({"slices": 2, "imagse": "x", "temperature": 1})),
         looks,

@@ -1,12 +1,12 @@
 //! The words around a question.
 
-use super::row::{Document, Form, Part, Row, Spelling};
+use super::row::{Document, Form, Row, Spelling, Subject};
 use crate::request::Instruction;
 use crate::wire::text::without_last_newline;
 
 pub(super) static WORDING: [Row; 2] = [
     Row::new(
-        Part::Wording,
+        Subject::Wording,
         "prompt",
         "reasoning|direct|@FILE",
         Form::Document(spelling, |options, document| {
@@ -21,7 +21,7 @@ pub(super) static WORDING: [Row; 2] = [
     )
     .absent(REASONING),
     Row::new(
-        Part::Wording,
+        Subject::Wording,
         "system",
         "TEXT",
         Form::Text(|options, text| options.system = Some(text), |options| options.system.clone()),
