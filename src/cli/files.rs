@@ -11,12 +11,13 @@ use tempfile::NamedTempFile;
 
 use super::refusal::{unusable, unwritable};
 
-/// Writes a file, whole or not at all. One of the same name, or a link, is replaced.
+/// Writes a file, whole or not at all. One of the same name, or a link, is replaced; a device or a pipe is refused.
 pub(super) fn write(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> Result<()> {
     let write = || {
+        no_stream(path)?;
         let mut file = NamedTempFile::new_in(folder(path))?;
         let mut writer = BufWriter::new(file.as_file_mut());
         content(&mut writer)?;
@@ -77,7 +78,15 @@ pub(super) fn make_folder(path: &Path) -> Result<()> {
 
 /// Refuses a file that could not be made, or not replaced.
 pub(super) fn try_file(path: &Path) -> Result<()> {
-    try_folder(folder(path)).map_err(|error| refused(path, &error))
+    no_stream(path).and_then(|()| try_folder(folder(path))).map_err(|error| refused(path, &error))
+}
+
+/// Refuses what would be put in the place of a device or a pipe.
+fn no_stream(path: &Path) -> io::Result<()> {
+    match is_stream(path) {
+        true => Err(io::Error::new(io::ErrorKind::InvalidInput, "a device or a pipe, and no file")),
+        false => Ok(()),
+    }
 }
 
 /// What could not be written, without the unforeseeable name, which nobody gave.
@@ -137,6 +146,14 @@ mod tests {
             );
         }
         assert_eq!(fs::read(path("precious")).unwrap(), b"precious");
+        // Only a file is replaced by one.
+        let socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        for name in [&path("socket"), Path::new("/dev/fd/1"), Path::new("/dev/nowhere")] {
+            let error = write(name, |file| file.write_all(b"new")).unwrap_err().to_string();
+            assert!(error.contains("a device or a pipe"), "{error}");
+            assert!(try_file(name).is_err());
+        }
+        drop(socket);
         // What fails leaves what was there, and nothing beside it.
         let before = fs::read_dir(scratch.path()).unwrap().count();
         assert!(write(&path("written"), |_| Err(io::ErrorKind::StorageFull.into())).is_err());

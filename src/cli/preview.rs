@@ -48,6 +48,8 @@ impl PreviewVerb {
         let reading = reading.budget(options.engine.budget).watch(watch);
         let package = Package::open(&folder(self.model.as_ref())?)?;
         let studies = self.studies.inputs(&options.look);
+        files::try_file(&self.output)?;
+        self.studies.spared(&self.output)?;
         let seen = preview(&package, &studies, options.ask.max_tiles, &reading)?;
         let kinds: Vec<_> = seen.frames.iter().map(|frame| frame.provenance.modality).collect();
         self.given.chosen()?.fit(&kinds)?;

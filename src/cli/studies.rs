@@ -1,10 +1,13 @@
 //! What to look at, as arguments of several verbs.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{ArgMatches, Args, FromArgMatches};
 use fleming::{AskOptions, Budget, Look, Modality, ReadOptions, StudyInput, Watch, measure};
+
+use super::refusal::unusable;
 
 /// The files to look at, in the order in which they were named, each with what it was said to be.
 pub(super) struct Studies(Vec<(Option<Modality>, PathBuf)>);
@@ -21,7 +24,7 @@ struct StudyArguments {
     /// A file that must be a video; may be repeated
     #[arg(long, value_name = "FILE")]
     video: Vec<PathBuf>,
-    /// A file that must be a volume, a NumPy array; may be repeated
+    /// A file or folder that must be a volume; may be repeated
     #[arg(long, value_name = "FILE")]
     volume: Vec<PathBuf>,
 }
@@ -29,6 +32,23 @@ struct StudyArguments {
 impl Studies {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Refuses an output that would take the place of a study.
+    pub(super) fn spared(&self, output: &Path) -> Result<()> {
+        let of = |path: &Path| path.metadata().map(|there| (there.dev(), there.ino())).ok();
+        match of(output) {
+            Some(there) if self.0.iter().any(|(_, path)| of(path) == Some(there)) => {
+                let name = output.display().to_string();
+                Err(unusable(
+                    &name,
+                    "another file than a study",
+                    &"the same",
+                    "name another file for the picture",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The studies, looked at in this way. Where there are several, an option may be meant for some of them.

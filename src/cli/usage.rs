@@ -77,6 +77,8 @@ fn values(placeholder: &str) -> &str {
         "<N>" => "a whole number",
         "<N,…>" => "whole numbers with commas between them",
         "<i/n>" => "i/n with i from 1 to n, such as 1/4",
+        // A file or a folder without an option before it.
+        "" => "a value",
         other => other,
     }
 }

@@ -36,6 +36,10 @@ impl Session {
     pub(super) fn write(&self, path: &Path, package: &str) -> Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let write = || {
+            // A device or a pipe is not what a file may take the place of.
+            if path.metadata().is_ok_and(|there| !there.is_file()) {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "something that is no regular file"));
+            }
             let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
             file.write_all(&self.to_bytes(package))?;
             file.persist(path).map_err(|refused| refused.error)

@@ -66,6 +66,7 @@ fn outside(look: &Look, duration: f64) -> Error {
         format!("times within the {duration:.3} seconds of the video"),
         format!("{:.3} to {:.3} seconds", look.start.unwrap_or(0.0), look.end.unwrap_or(duration)),
     )
+    .hint("correct them, or leave them out")
 }
 
 /// The number of frames, and what there is to say of the part that they are taken from.

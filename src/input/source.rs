@@ -179,6 +179,10 @@ impl Deref for Bytes {
 pub(super) fn unreadable(name: &str, error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(ended) => ended,
+        // Of a member of an archive.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            Error::input(name, "a file that is stored or packed with Deflate", error).hint("unpack it first")
+        }
         Err(error) => Error::input(name, "a readable file", error).hint("check the path and the file"),
     }
 }
@@ -202,7 +206,7 @@ pub(crate) fn regular(path: &Path, name: &str) -> Result<File> {
 fn check(facts: &Metadata, name: &str) -> Result<()> {
     let (got, hint) = match (facts.is_file(), facts.is_dir()) {
         (true, _) => return Ok(()),
-        (_, true) => ("a folder", "name one file in it"),
+        (_, true) => ("a folder", "name a file in it; a folder of DICOM files is read as a whole"),
         _ => ("something that is no regular file", "copy it to a file"),
     };
     Err(Error::input(name, "a readable file", got).hint(hint))

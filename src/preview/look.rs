@@ -35,7 +35,9 @@ pub fn preview(
     options: &ReadOptions,
 ) -> Result<Preview> {
     if studies.is_empty() {
-        return Err(Error::request("studies", "at least one to look at", "none"));
+        return Err(
+            Error::request("studies", "at least one to look at", "none").hint("name a file or a folder")
+        );
     }
     limits::STUDIES.check("studies", studies.len())?;
     let vision = &package.manifest().vision;

@@ -85,7 +85,8 @@ fn find(access: &Access) -> Result<Fragments> {
         }
         at += bytes;
         if all.len() > MOST_FRAGMENTS {
-            return Err(Error::input(access.name(), format!("at most {MOST_FRAGMENTS} fragments"), "more"));
+            let wanted = format!("at most {MOST_FRAGMENTS} fragments");
+            return Err(Error::input(access.name(), wanted, "more").hint("this is no honest DICOM file"));
         }
     }
     Ok(Fragments { all, offsets: offsets.unwrap_or_default() })
@@ -128,7 +129,8 @@ fn by_beginnings(access: &Access, all: Vec<Fragment>, frames: usize) -> Result<V
             access.name(),
             format!("an offset table that says which fragments make each of {frames} frames"),
             format!("{count} fragments, {} of which begin a frame", grouped.len()),
-        )),
+        )
+        .hint("export the study uncompressed")),
     }
 }
 

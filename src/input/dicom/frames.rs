@@ -12,6 +12,9 @@ use super::tag;
 use crate::error::{Error, Result};
 use crate::watch::Watch;
 
+/// What to do about pixels that are not as the transfer syntax says.
+const MISLABELLED: &str = "the transfer syntax of the file is wrong: export it again";
+
 /// The frames of a file, any of which can be unpacked.
 pub(super) struct Frames {
     access: Access,
@@ -72,9 +75,13 @@ impl Frames {
                 frames.fragments = by_frame(&frames.access, count, &extended)?;
             }
             Some(_) => {
-                return Err(Error::input(&place.name, "fragments of compressed pixels", "plain numbers"));
+                let error = Error::input(&place.name, "fragments of compressed pixels", "plain numbers");
+                return Err(error.hint(MISLABELLED));
             }
-            None => return Err(Error::input(&place.name, "plain numbers", "fragments of compressed pixels")),
+            None => {
+                let error = Error::input(&place.name, "plain numbers", "fragments of compressed pixels");
+                return Err(error.hint(MISLABELLED));
+            }
         }
         Ok(frames)
     }

@@ -99,9 +99,11 @@ fn check_count(name: &str, count: usize) -> Result<()> {
     }
 }
 
-/// What operating systems and archivers leave beside files: hidden files, and macOS's shadow of an archive.
+/// What operating systems and archivers leave beside files: hidden files, and macOS's shadow of an archive. Archivers may begin
+/// a name with `./` or `../`, which hides nothing.
 fn is_clutter(part: &str) -> bool {
-    part.split('/').any(|name| name.starts_with('.') || name == "__MACOSX")
+    let hidden = |name: &str| name.starts_with('.') && name != "." && name != "..";
+    part.split('/').any(|name| hidden(name) || name == "__MACOSX")
 }
 
 #[cfg(test)]
@@ -119,6 +121,10 @@ mod tests {
         let places = folder(root.path(), &Watch::default()).unwrap();
         let parts: Vec<_> = places.iter().map(|place| place.part.as_deref().unwrap()).collect();
         assert_eq!(parts, ["a", "b/1", "b/2"]);
+        for (part, clutter) in [("./s/1", false), ("../s/1", false), ("./.DS_Store", true), ("s/..x/1", true)]
+        {
+            assert_eq!(is_clutter(part), clutter, "{part}");
+        }
         assert!(folder(&root.path().join("nowhere"), &Watch::default()).is_err());
     }
 }

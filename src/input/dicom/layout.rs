@@ -1,5 +1,7 @@
 //! What a data set says of its pixels (PS3.3 C.7.6.3).
 
+use std::fmt::Display;
+
 use super::scan::PixelKind;
 use super::tag;
 use super::value::Item;
@@ -109,15 +111,10 @@ impl Layout {
         );
         if is_grey != (self.samples == 1) {
             let wanted = format!("a photometric interpretation of {} samples a pixel", self.samples);
-            return Err(Error::input(
-                format!("{name}: PhotometricInterpretation"),
-                wanted,
-                self.photometric.name(),
-            ));
+            return Err(unlawful(name, "PhotometricInterpretation", (wanted, self.photometric.name())));
         }
         if self.samples == 3 && self.allocated == 1 {
-            let wanted = "at least 8 bits of a colour";
-            return Err(Error::input(format!("{name}: BitsAllocated"), wanted, self.allocated));
+            return Err(unlawful(name, "BitsAllocated", ("at least 8 bits of a colour", self.allocated)));
         }
         Ok(self)
     }
@@ -186,6 +183,11 @@ impl Photometric {
     }
 }
 
+/// The refusal of an attribute: what was wanted of it, and what it is.
+fn unlawful(name: &str, attribute: &str, (wanted, got): (impl Display, impl Display)) -> Error {
+    Error::input(format!("{name}: {attribute}"), wanted, got).hint("export the file again, or leave it out")
+}
+
 /// Attributes that must be right before a pixel can be.
 struct Attributes<'a> {
     name: &'a str,
@@ -203,7 +205,7 @@ impl Attributes<'_> {
     ) -> Result<i64> {
         let refuse = |got: String| {
             let wanted = format!("a number from {} to {}", range.start(), range.end());
-            Err(Error::input(format!("{}: {attribute}", self.name), wanted, got))
+            Err(unlawful(self.name, attribute, (wanted, got)))
         };
         match (self.set.bytes(tag).map(|_| self.set.whole(tag)), usual) {
             (Some(Some(number)), _) if range.contains(&number) => Ok(number),
@@ -220,7 +222,7 @@ impl Attributes<'_> {
             true => Ok(number),
             false => {
                 let numbers: Vec<_> = numbers.iter().map(i64::to_string).collect();
-                Err(Error::input(format!("{}: {attribute}", self.name), numbers.join(", "), number))
+                Err(unlawful(self.name, attribute, (numbers.join(" or "), number)))
             }
         }
     }
@@ -228,11 +230,9 @@ impl Attributes<'_> {
     fn photometric(&self, samples: i64) -> Result<Photometric> {
         match (self.set.word(tag::PHOTOMETRIC_INTERPRETATION), samples) {
             (Some(word), _) => Photometric::of(word).ok_or_else(|| {
-                Error::input(
-                    format!("{}: PhotometricInterpretation", self.name),
-                    "MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB or one of the YBR",
-                    word.chars().take(16).collect::<String>(),
-                )
+                let wanted = "MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB or one of the YBR";
+                let got: String = word.chars().take(16).collect();
+                unlawful(self.name, "PhotometricInterpretation", (wanted, got))
             }),
             (None, 1) => Ok(Photometric::Monochrome2),
             (None, _) => Ok(Photometric::Rgb),

@@ -56,14 +56,11 @@ impl Candidate {
 pub(super) fn without_copies(files: Vec<Instance>, notes: &mut Vec<String>) -> Vec<Instance> {
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<Instance> = Vec::with_capacity(files.len());
+    let mut copies = Vec::new();
     for file in files {
         let uid = file.scanned.set.word(tag::SOP_INSTANCE_UID).map(str::to_owned);
         match uid.as_ref().and_then(|uid| known.get(uid)) {
-            Some(&first) => notes.push(format!(
-                "{} is a duplicate of {} and was left out.",
-                file.called(),
-                kept[first].called()
-            )),
+            Some(&first) => copies.push(format!("{} of {}", file.called(), kept[first].called())),
             None => {
                 if let Some(uid) = uid {
                     known.insert(uid, kept.len());
@@ -71,6 +68,9 @@ pub(super) fn without_copies(files: Vec<Instance>, notes: &mut Vec<String>) -> V
                 kept.push(file);
             }
         }
+    }
+    if !copies.is_empty() {
+        notes.push(format!("Duplicates were left out: {}.", listed(&copies)));
     }
     kept
 }

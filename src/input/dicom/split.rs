@@ -104,7 +104,8 @@ fn place(name: &str, option: &str, asked: Option<usize>, [first, last]: [usize; 
         number if (first..=last).contains(&number) => Ok(number),
         number => {
             let wanted = if first == last { first.to_string() } else { format!("{first} to {last}") };
-            Err(Error::request(format!("{name}: {option}"), wanted, number))
+            Err(Error::request(format!("{name}: {option}"), wanted, number)
+                .hint("correct it, or leave it out"))
         }
     }
 }

@@ -71,7 +71,8 @@ pub(super) fn chosen(
             "start, end",
             format!("times within the {duration:.3} seconds of the clip"),
             got,
-        ));
+        )
+        .hint("correct them, or leave them out"));
     }
     let wanted = match count {
         // The difference of two decimal times falls short of a whole second by a rounding error.

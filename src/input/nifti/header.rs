@@ -119,7 +119,12 @@ impl Fields<'_> {
     }
 
     fn refuse<T>(&self, field: &str, wanted: &str, got: impl std::fmt::Display) -> Result<T> {
-        Err(Error::input(format!("{}: {field}", self.name), wanted, got))
+        let hint = match field {
+            "datatype" => "convert it to whole numbers of 8 to 64 bits, or to floating-point numbers",
+            "intent_code" => "project it onto a volume first",
+            _ => "the header is damaged: write the volume again",
+        };
+        Err(Error::input(format!("{}: {field}", self.name), wanted, got).hint(hint))
     }
 
     /// Whether the voxels follow in the same file.
@@ -249,7 +254,8 @@ impl NiftiHeader {
     /// [`Error::Input`] naming the field that is wrong, or that is not read here.
     pub(super) fn parse(name: &str, bytes: &[u8; LONGEST]) -> Result<Self> {
         let Some((version, order)) = version(bytes) else {
-            return Err(Error::input(name, "a NIfTI header of 348 or 540 bytes", "another length"));
+            let error = Error::input(name, "a NIfTI header of 348 or 540 bytes", "another length");
+            return Err(error.hint("write the volume again"));
         };
         let fields = Fields { name, bytes, version, order };
         let single = fields.single()?;

@@ -46,7 +46,8 @@ pub(in crate::input) fn open(opened: Opened, _: &ReadOptions) -> Result<Box<dyn 
             name,
             format!("a NIfTI header of {least} bytes"),
             format!("{length} bytes"),
-        ));
+        )
+        .hint("the file was cut short"));
     }
     let header = NiftiHeader::parse(&name, &bytes)?;
     let opened = if header.single { opened } else { image(opened)? };
@@ -158,12 +159,14 @@ impl Slices {
             Some((slice, volume, volumes, volume.checked_mul(volumes as u64)?.checked_add(header.start)?))
         });
         let Some((size, volume, volumes, end)) = counted else {
-            return Err(Error::input(name, promised, format!("{length} bytes")));
+            let error = Error::input(name, promised, format!("{length} bytes"));
+            return Err(error.hint("the header is damaged: write the volume again"));
         };
         let time_of = time.unwrap_or(0);
         if time_of >= volumes {
             let wanted = format!("0 to {}", volumes - 1);
-            return Err(Error::request(format!("{name}: time"), wanted, time_of));
+            let error = Error::request(format!("{name}: time"), wanted, time_of);
+            return Err(error.hint("correct it, or leave it out"));
         }
         let start = header.start + volume * time_of as u64;
         if header.start > length && !voxels.packed {
@@ -172,7 +175,8 @@ impl Slices {
                 format!("{name}: vox_offset"),
                 wanted,
                 format!("byte {}", header.start),
-            ));
+            )
+            .hint("the file was cut short, or its header is damaged: copy it again"));
         }
         voxels.check(name, &promised, start + volume)?;
         let other = (volumes > 1 && time.is_none())

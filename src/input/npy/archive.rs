@@ -103,8 +103,8 @@ fn chosen<'a>(name: &str, arrays: &[&'a str], wanted: Option<&str>) -> Result<&'
     };
     match (arrays, wanted) {
         ([only], None) => Ok(only),
-        ([], None) => Err(Error::input(name, "an archive with an array", "one without")
-            .hint("save the volume with numpy.savez_compressed(file, volume)")),
+        ([], None) => Err(Error::input(name, "an archive with an array or with DICOM files", "neither")
+            .hint("unpack it, and name the files in it")),
         (_, None) => Err(Error::input(name, "the name of one array", listed(arrays))
             .hint(format!("name one of them after the file: {name}#{}", short(arrays[0])))),
         _ => arrays.iter().find(is_wanted).copied().ok_or_else(|| {

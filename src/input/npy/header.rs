@@ -7,7 +7,7 @@ use ndarray_npy::npy::header::{Header, ReadHeaderError};
 use super::super::source::unreadable;
 use super::super::volume::{ByteOrder, Number};
 use super::cube::Order;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 const SHAPES: &str = "an array of shape (depth, height, width) or (1, depth, height, width)";
@@ -58,7 +58,8 @@ impl Layout {
 
 /// The lengths of the axes of a volume.
 fn volume(name: &str, shape: &[usize]) -> Result<[usize; 3]> {
-    let refuse = |hint: &str| Err(Error::input(name, SHAPES, format!("shape {shape:?}")).hint(hint));
+    let refuse =
+        |hint: &str| Err(Error::input(name, SHAPES, shortened(&format!("shape {shape:?}"), 80)).hint(hint));
     match *shape {
         // Colours of a picture are 3 or 4; no volume is so narrow.
         [_, height, width, 3 | 4] if height > 4 && width > 4 => refuse(

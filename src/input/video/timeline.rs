@@ -72,7 +72,10 @@ impl Packets {
             read.fill(order);
         }
         match read.packets.is_empty() {
-            true => Err(Error::input("", "at least one frame", "a video without any")),
+            true => {
+                let error = Error::input("", "at least one frame", "a video without any");
+                Err(error.hint("check that it is the right file, and whole"))
+            }
             false => Ok(read),
         }
     }

@@ -47,13 +47,18 @@ impl Track {
             .best(media::Type::Video)
             // The cover of a piece of music.
             .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
-            .ok_or_else(|| Error::input("", "a video", "a file without moving pictures"))?;
+            .ok_or_else(|| {
+                Error::input("", "a video", "a file without moving pictures")
+                    .hint("check that it is the right file, and whole")
+            })?;
         // Some containers state only the rate of the codec; decord refuses those.
         let fps = [stream.avg_frame_rate(), stream.rate()]
             .map(f64::from)
             .into_iter()
             .find(|fps| fps.is_finite() && *fps > 0.0)
-            .ok_or_else(|| Error::input("", "a frame rate", "a video that states none"))?;
+            .ok_or_else(|| {
+                Error::input("", "a frame rate", "a video that states none").hint("convert it anew")
+            })?;
         let matrix = stream.side_data().find(|data| data.kind() == packet::side_data::Type::DisplayMatrix);
         let mut warnings = Vec::new();
         let rotation = matrix.map_or("", |data| upright(data.data(), &mut warnings));

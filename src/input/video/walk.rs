@@ -39,7 +39,8 @@ impl<'a> Walk<'a> {
         let found = decoding.run(None, usize::MAX, &mut |frame| walk.take(frame))?;
         walk.fell_short = !found;
         if walk.decoded == 0 {
-            return Err(Error::input("", "frames that can be decoded", "none"));
+            let error = Error::input("", "frames that can be decoded", "none");
+            return Err(error.hint("the file is damaged: copy it again, or convert it anew"));
         }
         if !found && !walk.pictures.contains_key(&(walk.decoded - 1)) {
             walk.keep_last()?;

@@ -86,7 +86,8 @@ fn check_window(space: &Space, look: &Look) -> Result<()> {
 /// The form that a volume is looked at in.
 fn form(space: &Space, depth: usize, look: &Look) -> Result<VolumeForm> {
     let refuse = |option: &str, wanted: &str, got: &str| {
-        Err(Error::request(format!("{}: {option}", space.name), wanted, got))
+        let error = Error::request(format!("{}: {option}", space.name), wanted, got);
+        Err(error.hint(format!("leave {option} out")))
     };
     let usual = match (space.kind, space.colour, depth) {
         (_, true, _) | (Kind::Other, ..) | (_, _, 1) => VolumeForm::Native,
@@ -123,7 +124,8 @@ fn within_mm(name: &str, slices_mm: &[f64], [from, to]: [f64; 2]) -> Result<[usi
                 [first, .., last] => format!("a part of {first} mm to {last} mm"),
                 [only] => format!("{only} mm"),
             };
-            Err(Error::request(format!("{name}: range"), wanted, format!("{from} mm to {to} mm")))
+            let error = Error::request(format!("{name}: range"), wanted, format!("{from} mm to {to} mm"));
+            Err(error.hint("correct it, or leave it out"))
         }
     }
 }

@@ -35,7 +35,7 @@ pub(in crate::input::image) fn play(
     if reader.output_color_type().1 == BitDepth::Sixteen {
         return Err(Fault::unsupported("an animated PNG of 16 bits a channel"));
     }
-    let length = reader.output_buffer_size().ok_or_else(|| damaged("an impossible size"))?;
+    let length = reader.output_buffer_size().ok_or_else(|| Fault::damaged("PNG", "an impossible size"))?;
     let mut buffer = samples(length)?;
     // The picture for programs that show no animation may stand outside of it.
     let mut is_next = reader.info().frame_control.is_none();
@@ -45,7 +45,7 @@ pub(in crate::input::image) fn play(
         }
         is_next = true;
         let Some(control) = reader.info().frame_control else {
-            return Err(damaged("a picture of an animation without its place"));
+            return Err(Fault::damaged("PNG", "a picture of an animation without its place"));
         };
         let piece = piece(control);
         reel.check(piece.rect)?;
@@ -55,7 +55,7 @@ pub(in crate::input::image) fn play(
             true => reader.output_line_size(reader.info().width),
             false => Some(frame.line_size),
         };
-        let stride = stride.ok_or_else(|| damaged("an impossible size"))?;
+        let stride = stride.ok_or_else(|| Fault::damaged("PNG", "an impossible size"))?;
         reel.show(piece, &rgba(&buffer, &frame, stride)?)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::super::super::limits::collected;
 use super::super::super::reading::ReadOptions;
@@ -70,8 +70,15 @@ pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Re
     Ok(picture)
 }
 
-pub(super) fn damaged(error: impl std::fmt::Display) -> Fault {
-    Fault::damaged("PNG", error)
+pub(super) fn damaged(error: DecodingError) -> Fault {
+    match error {
+        DecodingError::LimitsExceeded => Fault {
+            wanted: format!("a PNG whose rows have at most {} bytes", LIMITS.bytes).into(),
+            got: "longer ones, or as long a palette or profile".into(),
+            hint: "scale it down, or cut it".into(),
+        },
+        error => Fault::damaged("PNG", error),
+    }
 }
 
 fn interpret(

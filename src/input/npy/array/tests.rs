@@ -146,7 +146,7 @@ fn the_only_array_of_an_archive_is_taken() {
         assert_eq!(samples(&study.unwrap()), [[0, 255]]);
     }
     for (members, named) in [
-        (&[][..], "an archive with an array"),
+        (&[][..], "an archive with an array or with DICOM files, got neither"),
         (&[("a.npy", &array[..]), ("b.npy", &array)], "2 arrays: a, b"),
     ] {
         let error =
