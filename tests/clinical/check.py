@@ -47,16 +47,19 @@ def preview(study: Path, *options: object) -> tuple[np.ndarray, dict]:
         return np.stack([np.asarray(Image.open(picture)) for picture in pictures]), json.loads(done.stdout)
 
 
-def values(study: Path, slices: int, low: float, high: float, *options: object) -> np.ndarray:
-    """All values of a volume of whole numbers, turned upright."""
+def values(
+    study: Path, slices: int, low: float, high: float, *options: object, grain: float = 1
+) -> np.ndarray:
+    """All values of a volume, turned upright: whole numbers, or multiples of `grain`."""
     found = None
-    for bottom in range(int(low), int(high) + 1, STEP - 1):
-        window = f"{bottom + STEP / 2}/{STEP}"
+    width = STEP * grain
+    for bottom in np.arange(int(low), int(high) + 1, width - grain).tolist():
+        window = f"{bottom + width / 2}/{width}"
         native = "--form=native", f"--slices={slices}", f"--window={window}"
         grey = preview(study, *native, *options)[0][..., 0].astype(np.float32)
         if found is None:
             found = np.full(grey.shape, np.nan, np.float32)
-        found = np.where(np.isnan(found) & (grey < STEP), grey + bottom, found)
+        found = np.where(np.isnan(found) & (grey < STEP), grey * np.float32(grain) + bottom, found)
     return found
 
 
@@ -86,7 +89,11 @@ def check_values(study: Path, expected: dict, wrong: list[str]) -> None:
         options = [] if time is None else [f"--time={time}"]
         # Later times are somewhat brighter.
         got = values(study, shape[0], low, high + (100 if times else 0), *options)
-        if sha256(got) != wanted:
+        if sha256(got) == wanted:
+            continue
+        # Slopes of single frames may make halves.
+        halves = values(study, shape[0], low, high, *options, grain=0.5)
+        if sha256(halves) != wanted:
             wrong.append(
                 f"values{'' if time is None else f' of time {time}'}: {got.shape}, {got.min()} to {got.max()}"
             )
@@ -107,7 +114,9 @@ def check_facts(study: Path, expected: dict, wrong: list[str]) -> None:
     _, seen = preview(study)
     first = seen["frames"][0]
     wanted = expected["canonical"]
-    if first["view"]["plane"] != wanted["plane"] and expected.get("normal", True):
+    # Without a position the program names no plane.
+    is_placed = not any("no position" in note["what"] for note in expected["notes"])
+    if first["view"]["plane"] != wanted["plane"] and expected.get("normal", True) and is_placed:
         wrong.append(f"plane {first['view']['plane']}")
     _, native = preview(study, "--form=native")
     spacing = native["frames"][0].get("spacing_mm")
