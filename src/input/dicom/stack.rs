@@ -61,6 +61,7 @@ pub(super) fn stack(
         windows,
         display: None,
         padding: padding(file, first)?,
+        parts: parts(&files, &frames),
         colour: layout.is_colour(),
         notes,
     };
@@ -86,6 +87,12 @@ fn padding(file: &Instance, at: FrameAt) -> Result<Option<f32>> {
     let stored = Padding::of(&file.scanned.set, &file.layout).and_then(|padding| padding.single());
     let rescale = Rescale::of(&file.place.name, file.groups(at.frame), file.layout.sign)?;
     Ok(stored.map(|stored| rescale.value(stored) as f32))
+}
+
+/// The file that each slice is in, of a study of several.
+fn parts(files: &[Instance], frames: &[FrameAt]) -> Vec<String> {
+    let parts = frames.iter().map(|at| files[at.file].place.part.clone());
+    parts.collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
 /// Slices of files, in order.

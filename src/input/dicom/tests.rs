@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Modality, Study};
 use crate::input::{ReadOptions, read};
 use crate::study::{FrameCount, Look, Source, StudyInput, Window, Windowing};
-use crate::view::VolumeForm;
+use crate::view::{Plane, VolumeForm};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 const AXIAL: &str = "1\\0\\0\\0\\1\\0";
@@ -95,6 +95,10 @@ fn slices_are_in_the_order_of_the_body_whatever_files_are_called() {
     assert_eq!((study.modality, values(&study)), (Modality::Volume, vec![0, 10, 20, 30, 40]));
     let places: Vec<_> = study.frames.iter().map(|frame| frame.provenance().position_mm.unwrap()).collect();
     assert_eq!(places, [0.0, 2.5, 5.0, 7.5, 10.0]);
+    let parts: Vec<_> = study.frames.iter().map(|frame| frame.provenance().part.clone().unwrap()).collect();
+    assert_eq!(parts, ["03", "01", "04", "00", "02"]);
+    let across = of(folder.path(), plainly(2).plane(Plane::Coronal)).unwrap();
+    assert!(across.frames.iter().all(|frame| frame.provenance().part.is_none()));
     let spacing = study.frames[0].provenance().spacing_mm.unwrap();
     assert!(
         spacing.iter().zip([2.5, 0.8, 0.7]).all(|(got, wanted)| (got - wanted).abs() < 1e-9),

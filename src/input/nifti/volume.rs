@@ -122,6 +122,7 @@ impl Header for Nifti {
             windows: Vec::new(),
             display: header.display,
             padding: None,
+            parts: Vec::new(),
             colour: header.voxel == Voxel::Rgb24,
             notes: [header.notes, notes].concat(),
         };

@@ -93,6 +93,14 @@ impl Axes {
         }
     }
 
+    /// The file that each slice is in; empty if slices are not in one each.
+    pub(super) fn parts(&self, space: &Space) -> Vec<String> {
+        let whole = self.stored[0] == 0 && !space.parts.is_empty();
+        let slices = if whole { 0..space.shape[0] } else { 0..0 };
+        let part = |slice| space.parts.get(self.stored_index(space, 0, slice)).cloned();
+        slices.map_while(part).collect()
+    }
+
     /// Where each slice lies along the patient, in millimetres, rising; empty if it is not known.
     pub(super) fn slices_mm(&self, space: &Space) -> Vec<f64> {
         let (Some(placement), axis) = (&space.placement, self.stored[0]) else { return Vec::new() };
@@ -170,6 +178,7 @@ mod tests {
             windows: Vec::new(),
             display: None,
             padding: None,
+            parts: Vec::new(),
             colour: false,
             notes: Vec::new(),
         }

@@ -79,6 +79,8 @@ pub(super) struct Placing {
     pub(super) planes: Planes,
     /// Of each slice of the study, where it lies in millimetres; empty if it is not known.
     pub(super) slices_mm: Vec<f64>,
+    /// Of each slice of the study, the name of its file; empty if a slice is not in one, or all are in the same.
+    pub(super) parts: Vec<String>,
     /// Distances of planes, and of rows and columns of a frame, in millimetres.
     pub(super) spacing_mm: Option<[f64; 3]>,
     pub(super) view: Arc<VolumeView>,
@@ -98,6 +100,7 @@ impl Placing {
             position_mm: (!self.slices_mm.is_empty()).then(|| self.planes.middle(plane, place)),
             spacing_mm: self.spacing_mm,
             view: Some(self.view.clone()),
+            part: self.parts.get(nearest).cloned(),
             ..Provenance::default()
         }
     }

@@ -25,6 +25,8 @@ pub(in crate::input) struct Space {
     pub(in crate::input) display: Option<[f64; 2]>,
     /// The modality value of pixels outside the picture. Statistics leave it out.
     pub(in crate::input) padding: Option<f32>,
+    /// Of each slice, the name of its file; empty if all are in one.
+    pub(in crate::input) parts: Vec<String>,
     /// Whether slices are colour pictures and hold no values.
     pub(in crate::input) colour: bool,
     /// What the reader has to say of the volume, one sentence each.

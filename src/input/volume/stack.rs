@@ -278,7 +278,8 @@ impl Stack {
             slab: self.slab,
             crop,
         };
-        Placing { planes, slices_mm: self.slices_mm.clone(), spacing_mm, view: Arc::new(view) }
+        let (slices_mm, parts) = (self.slices_mm.clone(), self.axes.parts(&self.space));
+        Placing { planes, slices_mm, parts, spacing_mm, view: Arc::new(view) }
     }
 }
 
@@ -329,6 +330,7 @@ mod tests {
             windows: Vec::new(),
             display: None,
             padding: None,
+            parts: Vec::new(),
             colour: false,
             notes: vec!["it has a note".into()],
         }
