@@ -314,8 +314,8 @@ typedef struct fleming_study_options {
     // Videos: the part to look at, in seconds; end 0 is the clip's end.
     double start;
     double end;
-    // Volumes: how values become grey: a centre and a width, "-600/1500", or a window's name, "lung", as docs/input.md lists
-    // them. Each slice is scaled by its own range by default.
+    // Volumes, and grey pictures and clips of DICOM: how values become grey: a centre and a width, "-600/1500", or a window's
+    // name, "lung", as docs/input.md lists them. Each slice of an array is scaled by its own range by default.
     const char *window;
     // Other options of docs/input.md, by their names in JSON: {"form": "native", "plane": "coronal", "range": "40-120"}. The
     // fields above hold before them.

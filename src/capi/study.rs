@@ -30,8 +30,8 @@ pub struct fleming_study_options {
     /// Videos: the part to look at, in seconds; end 0 is the clip's end.
     pub start: f64,
     pub end: f64,
-    /// Volumes: how values become grey: a centre and a width, "-600/1500", or a window's name, "lung", as docs/input.md lists
-    /// them. Each slice is scaled by its own range by default.
+    /// Volumes, and grey pictures and clips of DICOM: how values become grey: a centre and a width, "-600/1500", or a window's
+    /// name, "lung", as docs/input.md lists them. Each slice of an array is scaled by its own range by default.
     pub window: *const c_char,
     /// Other options of docs/input.md, by their names in JSON: {"form": "native", "plane": "coronal", "range": "40-120"}. The
     /// fields above hold before them.
@@ -112,19 +112,19 @@ impl fleming_study_options {
         // SAFETY: the caller's.
         let others = unsafe { optional_text("options", self.options) }?;
         let others = others.map(|text| wire::look(&text)).transpose()?.unwrap_or_default();
-        let of_volumes = self.slices != 0 || window.is_some();
+        let others = Look { window: window.or(others.window), ..others };
         let counts = [self.max_frames != 0, self.frames != 0, self.seconds != 0.0];
         let of_videos = counts.contains(&true) || self.start != 0.0 || self.end != 0.0;
         let refuse = |name: &str, wanted: &str| Err(Failure::argument(name, wanted, "something else"));
         match modality(kind)? {
-            Modality::Image | Modality::Video if of_volumes => refuse("slices, window", "a volume"),
+            Modality::Image | Modality::Video if self.slices != 0 => refuse("slices", "a volume"),
             Modality::Image | Modality::Volume if of_videos => {
                 refuse("frames, seconds, start, end", "a video")
             }
             Modality::Image => Ok(StudyInput::image(source).look(others)),
             Modality::Volume => {
-                let (slices, window) = (given(self.slices).or(others.slices), window.or(others.window));
-                Ok(StudyInput::volume(source).look(Look { slices, window, ..others }))
+                let slices = given(self.slices).or(others.slices);
+                Ok(StudyInput::volume(source).look(Look { slices, ..others }))
             }
             Modality::Video if counts.iter().filter(|given| **given).count() > 1 => {
                 Err(Failure::argument("frames", "one of max_frames, frames and seconds", "several"))

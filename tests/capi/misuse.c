@@ -194,7 +194,13 @@ static void texts_are_checked(fleming_engine *engine, fleming_request *request, 
     REFUSED(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, &study));
     study.slices = 0;
     study.window = "lung";
-    REFUSED(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, &study));
+    // Pictures of DICOM have a window: only what is in the file tells.
+    fleming_request *windowed = NULL;
+    CHECK(fleming_request_new("?", &windowed) == FLEMING_STATUS_OK);
+    CHECK(fleming_request_file(windowed, FLEMING_MODALITY_IMAGE, image, &study) == FLEMING_STATUS_OK);
+    CHECK(fleming_engine_ask(engine, windowed, NULL, &reply) == FLEMING_STATUS_REQUEST);
+    SAYS("window");
+    fleming_request_free(windowed);
     study.window = "lungs";
     CHECK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, image, &study) == FLEMING_STATUS_REQUEST);
     SAYS("window");
