@@ -212,7 +212,8 @@ impl<S: Slices> Picked<S> {
 impl Stack {
     /// The places in the list of slices that are read.
     fn needed(&self) -> Vec<usize> {
-        if self.form == VolumeForm::Trained || self.rule.needs_values() {
+        // Colours have no range.
+        if self.form == VolumeForm::Trained || (!self.space.colour && self.rule.needs_values()) {
             return (0..self.planes.list.len()).collect();
         }
         let parts = self.choice.distinct().into_iter().flat_map(|plane| self.planes.parts(plane));
@@ -412,6 +413,31 @@ mod tests {
         let values = [[-800.0; 6].as_slice(), &[40.0; 94]].concat();
         assert!(lungs.hides(Kind::Ct, &values).is_some() && lungs.hides(Kind::Mr, &values).is_none());
         assert_eq!(lungs.hides(Kind::Ct, &values[2..]), None);
+    }
+
+    /// A volume whose colour is 10 times the slice.
+    struct Coloured(usize);
+
+    impl Values for Coloured {
+        fn each(
+            &mut self,
+            slices: &[usize],
+            take: &mut dyn FnMut(usize, Samples<'_>) -> Result<()>,
+        ) -> Result<()> {
+            slices.iter().try_for_each(|slice| take(*slice, Samples::Rgb(&vec![10 * *slice as u8; self.0])))
+        }
+    }
+
+    #[test]
+    fn frames_in_colour_are_the_slices_that_were_chosen() {
+        for kind in [Kind::Unknown, Kind::Other, Kind::Ct] {
+            let of_colours = Space { kind, colour: true, ..space([20, 1, 2]) };
+            let look = Look::default().slices(3).range([1, 19]);
+            let study = choose(of_colours, Box::new(Coloured(6)), &look).unwrap();
+            let study = study.read(&ReadOptions::default()).unwrap();
+            let shown: Vec<u8> = study.frames.iter().map(|frame| frame.samples()[0]).collect();
+            assert_eq!((places(&study), shown), (vec![1, 10, 19], vec![10, 100, 190]), "{kind:?}");
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Slices for Colours {
         _: &Scaling<'_>,
         take: &mut dyn FnMut(usize, Scaled) -> Result<()>,
     ) -> Result<()> {
-        for (held, &plane) in self.places.iter().filter(|place| places.contains(place)).enumerate() {
+        for (held, &plane) in self.places.iter().enumerate().filter(|(_, place)| places.contains(place)) {
             let grey = self.block.slice(held).as_flattened().to_vec();
             take(plane, Scaled { grey, window: [0.0, 255.0], wraps: false })?;
         }
