@@ -240,7 +240,7 @@ impl Stack {
         let extent = extent(&block.values, None).unwrap_or_default();
         let whole = block.shape.map(|side| [0, side]);
         let found = match self.crop {
-            Crop::Foreground => foreground(&block.values, block.shape),
+            Crop::Foreground => foreground(&block.values, block.shape, extent[0]),
             Crop::None => None,
         };
         let [slices, rows, columns] = found.unwrap_or(whole);

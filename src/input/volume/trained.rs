@@ -168,10 +168,12 @@ fn looks_like_ct(values: &[f32]) -> bool {
         && share(values, f64::NEG_INFINITY, AIR) >= AIR_SHARE
 }
 
-/// First place and end, along slices, rows and columns of a volume of this shape, of the box of the values above the lowest
-/// one; `None` if all are the same.
-pub(super) fn foreground(values: &[f32], [depth, height, width]: [usize; 3]) -> Option<[[usize; 2]; 3]> {
-    let [lowest, _] = extent(values, None)?;
+/// First place and end, along slices, rows and columns of a volume of this shape, of the box of the values above the `lowest`; `None` if all are the same.
+pub(super) fn foreground(
+    values: &[f32],
+    [depth, height, width]: [usize; 3],
+    lowest: f32,
+) -> Option<[[usize; 2]; 3]> {
     let mut found = [[depth, 0], [height, 0], [width, 0]];
     for (place, row) in values.chunks_exact(width).enumerate() {
         let Some(first) = row.iter().position(|value| *value > lowest) else { continue };
