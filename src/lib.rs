@@ -41,6 +41,8 @@ pub mod wire;
 // ── surfaces
 #[cfg(feature = "capi")]
 mod capi;
+#[cfg(feature = "server")]
+pub mod server;
 
 pub use conversation::Conversation;
 pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pending, TokenCount};

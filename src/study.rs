@@ -21,6 +21,14 @@ pub use windowing::Windowing;
 pub enum Source {
     /// A file.
     Path(PathBuf),
+    /// A file that messages and [`FrameUsed::source`](crate::FrameUsed::source) call by another name. Files beside it do not
+    /// belong to it.
+    Named {
+        /// The name.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The content of a file in memory, with a name for messages.
     Bytes {
         /// The name used in messages and in [`FrameUsed::source`](crate::FrameUsed::source).
@@ -37,7 +45,7 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Source::Path(path) => path.display().to_string(),
-            Source::Bytes { name, .. } => name.clone(),
+            Source::Named { name, .. } | Source::Bytes { name, .. } => name.clone(),
             Source::Files(files) => match files.as_slice() {
                 [] => "no files".into(),
                 [file] => file.display().to_string(),

@@ -39,6 +39,8 @@ enum Verb {
     Eval(Eval),
     Inspect(Inspect),
     Preview(PreviewVerb),
+    #[cfg(feature = "server")]
+    Serve(Box<super::serve::Serve>),
     Warm(Warm),
 }
 
@@ -53,6 +55,8 @@ impl Verb {
             Verb::Eval(eval) => eval.run(),
             Verb::Inspect(inspect) => inspect.run(),
             Verb::Preview(preview) => preview.run(),
+            #[cfg(feature = "server")]
+            Verb::Serve(serve) => serve.run(),
             Verb::Warm(warm) => warm.run(),
         }
     }

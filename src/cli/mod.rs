@@ -33,6 +33,8 @@ mod bench;
 mod doctor;
 mod inspect;
 mod preview;
+#[cfg(feature = "server")]
+mod serve;
 mod warm;
 mod command;
 

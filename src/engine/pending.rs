@@ -203,6 +203,7 @@ impl Pending {
                 image_tokens: prompt.as_ref().map_or(0, |prompt| prompt.image_tokens),
                 cached_tokens: ended.cached_tokens,
                 completion_tokens: written.ids.len(),
+                thinking_tokens: written.thinking_tokens,
                 drafted_tokens: ended.guessed.drafted,
                 accepted_tokens: ended.guessed.accepted,
             },

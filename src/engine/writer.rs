@@ -19,6 +19,11 @@ pub(super) struct ReplyWriter {
     ids: Vec<u32>,
     text: String,
     logprobs: Option<Vec<TokenLogprobs>>,
+    /// Whether there was text of the thought, and of the answer.
+    thought_began: bool,
+    answer_began: bool,
+    /// Tokens before the answer began.
+    tokens_before_answer: usize,
 }
 
 /// Whether a reply has thought and answer in tags, or all of it is the answer.
@@ -38,6 +43,8 @@ pub(super) struct WrittenReply {
     pub(super) truncated: Option<ReplyPart>,
     pub(super) warnings: Vec<String>,
     pub(super) logprobs: Option<Vec<TokenLogprobs>>,
+    /// Tokens of the thought, its tags included.
+    pub(super) thinking_tokens: usize,
 }
 
 impl ReplyWriter {
@@ -56,6 +63,9 @@ impl ReplyWriter {
             ids: Vec::new(),
             text: String::new(),
             logprobs: options.logprobs.map(|_| Vec::new()),
+            thought_began: false,
+            answer_began: false,
+            tokens_before_answer: 0,
         }
     }
 
@@ -70,6 +80,7 @@ impl ReplyWriter {
         self.keep_logprobs(tokenizer, chosen);
         let text = self.spoken.push(tokenizer.bytes(chosen.id));
         self.say(&text, on_event);
+        self.tokens_before_answer += usize::from(!self.answer_began);
     }
 
     fn keep_logprobs(&mut self, tokenizer: &Tokenizer, chosen: &Chosen) {
@@ -81,7 +92,14 @@ impl ReplyWriter {
     }
 
     fn say(&mut self, text: &str, on_event: &mut dyn FnMut(Event<'_>)) {
-        self.splitter.push(text, |part, text| on_event(Event::Text { part, text }));
+        let Self { splitter, thought_began, answer_began, .. } = self;
+        splitter.push(text, |part, text| {
+            match part {
+                ReplyPart::Thought => *thought_began = true,
+                ReplyPart::Answer => *answer_began = true,
+            }
+            on_event(Event::Text { part, text });
+        });
         self.text += text;
     }
 
@@ -124,6 +142,7 @@ impl ReplyWriter {
             truncated,
             warnings,
             logprobs: self.logprobs,
+            thinking_tokens: if self.thought_began { self.tokens_before_answer } else { 0 },
         }
     }
 }

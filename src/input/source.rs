@@ -43,6 +43,7 @@ impl Opened {
         let name = source.name();
         let (content, member) = match source {
             Source::Path(path) => located(path, &name)?,
+            Source::Named { path, .. } => (Content::File(regular(path, &name)?), None),
             Source::Bytes { bytes, .. } => (Content::Memory(Cursor::new(bytes.clone())), None),
             Source::Files(files) => match files.as_slice() {
                 [path] => located(path, &name)?,
@@ -52,7 +53,7 @@ impl Opened {
         let path = match source {
             Source::Path(path) => Some(path.clone()),
             Source::Files(files) => files.first().cloned(),
-            Source::Bytes { .. } => None,
+            Source::Named { .. } | Source::Bytes { .. } => None,
         };
         let mut opened =
             Self { name, member, length: 0, head: Vec::new(), content, path, watch: watch.clone() };

@@ -197,6 +197,12 @@ impl Manifest {
         &self.prompt.placeholder
     }
 
+    /// A reply as the model writes it, of its thought and its answer.
+    pub fn reply_text(&self, thought: &str, answer: &str) -> String {
+        let ([think, thought_end], [begin, end]) = (&self.prompt.thought, &self.prompt.answer);
+        format!("{think}{thought}{thought_end}{begin}{answer}{end}")
+    }
+
     /// Side of a tile in pixels.
     pub fn tile_size(&self) -> u32 {
         self.vision.image_size

@@ -81,6 +81,8 @@ pub struct Usage {
     pub cached_tokens: usize,
     /// Tokens generated, the end-of-turn token included.
     pub completion_tokens: usize,
+    /// Those of the thought, its tags included.
+    pub thinking_tokens: usize,
     /// Tokens that were guessed ahead; see [`AskOptions::speculation`].
     pub drafted_tokens: usize,
     /// Those of them that were right, each of which saved a step.

@@ -81,6 +81,7 @@ pub fn usage(usage: &Usage) -> Value {
         "image_tokens": usage.image_tokens,
         "cached_tokens": usage.cached_tokens,
         "completion_tokens": usage.completion_tokens,
+        "thinking_tokens": usage.thinking_tokens,
         "drafted_tokens": usage.drafted_tokens,
         "accepted_tokens": usage.accepted_tokens,
     })

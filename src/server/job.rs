@@ -1,0 +1,189 @@
+//! A request on its way through the engine, for a client that may leave at any time.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use super::fault::Fault;
+use super::openai::with_param;
+use super::state::{Phase, Shared, UnderWay};
+use crate::engine::{Engine, Pending};
+use crate::error::Error;
+use crate::request::{AskOptions, Cancel, Event, Reply, ReplyPart, Request};
+
+/// Something that happened to one of the answers.
+pub(super) enum Piece {
+    Text { part: ReplyPart, text: String },
+    Progress { stage: &'static str, done: usize, total: usize },
+    Done(Box<Reply>),
+    Failed(Fault),
+}
+
+/// Bytes of text that wait for a client that reads slowly. It holds them and no slot of the engine; beyond them it is cut off.
+const LONGEST: usize = 1 << 20;
+/// How often a job that hears nothing looks whether the engine stands still.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// The answers to one request. Dropping it ends the work.
+pub(super) struct Job {
+    outbox: Arc<Outbox>,
+    cancel: Cancel,
+    app: Shared,
+    phase: watch::Receiver<Phase>,
+    /// Answers that have not ended.
+    open: usize,
+    _under_way: UnderWay,
+}
+
+#[derive(Default)]
+struct Outbox {
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    pieces: VecDeque<(usize, Piece)>,
+    bytes: usize,
+}
+
+impl Job {
+    /// Hands a request in.
+    ///
+    /// # Errors
+    /// What the engine refuses at once.
+    pub(super) fn start(
+        app: &Shared,
+        engine: &Engine,
+        request: &Request,
+        mut options: AskOptions,
+    ) -> Result<Self, Fault> {
+        let cancel = Cancel::default();
+        options.cancel = cancel.clone();
+        let all = engine.submit_all(request, &options).map_err(with_param)?;
+        let outbox = Arc::new(Outbox::default());
+        let open = all.len();
+        for (index, pending) in all.into_iter().enumerate() {
+            let (outbox, cancel) = (Arc::clone(&outbox), cancel.clone());
+            spawn_blocking(move || outbox.wait(index, pending, &cancel));
+        }
+        Ok(Self { outbox, cancel, app: Arc::clone(app), phase: app.phase(), open, _under_way: app.begin() })
+    }
+
+    /// What happens next, and to which of the answers; none after the end of all.
+    pub(super) async fn next(&mut self) -> Option<(usize, Piece)> {
+        while self.open > 0 {
+            if let Some(next) = self.outbox.take() {
+                match next.1 {
+                    Piece::Done(_) => self.open -= 1,
+                    Piece::Failed(_) => self.open = 0,
+                    Piece::Text { .. } | Piece::Progress { .. } => {}
+                }
+                return Some(next);
+            }
+            tokio::select! {
+                () = self.outbox.arrived.notified() => {}
+                _ = self.phase.changed() => {}
+                () = tokio::time::sleep(GLANCE) => {}
+            }
+            if let Some(fault) = self.app.gives_up() {
+                self.open = 0;
+                return Some((0, Piece::Failed(fault)));
+            }
+        }
+        None
+    }
+
+    /// Whether all answers have ended.
+    pub(super) fn is_done(&self) -> bool {
+        self.open == 0
+    }
+
+    /// All replies, in their order.
+    ///
+    /// # Errors
+    /// What ended the first that failed.
+    pub(super) async fn replies(mut self) -> Result<Vec<Reply>, Fault> {
+        let mut replies = Vec::new();
+        while let Some((index, piece)) = self.next().await {
+            match piece {
+                Piece::Done(reply) => replies.push((index, *reply)),
+                Piece::Failed(fault) => return Err(fault),
+                Piece::Text { .. } | Piece::Progress { .. } => {}
+            }
+        }
+        replies.sort_by_key(|(index, _)| *index);
+        Ok(replies.into_iter().map(|(_, reply)| reply).collect())
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Outbox {
+    /// Waits for one answer, in a thread of its own.
+    fn wait(&self, index: usize, pending: Pending, cancel: &Cancel) {
+        let heard = |event: Event<'_>| {
+            let piece = match event {
+                Event::Text { part, text } => Piece::Text { part, text: text.to_owned() },
+                Event::Encoding { done, total } => Piece::Progress { stage: "encoding", done, total },
+                Event::Prefilling { done, total } => Piece::Progress { stage: "prefilling", done, total },
+            };
+            if self.put(index, piece) > LONGEST {
+                cancel.cancel();
+            }
+        };
+        let mut heard = heard;
+        let ended = catch_unwind(AssertUnwindSafe(|| pending.wait(&mut heard)));
+        let piece = match ended {
+            Ok(Ok(reply)) => Piece::Done(Box::new(reply)),
+            Ok(Err(error)) => Piece::Failed(with_param(error)),
+            Err(_) => Piece::Failed(Fault::from(Error::runtime("answer", "to be waited for", "a panic"))),
+        };
+        self.put(index, piece);
+    }
+
+    /// Adds a piece; returns how many bytes of text wait. Text joins the text before it.
+    fn put(&self, index: usize, piece: Piece) -> usize {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Waiting { pieces, bytes } = &mut *waiting;
+        match (pieces.back_mut(), piece) {
+            (Some((of, Piece::Text { part: last, text: before })), Piece::Text { part, text })
+                if *of == index && *last == part =>
+            {
+                *bytes += text.len();
+                before.push_str(&text);
+            }
+            (Some((of, last @ Piece::Progress { .. })), piece @ Piece::Progress { .. }) if *of == index => {
+                *last = piece
+            }
+            (_, piece) => {
+                if let Piece::Text { text, .. } = &piece {
+                    *bytes += text.len();
+                }
+                pieces.push_back((index, piece));
+            }
+        }
+        let bytes = *bytes;
+        drop(waiting);
+        self.arrived.notify_one();
+        bytes
+    }
+
+    fn take(&self) -> Option<(usize, Piece)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = waiting.pieces.pop_front();
+        if let Some((_, Piece::Text { text, .. })) = &next {
+            waiting.bytes -= text.len();
+        }
+        next
+    }
+}

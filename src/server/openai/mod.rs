@@ -1,0 +1,13 @@
+//! OpenAI's chat completions: what clients send, and what they get.
+
+mod body;
+mod data_url;
+mod options;
+mod content;
+mod asked;
+mod reply;
+
+pub(super) use asked::{Asked, Delivery, StreamForm};
+pub(super) use body::{ChatBody, parse};
+pub(super) use options::with_param;
+pub(super) use reply::{ChatCompletion, Chunk, Head};

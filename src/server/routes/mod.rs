@@ -1,0 +1,9 @@
+//! What the server answers to, one file for each kind of call.
+
+mod health;
+mod models;
+mod chat;
+
+mod router;
+
+pub(super) use router::router;

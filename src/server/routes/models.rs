@@ -1,0 +1,89 @@
+//! The model that there is.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::server::fault::Fault;
+use crate::server::state::{App, Loaded, Shared};
+
+/// A list of models.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Models {
+    object: &'static str,
+    data: Vec<Model>,
+}
+
+/// A model, under one of its names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Model {
+    id: String,
+    object: &'static str,
+    /// Seconds since 1970 at which it was loaded.
+    created: u64,
+    owned_by: &'static str,
+    /// Most tokens in a conversation, prompt and reply together.
+    max_model_len: usize,
+    #[schema(value_type = Object)]
+    architecture: Value,
+    /// The package and this program.
+    #[schema(value_type = Object)]
+    fleming: Value,
+}
+
+impl Model {
+    fn new(name: &str, loaded: &Loaded) -> Self {
+        let package = loaded.engine.package();
+        let manifest = package.manifest();
+        Self {
+            id: name.to_owned(),
+            object: "model",
+            created: loaded.created,
+            owned_by: "fleming",
+            max_model_len: loaded.engine.context(),
+            architecture: json!({
+                "input_modalities": ["text", "image", "video", "file"],
+                "output_modalities": ["text"],
+            }),
+            fleming: json!({
+                "package": manifest.name,
+                "sha256": package.digest(),
+                "precision": manifest.precision,
+                "version": env!("CARGO_PKG_VERSION"),
+                "temperature": 0,
+            }),
+        }
+    }
+}
+
+/// All names of the model.
+pub(super) async fn list(State(app): State<Shared>) -> Result<Json<Models>, Fault> {
+    let loaded = app.ready()?;
+    let data = app.names(loaded).into_iter().map(|name| Model::new(name, loaded)).collect();
+    Ok(Json(Models { object: "list", data }))
+}
+
+/// The model of one name.
+pub(super) async fn one(State(app): State<Shared>, Path(name): Path<String>) -> Result<Json<Model>, Fault> {
+    let loaded = app.ready()?;
+    Ok(Json(Model::new(known(&app, loaded, Some(&name))?, loaded)))
+}
+
+/// The name that a client used, if it is one of the model's; the first without one.
+///
+/// # Errors
+/// Status 404 for another name.
+pub(super) fn known<'a>(app: &'a App, loaded: &'a Loaded, name: Option<&str>) -> Result<&'a str, Fault> {
+    let names = app.names(loaded);
+    let found = match name {
+        None => names.first(),
+        Some(name) => names.iter().find(|known| **known == name),
+    };
+    found.copied().ok_or_else(|| {
+        let mut fault = Fault::not_found("model", names.join(" or ")).code("model_not_found").param("model");
+        fault.facts.got = crate::error::shortened(name.unwrap_or_default(), 100);
+        fault.hint("GET /v1/models lists the names")
+    })
+}

@@ -1,0 +1,169 @@
+//! The server from its start to its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+
+use super::listen;
+use super::routes::router;
+use super::settings::ServerSettings;
+use super::state::{App, Phase, Shared};
+use super::tls::Tls;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// How long connections may take to send their last bytes.
+const LAST_BYTES: Duration = Duration::from_secs(3);
+/// How often a server that is about to end looks whether anything is under way.
+const GLANCE: Duration = Duration::from_millis(50);
+/// Threads that wait for answers or read uploads, beside one for each answer.
+const SPARE_THREADS: usize = 64;
+/// Answers that have a thread each, at most.
+const MOST_THREADS: usize = 4096;
+
+/// Runs a server until it gets SIGTERM or SIGINT. `on_listening` is told where it listens before the package is loaded.
+/// SIGHUP has it read keys and certificates again.
+///
+/// # Errors
+/// [`Error::Request`] for settings that cannot be met, such as an address that other machines reach without keys, and what
+/// [`Engine::open`] may return. A second signal ends the process at once.
+pub fn serve(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) -> Result<()> {
+    check(&settings)?;
+    let runtime = runtime(&settings)?;
+    let ended = runtime.block_on(run(settings, on_listening));
+    // A reader that does not look at its switch must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended
+}
+
+fn runtime(settings: &ServerSettings) -> Result<Runtime> {
+    let answers = settings.engine.slots.saturating_add(settings.engine.queue).min(MOST_THREADS);
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(answers + SPARE_THREADS)
+        .thread_name("fleming-server")
+        .enable_all()
+        .build()
+        .map_err(|error| Error::runtime("server", "threads", error).hint("raise the limit on threads"))
+}
+
+fn check(settings: &ServerSettings) -> Result<()> {
+    if settings.keys.is_none() && !settings.address.ip().is_loopback() {
+        let got = format!("{}, and no keys", settings.address.ip());
+        return Err(Error::request("--host", "an address of this machine alone, or keys", got)
+            .hint("name a file of keys with --keys, or leave --host out"));
+    }
+    Ok(())
+}
+
+async fn run(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) -> Result<()> {
+    let tls = settings.tls.as_ref().map(Tls::open).transpose()?.map(Arc::new);
+    let app = Arc::new(App::new(settings)?);
+    let mut signals = Signals::new()?;
+    let address = app.settings.address;
+    let refuse = |error: std::io::Error| {
+        Error::request("--port", format!("{address} to listen at"), error).hint("choose another port")
+    };
+    let listener = TcpListener::bind(address).await.map_err(refuse)?;
+    on_listening(listener.local_addr().map_err(refuse)?);
+    let mut serving = tokio::spawn(listen::serve(app.clone(), listener, router(app.clone()), tls.clone()));
+
+    let opening = app.clone();
+    let mut loading = spawn_blocking(move || open(&opening));
+    let mut loaded = false;
+    loop {
+        tokio::select! {
+            opened = &mut loading, if !loaded => {
+                opened.map_err(|error| Error::runtime("engine", "to load", error))??;
+                loaded = true;
+            }
+            asked = signals.next() => match asked {
+                Asked::Reload => reload(&app, tls.as_deref()),
+                Asked::End => break,
+            },
+        }
+    }
+    app.enter(Phase::Draining);
+    tracing::info!(target: "fleming::server", under_way = app.under_way(), "draining");
+    tokio::select! {
+        () = drained(&app) => {}
+        () = sleep(app.settings.drain) => {}
+        () = signals.end() => {}
+    }
+    app.enter(Phase::Ending);
+    let _ = timeout(LAST_BYTES, &mut serving).await;
+    Ok(())
+}
+
+fn open(app: &App) -> Result<()> {
+    let began = Instant::now();
+    let engine = Engine::open(&app.settings.model, &app.settings.engine)?;
+    tracing::info!(target: "fleming::server", "ready");
+    app.loaded(engine, began.elapsed());
+    Ok(())
+}
+
+/// Waits until nothing is under way.
+async fn drained(app: &Shared) {
+    while app.under_way() > 0 {
+        sleep(GLANCE).await;
+    }
+}
+
+/// Reads again what may have changed. What cannot be read stays as it was.
+fn reload(app: &App, tls: Option<&Tls>) {
+    let read = [("keys", app.keys.reload()), ("certificate", tls.map_or(Ok(()), Tls::reload))];
+    for (what, read) in read {
+        match read {
+            Ok(()) => tracing::info!(target: "fleming::server", what, "read again"),
+            Err(error) => tracing::error!(target: "fleming::server", what, %error, "kept as it was"),
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Reload,
+    End,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let of = |kind| {
+            signal(kind).map_err(|error| {
+                Error::runtime("signals", "to be heard", error).hint("look at the system's log")
+            })
+        };
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+            hang_up: of(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.hang_up.recv() => Asked::Reload,
+        }
+    }
+
+    /// The next that asks the server to end.
+    async fn end(&mut self) {
+        while self.next().await != Asked::End {}
+    }
+}

@@ -1,0 +1,191 @@
+//! What all requests share.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::fault::Fault;
+use super::keys::{Keys, Scope};
+use super::settings::ServerSettings;
+use crate::engine::Engine;
+use crate::error::{Facts, Result};
+
+/// What all requests share, in each of their hands.
+pub(super) type Shared = Arc<App>;
+
+pub(super) struct App {
+    pub(super) settings: ServerSettings,
+    pub(super) keys: Keys,
+    engine: OnceLock<Loaded>,
+    phase: watch::Sender<Phase>,
+    /// In [`UNIT`]s.
+    bodies: Arc<Semaphore>,
+    under_way: AtomicUsize,
+}
+
+/// A loaded package.
+pub(super) struct Loaded {
+    pub(super) engine: Engine,
+    /// How long it took.
+    pub(super) load: Duration,
+    /// Seconds since 1970 at which it was loaded.
+    pub(super) created: u64,
+}
+
+/// How far the server has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(super) enum Phase {
+    Running,
+    /// What is under way may end; nothing new begins.
+    Draining,
+    /// What is under way ends now.
+    Ending,
+}
+
+/// Whether the server can answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Loading,
+    Ready,
+    Stalled,
+    Draining,
+}
+
+/// Bytes of bodies are counted in these.
+const UNIT: u64 = 1 << 10;
+
+/// Who sent a request, in its extensions.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) scope: Scope,
+}
+
+/// A request that keeps the server from ending.
+pub(super) struct UnderWay(Shared);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl App {
+    /// Reads what the settings name.
+    ///
+    /// # Errors
+    /// Those of [`Keys::open`].
+    pub(super) fn new(settings: ServerSettings) -> Result<Self> {
+        let keys = Keys::open(settings.keys.as_deref())?;
+        let permits =
+            (settings.max_bodies.max(settings.max_body) / UNIT + 1).min(Semaphore::MAX_PERMITS as u64);
+        Ok(Self {
+            settings,
+            keys,
+            engine: OnceLock::new(),
+            phase: watch::Sender::new(Phase::Running),
+            bodies: Arc::new(Semaphore::new(permits as usize)),
+            under_way: AtomicUsize::new(0),
+        })
+    }
+
+    /// The package is loaded; it took so long.
+    pub(super) fn loaded(&self, engine: Engine, load: Duration) {
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        // A server loads once.
+        let _ = self.engine.set(Loaded { engine, load, created });
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        if *self.phase.borrow() > Phase::Running {
+            return Readiness::Draining;
+        }
+        match self.engine.get() {
+            None => Readiness::Loading,
+            Some(loaded) if self.is_stalled(&loaded.engine) => Readiness::Stalled,
+            Some(_) => Readiness::Ready,
+        }
+    }
+
+    /// Whether the engine has had work for long without ending a round.
+    fn is_stalled(&self, engine: &Engine) -> bool {
+        let counts = engine.counts();
+        let since = counts.last_round.map(|last| Instant::now().saturating_duration_since(last));
+        counts.active > 0 && since.is_some_and(|since| since > self.settings.stall)
+    }
+
+    /// The loaded package, if the server takes requests.
+    ///
+    /// # Errors
+    /// Status 503 while it loads, stands still or is about to end.
+    pub(super) fn ready(&self) -> std::result::Result<&Loaded, Fault> {
+        match (self.readiness(), self.engine.get()) {
+            (Readiness::Ready, Some(loaded)) => Ok(loaded),
+            (Readiness::Draining, _) => Err(Fault::unavailable("one that is about to end", "draining")),
+            (Readiness::Stalled, _) => Err(stalled()),
+            (Readiness::Loading | Readiness::Ready, _) => {
+                Err(Fault::unavailable("one that loads its model", "loading"))
+            }
+        }
+    }
+
+    /// Whether a request that waits should give up, and why.
+    pub(super) fn gives_up(&self) -> Option<Fault> {
+        if *self.phase.borrow() == Phase::Ending {
+            return Some(Fault::unavailable("one that is about to end", "draining"));
+        }
+        (self.readiness() == Readiness::Stalled).then(stalled)
+    }
+
+    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// Counts a request as under way for as long as the result lives.
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Takes room for so many bytes of a body.
+    ///
+    /// # Errors
+    /// Status 429 if other requests have it.
+    pub(super) fn room(&self, bytes: u64) -> std::result::Result<OwnedSemaphorePermit, Fault> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        Arc::clone(&self.bodies).try_acquire_many_owned(units).map_err(|_| {
+            let wanted = format!("bodies of at most {} bytes at once", self.settings.max_bodies);
+            Fault::new(axum::http::StatusCode::TOO_MANY_REQUESTS, Facts::new("request", wanted, "more"))
+                .code("too_many_bytes")
+                .retry_after(2)
+                .hint("send it again later")
+        })
+    }
+
+    /// What keeps the memory of one key's requests apart from that of others; none if they share it.
+    pub(super) fn reuse_scope(&self, caller: &Caller) -> Option<Arc<[u8]>> {
+        let is_shared = self.settings.share_reuse || !self.keys.are_needed();
+        (!is_shared).then(|| Arc::clone(&caller.scope))
+    }
+
+    /// Names of the model for clients, the first in replies.
+    pub(super) fn names<'a>(&'a self, loaded: &'a Loaded) -> Vec<&'a str> {
+        match self.settings.names.as_slice() {
+            [] => vec![loaded.engine.package().manifest().name.as_str()],
+            names => names.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+fn stalled() -> Fault {
+    Fault::unavailable("one whose engine stands still", "stalled").hint("its operator must look at it")
+}
