@@ -74,7 +74,7 @@ const WALLS: [(&str, &[&str], &str); 5] = [
     ("println!", &["cli/"], "stdout is data, and the command line's"),
     (
         "serde_json::",
-        &["wire/", "cli/", "package/manifest.rs", "plan_store/list.rs"],
+        &["wire/", "cli/", "server/", "package/manifest.rs", "plan_store/list.rs"],
         "JSON is the surfaces', the package's and the plan store's",
     ),
     ("std::net", &["server/", "cli/serve.rs"], "only the server opens a socket"),

@@ -197,14 +197,12 @@ pub(in crate::server) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
-        if error.is_syntax() || error.is_eof() {
-            return Fault::field("body", "JSON", said(&error)).hint("send an object as application/json");
-        }
-        match path.as_str() {
-            "." | "?" => Fault::field("body", "an object with the fields of this call", said(&error)),
-            path => Fault::field(path, "a value of its type", said(&error))
-                .hint("docs/server.md lists the fields"),
-        }
+        let (wanted, hint) = match error.is_data() {
+            true => ("a value of its type", "docs/server.md lists the fields"),
+            false => ("JSON", "send an object as application/json"),
+        };
+        let known = !error.is_eof() && ![".", "?"].contains(&path.as_str());
+        Fault::field(if known { &path } else { "body" }, wanted, said(&error)).hint(hint)
     })?;
     reader.end().map_err(|error| Fault::field("body", "one JSON object", said(&error)))?;
     Ok(value)
@@ -242,6 +240,8 @@ mod tests {
             (r#"{"messages":[],"stream":"yes"}"#, Some("stream")),
             (r#"{"messages":[],"n":"1"}"#, Some("n")),
             (r#"{"messages":[],"n":true}"#, Some("n")),
+            (r#"{"messages":[],"seed":1e400}"#, Some("seed")),
+            (r#"{"messages":[],"temperature":NaN}"#, Some("temperature")),
             (r#"{"messages":[]"#, Some("body")),
             (r#"{"messages":[]} {}"#, Some("body")),
             ("[]", Some("body")),
