@@ -9,5 +9,5 @@ mod reply;
 
 pub(super) use asked::{Asked, Delivery, StreamForm};
 pub(super) use body::{ChatBody, parse};
-pub(super) use options::with_param;
+pub(super) use options::{FIELDS, HARMLESS, is_ours, with_param};
 pub(super) use reply::{ChatCompletion, Chunk, Head};

@@ -222,11 +222,15 @@ fn our_fields(fields: Option<&Map<String, Value>>) -> Result<(Chosen, bool), Fau
             progress = value.as_bool().ok_or_else(refuse)?;
             continue;
         }
-        let is_ours = |row: &&Row| row.subject != Subject::Engine && !OPENAI_ONLY.contains(&row.name);
-        let row = option(name).filter(is_ours).ok_or_else(|| unknown(&param))?;
+        let row = option(name).filter(|row| is_ours(row)).ok_or_else(|| unknown(&param))?;
         chosen = chosen.under(&read(row, &param, value)?);
     }
     Ok((chosen, progress))
+}
+
+/// Whether an option is a field of `fleming`.
+pub(in crate::server) fn is_ours(row: &Row) -> bool {
+    row.subject != Subject::Engine && !OPENAI_ONLY.contains(&row.name)
 }
 
 /// Reads one option from JSON of the right type.

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use super::models::known;
 use crate::engine::Engine;
 use crate::request::{AskOptions, Cancel, Reply};
-use crate::server::fault::Fault;
+use crate::server::fault::{ErrorBody, Fault};
 use crate::server::identity::id;
 use crate::server::job::{Job, Piece};
 use crate::server::openai::{
@@ -36,7 +36,27 @@ struct Received {
     room: Vec<tokio::sync::OwnedSemaphorePermit>,
 }
 
-/// `POST /v1/chat/completions`
+/// Answers a question, at once or in chunks.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    request_body = ChatBody,
+    responses(
+        (
+            status = 200,
+            description = "The answer; with `stream: true` its chunks as server-sent events",
+            content((ChatCompletion = "application/json"), (Chunk = "text/event-stream")),
+        ),
+        (status = 400, description = "A field cannot be taken, or a study cannot be read", body = ErrorBody),
+        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        (status = 404, description = "The model or a file is not there", body = ErrorBody),
+        (status = 408, description = "The time was up before there was anything to return", body = ErrorBody),
+        (status = 413, description = "The body is too long", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        (status = 429, description = "Too many requests wait", body = ErrorBody),
+        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+    ),
+)]
 pub(super) async fn complete(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -66,7 +86,23 @@ pub(super) async fn complete(
     }
 }
 
-/// `POST /v1/chat/completions/input_tokens`
+/// Counts the tokens of a question's prompt. The model does not run.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions/input_tokens",
+    request_body = ChatBody,
+    responses(
+        (status = 200, description = "The number of tokens, and whether they fit", body = Object),
+        (status = 400, description = "A field cannot be taken, or a study cannot be read", body = ErrorBody),
+        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        (status = 404, description = "The model or a file is not there", body = ErrorBody),
+        (status = 408, description = "The time was up before there was anything to return", body = ErrorBody),
+        (status = 413, description = "The body is too long", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        (status = 429, description = "Too many requests wait", body = ErrorBody),
+        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+    ),
+)]
 pub(super) async fn input_tokens(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,

@@ -17,11 +17,20 @@ pub(super) struct Health {
 }
 
 /// The process answers.
+#[utoipa::path(get, path = "/health/live", responses((status = 200, description = "It lives", body = Health)))]
 pub(super) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
 /// Whether a question would be taken now.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    responses(
+        (status = 200, description = "It is ready", body = Health),
+        (status = 503, description = "It loads, stands still or is about to end", body = Health),
+    ),
+)]
 pub(super) async fn ready(State(app): State<Shared>) -> Response {
     let status = match app.readiness() {
         Readiness::Ready => "ok",

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::server::fault::Fault;
+use crate::server::fault::{ErrorBody, Fault};
 use crate::server::state::{App, Loaded, Shared};
 
 /// A list of models.
@@ -59,6 +59,15 @@ impl Model {
 }
 
 /// All names of the model.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    responses(
+        (status = 200, description = "The model under each of its names", body = Models),
+        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+    ),
+)]
 pub(super) async fn list(State(app): State<Shared>) -> Result<Json<Models>, Fault> {
     let loaded = app.ready()?;
     let data = app.names(loaded).into_iter().map(|name| Model::new(name, loaded)).collect();
@@ -66,6 +75,17 @@ pub(super) async fn list(State(app): State<Shared>) -> Result<Json<Models>, Faul
 }
 
 /// The model of one name.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}",
+    params(("name" = String, Path, description = "One of the model's names")),
+    responses(
+        (status = 200, description = "The model", body = Model),
+        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        (status = 404, description = "It has no such name", body = ErrorBody),
+        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+    ),
+)]
 pub(super) async fn one(State(app): State<Shared>, Path(name): Path<String>) -> Result<Json<Model>, Fault> {
     let loaded = app.ready()?;
     Ok(Json(Model::new(known(&app, loaded, Some(&name))?, loaded)))
