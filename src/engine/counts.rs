@@ -13,6 +13,8 @@ pub struct Counts {
     pub waiting: usize,
     /// Answers that have a slot.
     pub active: usize,
+    /// Tokens that these have in the KV cache.
+    pub held_tokens: usize,
     /// Steps of the decoder, each for all answers under way.
     pub steps: u64,
     /// Steps that failed; the row of each answer then ran alone.

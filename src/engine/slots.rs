@@ -55,6 +55,12 @@ impl Slots {
         self.slots.iter().filter(|slot| slot.sequence.is_some()).count()
     }
 
+    /// How many tokens the slots of sequences hold.
+    pub(super) fn held_tokens(&self) -> usize {
+        let taken = self.slots.iter().filter(|slot| slot.sequence.is_some());
+        taken.map(|slot| slot.contents.tokens.len()).sum()
+    }
+
     /// The slot for a prompt, if one is free.
     pub(super) fn choose(&self, prompt: &[Token]) -> Option<usize> {
         let free = self.slots.iter().enumerate().filter(|(_, slot)| slot.sequence.is_none());

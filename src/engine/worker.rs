@@ -85,6 +85,7 @@ impl Worker<'_> {
     fn publish(&self) {
         self.shared.counts.publish(Counts {
             active: self.slots.active(),
+            held_tokens: self.slots.held_tokens(),
             image_hits: self.encoder.images.hits,
             image_misses: self.encoder.images.misses,
             image_bytes: self.encoder.images.bytes(),

@@ -7,6 +7,7 @@ mod settings;
 mod fault;
 mod identity;
 mod keys;
+mod metrics;
 mod state;
 mod receive;
 // ── OpenAI's protocol
