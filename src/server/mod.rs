@@ -8,6 +8,7 @@ mod fault;
 mod identity;
 mod keys;
 mod metrics;
+mod audit;
 mod state;
 mod receive;
 // ── OpenAI's protocol
