@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::audit::Failure;
+use super::metrics::Refusal;
 use crate::error::{Error, ErrorCode, Facts};
 
 /// Tells OpenAI's clients whether the same request may succeed another time.
@@ -126,6 +128,25 @@ impl Fault {
         }
     }
 
+    /// The failure in stable words alone.
+    pub(super) fn failure(&self) -> Failure {
+        Failure { kind: self.kind(), code: self.code.unwrap_or(self.kind()).to_owned() }
+    }
+
+    /// Why the server refused to work, if that is what it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        Some(match (self.status.as_u16(), self.code) {
+            (503, Some("loading")) => Refusal::Loading,
+            (503, _) => Refusal::Draining,
+            (413, _) => Refusal::BodyTooLarge,
+            (401 | 403, _) => Refusal::Unauthorized,
+            (404, _) => Refusal::NotFound,
+            (429, _) => Refusal::QueueFull,
+            (400..500, _) => Refusal::BadRequest,
+            _ => return None,
+        })
+    }
+
     pub(super) fn body(&self) -> ErrorBody {
         let Facts { thing, wanted, got, hint } = (*self.facts).clone();
         ErrorBody {
@@ -183,15 +204,9 @@ impl IntoResponse for Fault {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         // For the line of the log.
-        response.extensions_mut().insert(Failed { code: self.code.unwrap_or(self.kind()) });
+        response.extensions_mut().insert(self);
         response
     }
-}
-
-/// In the extensions of a response that tells of a failure.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Failed {
-    pub(super) code: &'static str,
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
-use super::fault::{Failed, Fault};
+use super::fault::Fault;
 use super::identity::RequestId;
 use super::keys::Scope;
 use super::paths;
+use super::record::Record;
 use super::state::{App, Caller, Shared};
 use crate::error::Facts;
 
@@ -25,22 +26,37 @@ pub(super) async fn guard(State(app): State<Shared>, mut request: Request, next:
         Ok(id) => id,
         Err(error) => return Fault::from(error).into_response(),
     };
-    request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let admitted = admit(&app, request.headers(), request.uri(), &method);
+    let mut record = Record::begin(&app, id.as_str(), &[]);
     let (path, mut response) = match admitted {
-        Ok(Admitted::Preflight) => ("preflight".into(), StatusCode::NO_CONTENT.into_response()),
+        Ok(Admitted::Preflight) => {
+            record = Record::none();
+            ("preflight".into(), StatusCode::NO_CONTENT.into_response())
+        }
         Ok(Admitted::Caller(scope)) => {
-            request.extensions_mut().insert(Caller { scope });
             let path = route(&request);
+            let is_public = paths::OPEN.contains(&request.uri().path());
+            record = if is_public { Record::none() } else { Record::begin(&app, id.as_str(), &scope) };
+            record.route(format!("{method} {path}"));
+            request.extensions_mut().insert(Caller { scope });
+            request.extensions_mut().insert(record.clone());
             (path, run(request, next).await)
         }
         Err(fault) => ("refused".into(), fault.into_response()),
     };
     finish(&app, &mut response, &id, origin);
-    let code = response.extensions().get::<Failed>().map_or("", |failed| failed.code);
-    let (status, id) = (response.status().as_u16(), id.as_str());
+    let status = response.status().as_u16();
+    app.metrics.responded(&path, status);
+    record.status(status);
+    let mut code = String::new();
+    if let Some(fault) = response.extensions().get::<Fault>() {
+        code = fault.failure().code;
+        record.failed(fault);
+        fault.refusal().into_iter().for_each(|reason| app.metrics.refused(reason));
+    }
+    let id = id.as_str();
     tracing::info!(
         target: "fleming::server",
         id, %method, path, status, code, milliseconds = began.elapsed().as_millis() as u64, "request"

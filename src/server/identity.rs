@@ -1,7 +1,6 @@
 //! Ids of requests, replies and files.
 
-use std::fmt::Write;
-
+use crate::digest::hex;
 use crate::error::{Error, Result};
 
 /// Letters of the longest id that a client may give its request.
@@ -42,15 +41,6 @@ pub(super) fn id(prefix: &str) -> Result<String> {
     Ok(format!("{prefix}{}", hex(&bits)))
 }
 
-/// Bytes as lower-case hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,10 +55,5 @@ mod tests {
             assert!(made.as_str().starts_with("req-") && made.as_str().len() == 36, "{made:?}");
         }
         assert_ne!(RequestId::of(None).unwrap(), RequestId::of(None).unwrap());
-    }
-
-    #[test]
-    fn hex_digits_are_two_for_a_byte() {
-        assert_eq!(hex(&[0, 10, 255]), "000aff");
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::fault::Fault;
+use super::metrics::Answered;
 use super::openai::with_param;
 use super::state::{Phase, Shared, UnderWay};
 use crate::engine::{Engine, Pending};
@@ -65,12 +66,15 @@ impl Job {
     ) -> Result<Self, Fault> {
         let cancel = Cancel::default();
         options.cancel = cancel.clone();
+        let began = Instant::now();
         let all = engine.submit_all(request, &options).map_err(with_param)?;
+        app.metrics.accepted();
         let outbox = Arc::new(Outbox::default());
         let open = all.len();
         for (index, pending) in all.into_iter().enumerate() {
-            let (outbox, cancel) = (Arc::clone(&outbox), cancel.clone());
-            spawn_blocking(move || outbox.wait(index, pending, &cancel));
+            let waiter =
+                Waiter { app: Arc::clone(app), outbox: Arc::clone(&outbox), cancel: cancel.clone(), began };
+            spawn_blocking(move || waiter.wait(index, pending));
         }
         Ok(Self { outbox, cancel, app: Arc::clone(app), phase: app.phase(), open, _under_way: app.begin() })
     }
@@ -128,29 +132,45 @@ impl Drop for Job {
     }
 }
 
-impl Outbox {
-    /// Waits for one answer, in a thread of its own.
-    fn wait(&self, index: usize, pending: Pending, cancel: &Cancel) {
-        let heard = |event: Event<'_>| {
+/// What waits for one answer, in a thread of its own.
+struct Waiter {
+    app: Shared,
+    outbox: Arc<Outbox>,
+    cancel: Cancel,
+    began: Instant,
+}
+
+impl Waiter {
+    fn wait(&self, index: usize, pending: Pending) {
+        let mut heard = |event: Event<'_>| {
             let piece = match event {
                 Event::Text { part, text } => Piece::Text { part, text: text.to_owned() },
                 Event::Encoding { done, total } => Piece::Progress { stage: "encoding", done, total },
                 Event::Prefilling { done, total } => Piece::Progress { stage: "prefilling", done, total },
             };
-            if self.put(index, piece) > LONGEST {
-                cancel.cancel();
+            if self.outbox.put(index, piece) > LONGEST {
+                self.cancel.cancel();
             }
         };
-        let mut heard = heard;
         let ended = catch_unwind(AssertUnwindSafe(|| pending.wait(&mut heard)));
         let piece = match ended {
-            Ok(Ok(reply)) => Piece::Done(Box::new(reply)),
-            Ok(Err(error)) => Piece::Failed(with_param(error)),
-            Err(_) => Piece::Failed(Fault::from(Error::runtime("answer", "to be waited for", "a panic"))),
+            Ok(Ok(reply)) => {
+                self.app.metrics.answered(&reply, &Answered { elapsed: self.began.elapsed() });
+                Piece::Done(Box::new(reply))
+            }
+            Ok(Err(error)) => self.failed(error),
+            Err(_) => self.failed(Error::runtime("answer", "to be waited for", "a panic")),
         };
-        self.put(index, piece);
+        self.outbox.put(index, piece);
     }
 
+    fn failed(&self, error: Error) -> Piece {
+        self.app.metrics.failed(error.code());
+        Piece::Failed(with_param(error))
+    }
+}
+
+impl Outbox {
     /// Adds a piece; returns how many bytes of text wait. Text joins the text before it.
     fn put(&self, index: usize, piece: Piece) -> usize {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::identity::hex;
 use crate::error::{Error, Result};
 use crate::wire::read_text;
 
@@ -70,11 +69,6 @@ fn hash(key: &[u8]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-/// What identifies a key in a log: the first digits of its hash.
-pub(super) fn prefix(scope: &[u8]) -> String {
-    hex(scope.get(..4).unwrap_or_default())
-}
-
 fn read(file: &Path) -> Result<Vec<[u8; 32]>> {
     let name = file.display();
     let text = read_text(file)?;
@@ -134,6 +128,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::digest::hex;
 
     fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -154,7 +149,6 @@ mod tests {
         for wrong in [None, Some(&b""[..]), Some(b"0123456789abcdeF"), Some(second.as_bytes())] {
             assert_eq!(keys.scope(wrong), None);
         }
-        assert_eq!(prefix(&one).len(), 8);
     }
 
     #[test]

@@ -4,15 +4,16 @@
 //! above it.
 
 mod settings;
-mod fault;
 mod identity;
 mod keys;
 mod metrics;
 mod audit;
+mod fault;
 mod state;
 mod receive;
 // ── OpenAI's protocol
 mod openai;
+mod record;
 mod job;
 // ── the way of a request
 mod paths;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -28,7 +28,7 @@ const SPARE_THREADS: usize = 64;
 const MOST_THREADS: usize = 4096;
 
 /// Runs a server until it gets SIGTERM or SIGINT. `on_listening` is told where it listens before the package is loaded.
-/// SIGHUP has it read keys and certificates again.
+/// SIGHUP has it read keys and certificates again, and open the audit's file anew.
 ///
 /// # Errors
 /// [`Error::Request`] for settings that cannot be met, such as an address that other machines reach without keys, and what
@@ -102,10 +102,9 @@ async fn run(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) ->
 }
 
 fn open(app: &App) -> Result<()> {
-    let began = Instant::now();
     let engine = Engine::open(&app.settings.model, &app.settings.engine)?;
     tracing::info!(target: "fleming::server", "ready");
-    app.loaded(engine, began.elapsed());
+    app.loaded(engine);
     Ok(())
 }
 
@@ -118,6 +117,9 @@ async fn drained(app: &Shared) {
 
 /// Reads again what may have changed. What cannot be read stays as it was.
 fn reload(app: &App, tls: Option<&Tls>) {
+    if let Some(audit) = &app.audit {
+        audit.reopen();
+    }
     let read = [("keys", app.keys.reload()), ("certificate", tls.map_or(Ok(()), Tls::reload))];
     for (what, read) in read {
         match read {

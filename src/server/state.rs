@@ -2,15 +2,18 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::audit::{Audit, Keeps};
 use super::fault::Fault;
 use super::keys::{Keys, Scope};
+use super::metrics::{Build, Metrics, Now};
 use super::settings::ServerSettings;
 use crate::engine::Engine;
 use crate::error::{Facts, Result};
+use crate::package::Package;
 
 /// What all requests share, in each of their hands.
 pub(super) type Shared = Arc<App>;
@@ -18,6 +21,8 @@ pub(super) type Shared = Arc<App>;
 pub(super) struct App {
     pub(super) settings: ServerSettings,
     pub(super) keys: Keys,
+    pub(super) metrics: Metrics,
+    pub(super) audit: Option<Audit>,
     engine: OnceLock<Loaded>,
     phase: watch::Sender<Phase>,
     /// In [`UNIT`]s.
@@ -28,8 +33,6 @@ pub(super) struct App {
 /// A loaded package.
 pub(super) struct Loaded {
     pub(super) engine: Engine,
-    /// How long it took.
-    pub(super) load: Duration,
     /// Seconds since 1970 at which it was loaded.
     pub(super) created: u64,
 }
@@ -75,14 +78,21 @@ impl App {
     /// Reads what the settings name.
     ///
     /// # Errors
-    /// Those of [`Keys::open`].
+    /// Those of [`Keys::open`], [`Package::open`] and [`Audit::open`].
     pub(super) fn new(settings: ServerSettings) -> Result<Self> {
         let keys = Keys::open(settings.keys.as_deref())?;
+        let package = Package::open(&settings.model)?;
+        let metrics = Metrics::new(settings.names.first().unwrap_or(&package.manifest().name));
+        let keeps = if settings.audit_content { Keeps::Content } else { Keeps::NoContent };
+        let audit =
+            settings.audit.as_ref().map(|file| Audit::open(file, keeps, metrics.audit_lost())).transpose()?;
         let permits =
             (settings.max_bodies.max(settings.max_body) / UNIT + 1).min(Semaphore::MAX_PERMITS as u64);
         Ok(Self {
             settings,
             keys,
+            metrics,
+            audit,
             engine: OnceLock::new(),
             phase: watch::Sender::new(Phase::Running),
             bodies: Arc::new(Semaphore::new(permits as usize)),
@@ -90,11 +100,18 @@ impl App {
         })
     }
 
-    /// The package is loaded; it took so long.
-    pub(super) fn loaded(&self, engine: Engine, load: Duration) {
+    /// The package is loaded.
+    pub(super) fn loaded(&self, engine: Engine) {
+        self.metrics.loaded(&Build {
+            package: &engine.package().manifest().name,
+            digest: engine.package().digest(),
+            provider: &self.settings.engine.provider,
+            slots: self.settings.engine.slots,
+            context: engine.context(),
+        });
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         // A server loads once.
-        let _ = self.engine.set(Loaded { engine, load, created });
+        let _ = self.engine.set(Loaded { engine, created });
     }
 
     pub(super) fn readiness(&self) -> Readiness {
@@ -136,6 +153,18 @@ impl App {
             return Some(Fault::unavailable("one that is about to end", "draining"));
         }
         (self.readiness() == Readiness::Stalled).then(stalled)
+    }
+
+    /// How things are, for the metrics.
+    pub(super) fn now(&self) -> Now {
+        let loaded = self.engine.get();
+        Now {
+            counts: loaded.map(|loaded| loaded.engine.counts()),
+            ready: self.readiness() == Readiness::Ready,
+            slots: self.settings.engine.slots,
+            context: loaded.map_or(0, |loaded| loaded.engine.context()),
+            ..Now::default()
+        }
     }
 
     pub(super) fn phase(&self) -> watch::Receiver<Phase> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::body::ChatBody;
 use super::content::{Detail, Reading, Uploads};
 use super::options::read_all;
@@ -18,8 +20,8 @@ pub(in crate::server) struct Asked {
     pub(in crate::server) model: Option<String>,
     /// How the answer comes.
     pub(in crate::server) delivery: Delivery,
-    /// Names of the options that the client set.
-    pub(in crate::server) given: Vec<String>,
+    /// The options that the client set, as it did.
+    pub(in crate::server) given: Map<String, Value>,
 }
 
 /// How an answer comes.

@@ -90,8 +90,8 @@ pub(super) struct Read {
     /// Whether a number of tiles was asked for.
     pub(super) has_tiles: bool,
     pub(super) progress: bool,
-    /// Names of the options that were given.
-    pub(super) given: Vec<String>,
+    /// The options that were given, as they were.
+    pub(super) given: Map<String, Value>,
 }
 
 /// Reads all fields but the messages.
@@ -105,7 +105,11 @@ pub(super) fn read_all(body: &ChatBody, studies: usize) -> Result<Read, Fault> {
         return Err(twice(row.name));
     }
     chosen = chosen.under(&ours);
-    let given = chosen.rows().map(|row| row.name.to_owned()).collect();
+    let fields = body.others.iter().filter(|(name, _)| FIELDS.iter().any(|(field, _)| field == name));
+    let given = fields
+        .chain(body.fleming.iter().flatten())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     let mut options = chosen.options().map_err(with_param)?;
     answers(body, &mut options)?;
     wording(body, &chosen, &mut options)?;

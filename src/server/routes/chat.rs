@@ -1,6 +1,7 @@
 //! Chat completions, and how long their prompts would be.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -24,6 +25,7 @@ use crate::server::openai::{
     Asked, ChatBody, ChatCompletion, Chunk, Delivery, Head, StreamForm, parse, with_param,
 };
 use crate::server::receive;
+use crate::server::record::Record;
 use crate::server::state::{App, Caller, Loaded, Shared};
 
 /// How often a stream without text shows that it lives.
@@ -60,10 +62,11 @@ struct Received {
 pub(super) async fn complete(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
+    Extension(record): Extension<Record>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Fault> {
-    let Received { asked, room } = received(&app, &caller, &headers, body).await?;
+    let Received { asked, room } = received(&app, &record, &headers, body).await?;
     let loaded = app.ready()?;
     let head = head(&app, loaded, asked.model.as_deref())?;
     let mut options = asked.options;
@@ -73,14 +76,25 @@ pub(super) async fn complete(
     match asked.delivery {
         Delivery::Whole => {
             let replies = job.replies().await?;
+            replies.iter().for_each(|reply| record.answered(reply));
             let package = loaded.engine.package();
             drop(room);
             Ok(Json(ChatCompletion::new(head, &replies, &options, package)).into_response())
         }
         Delivery::Stream(form) => {
             let engine = loaded.engine.clone();
-            let stream =
-                Streaming { engine, job, head, options, form, began: Vec::new(), replies: Vec::new(), room };
+            let stream = Streaming {
+                _counted: Counted::new(&app),
+                record,
+                engine,
+                job,
+                head,
+                options,
+                form,
+                began: Vec::new(),
+                replies: Vec::new(),
+                room,
+            };
             stream.respond().await
         }
     }
@@ -106,10 +120,11 @@ pub(super) async fn complete(
 pub(super) async fn input_tokens(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
+    Extension(record): Extension<Record>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Fault> {
-    let Received { asked, room } = received(&app, &caller, &headers, body).await?;
+    let Received { asked, room } = received(&app, &record, &headers, body).await?;
     let loaded = app.ready()?;
     known(&app, loaded, asked.model.as_deref())?;
     let engine = loaded.engine.clone();
@@ -149,16 +164,17 @@ async fn cancellable<T: Send + 'static>(
 }
 
 /// Receives a body and reads it.
-async fn received(app: &Shared, caller: &Caller, headers: &HeaderMap, body: Body) -> Result<Received, Fault> {
+async fn received(app: &Shared, record: &Record, headers: &HeaderMap, body: Body) -> Result<Received, Fault> {
     app.ready()?;
-    let _ = caller;
     let (bytes, room) = receive::json(app, headers, body).await?.into_parts();
-    let reading = app.clone();
+    let (reading, record) = (app.clone(), record.clone());
     // Pictures in it are decoded from base64, which takes a while.
     let asked = spawn_blocking(move || {
         let loaded = reading.ready()?;
         let body: ChatBody = parse(&bytes)?;
-        Asked::read(body, loaded.engine.package().manifest(), &reading.settings, &|_| None)
+        let asked = Asked::read(body, loaded.engine.package().manifest(), &reading.settings, &|_| None)?;
+        record.asked(&asked, loaded);
+        Ok(asked)
     });
     let asked = asked.await.unwrap_or_else(|_| Err(Fault::internal()))?;
     Ok(Received { asked, room })
@@ -174,6 +190,8 @@ fn head(app: &App, loaded: &Loaded, model: Option<&str>) -> Result<Head, Fault> 
 
 /// A stream of chunks. Dropping it, as when its client leaves, ends the work.
 struct Streaming {
+    _counted: Counted,
+    record: Record,
     engine: Engine,
     job: Job,
     head: Head,
@@ -183,6 +201,22 @@ struct Streaming {
     began: Vec<usize>,
     replies: Vec<(usize, Reply)>,
     room: Vec<tokio::sync::OwnedSemaphorePermit>,
+}
+
+/// A stream among those that are open.
+struct Counted(Shared);
+
+impl Counted {
+    fn new(app: &Shared) -> Self {
+        app.metrics.stream_opened();
+        Self(Arc::clone(app))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.stream_closed();
+    }
 }
 
 /// What comes next in a stream.
@@ -252,6 +286,7 @@ impl Streaming {
             Piece::Done(reply) => {
                 self.begin(index, &mut chunks);
                 chunks.push(self.end(index, &reply));
+                self.record.answered(&reply);
                 self.replies.push((index, *reply));
                 if self.job.is_done() && self.form.usage {
                     self.replies.sort_by_key(|(index, _)| *index);
@@ -262,7 +297,10 @@ impl Streaming {
                     self.room.clear();
                 }
             }
-            Piece::Failed(fault) => return Next::Failed(fault),
+            Piece::Failed(fault) => {
+                self.record.failed(&fault);
+                return Next::Failed(fault);
+            }
         }
         Next::Chunks(chunks)
     }

@@ -3,6 +3,7 @@
 mod health;
 mod models;
 mod chat;
+mod metrics;
 mod openapi;
 
 mod router;

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use super::{chat, health, models, openapi};
+use super::{chat, health, metrics, models, openapi};
 use crate::error::Facts;
 use crate::server::fault::Fault;
 use crate::server::guard::guard;
@@ -18,6 +18,7 @@ pub(in crate::server) fn router(app: Shared) -> Router {
         .route("/v1/chat/completions/input_tokens", post(chat::input_tokens))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::one))
+        .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::openapi))
         .route("/health", get(health::ready))
         .route("/health/live", get(health::live))
