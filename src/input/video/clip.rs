@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 
 use ffmpeg_next as ffmpeg;
 
-use super::super::reading::{Chosen, Header, Measured, ReadOptions};
+use super::super::reading::{Chosen, Fact, Header, Measured, ReadOptions};
 use super::super::sampling::{by_time, indices};
 use super::super::source::Opened;
 use super::container::{Depth, container, demuxer};
@@ -128,7 +128,8 @@ impl Clip {
         if timeline.hidden > 0 {
             self.warnings.push(format!(
                 "The edit list of the file hides {} of {} frames: they are not looked at.",
-                timeline.hidden, self.packets
+                timeline.hidden,
+                timeline.hidden + timeline.headless + timeline.count()
             ));
         }
         if timeline.headless > 0 {
@@ -202,6 +203,23 @@ impl Header for Clip {
         Modality::Video
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        let stated = self.track.fps;
+        let by_rate = (self.packets, Some(stated), self.packets as f64 / stated);
+        let (frames, rate, seconds) = self.timeline.as_ref().map_or(by_rate, |timeline| {
+            let rate = match timeline.pace(stated) {
+                Pace::Steady(fps) => Some(fps),
+                Pace::Uneven(_) => None,
+            };
+            (timeline.count(), rate, timeline.duration(stated))
+        });
+        let mut facts =
+            vec![Fact::text("codec", self.track.codec_name()), Fact::numbers("frames", [frames as f64])];
+        facts.extend(rate.map(|rate| Fact::numbers("frames_per_second", [rate])));
+        facts.push(Fact::numbers("duration_s", [seconds]));
+        facts
+    }
+
     fn choose(mut self: Box<Self>, look: &Look) -> Result<Box<dyn Chosen>> {
         let (choice, notes) = self.choice(look).map_err(|error| named(self.opened.name(), error))?;
         Ok(Box::new(Picked { clip: *self, choice, notes }))
@@ -264,8 +282,10 @@ impl Picked {
 
 /// The chosen frames in order, each with its picture.
 fn frames(places: &[usize], pictures: Vec<Option<&Frame>>) -> Result<Vec<Frame>> {
-    let missing =
-        |place: usize| Error::input(format!("frame {place}"), "a picture", "nothing that can be decoded");
+    let missing = |place: usize| {
+        Error::input(format!("frame {place}"), "a picture", "nothing that can be decoded")
+            .hint("the file is damaged: copy it again, or convert it anew")
+    };
     places
         .iter()
         .zip(pictures)

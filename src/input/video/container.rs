@@ -14,7 +14,7 @@ pub(super) type Container = (&'static str, &'static str, fn(&[u8]) -> bool);
 
 /// FFmpeg may use only the demuxer that belongs to the beginning of the file: others, such as playlists, would
 /// let a file make this program open further files.
-const CONTAINERS: [Container; 12] = [
+const CONTAINERS: [Container; 13] = [
     ("MP4", "mp4", |h| {
         boxes(h, &[b"styp"]) || boxes(h, &[b"ftyp"]) && !h[8..].starts_with(b"qt  ") && !is_still(h)
     }),
@@ -30,6 +30,8 @@ const CONTAINERS: [Container; 12] = [
     ("MPEG program stream", "mpeg", |h| h.starts_with(&[0, 0, 1, 0xBA])),
     ("MPEG video stream", "mpegvideo", |h| h.starts_with(&[0, 0, 1, 0xB3])),
     ("YUV4MPEG2", "yuv4mpegpipe", |h| h.starts_with(b"YUV4MPEG2 ")),
+    // A recording may begin inside a pack.
+    ("MPEG program stream", "mpeg", |h| (0..h.len()).any(|at| is_pack(&h[at..]))),
     // Weakest last: one byte that recurs every packet, with a 4-byte clock before it on Blu-ray and AVCHD, and with 16
     // bytes of correction behind it in broadcasts. A recording may begin inside a packet.
     ("MPEG transport stream", "mpegts", |h| [188, 192, 204].into_iter().any(|packet| is_cut_into(h, packet))),
@@ -64,6 +66,19 @@ fn is_cut_into(head: &[u8], packet: usize) -> bool {
         || (0..packet).any(|first| (0..8).all(|i| sound(first + i * packet)))
 }
 
+/// Whether a pack begins here: its mark and its header, and after it the mark of what is packed. ISO/IEC 13818-1, 2.5.3.3, and
+/// ISO/IEC 11172-1, 2.4.3.2.
+fn is_pack(head: &[u8]) -> bool {
+    let length = match head {
+        [0, 0, 1, 0xBA, clock, ..] if clock >> 4 == 0b0010 => 12,
+        [0, 0, 1, 0xBA, clock, _, _, _, _, _, _, _, _, stuffing, ..] if clock >> 6 == 0b01 => {
+            14 + usize::from(stuffing & 7)
+        }
+        _ => return false,
+    };
+    matches!(head.get(length..), Some([0, 0, 1, 0xBB..=0xFF, ..]))
+}
+
 /// The container of a file that begins with `head`; 2048 bytes are enough to tell.
 pub(super) fn container(head: &[u8]) -> Option<&'static Container> {
     CONTAINERS.iter().find(|(_, _, begins)| begins(head))
@@ -89,10 +104,15 @@ where
     // Another demuxer may have moved the place in the file that both share.
     bytes.rewind().map_err(|error| opened.unreadable(error))?;
     let Some((name, demuxer, _)) = container(opened.head()) else {
-        return Err(Error::input("", "a video", "something else"));
+        return Err(
+            Error::input("", "a video", "something else").hint("check that it is the right file, and whole")
+        );
     };
     let io = context::StreamIo::from_read_seek(bytes);
-    let io = io.map_err(|error| Error::input("", "memory to read the video", error))?;
+    let io = io.map_err(|error| {
+        Error::input("", "memory to read the video", error)
+            .hint("close other programs, or look at fewer studies at a time")
+    })?;
     let mut options = ffmpeg::Dictionary::new();
     options.set("format_whitelist", demuxer);
     options.set("protocol_whitelist", "none");
@@ -116,7 +136,11 @@ mod tests {
             (0..2048).map(|i| mark(i).unwrap_or(0xAA)).collect()
         };
         let dna: Vec<u8> = b"GATTACA".iter().copied().cycle().take(4096).collect();
-        let told: [(&[u8], _); 15] = [
+        let pack = [0, 0, 1, 0xBA, 0x44, 0, 4, 0, 4, 1, 0, 0, 3, 0xF9, 0xFF, 0, 0, 1, 0xE0];
+        let inside: Vec<u8> = [&[0xAA; 700][..], &pack].concat();
+        let told: [(&[u8], _); 17] = [
+            (&inside, Some("MPEG program stream")),
+            (&inside[..inside.len() - 2], None),
             (b"\0\0\0\x20ftypisom", Some("MP4")),
             (b"\0\0\0\x18stypmsdh", Some("MP4")),
             (b"\0\0\0\x14ftypqt  ", Some("QuickTime")),

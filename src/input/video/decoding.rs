@@ -35,7 +35,9 @@ impl<'a> Decoding<'a> {
     /// [`Error::Input`] if FFmpeg has none for this stream.
     pub(super) fn new(track: &'a Track, input: context::Input, watch: &'a Watch) -> Result<Self> {
         let stream = input.stream(track.stream);
-        let decoder = decoder(&stream.ok_or_else(|| Error::input("", "the same file again", "another"))?)?;
+        let decoder = decoder(&stream.ok_or_else(|| {
+            Error::input("", "the same file again", "another").hint("it changed while it was read: try again")
+        })?)?;
         let (place, filled, frame) = (Some(0), &[][..], Video::empty());
         Ok(Self { track, input, watch, place, filled, decoder, frame, damaged: 0 })
     }

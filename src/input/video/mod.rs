@@ -3,6 +3,7 @@
 mod container;
 mod tables;
 mod raw;
+mod avc;
 mod hollow;
 mod track;
 mod timeline;

@@ -32,7 +32,10 @@ impl Painter {
     /// # Errors
     /// [`Error::Input`] if FFmpeg cannot, or there are too many pixels.
     pub(super) fn paint(&mut self, frame: &Video, provenance: Provenance) -> Result<Frame> {
-        let unfit = |e| Error::input("", "pixels that FFmpeg converts to RGB", e);
+        let unfit = |e| {
+            Error::input("", "pixels that FFmpeg converts to RGB", e)
+                .hint("convert it anew: ffmpeg -i FILE -pix_fmt yuv420p NEW.mp4")
+        };
         self.depth = self.depth.max(depth(frame.format()));
         let shape = (frame.format(), frame.width(), frame.height());
         if self.filters.as_ref().is_none_or(|(of, _)| *of != shape) {

@@ -156,7 +156,10 @@ impl<'a> Fetch<'a> {
         while self.decoding.place.is_some_and(|place| place < key.place) && self.decoding.packet()?.is_some()
         {
         }
-        self.decoding.packet()?.ok_or_else(|| Error::input("", "the same file again", "a shorter one"))
+        self.decoding.packet()?.ok_or_else(|| {
+            Error::input("", "the same file again", "a shorter one")
+                .hint("it changed while it was read: try again")
+        })
     }
 
     /// Reads on to a key packet; none if it was passed before.
@@ -220,10 +223,9 @@ impl Out {
 impl Wanted<'_> {
     /// Keeps a frame if it is wanted, or if it stands for one that did not come out. Returns whether all came out.
     fn take(&mut self, frame: &mut Video) -> Result<bool> {
-        let Self { timeline, painter, is_first, ahead, missing, last, fetched, .. } = self;
-        let Some(stamp) = frame.pts().or(frame.timestamp()).filter(|stamp| *stamp >= self.from) else {
-            return Ok(false);
-        };
+        let Self { timeline, painter, from, is_first, ahead, missing, last, fetched } = self;
+        let stamp = frame.pts().or(frame.timestamp()).map(|stamp| timeline.of_frame(stamp));
+        let Some(stamp) = stamp.filter(|stamp| *stamp >= *from) else { return Ok(false) };
         let mut out = Out { stamp, video: Video::empty(), picture: None };
         swap(frame, &mut out.video);
         if let Some(number) = timeline.frame_at(stamp)

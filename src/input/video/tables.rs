@@ -79,7 +79,8 @@ impl Tables {
         match walked.map_err(io::Error::downcast::<Error>) {
             Ok(()) => Ok(tables),
             Err(Ok(error)) => Err(error),
-            Err(Err(error)) => Err(Error::input("", "a readable header", error)),
+            Err(Err(error)) => Err(Error::input("", "a readable header", error)
+                .hint("the file is damaged: copy it again, or convert it anew")),
         }
     }
 

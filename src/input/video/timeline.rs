@@ -18,12 +18,14 @@ struct Packet {
     is_key: bool,
     /// Whether it is decoded and not shown.
     is_hidden: bool,
+    /// Whether it is the second field of the frame of the packet before.
+    is_second: bool,
 }
 
 impl Packet {
     /// The packet at a place, if decoding may start with it.
     fn key(&self, place: usize) -> Option<Key> {
-        let stamp = self.stamp.filter(|_| self.is_key)?;
+        let stamp = self.stamp.filter(|_| self.is_key && !self.is_second)?;
         Some(Key { place, stamp, decoded: self.decoded.map_or(stamp, |decoded| decoded.min(stamp)) })
     }
 }
@@ -56,7 +58,7 @@ impl Packets {
     /// [`Error::Input`] if there is none or there are too many, and what the watch says.
     pub(super) fn read(track: &Track, mut input: context::Input, options: &ReadOptions) -> Result<Self> {
         let mut read = Self { packets: Vec::new(), filled: Vec::new(), runs_back: false };
-        let mut clock = None;
+        let (mut clock, mut pairing) = (None, track.pairing());
         while let Some(packet) = track.packet(&mut input, &options.watch)? {
             options.budget.check_frames("", read.packets.len() as u64 + 1)?;
             let (is_key, is_hidden) = (packet.is_key(), is_hidden(&packet));
@@ -64,9 +66,14 @@ impl Packets {
                 read.runs_back |= clock.is_some_and(|before| now < before);
                 clock = Some(now);
             }
-            let no_memory = |_| Error::input("", "memory for the time stamps", "less");
+            let no_memory = |_| {
+                Error::input("", "memory for the time stamps", "less")
+                    .hint("cut it into parts, or close other programs")
+            };
             read.packets.try_reserve(1).map_err(no_memory)?;
-            read.packets.push(Packet { stamp: packet.pts(), decoded: packet.dts(), is_key, is_hidden });
+            let is_second = pairing.as_mut().is_some_and(|pairing| pairing.is_second(&packet));
+            let (stamp, decoded) = (packet.pts(), packet.dts());
+            read.packets.push(Packet { stamp, decoded, is_key, is_hidden, is_second });
         }
         if let Some(order) = track.order() {
             read.fill(order);
@@ -121,7 +128,7 @@ impl Packets {
         shown <= longest(&mut self.packets.iter().filter_map(|packet| packet.decoded))
     }
 
-    /// Packets of the stream, one a frame, those that will not be shown included.
+    /// Packets of the stream, those of frames that will not be shown included. Most hold a frame, some only a field.
     pub(super) fn count(&self) -> usize {
         self.packets.len()
     }
@@ -134,6 +141,8 @@ pub(super) struct Timeline {
     keys: Vec<Key>,
     /// The place of each frame's packet and its stamp.
     shown: Vec<(usize, i64)>,
+    /// Stamps of second fields in order, each with that of its frame. Decoders may give either to the frame.
+    second: Vec<(i64, i64)>,
     unit: [i32; 2],
     /// Frames that are decoded and not shown.
     pub(super) hidden: usize,
@@ -167,9 +176,13 @@ impl Timeline {
             packets.iter().enumerate().filter_map(|(place, packet)| packet.key(place)).collect();
         let first = keys.first().copied();
         let (mut hidden, mut headless, mut missing) = (0, 0, 0);
-        let mut shown = Vec::with_capacity(packets.len());
+        let (mut shown, mut second) = (Vec::with_capacity(packets.len()), Vec::new());
         for (place, packet) in packets.iter().enumerate() {
             match packet.stamp {
+                stamp if packet.is_second => {
+                    let frame = packets.get(place.wrapping_sub(1)).and_then(|before| before.stamp);
+                    second.extend(stamp.zip(frame));
+                }
                 _ if packet.is_hidden => hidden += 1,
                 stamp if first.is_some_and(|key| is_before(place, stamp, key)) => headless += 1,
                 Some(stamp) => shown.push((place, stamp)),
@@ -177,7 +190,8 @@ impl Timeline {
             }
         }
         if missing > 0 {
-            return Err(format!("Of {} frames {missing} have no time stamp", packets.len()));
+            let frames = packets.iter().filter(|packet| !packet.is_second).count();
+            return Err(format!("Of {frames} frames {missing} have no time stamp"));
         }
         shown.sort_by_key(|(_, stamp)| *stamp);
         if shown.is_empty() {
@@ -190,7 +204,8 @@ impl Timeline {
         if keys.is_empty() {
             keys.push(Key { place: 0, stamp: i64::MIN, decoded: i64::MIN });
         }
-        Ok(Self { filled, keys, shown, unit, hidden, headless })
+        second.sort_unstable();
+        Ok(Self { filled, keys, shown, second, unit, hidden, headless })
     }
 
     /// Frames that are shown.
@@ -206,6 +221,12 @@ impl Timeline {
     /// The place of a frame's packet in the order of decoding.
     pub(super) fn place(&self, frame: usize) -> usize {
         self.shown[frame].0
+    }
+
+    /// The stamp of the frame that came out of a decoder with this one.
+    pub(super) fn of_frame(&self, stamp: i64) -> i64 {
+        let found = self.second.binary_search_by_key(&stamp, |(second, _)| *second);
+        found.ok().and_then(|found| self.second.get(found)).map_or(stamp, |(_, first)| *first)
     }
 
     /// The frame with a stamp.
@@ -256,11 +277,20 @@ impl Timeline {
         if self.keeps(own) {
             return Pace::Steady(own);
         }
+        Pace::Uneven(self.duration(stated))
+    }
+
+    /// Seconds from the first frame to the end of the last. A single frame stays as long as a rate says.
+    pub(super) fn duration(&self, stated: f64) -> f64 {
+        let last = self.count() - 1;
         let mut steps: Vec<i64> =
             self.shown.windows(2).map(|pair| pair[1].1.saturating_sub(pair[0].1)).collect();
+        if steps.is_empty() {
+            return 1.0 / stated;
+        }
         // The last frame has no successor: it stays as long as most do.
         let (_, usual, _) = steps.select_nth_unstable(last / 2);
-        Pace::Uneven(self.seconds(last) + self.in_seconds(*usual))
+        self.seconds(last) + self.in_seconds(*usual)
     }
 
     /// Whether each frame comes within half a step of its beat.

@@ -6,6 +6,8 @@ use ffmpeg::codec::{self, packet, threading};
 use ffmpeg::format::{context, stream::Disposition};
 use ffmpeg::{Packet, Stream, media};
 
+use super::avc::has_frames_alone;
+use super::raw::{Field, Parser, first_field, header_of};
 use crate::error::{Error, Result};
 use crate::watch::Watch;
 
@@ -28,6 +30,10 @@ pub(super) struct Track {
     /// Whether frames are shown in another order than they are decoded in.
     reorders: bool,
     codec: codec::Id,
+    /// Whether a packet may hold a field alone.
+    has_fields: bool,
+    /// What the container says of the packets' content.
+    parameters: codec::Parameters,
     pub(super) warnings: Vec<String>,
 }
 
@@ -69,14 +75,41 @@ impl Track {
             false => [decoder.width(), decoder.height()],
         };
         let unit = [stream.time_base().numerator(), stream.time_base().denominator()];
-        let codec = stream.parameters().id();
-        let reorders = decoder.has_b_frames();
-        Ok(Self { stream: stream.index(), fps, promised, rotation, size, unit, reorders, codec, warnings })
+        let (parameters, reorders) = (stream.parameters(), decoder.has_b_frames());
+        let codec = parameters.id();
+        // FFmpeg puts the fields of other codecs together.
+        let has_fields = codec == codec::Id::H264 && has_frames_alone(header_of(&parameters)) != Some(true);
+        let stream = stream.index();
+        Ok(Self {
+            stream,
+            fps,
+            promised,
+            rotation,
+            size,
+            unit,
+            reorders,
+            codec,
+            has_fields,
+            parameters,
+            warnings,
+        })
+    }
+
+    /// Finds packets with the second field of a picture; nothing where a packet is always a picture.
+    pub(super) fn pairing(&self) -> Option<Pairing> {
+        let parser = self.has_fields.then(|| Parser::new(self.parameters.clone())).flatten()?;
+        Some(Pairing { first: first_field(&self.parameters), is_open: false, parser })
+    }
+
+    /// The name of the codec, as FFmpeg has it.
+    pub(super) fn codec_name(&self) -> &'static str {
+        self.codec.name()
     }
 
     /// Whether an MP4 file lists all that is wanted of the packets: each is a frame, and the key frames are named.
     pub(super) fn is_listed(&self) -> bool {
-        matches!(self.codec, codec::Id::H264 | codec::Id::HEVC | codec::Id::MJPEG)
+        let is_known = matches!(self.codec, codec::Id::H264 | codec::Id::HEVC | codec::Id::MJPEG);
+        is_known && !self.has_fields
     }
 
     /// Whether every frame stands for itself.
@@ -114,12 +147,36 @@ impl Track {
     }
 }
 
+/// Finds packets with the second field of a picture whose first one was in the packet before.
+pub(super) struct Pairing {
+    /// The field that comes first in a picture, once that is known.
+    first: Option<Field>,
+    /// Whether the packet before held a first field alone.
+    is_open: bool,
+    parser: Parser,
+}
+
+impl Pairing {
+    /// Whether the next packet of the stream is one.
+    pub(super) fn is_second(&mut self, packet: &Packet) -> bool {
+        let field = self.parser.field(packet);
+        self.first = self.first.or(field);
+        let is_first = field.is_some() && field == self.first;
+        let is_second = self.is_open && field.is_some() && !is_first;
+        self.is_open = is_first;
+        is_second
+    }
+}
+
 /// A decoder for the stream, which works on several frames at a time.
 ///
 /// # Errors
 /// [`Error::Input`] if FFmpeg has none.
 pub(super) fn decoder(stream: &Stream<'_>) -> Result<ffmpeg::decoder::Video> {
-    let undecodable = |error| Error::input("", "a video codec that the installed FFmpeg decodes", error);
+    let undecodable = |error| {
+        Error::input("", "a video codec that the installed FFmpeg decodes", error)
+            .hint("convert it anew: ffmpeg -i FILE -c:v libx264 NEW.mp4")
+    };
     let mut context = codec::Context::from_parameters(stream.parameters()).map_err(undecodable)?;
     context.set_threading(threading::Config::kind(threading::Type::Frame));
     context.decoder().video().map_err(undecodable)
