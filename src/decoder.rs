@@ -107,7 +107,7 @@ impl Decoder {
         let (ids, splice) = (row(chunk.ids), row(&chunk.splice));
         let inputs = RunInputs { ids, splice, totals: &[total], logits_at: LAST, longest: total };
         let logits = self.run(slot..slot + 1, inputs)?;
-        logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row", "none"))
+        logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row", "none").report())
     }
 
     /// Runs guessed tokens after the first `position` tokens of a slot. Returns the logits after each of them.

@@ -112,6 +112,23 @@ impl ErrorCode {
     }
 }
 
+/// A failure that does not say yet what to do about it. Only advice makes an [`Error`] of it.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Unadvised(Error);
+
+impl Unadvised {
+    /// The error with advice on what to do.
+    pub(crate) fn hint(self, hint: impl fmt::Display) -> Error {
+        self.0.hint(hint)
+    }
+
+    /// The error, which is a fault of the program.
+    pub(crate) fn report(self) -> Error {
+        self.hint("this is a fault of fleming: report it, with what led to it")
+    }
+}
+
 impl Error {
     /// The kind of this error as a stable number.
     pub fn code(&self) -> ErrorCode {
@@ -158,41 +175,50 @@ impl Error {
 
     pub(crate) fn timed_out() -> Self {
         Error::TimedOut(facts("request", "to finish in time", "its deadline"))
+            .hint("allow more time, or look at less")
     }
 
-    pub(crate) fn input(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
-        Error::Input(facts(thing, wanted, got))
+    pub(crate) fn input(
+        thing: impl fmt::Display,
+        wanted: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Unadvised {
+        Unadvised(Error::Input(facts(thing, wanted, got)))
     }
 
     pub(crate) fn request(
         thing: impl fmt::Display,
         wanted: impl fmt::Display,
         got: impl fmt::Display,
-    ) -> Self {
-        Error::Request(facts(thing, wanted, got))
+    ) -> Unadvised {
+        Unadvised(Error::Request(facts(thing, wanted, got)))
     }
 
     pub(crate) fn package(
         thing: impl fmt::Display,
         wanted: impl fmt::Display,
         got: impl fmt::Display,
-    ) -> Self {
-        Error::Package(facts(thing, wanted, got))
+    ) -> Unadvised {
+        Unadvised(Error::Package(facts(thing, wanted, got)))
     }
 
     pub(crate) fn runtime(
         thing: impl fmt::Display,
         wanted: impl fmt::Display,
         got: impl fmt::Display,
-    ) -> Self {
-        Error::Runtime(facts(thing, wanted, got))
+    ) -> Unadvised {
+        Unadvised(Error::Runtime(facts(thing, wanted, got)))
     }
 
-    pub(crate) fn busy(thing: impl fmt::Display, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
-        Error::Busy(facts(thing, wanted, got))
+    pub(crate) fn busy(
+        thing: impl fmt::Display,
+        wanted: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Unadvised {
+        Unadvised(Error::Busy(facts(thing, wanted, got)))
     }
 
-    /// The same error with advice on what to do.
+    /// The same error with other advice on what to do.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.facts_mut().hint = fragment(hint, LONGEST);
         self
@@ -282,7 +308,7 @@ mod tests {
     #[test]
     fn what_is_very_long_lacks_its_middle() {
         let long = format!("{}/name.png", "x".repeat(50_000));
-        let message = Error::input(&long, "a file", &long).to_string();
+        let message = Error::input(&long, "a file", &long).hint("").to_string();
         assert!(
             message.len() < 3000 && message.contains("…") && message.contains("name.png: wanted"),
             "{message}"

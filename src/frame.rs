@@ -154,7 +154,8 @@ impl Frame {
                 "frame",
                 format!("{width}×{height} pixels of {} bytes, at least 1×1", mode.bytes_per_pixel()),
                 format!("{} bytes", samples.len()),
-            ));
+            )
+            .hint("hand over width × height × channels bytes, row by row without padding"));
         }
         Ok(Self { width, height, mode, samples: Arc::new(samples), provenance })
     }

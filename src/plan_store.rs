@@ -146,7 +146,8 @@ impl PlanStore {
     pub(crate) fn start(&self, inputs: &BuildInputs) -> Result<PlanDraft> {
         let key = key(inputs);
         let Some(parent) = self.folders.last() else {
-            return Err(Error::request("engine-cache", "a folder for plans", "none"));
+            return Err(Error::request("engine-cache", "a folder for plans", "none")
+                .hint("name one with --engine-cache"));
         };
         let refused = |error: io::Error| {
             Error::request(
@@ -212,6 +213,7 @@ impl StoredPlan {
         };
         copy().map_err(|error| {
             Error::request(format!("engine-cache {}", draft.folder.display()), "a copy of a plan", error)
+                .hint("make room there, or name another one with --engine-cache")
         })?;
         Ok(draft)
     }
@@ -239,6 +241,7 @@ impl PlanDraft {
                 "a plan put in its place",
                 error,
             )
+            .hint("make room there, or name another one with --engine-cache")
         };
         list::write(&self.folder, &self.inputs).map_err(refused)?;
         for _ in 0..ATTEMPTS {

@@ -117,7 +117,7 @@ impl Sampler {
             }
         };
         let (id, margin) =
-            chosen.ok_or_else(|| Error::runtime("constraint", "a token that it allows", "none"))?;
+            chosen.ok_or_else(|| Error::runtime("constraint", "a token that it allows", "none").report())?;
         Ok(Chosen { margin, ..self.report(id, logits) })
     }
 

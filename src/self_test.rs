@@ -90,7 +90,8 @@ pub fn self_test(engine: &Engine) -> Result<Option<SelfTestReport>> {
         let answers: Vec<_> = test.runs.iter().map(|run| (run, &run.answers[place])).collect();
         let tokens = answers.iter().map(|(_, answer)| answer.tokens.len()).max().unwrap_or(1);
         let reply = engine.ask(&request(case)?, &options(tokens), &mut |_| {})?;
-        let trace = reply.trace.as_ref().ok_or_else(|| Error::runtime("reply", "a trace", "none"))?;
+        let trace =
+            reply.trace.as_ref().ok_or_else(|| Error::runtime("reply", "a trace", "none").report())?;
         let runs = answers.iter().map(|(run, answer)| compare(&manifest.precision, run, answer, &reply));
         Ok(CaseReport {
             name: case.name.clone(),
@@ -156,7 +157,7 @@ fn ids_sha256(trace: &Trace) -> String {
 }
 
 fn compare(precision: &str, run: &TestRun, answer: &TestAnswer, reply: &Reply) -> Result<RunReport> {
-    let trace = reply.trace.as_ref().ok_or_else(|| Error::runtime("reply", "a trace", "none"))?;
+    let trace = reply.trace.as_ref().ok_or_else(|| Error::runtime("reply", "a trace", "none").report())?;
     let embeddings: Vec<_> = trace.image_embeds.iter().copied().collect();
     let [of_embeddings, of_logits] = bounds(precision, &run.precision, answer);
     let nearness = answer.embeddings.as_ref().map(|wanted| near(wanted, &embeddings, of_embeddings));

@@ -172,7 +172,7 @@ fn read(path: &Path) -> Result<Vocabulary> {
 }
 
 fn unfit(error: impl Display) -> Error {
-    Error::request("prompt", "text that the tokenizer takes", error)
+    Error::request("prompt", "text that the tokenizer takes", error).report()
 }
 
 fn expect_id(path: &Path, vocabulary: &Vocabulary, token: &str, id: u32) -> Result<()> {
@@ -197,7 +197,8 @@ fn byte_table(path: &Path, vocabulary: &Vocabulary, skip: &[u32]) -> Result<Vec<
                 path.display(),
                 format!("ids below {size}"),
                 format!("{id} for {token}"),
-            ));
+            )
+            .hint("export the package again"));
         };
         *entry = match added.contains_key(&id) {
             true => token.into_bytes(),
@@ -222,7 +223,10 @@ fn byte_of(path: &Path, letter: char) -> Result<u8> {
         Ok(_) => None,
         Err(_) => (0..=255).filter(|&byte| !printable(byte)).nth((code - 256) as usize),
     }
-    .ok_or_else(|| Error::package(path.display(), "byte-level tokens", format!("the letter {letter:?}")))
+    .ok_or_else(|| {
+        Error::package(path.display(), "byte-level tokens", format!("the letter {letter:?}"))
+            .hint("export the package again; other kinds of tokenizer are not read")
+    })
 }
 
 #[cfg(test)]

@@ -82,13 +82,16 @@ fn build(tokenizer: &Tokenizer) -> Result<ParserFactory> {
             "tokenizer.json",
             format!("tokens of at most {LONGEST_TOKEN} bytes"),
             got,
-        ));
+        )
+        .hint("export the package again; ask without a schema, an expression or a grammar until then"));
     }
     let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, tokenizer.eos()), &words);
     // Its tokenisation is not the model's own, so nothing is forced by it: every way to write the text stays open.
     let environment: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
-    let mut factory = ParserFactory::new_simple(&environment)
-        .map_err(|error| Error::package("tokenizer.json", "tokens that a grammar can be laid over", error))?;
+    let mut factory = ParserFactory::new_simple(&environment).map_err(|error| {
+        Error::package("tokenizer.json", "tokens that a grammar can be laid over", error)
+            .hint("export the package again; ask without a schema, an expression or a grammar until then")
+    })?;
     factory.quiet();
     // Messages must not hold what was said.
     *factory.limits_mut() = ParserLimits { verbose_errors: false, ..ParserLimits::default() };

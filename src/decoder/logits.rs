@@ -68,14 +68,14 @@ impl Outputs {
             let copy = device.on_host()?;
             return Ok(self.host.get_or_init(|| copy));
         }
-        self.host.get().ok_or_else(|| Error::runtime("logits", "an output of the run", "none"))
+        self.host.get().ok_or_else(|| Error::runtime("logits", "an output of the run", "none").report())
     }
 
     /// One of the rows of equal length that the numbers are.
     fn row<'a>(&self, numbers: &'a [f32], row: usize) -> Result<&'a [f32]> {
         let length = numbers.len() / self.rows.max(1);
         let found = numbers.get(row * length..(row + 1) * length);
-        found.ok_or_else(|| Error::runtime("logits", "a row for each position", "fewer"))
+        found.ok_or_else(|| Error::runtime("logits", "a row for each position", "fewer").report())
     }
 }
 

@@ -178,6 +178,8 @@ impl Engine {
     pub(super) fn command<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T> {
         let (reply, answer) = mpsc::channel();
         self.0.queue.command(command(reply))?;
-        answer.recv().map_err(|_| Error::runtime("engine", "a running loop", "one that broke down"))
+        answer.recv().map_err(|_| {
+            Error::runtime("engine", "a running loop", "one that broke down").hint("open the engine again")
+        })
     }
 }

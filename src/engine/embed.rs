@@ -49,7 +49,7 @@ impl Engine {
             values.extend(embeddings.to_vec()?);
         }
         let values = Array3::from_shape_vec(shape, values)
-            .map_err(|error| Error::runtime("image embeddings", "rows of the hidden size", error))?;
+            .map_err(|error| Error::runtime("image embeddings", "rows of the hidden size", error).report())?;
         Ok(ImageEmbeddings { values, frames: prepared.frames, warnings: prepared.warnings })
     }
 }

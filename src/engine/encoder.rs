@@ -58,7 +58,7 @@ impl Encoder {
         encoded
             .into_iter()
             .next()
-            .ok_or_else(|| Error::runtime("image_embeds", "a row for each tile", "none"))
+            .ok_or_else(|| Error::runtime("image_embeds", "a row for each tile", "none").report())
     }
 
     /// The embeddings of tiles, in one run.

@@ -135,6 +135,7 @@ pub(super) fn kv_shape(package: &Package, options: &EngineOptions) -> Result<KvS
     let kv = &package.manifest().kv;
     let numbers = KvNumbers::named(&kv.dtype).ok_or_else(|| {
         Error::package("fleming.json: kv.dtype", "a type that this version knows", &kv.dtype)
+            .hint("use the version of fleming that the package was exported for, or export it again")
     })?;
     let context = options.context(package.manifest())?;
     Ok(KvShape {

@@ -120,7 +120,8 @@ impl Pending {
         let until = Instant::now().checked_add(patience);
         loop {
             if matches!(self.state, PendingState::Given) {
-                return Err(Error::request("answer", "one that was not given yet", "one that was"));
+                return Err(Error::request("answer", "one that was not given yet", "one that was")
+                    .hint("wait for each answer once"));
             }
             let message = match until {
                 Some(until) => self.messages.recv_timeout(until.saturating_duration_since(Instant::now())),

@@ -46,9 +46,8 @@ pub(super) fn start(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<Vec<Join
 fn sequences(shared: &Shared, submission: Submission) -> Vec<Sequence> {
     let waited = milliseconds(submission.submitted);
     let prepared = catch_unwind(AssertUnwindSafe(|| prepare(shared, &submission, waited)));
-    let prepared = prepared.unwrap_or_else(|_| {
-        Err(Error::runtime("the studies of a request", "pixels", "a panic").hint("report this"))
-    });
+    let prepared = prepared
+        .unwrap_or_else(|_| Err(Error::runtime("the studies of a request", "pixels", "a panic").report()));
     match prepared {
         Ok(Prepared { prompt, guide, tagging }) => {
             let Submission { callers, options, .. } = submission;

@@ -178,6 +178,7 @@ impl Sequence {
                 last = Some(tile);
                 tiles.push(self.embeddings[tile].clone().ok_or_else(|| {
                     Error::runtime("image embeddings", format!("tile {tile} to be encoded"), "nothing yet")
+                        .report()
                 })?);
             }
             splice.push(((tiles.len() - 1) * sizes.tokens_per_tile + row) as i64);

@@ -18,7 +18,10 @@ const STACK: usize = 8 << 20;
 /// [`Error::Runtime`] if the system gives no thread.
 pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let builder = Builder::new().name(name.into()).stack_size(STACK);
-    builder.spawn(logged_here(work)).map_err(|error| Error::runtime(name, "a thread", error))
+    builder.spawn(logged_here(work)).map_err(|error| {
+        Error::runtime(name, "a thread", error)
+            .hint("raise the limit of threads (`ulimit -u`), or run less beside it")
+    })
 }
 
 /// Starts a thread of this name that ends before the scope does.
@@ -31,7 +34,10 @@ pub(super) fn start_in<'scope, T: Send + 'scope>(
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<ScopedJoinHandle<'scope, T>> {
     let builder = Builder::new().name(name.into()).stack_size(STACK);
-    builder.spawn_scoped(scope, logged_here(work)).map_err(|error| Error::runtime(name, "a thread", error))
+    builder.spawn_scoped(scope, logged_here(work)).map_err(|error| {
+        Error::runtime(name, "a thread", error)
+            .hint("raise the limit of threads (`ulimit -u`), or run less beside it")
+    })
 }
 
 /// Does work for a caller whose own stack may be small.

@@ -202,7 +202,10 @@ impl Worker<'_> {
 
     fn step_alone(&mut self, slot: usize, next: Next) -> Result<Logits> {
         let logits = self.slots.decoder.step(slot, &[next])?;
-        logits.into_iter().next().ok_or_else(|| Error::runtime("logits", "a row for each slot", "none"))
+        logits
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::runtime("logits", "a row for each slot", "none").report())
     }
 
     /// Lets a sequence choose its next token, and ends it after its last. A failure here ends this sequence alone.
@@ -211,7 +214,7 @@ impl Worker<'_> {
         let tokenizer = &self.shared.tokenizer;
         let chosen = logits.and_then(|logits| {
             catch_unwind(AssertUnwindSafe(|| sequence.choose(tokenizer, &logits))).unwrap_or_else(|_| {
-                Err(Error::runtime("the choice of a token", "a token", "a panic").hint("report this"))
+                Err(Error::runtime("the choice of a token", "a token", "a panic").report())
             })
         });
         let ended = match chosen {

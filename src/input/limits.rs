@@ -51,7 +51,7 @@ impl Budget {
             ("max-declared-frames", limits::READ_FRAMES, self.declared_frames),
         ] {
             if !range.contains(number) {
-                return Err(Error::request(name, range, number));
+                return Err(Error::request(name, range, number).hint("correct it, or leave it out"));
             }
         }
         Ok(())

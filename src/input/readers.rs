@@ -178,7 +178,8 @@ fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> 
         }
         StudyInput::Raw(volume, look) => ("array", volume::open(volume.clone())?, look),
         StudyInput::Frames(study) => {
-            return Err(Error::request(&study.source, "a file or a volume", "frames, which have no header"));
+            return Err(Error::request(&study.source, "a file or a volume", "frames, which have no header")
+                .hint("read them instead"));
         }
     };
     look.check_for(header.modality(), header.takes(), &study.name())?;

@@ -47,7 +47,10 @@ impl Opened {
             Source::Bytes { bytes, .. } => (Content::Memory(Cursor::new(bytes.clone())), None),
             Source::Files(files) => match files.as_slice() {
                 [path] => located(path, &name)?,
-                _ => return Err(Error::input(name, "one file", format!("{} files", files.len()))),
+                _ => {
+                    return Err(Error::input(name, "one file", format!("{} files", files.len()))
+                        .hint("hand over several files for a DICOM series alone, or each as a study"));
+                }
             },
         };
         let path = match source {

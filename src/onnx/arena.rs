@@ -184,9 +184,9 @@ impl KvArena {
             let sizes = self.shape.sizes(slots.len());
             let first = slots.start * self.shape.slot_numbers();
             let views = self.blocks.iter_mut().map(|(_, block)| block.view(first, &sizes).map(Tensor));
-            let views = views
-                .collect::<ort::Result<_>>()
-                .map_err(|error| Error::runtime("KV cache", format!("a view of slots {slots:?}"), error))?;
+            let views = views.collect::<ort::Result<_>>().map_err(|error| {
+                Error::runtime("KV cache", format!("a view of slots {slots:?}"), error).report()
+            })?;
             self.views.insert(key, views);
         }
         if let Some(views) = self.views.get_mut(&key) {
@@ -282,7 +282,8 @@ impl KvArena {
             }
             Ok(())
         });
-        outcome.map_err(|error| Error::runtime("KV cache", format!("slot {slot} to be read"), error))?;
+        outcome
+            .map_err(|error| Error::runtime("KV cache", format!("slot {slot} to be read"), error).report())?;
         Ok(read)
     }
 
@@ -311,7 +312,8 @@ impl KvArena {
             }
             Ok(())
         });
-        outcome.map_err(|error| Error::runtime("KV cache", format!("slot {slot} to be written"), error))
+        outcome
+            .map_err(|error| Error::runtime("KV cache", format!("slot {slot} to be written"), error).report())
     }
 
     fn each(

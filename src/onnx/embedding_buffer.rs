@@ -64,7 +64,9 @@ impl EmbeddingBuffer {
         }
         let rows = Array2::from_shape_vec((tiles.len() * self.tokens_per_tile, self.hidden), values);
         Tensor::new(
-            rows.map_err(|error| Error::runtime("image embeddings", "rows of the hidden size", error))?,
+            rows.map_err(|error| {
+                Error::runtime("image embeddings", "rows of the hidden size", error).report()
+            })?,
         )
     }
 
@@ -93,7 +95,9 @@ impl EmbeddingBuffer {
 pub(crate) fn split_tiles(output: Tensor, memory: &Memory) -> Result<Vec<Arc<Tensor>>> {
     let sizes = output.sizes();
     let &[tiles, tokens, hidden] = sizes.as_slice() else {
-        return Err(Error::runtime("image embeddings", "[tiles, tokens, hidden]", format!("{sizes:?}")));
+        return Err(
+            Error::runtime("image embeddings", "[tiles, tokens, hidden]", format!("{sizes:?}")).report()
+        );
     };
     if tiles == 1 {
         return Ok(vec![Arc::new(output)]);

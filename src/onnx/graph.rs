@@ -177,11 +177,9 @@ impl Graph {
         self.run_time += started.elapsed();
         let mut made = ran.map_err(broken)?;
         let taken = outputs.map(|(output, _)| take(&self.name, &mut made, output));
-        taken
-            .into_iter()
-            .collect::<Result<Vec<_>>>()?
-            .try_into()
-            .map_err(|_| Error::runtime(&self.name, format!("{N} outputs"), "another number of them"))
+        taken.into_iter().collect::<Result<Vec<_>>>()?.try_into().map_err(|_| {
+            Error::runtime(&self.name, format!("{N} outputs"), "another number of them").report()
+        })
     }
 
     /// Runs the graph on what is bound. Captures the first run of each id, unless another thread is loading a model. Later
@@ -249,6 +247,7 @@ fn take(graph: &str, made: &mut SessionOutputs<'_>, output: &str) -> Result<Tens
     let tensor = made.remove(output).and_then(|value| value.downcast::<DynTensorValueType>().ok());
     tensor.map(Tensor).ok_or_else(|| {
         Error::runtime(graph, format!("a tensor named {output}"), "none: it was not bound for fetching")
+            .report()
     })
 }
 
@@ -256,6 +255,7 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     let (device, provider) = (&options.device, options.device.provider);
     let refused = |error: ort::Error| {
         Error::runtime(path.display(), format!("a graph that the {} provider can run", provider.name), error)
+            .hint("`fleming doctor` says what is missing; a package of another version is exported again")
     };
     let builder = placement_builder(runtime).map_err(refused)?;
     let mut builder = device.configure_session(builder).map_err(refused)?;
@@ -271,6 +271,7 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     let session = builder.commit_from_file(path).map_err(refused)?;
     let detached = loading.detach().map_err(|error| {
         Error::runtime(path.display(), "memory for the weights, and the file as it was", error)
+            .hint("close other programs, and leave the package alone while it loads")
     })?;
     drop(loading);
     tracing::debug!(bytes = detached, "weights were read that ONNX Runtime had mapped");
@@ -350,6 +351,7 @@ fn dtype(found: TensorElementType) -> &'static str {
 
 fn failed(thing: &str, error: &ort::Error) -> Error {
     Error::runtime(thing, "a run without an error", error)
+        .hint("out of memory: fewer slots, a smaller context or smaller batches; else report this")
 }
 
 #[cfg(test)]

@@ -143,6 +143,7 @@ pub(super) fn copy_values(from: &DynTensor, to: &mut DynTensor) -> ort::Result<(
 
 pub(super) fn failed(error: &ort::Error) -> Error {
     Error::runtime("tensor", "one that can be made and copied", error)
+        .hint("fewer slots, a smaller context or smaller batches take less memory")
 }
 
 /// Copies that fail, as a device's can.

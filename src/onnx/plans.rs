@@ -78,6 +78,7 @@ impl Device {
         if !self.load_libraries(runtime)? {
             let builder = Session::builder(&runtime.environment).map_err(|error| {
                 Error::runtime(format!("{} provider", self.provider.name), "a session", error)
+                    .hint("`fleming doctor` says what is missing")
             })?;
             // fails, and says why
             self.register(runtime, builder)?;

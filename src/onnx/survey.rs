@@ -118,7 +118,10 @@ fn facts(provider: &'static Provider, runtime: &Runtime) -> ProviderFacts {
 
 /// Opens the smallest graph on the provider.
 fn try_out(provider: &'static Provider, runtime: &Runtime) -> Result<()> {
-    let failed = |error| Error::runtime(format!("{} provider", provider.name), "a graph to run on it", error);
+    let failed = |error| {
+        Error::runtime(format!("{} provider", provider.name), "a graph to run on it", error)
+            .hint("`fleming doctor` says what is missing")
+    };
     let builder = Session::builder(&runtime.environment).map_err(failed)?;
     let mut builder = Device::parse(provider.name, &[])?.register(runtime, builder)?;
     builder.commit_from_memory(GRAPH).map(drop).map_err(failed)

@@ -98,10 +98,11 @@ impl Package {
     pub fn verify(&self) -> Result<()> {
         for (name, facts) in &self.manifest.files {
             let path = self.path(name);
-            let got = fs::File::open(&path)
-                .and_then(sha256_of)
-                .map(|digest| hex(&digest))
-                .map_err(|error| Error::package(path.display(), "a readable file", error))?;
+            let got =
+                fs::File::open(&path).and_then(sha256_of).map(|digest| hex(&digest)).map_err(|error| {
+                    Error::package(path.display(), "a readable file", error)
+                        .hint("check the rights, or copy the package again")
+                })?;
             if got != facts.sha256 {
                 return Err(Error::package(
                     path.display(),
@@ -156,7 +157,8 @@ fn check_place(folder: &Path, name: &str) -> Result<()> {
         Ok(place) if place.starts_with(folder) => Ok(()),
         Ok(place) => Err(Error::package(path.display(), wanted, format!("a link to {}", place.display()))
             .hint("copy the package with `cp -rL`; a download: `hf download --local-dir`")),
-        Err(error) => Err(Error::package(path.display(), wanted, error)),
+        Err(error) => Err(Error::package(path.display(), wanted, error)
+            .hint("the package is incomplete: copy it again or export it again")),
     }
 }
 

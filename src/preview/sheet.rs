@@ -65,7 +65,9 @@ impl Picture {
     pub fn png(&self) -> Result<Vec<u8>> {
         let mut bytes = Cursor::new(Vec::new());
         let written = self.0.write_to(&mut bytes, ImageFormat::Png);
-        written.map_err(|error| Error::runtime("picture", "a picture that PNG can hold", error))?;
+        written.map_err(|error| {
+            Error::runtime("picture", "a picture that PNG can hold", error).hint("look at fewer frames")
+        })?;
         Ok(bytes.into_inner())
     }
 }

@@ -100,7 +100,10 @@ pub fn read_study(value: &Value, shared: &Chosen, files: Files) -> Result<StudyI
 /// # Errors
 /// [`Error::Request`] if it is none, or naming an option that is none of these or may not have its value.
 pub fn look(text: &str) -> Result<Look> {
-    let refuse = |got: &str| Error::request("options", "a JSON object of the options of a study", got);
+    let refuse = |got: &str| {
+        let error = Error::request("options", "a JSON object of the options of a study", got);
+        error.hint("write it as {\"slices\": 5}, for example")
+    };
     let fields: Map<String, Value> = serde_json::from_str(text).map_err(|_| refuse(text))?;
     let (chosen, others) =
         Chosen::of(&fields, |subject| matches!(subject, Subject::Look(_)), Files::Refused)?;

@@ -44,7 +44,7 @@ pub(super) fn of_decoder(decoder: &mut Decoder, manifest: &Manifest) -> Result<S
     let chunk = Chunk { ids: &ids[..length], splice, tiles: vec![Arc::new(Tensor::new(tile)?)] };
     let prefilled = decoder.prefill(0, 0, chunk)?.logits()?.to_vec();
     let stepped = decoder.step(0, &[Next { id: ids[length] as u32, position: length }])?;
-    let stepped = stepped.first().ok_or_else(|| Error::runtime("logits", "a row", "none"))?;
+    let stepped = stepped.first().ok_or_else(|| Error::runtime("logits", "a row", "none").report())?;
     Ok(vec![prefilled, stepped.logits()?.to_vec()])
 }
 

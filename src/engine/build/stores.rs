@@ -25,7 +25,8 @@ impl Stores {
         // ONNX Runtime takes paths as UTF-8
         for folder in [Some(&shipped), cache.as_ref().ok()].into_iter().flatten() {
             if folder.to_str().is_none() {
-                return Err(Error::request("engine-cache", "a folder named in UTF-8", folder.display()));
+                return Err(Error::request("engine-cache", "a folder named in UTF-8", folder.display())
+                    .hint("rename it, or name another one with --engine-cache"));
             }
         }
         // whose package it is decides already what runs

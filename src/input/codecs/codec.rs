@@ -45,7 +45,8 @@ pub(in crate::input) fn decode(
 pub(in crate::input) fn header(codec: Codec, bytes: &[u8]) -> Result<StreamHeader> {
     match codec {
         Codec::Rle => {
-            Err(Error::input(format!("{RLE} stream"), "a stream that says its size", "run lengths alone"))
+            Err(Error::input(format!("{RLE} stream"), "a stream that says its size", "run lengths alone")
+                .hint("take the size from the header of the study"))
         }
         Codec::Jpeg => jpeg::header(bytes),
         Codec::JpegLs => jpeg_ls::header(bytes),

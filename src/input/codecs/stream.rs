@@ -64,7 +64,8 @@ impl Geometry {
     pub(super) fn sample_bytes(&self) -> Result<usize> {
         match self.bits_allocated {
             8 | 16 | 32 => Ok(self.bits_allocated as usize / 8),
-            bits => Err(Error::input("compressed frame", "8, 16 or 32 bits allocated to a sample", bits)),
+            bits => Err(Error::input("compressed frame", "8, 16 or 32 bits allocated to a sample", bits)
+                .hint("store the study uncompressed: gdcmconv --raw IN OUT")),
         }
     }
 
@@ -82,7 +83,8 @@ impl Geometry {
                 "compressed frame",
                 "pixels of 1 to 4 samples",
                 format!("{}×{} of {}", self.columns, self.rows, self.samples_per_pixel),
-            )),
+            )
+            .hint("check that the header belongs to these pixels")),
         }
     }
 

@@ -51,9 +51,13 @@ fn table(name: &str, set: &Item, [descriptor, data, segments]: [u32; 3], sign: S
             };
             expand(&words, descriptor).ok_or_else(|| {
                 Error::input(&thing, format!("segments of {} entries", descriptor.entries), "others")
+                    .hint("store the picture in RGB")
             })?
         }
-        (None, None) => return Err(Error::input(&thing, "a table each for red, green and blue", "none")),
+        (None, None) => {
+            return Err(Error::input(&thing, "a table each for red, green and blue", "none")
+                .hint("the file is damaged: copy or export it again"));
+        }
     };
     Ok(descriptor.table(entries))
 }

@@ -31,11 +31,13 @@ impl Descriptor {
     pub(super) fn read(name: &str, item: &Item, tag: u32, sign: Sign) -> Result<Self> {
         let wanted = "three numbers: entries, the first number, 8 to 16 bits";
         let Some([entries, first, bits]) = item.vector::<3>(tag) else {
-            return Err(Error::input(format!("{name}: look-up table descriptor"), wanted, "fewer"));
+            return Err(Error::input(format!("{name}: look-up table descriptor"), wanted, "fewer")
+                .hint("the file is damaged: copy or export it again"));
         };
         if !(8.0..=16.0).contains(&bits) || !(0.0..=65_535.0).contains(&entries) {
             let got = format!("{entries}, {first}, {bits}");
-            return Err(Error::input(format!("{name}: look-up table descriptor"), wanted, got));
+            return Err(Error::input(format!("{name}: look-up table descriptor"), wanted, got)
+                .hint("the file is damaged: copy or export it again"));
         }
         let first = if sign == Sign::TwosComplement && first > 32_767.0 { first - 65_536.0 } else { first };
         let entries = if entries == 0.0 { 65_536 } else { entries as usize };
@@ -60,7 +62,8 @@ impl Descriptor {
             true => Ok(entries),
             false => {
                 let got = entries.len();
-                Err(Error::input(format!("{name}: look-up table"), format!("{} entries", self.entries), got))
+                Err(Error::input(format!("{name}: look-up table"), format!("{} entries", self.entries), got)
+                    .hint("the file is damaged: copy or export it again"))
             }
         }
     }

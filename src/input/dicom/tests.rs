@@ -574,7 +574,7 @@ fn values_of_listed_files() {
         let options = ReadOptions::default();
         let place = Place { name: path.into(), part: None, bytes: Bytes::Path(path.into()) };
         let File::Image(file) = Instance::read(&place, &options)? else {
-            return Err(Error::input(path, "a picture", "none"));
+            return Err(Error::input(path, "a picture", "none").hint("leave it out of the list"));
         };
         let frames = Frames::open(&place, &file.scanned, file.layout, &options)?;
         let mut all = Vec::new();

@@ -24,7 +24,8 @@ pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Bo
     let name = opened.name().to_owned();
     let bytes = opened.into_bytes(&options.budget)?;
     let Some(moving) = Format::of(&bytes).and_then(|format| format.moving) else {
-        return Err(Error::input(name, "the same file again", "another"));
+        return Err(Error::input(name, "the same file again", "another")
+            .hint("it changed while it was read: try again"));
     };
     let outline = (moving.outline)(&bytes, options).map_err(|fault| fault.named(&name))?;
     if outline.durations.len() < 2 {

@@ -29,7 +29,8 @@ pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Bo
 /// As [`open`].
 pub(super) fn of_bytes(name: String, bytes: Bytes, options: &ReadOptions) -> Result<Box<dyn Header>> {
     let Some(format) = Format::of(&bytes) else {
-        return Err(Error::input(name, "the same file again", "another"));
+        return Err(Error::input(name, "the same file again", "another")
+            .hint("it changed while it was read: try again"));
     };
     let (width, height) = (format.size)(&bytes, options).map_err(|fault| fault.named(&name))?;
     Ok(Box::new(File { name, bytes, format, size: [width, height] }))

@@ -109,7 +109,8 @@ fn read<T: Copy + Default>(
             Some(stored) => block.put(&routes, slice, stored),
             None => {
                 let thing = format!("{}: slice {slice}", space.name);
-                return Err(Error::input(thing, format!("{pixels} pixels of one kind"), "others"));
+                return Err(Error::input(thing, format!("{pixels} pixels of one kind"), "others")
+                    .hint("leave this slice out with --range, or convert the series to NIfTI"));
             }
         }
         Ok(())

@@ -98,12 +98,14 @@ impl Space {
         let name = &self.name;
         if self.shape.contains(&0) {
             let got = format!("shape {:?}", self.shape);
-            return Err(Error::input(name, "at least one slice, row and column", got));
+            return Err(Error::input(name, "at least one slice, row and column", got)
+                .hint("the header is damaged: copy or export the volume again"));
         }
         let wrong = |distance: &f64| !(distance.is_finite() && *distance > 0.0);
         if let Some(spacing) = self.spacing_mm.filter(|spacing| spacing.iter().any(wrong)) {
             let thing = format!("{name}: spacing");
-            return Err(Error::input(thing, "millimetres above 0", format!("{spacing:?}")));
+            return Err(Error::input(thing, "millimetres above 0", format!("{spacing:?}"))
+                .hint("correct the header, or write the volume as .npy"));
         }
         let Some(Placement { directions, origin, slices_mm }) = &self.placement else { return Ok(()) };
         let numbers = directions.iter().flatten().chain(origin).chain(slices_mm);
@@ -111,7 +113,8 @@ impl Space {
             || numbers.clone().any(|number| !number.is_finite())
         {
             let wanted = "a finite place for each slice";
-            return Err(Error::input(format!("{name}: position"), wanted, "something else"));
+            return Err(Error::input(format!("{name}: position"), wanted, "something else")
+                .hint("correct the header, or write the volume as .npy"));
         }
         Ok(())
     }

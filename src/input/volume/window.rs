@@ -48,7 +48,7 @@ fn float<T: Float + Sample>(slice: &str, values: &[T], mode: Preprocessing) -> R
         finite(slice, values)?;
     }
     let Some((&first, rest)) = values.split_first() else {
-        return Err(Error::input(slice, "at least one value", "none"));
+        return Err(Error::input(slice, "at least one value", "none").hint("check the shape of the array"));
     };
     let (min, max) = rest.iter().fold((first, first), |(min, max), &value| {
         (if value < min { value } else { min }, if value > max { value } else { max })

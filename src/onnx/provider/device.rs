@@ -109,7 +109,8 @@ impl Device {
         for (place, (key, value)) in options.iter().enumerate() {
             let value = provider.value(key, value)?;
             if options[..place].iter().any(|(earlier, _)| earlier == key) {
-                return Err(Error::request(format!("provider-option {key}"), "it once", "twice"));
+                return Err(Error::request(format!("provider-option {key}"), "it once", "twice")
+                    .hint("leave one of them out"));
             }
             settings.retain(|(known, _)| known != key);
             settings.push((key.clone(), value));
@@ -196,6 +197,7 @@ impl Device {
             "one that ONNX Runtime can register",
             format!("{error} ({})", runtime.folder().display()),
         )
+        .hint("`fleming doctor` says what is missing")
     }
 
     /// The device that runs the decoder: this one, or one of its provider's fallback for decoders.
@@ -311,7 +313,9 @@ impl Provider {
         let thing = format!("provider-option {key}");
         if let Some(option) = self.options.iter().find(|option| option.key == key) {
             let read = option.values.read(value);
-            return read.ok_or_else(|| Error::request(thing, option.values.usage(), value));
+            return read.ok_or_else(|| {
+                Error::request(thing, option.values.usage(), value).hint("correct it, or leave it out")
+            });
         }
         let known: Vec<_> =
             self.options.iter().map(|option| format!("{} ({})", option.key, option.values.usage())).collect();
@@ -319,7 +323,7 @@ impl Provider {
         let error = Error::request(thing, wanted, "none of them");
         Err(match self.refusals.iter().find(|(head, _)| key.starts_with(head)) {
             Some((_, reason)) => error.hint(reason),
-            None => error,
+            None => error.hint("correct it, or leave it out"),
         })
     }
 }

@@ -17,13 +17,14 @@ impl Device {
         };
         let provider = named(name).ok_or_else(|| {
             let known: Vec<_> = PROVIDERS.iter().map(|provider| usage(provider)).collect();
-            Error::request("provider", format!("one of: {}", known.join(", ")), text)
+            Error::request("provider", format!("one of: {}", known.join(", ")), text).hint("name one of them")
         })?;
         let number = match number {
             None => 0,
-            Some(digits) => number_of(digits)
-                .filter(|_| provider.on_device())
-                .ok_or_else(|| Error::request("provider", usage(provider), text))?,
+            Some(digits) => number_of(digits).filter(|_| provider.on_device()).ok_or_else(|| {
+                Error::request("provider", usage(provider), text)
+                    .hint("correct it; the first device has the number 0")
+            })?,
         };
         Self::new(provider, number, options)
     }

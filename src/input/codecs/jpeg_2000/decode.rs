@@ -120,7 +120,10 @@ fn beside(stream: Vec<u8>, decoder: Decoder, watch: &Watch) -> Result<Vec<u16>> 
         let _ = sender.send(decoded.unwrap_or_else(|_| Err("a stream that its decoder gives up on".into())));
     };
     let thread = thread::Builder::new().name("fleming-jpeg2000".into()).stack_size(STACK).spawn(work);
-    thread.map_err(|error| Error::input(format!("{JPEG_2000} stream"), "a thread to decode it in", error))?;
+    thread.map_err(|error| {
+        Error::input(format!("{JPEG_2000} stream"), "a thread to decode it in", error)
+            .hint("raise the limit of threads (`ulimit -u`), or run less beside it")
+    })?;
     loop {
         match receiver.recv_timeout(PATIENCE) {
             Ok(decoded) => return decoded.map_err(|error| damaged(JPEG_2000, error)),
