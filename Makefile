@@ -100,9 +100,11 @@ demo: setup
 	@echo; echo '── a volume: examples/volume.npz, 11 of its 32 slices'
 	$(ASK) --volume examples/volume.npz -q 'What device is observed on the chest wall?' --trace $(SEEN)/volume
 	$(ASK) --volume examples/volume.npz -q 'In which third of the chest is the nodule?'
-	@echo; echo '── the same chest as a scanner stores it, turned upright: examples/chest.nii.gz'
+	@echo; echo '── the same chest as a NIfTI file, turned upright: examples/chest.nii.gz'
 	$(ASK) --volume examples/chest.nii.gz -q 'What device is observed on the chest wall?' --trace $(SEEN)/nifti
-	@echo; echo 'Look for yourself: $(SEEN)/{image,video,volume,nifti}/seen.png show the frames that the model saw.'
+	@echo; echo '── and as the scanner itself stores it: examples/chest_ct, a DICOM series'
+	$(ASK) --volume examples/chest_ct -q 'On which side of the chest is the device?' --trace $(SEEN)/dicom
+	@echo; echo 'Look for yourself: $(SEEN)/{image,video,volume,nifti,dicom}/seen.png show the frames that the model saw.'
 	@echo 'It is a small model of drawn pictures (models/demo/README.md). README.md says how to export Fleming-VL.'
 
 # ── tests

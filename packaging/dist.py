@@ -27,7 +27,7 @@ BUILT = Path("target/dist")
 # What only the program has of the features.
 SURFACES = {"cli", "server"}
 # To be tried with what the README of the tarball says.
-EXAMPLES = ("chest.png", "clip.mp4", "volume.npz", "c", "cpp", "python")
+EXAMPLES = ("chest.png", "clip.mp4", "volume.npz", "chest_ct", "c", "cpp", "python")
 
 
 def main() -> None:

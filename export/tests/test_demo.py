@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("PIL")
 
 from fleming_export import export
 from fleming_export.config import read_config
-from fleming_export.demo import questions, seeds
+from fleming_export.demo import dicom, nifti, questions, seeds
 from fleming_export.demo.__main__ import main
 from fleming_export.demo.cases import ASSETS, write_cases
 from fleming_export.demo.clips import RATE, Clip, looked_at
@@ -96,6 +97,40 @@ def test_volume_nodule_is_in_its_third():
 def test_volume_as_a_file():
     values = Volume(seeds.generator("train", 3, 1)).array()
     assert (values.shape, values.dtype) == ((32, 256, 256), np.int16)
+
+
+def test_the_repositorys_scans_are_those_of_its_volume():
+    examples = Path(__file__).parents[2] / "examples"
+    slices, spacing = np.load(examples / "volume.npz")["arr_0"][:, ::2, ::2], (9.0, 2.7, 2.7)
+    assert (examples / "chest.nii.gz").read_bytes()[10:] == nifti.encode(slices, spacing)[10:]
+    files = sorted((examples / "chest_ct").iterdir())
+    assert [file.read_bytes() for file in files] == list(dicom.series(slices, spacing))
+
+
+@pytest.mark.parametrize("most", [0, 1, 255, 4095])
+def test_lossless_pixels_are_as_many_bits_as_they_must_be(most):
+    """What Pillow cannot read is taken apart here: codes back to differences, and these to samples."""
+    samples = np.random.default_rng(7).integers(0, most + 1, (5, 6))
+    stream = dicom.lossless_jpeg(samples)
+    start = stream.index(b"\xff\xda") + 10
+    coded = stream[start:-2].replace(b"\xff\0", b"\xff")
+    bits = "".join(f"{byte:08b}" for byte in coded)
+    codes, code, before = {}, 0, dicom.CODE_LENGTHS[0]
+    for category, length in enumerate(dicom.CODE_LENGTHS):
+        code <<= length - before
+        codes[f"{code:0{length}b}"] = category
+        code, before = code + 1, length
+    found = np.zeros_like(samples)
+    for row, column in np.ndindex(*samples.shape):
+        length = next(length for length in range(1, 17) if bits[:length] in codes)
+        category, bits = codes[bits[:length]], bits[length:]
+        low, bits = int("0" + bits[:category], 2), bits[category:]
+        difference = low if low >> max(category - 1, 0) else low - (1 << category) + 1
+        origin = 1 << (dicom.BITS - 1) if row == 0 else found[row - 1, 0]
+        found[row, column] = (found[row, column - 1] if column else origin) + difference
+    assert (found == samples).all()
+    assert set(bits) <= {"1"}
+    assert len(bits) < 8
 
 
 def test_clip_instruments_move_as_stated():

@@ -1,6 +1,8 @@
 //! What the demo model answers through the library: a mix-up of studies, slots or kept keys and values would be heard.
 
-use fleming::{AskOptions, Engine, EngineOptions, Instruction, Part, Request, Source, StudyInput, Turn};
+use fleming::{
+    AskOptions, Engine, EngineOptions, Instruction, Part, ReadOptions, Request, Source, StudyInput, Turn,
+};
 
 use crate::support::{demo_model, example};
 
@@ -89,4 +91,26 @@ fn the_ids_are_the_same_however_they_are_asked() {
     for (slots, chunk, speculation) in [(1, 64, None), (8, 512, None), (8, 64, None), (3, 64, Some(8))] {
         assert_eq!(ids(slots, chunk, speculation), alone, "{slots} slots, chunk {chunk}, {speculation:?}");
     }
+}
+
+#[test]
+fn a_chest_is_the_same_as_a_series_and_as_nifti() {
+    let engine = open(1);
+    let names = ["chest_ct", "chest.nii.gz"];
+    let asked = [
+        ("What device is observed on the chest wall?", "pacemaker"),
+        ("On which side of the chest is the device?", "left"),
+        ("In which region is the largest lymph node?", "mediastinum"),
+    ];
+    for (name, (question, wanted)) in names.iter().flat_map(|name| asked.map(|asked| (name, asked))) {
+        let request = about(StudyInput::file(file(name)), question);
+        let reply = engine.ask(&request, &AskOptions::default(), &mut |_| {}).unwrap();
+        assert_eq!(reply.answer, wanted, "{name}: {question}");
+    }
+    let [series, nifti] = names.map(|name| {
+        let study = fleming::read(&StudyInput::file(file(name)), &ReadOptions::default()).unwrap();
+        study.frames.into_iter().map(|frame| frame.at(Default::default())).collect::<Vec<_>>()
+    });
+    assert_eq!(series.len(), 11);
+    assert_eq!(series, nifti);
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ExportError
 from ..synthetic.inputs import encode_clip
-from . import nifti
+from . import dicom, nifti
 from .clips import RATE, Clip
 from .facts import FACTS
 from .images import draw
@@ -84,8 +84,7 @@ def write_examples(out: Path) -> Path:
     volume = _first(lambda: Volume(rng), {"vol_device": "pacemaker", "vol_nodule": "lower third"})
     coarse = volume.array() // 10 * 10  # steps that no eye sees halve the file
     np.savez_compressed(out / "volume.npz", coarse)
-    # The same patient, smaller, as a scanner's software would write it.
-    (out / "chest.nii.gz").write_bytes(nifti.encode(coarse[:, ::2, ::2], spacing=(9.0, 2.7, 2.7)))
+    _write_scans(out, coarse[:, ::2, ::2], (9.0, 2.7, 2.7))
     clip = _first(lambda: Clip(rng), {"vid_count": "one", "vid_side": "left", "vid_move": "in"})
     encode_clip(out / "clip.mp4", clip.array(), RATE)
     path = out / "cases.jsonl"
@@ -93,6 +92,14 @@ def write_examples(out: Path) -> Path:
         for line in _questions(rng, pictures, volume, clip):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return path
+
+
+def _write_scans(out: Path, slices: np.ndarray, spacing: tuple[float, float, float]) -> None:
+    """The same patient, smaller: as a scanner stores the series, and as its software exports it."""
+    (out / "chest.nii.gz").write_bytes(nifti.encode(slices, spacing))
+    (out / "chest_ct").mkdir(exist_ok=True)
+    for number, file in enumerate(dicom.series(slices, spacing), 1):
+        (out / "chest_ct" / f"IM{number:04d}").write_bytes(file)
 
 
 def _first(draws: Callable[[], Study], wanted: dict[str, str]) -> Study:
@@ -108,6 +115,9 @@ def _questions(rng: np.random.Generator, pictures: dict, volume: Volume, clip: C
     asked = [("image", {"images": [name]}, each, each.facts) for name, each in pictures.items()]
     asked += [("volume", {"volume": "volume.npz"}, volume, volume.facts)]
     asked += [("video", {"video": "clip.mp4"}, clip, clip.facts)]
+    # In the order of the patient, from the feet up, no slice tells its height as the model learned it.
+    facts = [fact for fact in volume.facts if fact != "vol_nodule"]
+    asked += [("volume", {"volume": name}, volume, facts) for name in ("chest.nii.gz", "chest_ct")]
     for kind, inputs, study, facts in asked:
         for fact in facts:
             question = about(rng, FACTS[fact], study.facts[fact])
