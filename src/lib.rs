@@ -49,7 +49,8 @@ pub use engine::{Counts, Engine, EngineOptions, ImageEmbeddings, MemoryNeeds, Pe
 pub use engine::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use error::{Error, ErrorCode, Facts, Result};
 pub use frame::{Frame, Modality, Provenance, Study};
-pub use input::{Budget, Fact, FactValue, Measured, ReadOptions, StudyFacts, inspect, measure, read};
+pub use input::{Browsed, Browser, Budget, Fact, FactValue, Measured, ReadOptions, StudyFacts};
+pub use input::{inspect, measure, read};
 pub use onnx::{GpuFacts, LibraryFacts, ProviderFacts, RuntimeFacts};
 pub use onnx::{gpu_facts, onnxruntime, providers_for, survey};
 pub use package::{FileFacts, Manifest, Package, SelfTest};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::frame::{Modality, Study};
 
-pub(crate) use look::MOST_FRAMES;
+pub(crate) use look::{Every, MOST_FRAMES};
 pub use look::{FrameCount, Look};
 pub use volume::{RawVolume, Voxels, Window, WindowFunction};
 pub use windowing::Windowing;

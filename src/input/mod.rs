@@ -20,7 +20,9 @@ mod video;
 mod dicom;
 // ── the table of them
 mod readers;
+mod browse;
 
+pub use browse::{Browsed, Browser};
 pub use limits::Budget;
 pub(crate) use location::scheme;
 pub(crate) use readers::{OpenedStudy, open};

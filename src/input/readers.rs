@@ -115,7 +115,7 @@ pub fn read(study: &StudyInput, options: &ReadOptions) -> Result<Study> {
 }
 
 /// Does work that the watch may end. Where it did, what failed inside a library for it is not the source's fault.
-fn watched<T>(watch: &Watch, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn watched<T>(watch: &Watch, work: impl FnOnce() -> Result<T>) -> Result<T> {
     watch.check()?;
     work().map_err(|error| watch.check().err().unwrap_or(error))
 }
@@ -144,14 +144,14 @@ fn choose(study: &StudyInput, options: &ReadOptions) -> Result<Box<dyn Chosen>> 
 }
 
 /// What is looked at, within the budget.
-fn chosen(
+pub(super) fn chosen(
     name: &str,
     header: Box<dyn Header>,
     look: &Look,
     options: &ReadOptions,
 ) -> Result<Box<dyn Chosen>> {
     let chosen = header.choose(look)?;
-    let Measured { modality, sizes } = chosen.measured();
+    let Measured { modality, sizes, .. } = chosen.measured();
     // Slices are grey.
     let bytes = if modality == Modality::Volume { 1 } else { 3 };
     options.budget.check_study(name, &sizes, bytes)?;
@@ -159,15 +159,15 @@ fn chosen(
 }
 
 /// A study whose header was read.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     /// The name of its format.
-    format: &'static str,
-    header: Box<dyn Header>,
-    look: &'a Look,
+    pub(super) format: &'static str,
+    pub(super) header: Box<dyn Header>,
+    pub(super) look: &'a Look,
 }
 
 /// The header of a study, with options that fit it.
-fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> {
+pub(super) fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> {
     let (format, header, look) = match study {
         StudyInput::File { source, modality, look } => {
             // Before a file is read for nothing.

@@ -46,6 +46,8 @@ pub struct Measured {
     /// Width and height of each chosen frame in pixels, in order, as it will be read. Those of a video are what its header
     /// states; a stream may change them on its way.
     pub sizes: Vec<[u32; 2]>,
+    /// Frames or slices of the whole study, which these were chosen from: of a volume, those of the plane that it is cut in.
+    pub count: usize,
 }
 
 /// One thing that a study says of itself. None says who the patient is.

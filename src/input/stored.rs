@@ -25,7 +25,8 @@ struct Stored(Study);
 impl Chosen for Stored {
     fn measured(&self) -> Measured {
         let size = |frame: &crate::frame::Frame| [frame.width(), frame.height()];
-        Measured { modality: self.0.modality, sizes: self.0.frames.iter().map(size).collect() }
+        let sizes = self.0.frames.iter().map(size).collect();
+        Measured { modality: self.0.modality, sizes, count: self.0.frames.len() }
     }
 
     fn read(self: Box<Self>, _: &ReadOptions) -> Result<Study> {

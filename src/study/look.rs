@@ -1,6 +1,9 @@
 //! Which part of a study is looked at, and how its values become grey.
 
+use std::borrow::Cow;
+
 use super::windowing::Windowing;
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::view::{Crop, Plane, Slab, VolumeForm};
 
@@ -69,6 +72,16 @@ pub struct Look {
     pub echo: Option<usize>,
     /// Whether these options were given for several studies: what does not fit this one is meant for another, and no error.
     pub shared: bool,
+    /// For people who leaf through a study.
+    pub(crate) every: Option<Every>,
+}
+
+/// Every frame or slice from the first to the last of these places, as far as there are so many, each as it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Every {
+    pub(crate) places: [usize; 2],
+    /// Volumes: the values that become black and white, where they were found of all values before.
+    pub(crate) ends: Option<[f64; 2]>,
 }
 
 impl Look {
@@ -160,6 +173,43 @@ impl Look {
     /// The same for one of several studies that these options were given for.
     pub fn shared(self) -> Self {
         Self { shared: true, ..self }
+    }
+
+    /// The same study, leafed through: what else chooses or joins frames is left out, and a volume is as it is.
+    pub(crate) fn leafing(&self, every: Every) -> Self {
+        let Self { window, axis, plane, time, series, echo, shared, .. } = self.clone();
+        let every = Some(every);
+        Self { window, axis, plane, time, series, echo, shared, every, ..Self::default() }
+    }
+
+    /// The first and the last place that are leafed through, of a study of so many frames or slices; none if it is not.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if it has not even the first.
+    pub(crate) fn every_of(&self, name: &str, count: usize) -> Result<Option<[usize; 2]>> {
+        let Some(Every { places: [first, last], .. }) = self.every else { return Ok(None) };
+        match first < count {
+            true => Ok(Some([first, last.min(count - 1)])),
+            false => {
+                let thing = if name.is_empty() { "index".into() } else { format!("{name}: index") };
+                let wanted = format!("0 to {}", count.saturating_sub(1));
+                Err(Error::request(thing, wanted, first).hint("choose one of these"))
+            }
+        }
+    }
+
+    /// The same in the words of a volume of so many slices: which slices, as they are.
+    ///
+    /// # Errors
+    /// As [`Look::every_of`].
+    pub(crate) fn of_volume(&self, name: &str, count: usize) -> Result<Cow<'_, Self>> {
+        Ok(match self.every_of(name, count)? {
+            None => Cow::Borrowed(self),
+            Some([first, last]) => {
+                let (form, slices) = (Some(VolumeForm::Native), Some(last - first + 1));
+                Cow::Owned(Self { slices, range: Some([first, last]), form, ..self.clone() })
+            }
+        })
     }
 
     /// See [`Look::shared`].

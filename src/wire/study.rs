@@ -113,8 +113,8 @@ pub fn look(text: &str) -> Result<Look> {
     }
 }
 
-/// What is in a study: `source`, `format`, `modality`, `contents`, and what would be looked at as `chosen`: `frames`, `size` and
-/// why.
+/// What is in a study: `source`, `format`, `modality`, `contents`, and what would be looked at as `chosen`: `frames`, `size`, of
+/// how many in all as `count`, and why.
 pub fn facts(study: &StudyFacts) -> Value {
     let object = |facts: &[Fact]| -> Map<String, Value> {
         let value = |fact: &Fact| match &fact.value {
@@ -127,6 +127,7 @@ pub fn facts(study: &StudyFacts) -> Value {
     let mut chosen = object(&study.chosen);
     chosen.insert("frames".into(), study.measured.sizes.len().into());
     chosen.insert("size".into(), json!(study.measured.sizes.first()));
+    chosen.insert("count".into(), study.measured.count.into());
     json!({
         "source": study.source,
         "format": study.format,

@@ -16,6 +16,8 @@ pub(super) struct Picked {
     modality: Modality,
     places: Vec<(usize, Provenance)>,
     windowing: Option<Windowing>,
+    /// Whether each frame is shown as if it were the only one.
+    apart: bool,
     notes: Vec<String>,
 }
 
@@ -42,16 +44,22 @@ pub(super) fn choose(name: &str, file: Instance, mut notes: Vec<String>, look: &
                 "SEG" => None,
                 _ => seconds(&file.scanned.set, frames),
             };
-            let (places, said) = chosen(look, frames, times.as_deref()).map_err(|mut error| {
-                let facts = error.facts_mut();
-                facts.thing = format!("{name}: {}", facts.thing);
-                error
-            })?;
+            let (places, said) = match look.every_of(name, frames)? {
+                Some([first, last]) => ((first..=last).collect(), Vec::new()),
+                None => chosen(look, frames, times.as_deref()).map_err(|mut error| {
+                    let facts = error.facts_mut();
+                    facts.thing = format!("{name}: {}", facts.thing);
+                    error
+                })?,
+            };
             notes.extend(said);
             let time = |index: usize| times.as_ref().and_then(|times| times.get(index).copied());
             places.into_iter().map(|index| (index, place(index, time(index)))).collect()
         }
-        _ => vec![(0, place(0, None))],
+        _ => {
+            look.every_of(name, 1)?;
+            vec![(0, place(0, None))]
+        }
     };
     if look.window.is_some() && file.layout.is_colour() && !look.is_shared() {
         return Err(
@@ -66,13 +74,16 @@ pub(super) fn choose(name: &str, file: Instance, mut notes: Vec<String>, look: &
         );
     }
     let windowing = look.window;
-    Ok(Picked { name: name.into(), file, modality, places, windowing, notes })
+    let apart = look.every.is_some();
+    Ok(Picked { name: name.into(), file, modality, places, windowing, apart, notes })
 }
 
 impl Chosen for Picked {
     fn measured(&self) -> Measured {
         let layout = self.file.layout;
-        Measured { modality: self.modality, sizes: vec![[layout.columns, layout.rows]; self.places.len()] }
+        let sizes = vec![[layout.columns, layout.rows]; self.places.len()];
+        let count = if self.modality == Modality::Video { layout.frames } else { 1 };
+        Measured { modality: self.modality, sizes, count }
     }
 
     fn facts(&self) -> Vec<Fact> {
@@ -83,11 +94,11 @@ impl Chosen for Picked {
     }
 
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study> {
-        let Self { name, file, modality, places, windowing, mut notes } = *self;
+        let Self { name, file, modality, places, windowing, apart, mut notes } = *self;
         // A frame that is looked at several times is decoded once.
         let mut distinct = places.clone();
         distinct.dedup_by_key(|(index, _)| *index);
-        let shown = pictures(&file, &distinct, windowing, options)?;
+        let shown = pictures(&file, &distinct, (windowing, apart), options)?;
         notes.extend(shown.notes);
         let mut frames = Vec::with_capacity(places.len());
         let mut next = 0;

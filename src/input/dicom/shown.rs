@@ -18,7 +18,8 @@ pub(super) struct Pictures {
     pub(super) notes: Vec<String>,
 }
 
-/// The frames with these numbers, each with the place that it is given.
+/// The frames with these numbers, each with the place that it is given. Those without a window have one range, or each its own
+/// if they are shown `apart`.
 ///
 /// # Errors
 /// [`Error::Input`] naming the file if it is damaged, [`Error::Request`] if a window is asked of a colour picture or of a file
@@ -26,7 +27,7 @@ pub(super) struct Pictures {
 pub(super) fn pictures(
     file: &Instance,
     places: &[(usize, Provenance)],
-    windowing: Option<Windowing>,
+    (windowing, apart): (Option<Windowing>, bool),
     options: &ReadOptions,
 ) -> Result<Pictures> {
     let frames = Frames::open(&file.place, &file.scanned, file.layout, options)?;
@@ -65,6 +66,7 @@ pub(super) fn pictures(
     for ((number, provenance), values) in places.iter().zip(&values) {
         let way = match way(file, *number, values.rescale, windowing)? {
             Some(way) => way,
+            None if apart => Shown::Range(*found.insert(values.range().unwrap_or_default())),
             None => Shown::Range(*found.get_or_insert_with(|| range().unwrap_or_default())),
         };
         let (grey, window) = values.grey(&way);

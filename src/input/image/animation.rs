@@ -54,9 +54,10 @@ impl Header for Animation {
         let (shortest, longest) = durations
             .iter()
             .fold((f64::MAX, 0.0_f64), |(low, high), &duration| (low.min(duration), high.max(duration)));
-        let choice = match shortest == longest {
-            true => indices(look, durations.len(), 1.0 / longest),
-            false => {
+        let choice = match (look.every_of(&self.name, durations.len())?, shortest == longest) {
+            (Some([first, last]), _) => Ok(((first..=last).collect(), Vec::new())),
+            (None, true) => indices(look, durations.len(), 1.0 / longest),
+            (None, false) => {
                 warnings.push(format!(
                     "The frames follow unevenly, up to {longest:.3} seconds apart: they are chosen by their time stamps."
                 ));
@@ -87,7 +88,8 @@ struct Picked {
 impl Chosen for Picked {
     fn measured(&self) -> Measured {
         let (width, height) = self.animation.outline.size;
-        Measured { modality: Modality::Video, sizes: vec![[width, height]; self.places.len()] }
+        let sizes = vec![[width, height]; self.places.len()];
+        Measured { modality: Modality::Video, sizes, count: self.starts.len() }
     }
 
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study> {

@@ -49,14 +49,15 @@ impl Header for File {
         Modality::Image
     }
 
-    fn choose(self: Box<Self>, _: &Look) -> Result<Box<dyn Chosen>> {
+    fn choose(self: Box<Self>, look: &Look) -> Result<Box<dyn Chosen>> {
+        look.every_of(&self.name, 1)?;
         Ok(self)
     }
 }
 
 impl Chosen for File {
     fn measured(&self) -> Measured {
-        Measured { modality: Modality::Image, sizes: vec![self.size] }
+        Measured { modality: Modality::Image, sizes: vec![self.size], count: 1 }
     }
 
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study> {

@@ -88,8 +88,26 @@ impl Clip {
         Ok(Self { opened, track, packets: count, timeline, preprocessing, warnings })
     }
 
+    /// Whether frames are counted by their place in the timeline, and not as they come out of the decoder.
+    fn by_stamps(&self) -> bool {
+        self.preprocessing == Preprocessing::Clinical && self.timeline.is_ok()
+    }
+
+    /// Frames that there are to look at.
+    fn count(&self) -> usize {
+        match &self.timeline {
+            Ok(timeline) if self.by_stamps() => timeline.count(),
+            _ => self.packets,
+        }
+    }
+
     /// Which frames are looked at, and what there is to say about it.
     fn choice(&mut self, look: &Look) -> Result<(Choice, Vec<String>)> {
+        if let Some([first, last]) = look.every_of("", self.count())? {
+            let places = (first..=last).collect();
+            let choice = if self.by_stamps() { Choice::Stamps(places) } else { Choice::Numbers(places) };
+            return Ok((choice, Vec::new()));
+        }
         let stated = self.track.fps;
         let preprocessing = self.preprocessing;
         let timeline = match &self.timeline {
@@ -296,7 +314,8 @@ fn frames(places: &[usize], pictures: Vec<Option<&Frame>>) -> Result<Vec<Frame>>
 impl Chosen for Picked {
     fn measured(&self) -> Measured {
         let (Choice::Numbers(places) | Choice::Stamps(places)) = &self.choice;
-        Measured { modality: Modality::Video, sizes: vec![self.clip.track.size; places.len()] }
+        let sizes = vec![self.clip.track.size; places.len()];
+        Measured { modality: Modality::Video, sizes, count: self.clip.count() }
     }
 
     fn read(mut self: Box<Self>, options: &ReadOptions) -> Result<Study> {

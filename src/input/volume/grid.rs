@@ -83,8 +83,9 @@ impl Grid {
     /// # Errors
     /// [`Error::Request`] if there are no such slices, or for what only a volume in patient space has.
     pub(in crate::input) fn choose(self, look: &Look) -> Result<SliceChoice> {
-        self.check_look(look)?;
         let axis = look.axis.unwrap_or(0);
+        let look = &*look.of_volume(&self.name, self.shape[axis])?;
+        self.check_look(look)?;
         let [first, last] = within(&self.name, self.shape[axis], look.range)?;
         let count = look.slices.unwrap_or(Look::SLICES);
         let choices = last - first + 1;
@@ -168,7 +169,7 @@ impl SliceChoice {
         // What is longer is refused.
         let side = |length| u32::try_from(length).unwrap_or(u32::MAX);
         let sizes = vec![[side(width), side(height)]; self.places.len()];
-        Measured { modality: Modality::Volume, sizes }
+        Measured { modality: Modality::Volume, sizes, count: self.grid.shape[self.axis] }
     }
 
     /// The frames.

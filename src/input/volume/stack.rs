@@ -13,7 +13,7 @@ use super::statistics::extent;
 use super::trained::{Range, Rule, SHAPE, foreground};
 use crate::error::{Error, Result};
 use crate::frame::Study;
-use crate::study::{Look, Windowing};
+use crate::study::{Every, Look, Windowing};
 use crate::view::{Crop, Slab, VolumeForm, VolumeView};
 
 /// The frames of a volume in patient space, chosen.
@@ -29,13 +29,16 @@ pub(in crate::input) fn choose(
     check_window(&space, look)?;
     let axes = Axes::new(&space, look.plane)?;
     let [depth, height, width] = axes.shape(&space);
+    let look = &*look.of_volume(&space.name, depth)?;
     let form = form(&space, depth, look)?;
     let slices_mm = axes.slices_mm(&space);
     let [first, last] = match look.range_mm {
         Some(range) => within_mm(&space.name, &slices_mm, range)?,
         None => within(&space.name, depth, look.range)?,
     };
-    let mut list: Vec<usize> = (first..=last).collect();
+    // The range of the values is that of the whole volume, whatever of it is leafed through.
+    let [from, to] = if look.every.is_some() { [0, depth - 1] } else { [first, last] };
+    let mut list: Vec<usize> = (from..=to).collect();
     if look.reverse {
         list.reverse();
     }
@@ -49,12 +52,14 @@ pub(in crate::input) fn choose(
     };
     let [height, width] = if form == VolumeForm::Trained { [SHAPE[1], SHAPE[2]] } else { [height, width] };
     let grid = Grid { name: space.name.clone(), shape: [count, height, width], spacing_mm: None };
-    let plain = Look { slices: Some(frames), ..Look::default() };
+    let range = look.every.is_some().then_some([first, last]);
+    let plain = Look { slices: Some(frames), range, ..Look::default() };
     let choice = grid.choose(&plain)?;
     let rule = Rule::new(&space, look.window);
     let crop = look.crop.unwrap_or(Crop::Foreground);
     let planes = Planes::new(list, count, slab);
-    Ok(Box::new(Stack { space, values, axes, slices_mm, form, slab, crop, rule, planes, choice }))
+    let every = look.every;
+    Ok(Box::new(Stack { space, values, axes, slices_mm, form, slab, crop, rule, planes, choice, every }))
 }
 
 struct Stack {
@@ -68,6 +73,8 @@ struct Stack {
     rule: Rule,
     planes: Planes,
     choice: SliceChoice,
+    /// What it is leafed through for.
+    every: Option<Every>,
 }
 
 /// Refuses a window that the file does not have.
@@ -132,7 +139,7 @@ fn within_mm(name: &str, slices_mm: &[f64], [from, to]: [f64; 2]) -> Result<[usi
 
 impl Chosen for Stack {
     fn measured(&self) -> Measured {
-        self.choice.measured()
+        Measured { count: self.axes.shape(&self.space)[0], ..self.choice.measured() }
     }
 
     fn facts(&self) -> Vec<Fact> {
@@ -169,6 +176,7 @@ impl Chosen for Stack {
     fn read(mut self: Box<Self>, options: &ReadOptions) -> Result<Study> {
         let mut notes = std::mem::take(&mut self.space.notes);
         notes.extend(self.space.placement.as_ref().and_then(oblique));
+        let leafed = self.every.is_some();
         let places = self.needed();
         let slices: Vec<usize> = places.iter().map(|place| self.planes.list[*place]).collect();
         let from = (&self.space, &self.axes);
@@ -180,8 +188,10 @@ impl Chosen for Stack {
             }
             false => {
                 let (mut block, missing) = values(from, &slices, self.values.as_mut(), options)?;
-                let range = self.rule.range(&block.values, self.space.padding);
-                notes.extend(range.hides(self.space.kind, &block.values));
+                let range = self.range(&block.values);
+                if !leafed {
+                    notes.extend(range.hides(self.space.kind, &block.values));
+                }
                 if missing > 0 {
                     notes.push(format!(
                         "{missing} values are NaN or infinite: they are black, and no part of the range"
@@ -194,7 +204,9 @@ impl Chosen for Stack {
                 }
             }
         };
-        notes.extend(coverage(&study));
+        if !leafed {
+            notes.extend(coverage(&study));
+        }
         study.warnings.splice(0..0, notes);
         Ok(study)
     }
@@ -213,7 +225,12 @@ impl Stack {
     /// The places in the list of slices that are read.
     fn needed(&self) -> Vec<usize> {
         // Colours have no range.
-        if self.form == VolumeForm::Trained || (!self.space.colour && self.rule.needs_values()) {
+        let needs_values = match self.every {
+            // The lowest and the highest value are then those of each slice.
+            Some(every) => every.ends.is_none() && self.rule.needs_values() && self.rule != Rule::OwnRange,
+            None => self.rule.needs_values(),
+        };
+        if self.form == VolumeForm::Trained || (!self.space.colour && needs_values) {
             return (0..self.planes.list.len()).collect();
         }
         let parts = self.choice.distinct().into_iter().flat_map(|plane| self.planes.parts(plane));
@@ -221,6 +238,14 @@ impl Stack {
         places.sort_unstable();
         places.dedup();
         places
+    }
+
+    /// The range of the values, of which these are read.
+    fn range(&self, values: &[f32]) -> Range {
+        match self.every.and_then(|every| every.ends).filter(|_| self.rule.needs_values()) {
+            Some(ends) => Range { ends, curve: None, from: self.rule.words() },
+            None => self.rule.range(values, self.space.padding),
+        }
     }
 
     fn native(self, (places, block): (Vec<usize>, Block<f32>), range: Range) -> Picked<Native> {
