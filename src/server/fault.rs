@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn failures_of_the_machine_name_no_folder() {
         for error in [Error::runtime("/opt/x.so", "a library", "none"), Error::package("/srv/m", "a", "b")] {
-            let fault = Fault::from(error);
+            let fault = Fault::from(error.hint("look at it"));
             assert_eq!(fault.status, StatusCode::INTERNAL_SERVER_ERROR);
             assert!(!fault.facts.to_string().contains('/'), "{}", fault.facts);
             assert_eq!(fault.into_response().headers()[SHOULD_RETRY], "false");
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_says_when_to_come_again() {
-        let response = Fault::from(Error::busy("queue", "room", "none")).into_response();
+        let response = Fault::from(Error::busy("queue", "room", "none").hint("wait")).into_response();
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
     }

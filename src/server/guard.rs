@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::identity::RequestId;
 use super::keys::Scope;
 use super::paths;
+use super::receive::discard;
 use super::record::Record;
 use super::state::{App, Caller, Shared};
 use crate::error::Facts;
@@ -44,7 +45,11 @@ pub(super) async fn guard(State(app): State<Shared>, mut request: Request, next:
             request.extensions_mut().insert(record.clone());
             (path, run(request, next).await)
         }
-        Err(fault) => ("refused".into(), fault.into_response()),
+        Err(fault) => {
+            let (parts, body) = request.into_parts();
+            discard(&parts.headers, body).await;
+            ("refused".into(), fault.into_response())
+        }
     };
     finish(&app, &mut response, &id, origin);
     let status = response.status().as_u16();

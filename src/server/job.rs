@@ -103,11 +103,6 @@ impl Job {
         None
     }
 
-    /// Whether all answers have ended.
-    pub(super) fn is_done(&self) -> bool {
-        self.open == 0
-    }
-
     /// All replies, in their order.
     ///
     /// # Errors
@@ -159,7 +154,9 @@ impl Waiter {
                 Piece::Done(Box::new(reply))
             }
             Ok(Err(error)) => self.failed(error),
-            Err(_) => self.failed(Error::runtime("answer", "to be waited for", "a panic")),
+            Err(_) => {
+                self.failed(Error::runtime("answer", "to be waited for", "a panic").hint("look at the log"))
+            }
         };
         self.outbox.put(index, piece);
     }

@@ -15,6 +15,8 @@ mod receive;
 mod openai;
 mod record;
 mod job;
+mod asking;
+mod stream;
 // ── the way of a request
 mod paths;
 mod guard;

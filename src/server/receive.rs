@@ -29,11 +29,36 @@ impl Received {
     }
 }
 
-/// Receives a body of JSON. What is too long is refused before it is read.
+/// How long a refused client may go on sending, and how long it may pause, before it is cut off.
+const LAST: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Lets a client that is refused finish sending, so that it reads why: most read nothing before. Nothing of it is kept.
+pub(super) async fn discard(headers: &HeaderMap, body: Body) {
+    // This one waits for our answer.
+    if headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let mut body = body;
+    let sent = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(PAUSE, body.frame()).await {} };
+    let _ = tokio::time::timeout(LAST, sent).await;
+}
+
+/// Receives a body of JSON. What is too long is refused before it is kept.
 ///
 /// # Errors
 /// Status 413, 415, 408 or 429, or 400 for a body that ends too early.
-pub(super) async fn json(app: &App, headers: &HeaderMap, body: Body) -> Result<Received, Fault> {
+pub(super) async fn json(app: &App, headers: &HeaderMap, mut body: Body) -> Result<Received, Fault> {
+    match kept(app, headers, &mut body).await {
+        Ok(received) => Ok(received),
+        Err(fault) => {
+            discard(headers, body).await;
+            Err(fault)
+        }
+    }
+}
+
+async fn kept(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Received, Fault> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
@@ -52,8 +77,8 @@ pub(super) async fn json(app: &App, headers: &HeaderMap, body: Body) -> Result<R
         None => Vec::new(),
     };
     let mut counted = declared.unwrap_or_default();
-    let (mut body, mut bytes) = (body, Vec::new());
-    while let Some(data) = next(&mut body).await? {
+    let mut bytes = Vec::new();
+    while let Some(data) = next(body).await? {
         let length = bytes.len() as u64 + data.len() as u64;
         if length > limit {
             return Err(too_long(limit, "--max-body"));

@@ -80,7 +80,7 @@ async fn run(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) ->
     loop {
         tokio::select! {
             opened = &mut loading, if !loaded => {
-                opened.map_err(|error| Error::runtime("engine", "to load", error))??;
+                opened.map_err(|error| Error::runtime("engine", "to load", error).hint("look at the log before it"))??;
                 loaded = true;
             }
             asked = signals.next() => match asked {

@@ -50,7 +50,9 @@ impl Audit {
         let thread = thread::Builder::new()
             .name("fleming-audit".into())
             .spawn(move || writer.run(&work))
-            .map_err(|error| Error::runtime("audit", "a thread to write it", error))?;
+            .map_err(|error| {
+                Error::runtime("audit", "a thread to write it", error).hint("raise the limit on threads")
+            })?;
         Ok(Self { keeps, lines: Some(lines), reopen, lost, thread: Some(thread) })
     }
 

@@ -114,6 +114,7 @@ mod tests {
                 image_tokens: 256,
                 cached_tokens: 40,
                 completion_tokens: tokens,
+                thinking_tokens: 0,
                 drafted_tokens: 0,
                 accepted_tokens: 0,
             },

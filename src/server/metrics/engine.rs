@@ -50,6 +50,9 @@ type Seconds = Counter<f64, AtomicU64>;
 type Label = [(&'static str, &'static str); 1];
 type Labels = Vec<(&'static str, String)>;
 
+/// A counter, and the engine's number that it follows.
+type Counted = (Counter, fn(&Counts) -> u64);
+
 /// Families whose numbers the engine keeps.
 pub(super) struct EngineFamilies {
     waiting: Gauge,
@@ -64,7 +67,7 @@ pub(super) struct EngineFamilies {
     image_bytes: Gauge,
     files: Gauge,
     file_bytes: Gauge,
-    counters: Vec<(Counter, fn(&Counts) -> u64)>,
+    counters: Vec<Counted>,
     step_time: Seconds,
     step_run_time: Seconds,
     cache_info: Family<Labels, Gauge>,

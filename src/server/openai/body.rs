@@ -160,31 +160,81 @@ impl ChatBody {
     }
 }
 
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
+/// Reads a type that is a text or a list, and keeps the place of what is wrong in the list.
+macro_rules! one_of {
+    ($type:ident, $wanted:literal, $text:ident, $list:ident) => {
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
 
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Content;
+                impl<'de> serde::de::Visitor<'de> for Visitor {
+                    type Value = $type;
 
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a text or a list of parts")
-            }
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str($wanted)
+                    }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Content, E> {
-                Ok(Content::Text(text.to_owned()))
-            }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                        Ok($type::$text(text.to_owned()))
+                    }
 
-            fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Content, E> {
-                Ok(Content::Text(text))
-            }
+                    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<$type, E> {
+                        Ok($type::$text(text))
+                    }
 
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, parts: A) -> Result<Content, A::Error> {
-                Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(parts)).map(Content::Parts)
+                    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, list: A) -> Result<$type, A::Error> {
+                        let list = serde::de::value::SeqAccessDeserializer::new(list);
+                        Vec::deserialize(list).map($type::$list)
+                    }
+                }
+
+                deserializer.deserialize_any(Visitor)
             }
         }
+    };
+}
 
-        deserializer.deserialize_any(Visitor)
+pub(super) use one_of;
+
+one_of!(Content, "a text or a list of parts", Text, Parts);
+
+impl Message {
+    pub(super) fn new(role: &str, content: Content, thought: Option<String>) -> Self {
+        Self {
+            role: role.to_owned(),
+            content: Some(content),
+            reasoning_content: thought,
+            reasoning: None,
+            _name: None,
+            others: Map::new(),
+        }
+    }
+}
+
+impl Part {
+    /// A part of no type yet.
+    pub(super) fn new(fleming: Option<Map<String, Value>>) -> Self {
+        Self {
+            r#type: String::new(),
+            text: None,
+            image_url: None,
+            video_url: None,
+            input_video: None,
+            file: None,
+            fleming,
+            others: Map::new(),
+        }
+    }
+}
+
+impl NamedSchema {
+    pub(super) fn new(
+        name: Option<String>,
+        description: Option<String>,
+        schema: Map<String, Value>,
+        strict: Option<bool>,
+    ) -> Self {
+        Self { _name: name, _description: description, schema, _strict: strict }
     }
 }
 

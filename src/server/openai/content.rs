@@ -153,6 +153,11 @@ impl Reading<'_> {
 
     fn part(&mut self, at: &str, part: Part) -> Result<request::Part, Fault> {
         let Part { r#type, text, image_url, video_url, input_video, file, fleming, others } = part;
+        if !TYPES.contains(&r#type.as_str()) {
+            return Err(
+                Fault::field(format!("{at}.type"), TYPES.join(" or "), r#type).hint("leave this part out")
+            );
+        }
         no_others(at, &others, &["cache_control"])?;
         let missing = |field: &str| {
             Fault::field(
@@ -181,7 +186,7 @@ impl Reading<'_> {
                     input_video.ok_or_else(|| missing("input_video"))?,
                 )?;
             }
-            "file" => {
+            _ => {
                 let file = file.ok_or_else(|| missing("file"))?;
                 let source = match (file.file_id, file.file_data) {
                     (Some(id), None) => (self.uploads)(&id).ok_or_else(|| {
@@ -205,10 +210,6 @@ impl Reading<'_> {
                     }
                 };
                 self.add(&own, StudyInput::file(source))?;
-            }
-            other => {
-                let wanted = "text, image_url, video_url, input_video or file";
-                return Err(Fault::field(format!("{at}.type"), wanted, other).hint("leave this part out"));
             }
         }
         Ok(request::Part::Study)
@@ -256,6 +257,9 @@ impl Reading<'_> {
         }
     }
 }
+
+/// The types of parts.
+const TYPES: [&str; 5] = ["text", "image_url", "video_url", "input_video", "file"];
 
 #[derive(Clone, Copy)]
 enum Kind {

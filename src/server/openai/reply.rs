@@ -308,6 +308,19 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// The same, as the Responses protocol names it.
+    pub(super) fn of_response(&self) -> Value {
+        json!({
+            "input_tokens": self.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": self.prompt_tokens_details.cached_tokens},
+            "output_tokens": self.completion_tokens,
+            "output_tokens_details": {"reasoning_tokens": self.completion_tokens_details.reasoning_tokens},
+            "total_tokens": self.total_tokens,
+        })
+    }
+}
+
 impl Logprobs {
     fn of(reply: &Reply) -> Option<Self> {
         let entry = |token: &TokenLogprobs| TokenEntry {
@@ -350,7 +363,7 @@ fn ending(reply: &Reply, options: &AskOptions) -> Value {
 }
 
 /// What we know of a reply beside OpenAI's fields.
-fn facts(reply: &Reply, options: &AskOptions, package: &Package) -> Value {
+pub(super) fn facts(reply: &Reply, options: &AskOptions, package: &Package) -> Value {
     let mut whole = wire::reply(reply);
     let mut object = ending(reply, options);
     for field in ["frames", "warnings", "timings_ms"] {

@@ -1,42 +1,26 @@
 //! Chat completions, and how long their prompts would be.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::HeaderMap;
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use futures_util::Stream;
-use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 use super::models::known;
 use crate::engine::Engine;
-use crate::request::{AskOptions, Cancel, Reply};
+use crate::request::{AskOptions, Reply, ReplyPart};
+use crate::server::asking::{From, Received, cancellable, received};
 use crate::server::fault::{ErrorBody, Fault};
 use crate::server::identity::id;
-use crate::server::job::{Job, Piece};
-use crate::server::openai::{
-    Asked, ChatBody, ChatCompletion, Chunk, Delivery, Head, StreamForm, parse, with_param,
-};
-use crate::server::receive;
+use crate::server::job::Job;
+use crate::server::openai::{ChatBody, ChatCompletion, Chunk, Delivery, Head, StreamForm, parse, with_param};
 use crate::server::record::Record;
 use crate::server::state::{App, Caller, Loaded, Shared};
-
-/// How often a stream without text shows that it lives.
-const PING: Duration = Duration::from_secs(10);
-
-/// A request as it was received and understood.
-struct Received {
-    asked: Asked,
-    /// The room of its body, until the answer ends: the studies in it live as long.
-    room: Vec<tokio::sync::OwnedSemaphorePermit>,
-}
+use crate::server::stream::{Streaming, Telling, event};
 
 /// Answers a question, at once or in chunks.
 #[utoipa::path(
@@ -66,9 +50,10 @@ pub(super) async fn complete(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Fault> {
-    let Received { asked, room } = received(&app, &record, &headers, body).await?;
+    let from = From { app: &app, caller: &caller, record: &record };
+    let Received { asked, room, .. } = received(from, &headers, body, chat).await?;
     let loaded = app.ready()?;
-    let head = head(&app, loaded, asked.model.as_deref())?;
+    let head = head(&app, loaded, "chatcmpl-", asked.model.as_deref())?;
     let mut options = asked.options;
     options.scope = app.reuse_scope(&caller);
     let job = Job::start(&app, &loaded.engine, &asked.request, options.clone())?;
@@ -83,21 +68,14 @@ pub(super) async fn complete(
         }
         Delivery::Stream(form) => {
             let engine = loaded.engine.clone();
-            let stream = Streaming {
-                _counted: Counted::new(&app),
-                record,
-                engine,
-                job,
-                head,
-                options,
-                form,
-                began: Vec::new(),
-                replies: Vec::new(),
-                room,
-            };
-            stream.respond().await
+            let chunks = Chunks { engine, head, options, form, began: Vec::new(), replies: Vec::new() };
+            Streaming::new(&app, job, chunks, record, room).respond().await
         }
     }
+}
+
+fn chat(body: &[u8]) -> Result<(ChatBody, ()), Fault> {
+    Ok((parse(body)?, ()))
 }
 
 /// Counts the tokens of a question's prompt. The model does not run.
@@ -124,7 +102,8 @@ pub(super) async fn input_tokens(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Fault> {
-    let Received { asked, room } = received(&app, &record, &headers, body).await?;
+    let from = From { app: &app, caller: &caller, record: &record };
+    let Received { asked, room, .. } = received(from, &headers, body, chat).await?;
     let loaded = app.ready()?;
     known(&app, loaded, asked.model.as_deref())?;
     let engine = loaded.engine.clone();
@@ -146,179 +125,73 @@ pub(super) async fn input_tokens(
     })))
 }
 
-/// Does work off the threads that serve connections. It is cancelled if the client leaves.
-async fn cancellable<T: Send + 'static>(
-    work: impl FnOnce(Cancel) -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    struct OnDrop(Cancel);
-
-    impl Drop for OnDrop {
-        fn drop(&mut self) {
-            self.0.cancel();
-        }
-    }
-
-    let cancel = OnDrop(Cancel::default());
-    let thrown = cancel.0.clone();
-    spawn_blocking(move || work(thrown)).await.unwrap_or_else(|_| Err(Fault::internal()))
-}
-
-/// Receives a body and reads it.
-async fn received(app: &Shared, record: &Record, headers: &HeaderMap, body: Body) -> Result<Received, Fault> {
-    app.ready()?;
-    let (bytes, room) = receive::json(app, headers, body).await?.into_parts();
-    let (reading, record) = (app.clone(), record.clone());
-    // Pictures in it are decoded from base64, which takes a while.
-    let asked = spawn_blocking(move || {
-        let loaded = reading.ready()?;
-        let body: ChatBody = parse(&bytes)?;
-        let asked = Asked::read(body, loaded.engine.package().manifest(), &reading.settings, &|_| None)?;
-        record.asked(&asked, loaded);
-        Ok(asked)
-    });
-    let asked = asked.await.unwrap_or_else(|_| Err(Fault::internal()))?;
-    Ok(Received { asked, room })
-}
-
-fn head(app: &App, loaded: &Loaded, model: Option<&str>) -> Result<Head, Fault> {
+/// What all parts of an answer have in common. The id of each begins with `prefix`.
+///
+/// # Errors
+/// Status 404 for a model that is not there.
+pub(super) fn head(app: &App, loaded: &Loaded, prefix: &str, model: Option<&str>) -> Result<Head, Fault> {
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let digest = loaded.engine.package().digest();
     let fingerprint = format!("fleming_{}", digest.get(..12).unwrap_or(digest));
     let model = known(app, loaded, model)?.to_owned();
-    Ok(Head { id: id("chatcmpl-")?, created, model, fingerprint })
+    Ok(Head { id: id(prefix)?, created, model, fingerprint })
 }
 
-/// A stream of chunks. Dropping it, as when its client leaves, ends the work.
-struct Streaming {
-    _counted: Counted,
-    record: Record,
+/// The chunks of OpenAI's streams.
+struct Chunks {
     engine: Engine,
-    job: Job,
     head: Head,
     options: AskOptions,
     form: StreamForm,
     /// The answers of which the first chunk was sent.
     began: Vec<usize>,
     replies: Vec<(usize, Reply)>,
-    room: Vec<tokio::sync::OwnedSemaphorePermit>,
 }
 
-/// A stream among those that are open.
-struct Counted(Shared);
-
-impl Counted {
-    fn new(app: &Shared) -> Self {
-        app.metrics.stream_opened();
-        Self(Arc::clone(app))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.metrics.stream_closed();
-    }
-}
-
-/// What comes next in a stream.
-enum Next {
-    Chunks(Vec<Chunk>),
-    Failed(Fault),
-    Done,
-}
-
-impl Streaming {
-    /// Begins the response. What fails before there is anything to stream has a status of its own.
-    async fn respond(mut self) -> Result<Response, Fault> {
-        let first = match tokio::time::timeout(PING, self.next()).await {
-            Ok(Next::Failed(fault)) => return Err(fault),
-            Ok(next) => Some(next),
-            Err(_) => None,
-        };
-        let alive = KeepAlive::new().interval(PING).text("ping");
-        let mut response = Sse::new(self.events(first)).keep_alive(alive).into_response();
-        // A proxy must not hold chunks back.
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-        Ok(response)
-    }
-
-    fn events(self, first: Option<Next>) -> impl Stream<Item = Result<Event, Infallible>> {
-        let begin = (Some(self), first, std::collections::VecDeque::new());
-        futures_util::stream::unfold(begin, |(mut streaming, mut first, mut waiting)| async move {
-            loop {
-                if let Some(event) = waiting.pop_front() {
-                    return Some((Ok(event), (streaming, first, waiting)));
-                }
-                let next = match first.take() {
-                    Some(next) => next,
-                    None => streaming.as_mut()?.next().await,
-                };
-                match next {
-                    Next::Chunks(chunks) => waiting.extend(chunks.iter().map(event)),
-                    Next::Failed(fault) => {
-                        waiting.push_back(event(&fault.body()));
-                        streaming = None;
-                    }
-                    Next::Done => {
-                        waiting.push_back(Event::default().data("[DONE]"));
-                        streaming = None;
-                    }
-                }
-            }
-        })
-    }
-
-    /// The next chunks, of which there may be none.
-    async fn next(&mut self) -> Next {
-        let Some((index, piece)) = self.job.next().await else { return Next::Done };
-        let mut chunks = Vec::new();
-        match piece {
-            Piece::Progress { stage, done, total } => {
-                if self.form.progress {
-                    chunks.push(Chunk::progress(&self.head, stage, done, total));
-                }
-            }
-            Piece::Text { part, text } => {
-                self.begin(index, &mut chunks);
-                chunks.push(Chunk::text(&self.head, index, part, text));
-            }
-            Piece::Done(reply) => {
-                self.begin(index, &mut chunks);
-                chunks.push(self.end(index, &reply));
-                self.record.answered(&reply);
-                self.replies.push((index, *reply));
-                if self.job.is_done() && self.form.usage {
-                    self.replies.sort_by_key(|(index, _)| *index);
-                    let replies: Vec<_> = self.replies.drain(..).map(|(_, reply)| reply).collect();
-                    chunks.push(Chunk::usage(&self.head, &replies));
-                }
-                if self.job.is_done() {
-                    self.room.clear();
-                }
-            }
-            Piece::Failed(fault) => {
-                self.record.failed(&fault);
-                return Next::Failed(fault);
-            }
+impl Chunks {
+    /// The first chunk of an answer, if it was not sent yet.
+    fn begin(&mut self, index: usize) -> Vec<Event> {
+        if self.began.contains(&index) {
+            return Vec::new();
         }
-        Next::Chunks(chunks)
+        self.began.push(index);
+        vec![event(&Chunk::role(&self.head, index))]
     }
+}
 
-    fn begin(&mut self, index: usize, chunks: &mut Vec<Chunk>) {
-        if !self.began.contains(&index) {
-            self.began.push(index);
-            chunks.push(Chunk::role(&self.head, index));
+impl Telling for Chunks {
+    fn progress(&mut self, stage: &str, done: usize, total: usize) -> Vec<Event> {
+        match self.form.progress {
+            true => vec![event(&Chunk::progress(&self.head, stage, done, total))],
+            false => Vec::new(),
         }
     }
 
-    fn end(&self, index: usize, reply: &Reply) -> Chunk {
-        Chunk::end(&self.head, index, reply, &self.options, self.engine.package())
+    fn text(&mut self, index: usize, part: ReplyPart, text: String) -> Vec<Event> {
+        let mut events = self.begin(index);
+        events.push(event(&Chunk::text(&self.head, index, part, text)));
+        events
     }
-}
 
-fn event(data: &impl Serialize) -> Event {
-    // Our own types have no keys that are no texts.
-    let text = serde_json::to_string(data).unwrap_or_default();
-    Event::default().data(text)
+    fn ended(&mut self, index: usize, reply: Reply) -> Vec<Event> {
+        let mut events = self.begin(index);
+        events.push(event(&Chunk::end(&self.head, index, &reply, &self.options, self.engine.package())));
+        self.replies.push((index, reply));
+        events
+    }
+
+    fn closed(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.form.usage {
+            self.replies.sort_by_key(|(index, _)| *index);
+            let replies: Vec<_> = self.replies.drain(..).map(|(_, reply)| reply).collect();
+            events.push(event(&Chunk::usage(&self.head, &replies)));
+        }
+        events.push(Event::default().data("[DONE]"));
+        events
+    }
+
+    fn failed(&mut self, fault: &Fault) -> Vec<Event> {
+        vec![event(&fault.body())]
+    }
 }

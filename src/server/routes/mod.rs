@@ -4,6 +4,7 @@ mod health;
 mod models;
 mod chat;
 mod metrics;
+mod responses;
 mod openapi;
 
 mod router;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{chat, health, models};
+use super::{chat, health, models, responses};
 use crate::server::fault::ErrorBody;
 use crate::server::openai::{ChatBody, ChatCompletion, Chunk, FIELDS, HARMLESS, is_ours};
 use crate::wire::{Form, Row, option, options};
@@ -20,7 +20,7 @@ use crate::wire::{Form, Row, option, options};
         description = "Answers questions about medical images, videos and volumes, in OpenAI's protocol. For research and \
                        non-clinical use."
     ),
-    paths(chat::complete, chat::input_tokens, models::list, models::one, health::live, health::ready),
+    paths(chat::complete, chat::input_tokens, responses::respond, models::list, models::one, health::live, health::ready),
     components(schemas(ChatBody, ChatCompletion, Chunk, ErrorBody)),
     modifiers(&Keys),
     security((), ("key" = []))
@@ -54,7 +54,7 @@ fn document() -> Value {
     for field in HARMLESS {
         schemas["ChatBody"]["properties"][field] = json!({"description": "Is not used."});
     }
-    for closed in ["ChatBody", "Message", "Part"] {
+    for closed in ["ChatBody", "Message", "Part", "ResponsesBody", "Item", "ItemPart"] {
         schemas[closed]["additionalProperties"] = false.into();
     }
     let mut ours: Map<String, Value> =

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use super::{chat, health, metrics, models, openapi};
+use super::{chat, health, metrics, models, openapi, responses};
 use crate::error::Facts;
 use crate::server::fault::Fault;
 use crate::server::guard::guard;
@@ -16,6 +16,7 @@ pub(in crate::server) fn router(app: Shared) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/chat/completions/input_tokens", post(chat::input_tokens))
+        .route("/v1/responses", post(responses::respond))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::one))
         .route("/metrics", get(metrics::metrics))

@@ -1,0 +1,96 @@
+//! A request from its body to what the engine is asked, for every call that takes studies.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
+
+use super::fault::Fault;
+use super::openai::{Asked, ChatBody};
+use super::receive;
+use super::record::Record;
+use super::state::{Caller, Shared};
+use crate::request::Cancel;
+
+/// The room that a body takes until it is dropped.
+pub(super) type Room = Vec<OwnedSemaphorePermit>;
+
+/// A request as it was received and understood.
+pub(super) struct Received<T> {
+    pub(super) asked: Asked,
+    /// What the body says beside.
+    pub(super) beside: T,
+    pub(super) room: Room,
+}
+
+/// Who asks, and what is kept of it.
+pub(super) struct From<'a> {
+    pub(super) app: &'a Shared,
+    pub(super) caller: &'a Caller,
+    pub(super) record: &'a Record,
+}
+
+/// What a call knows of its body beside the chat that it is.
+pub(super) trait Beside: Send + 'static {
+    /// A fault of the chat, with the names that its fields have in the body.
+    fn renamed(&self, fault: Fault) -> Fault;
+}
+
+/// The body is a chat.
+impl Beside for () {
+    fn renamed(&self, fault: Fault) -> Fault {
+        fault
+    }
+}
+
+/// Makes a chat of a body, and what a call needs beside.
+type Parse<T> = fn(&[u8]) -> Result<(ChatBody, T), Fault>;
+
+/// Receives a body and reads it. `parse` makes a chat of it, and what the call needs beside.
+///
+/// # Errors
+/// Those of [`receive::json`] and of `parse`; status 503 while the server is not ready.
+pub(super) async fn received<T: Beside>(
+    from: From<'_>,
+    headers: &HeaderMap,
+    body: Body,
+    parse: Parse<T>,
+) -> Result<Received<T>, Fault> {
+    if let Err(fault) = from.app.ready() {
+        receive::discard(headers, body).await;
+        return Err(fault);
+    }
+    let (bytes, room) = receive::json(from.app, headers, body).await?.into_parts();
+    let (app, _caller, record) = (from.app.clone(), from.caller.clone(), from.record.clone());
+    // Pictures in it are decoded from base64, which takes a while.
+    let read = move |_: Cancel| {
+        let loaded = app.ready()?;
+        let (body, beside) = parse(&bytes)?;
+        let asked = Asked::read(body, loaded.engine.package().manifest(), &app.settings, &|_| None)
+            .map_err(|fault| beside.renamed(fault))?;
+        record.asked(&asked, loaded);
+        Ok((asked, beside))
+    };
+    let (asked, beside) = cancellable(read).await?;
+    Ok(Received { asked, beside, room })
+}
+
+/// Does work off the threads that serve connections. It is cancelled if the client leaves.
+///
+/// # Errors
+/// Those of the work; status 500 if it panics.
+pub(super) async fn cancellable<T: Send + 'static>(
+    work: impl FnOnce(Cancel) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    struct OnDrop(Cancel);
+
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.cancel();
+        }
+    }
+
+    let cancel = OnDrop(Cancel::default());
+    let thrown = cancel.0.clone();
+    spawn_blocking(move || work(thrown)).await.unwrap_or_else(|_| Err(Fault::internal()))
+}

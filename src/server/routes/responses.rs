@@ -1,0 +1,228 @@
+//! OpenAI's Responses, without a memory on the server.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::Event;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+
+use super::chat::head;
+use crate::engine::Engine;
+use crate::request::{AskOptions, Reply, ReplyPart};
+use crate::server::asking::{Beside, From, Received, received};
+use crate::server::fault::{ErrorBody, Fault};
+use crate::server::job::Job;
+use crate::server::openai::responses::{Echo, begun, ended, item_id, message, output_text, reasoning};
+use crate::server::openai::{ChatBody, Delivery, Head, ResponsesBody, parse, renamed};
+use crate::server::record::Record;
+use crate::server::state::{Caller, Shared};
+use crate::server::stream::{Streaming, Telling};
+
+/// Answers a question in OpenAI's other protocol. Nothing is stored.
+#[utoipa::path(
+    post,
+    path = "/v1/responses",
+    request_body = ResponsesBody,
+    responses(
+        (status = 200, description = "The response; with `stream: true` its events", body = Object),
+        (status = 400, description = "A field cannot be taken, or a study cannot be read", body = ErrorBody),
+        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        (status = 404, description = "The model or a file is not there", body = ErrorBody),
+        (status = 408, description = "The time was up before there was anything to return", body = ErrorBody),
+        (status = 413, description = "The body is too long", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        (status = 429, description = "Too many requests wait", body = ErrorBody),
+        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+    ),
+)]
+pub(super) async fn respond(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Extension(record): Extension<Record>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Fault> {
+    let from = From { app: &app, caller: &caller, record: &record };
+    let Received { asked, beside: echo, room } = received(from, &headers, body, chat).await?;
+    let loaded = app.ready()?;
+    let head = head(&app, loaded, "resp_", asked.model.as_deref())?;
+    let mut options = asked.options;
+    options.scope = app.reuse_scope(&caller);
+    let job = Job::start(&app, &loaded.engine, &asked.request, options.clone())
+        .map_err(|fault| echo.renamed(fault))?;
+    drop(asked.request);
+    match asked.delivery {
+        Delivery::Whole => {
+            let replies = job.replies().await.map_err(|fault| echo.renamed(fault))?;
+            replies.iter().for_each(|reply| record.answered(reply));
+            let package = loaded.engine.package();
+            let response = replies.first().map(|reply| ended(&head, &echo, reply, &options, package));
+            drop(room);
+            Ok(Json(response).into_response())
+        }
+        Delivery::Stream(_) => {
+            let engine = loaded.engine.clone();
+            let events =
+                Events { engine, head, echo, options, number: 0, open: None, output: 0, begun: false };
+            Streaming::new(&app, job, events, record, room).respond().await
+        }
+    }
+}
+
+fn chat(body: &[u8]) -> Result<(ChatBody, Echo), Fault> {
+    let body: ResponsesBody = parse(body)?;
+    let echo = body.echo();
+    Ok((body.into_chat()?, echo))
+}
+
+impl Beside for Echo {
+    fn renamed(&self, fault: Fault) -> Fault {
+        renamed(fault, self.instructions.is_some())
+    }
+}
+
+/// The events of a streamed response.
+struct Events {
+    engine: Engine,
+    head: Head,
+    echo: Echo,
+    options: AskOptions,
+    /// Of the next event.
+    number: u64,
+    /// The item that is being written, and its text so far.
+    open: Option<(ReplyPart, String)>,
+    /// Items that were ended.
+    output: usize,
+    begun: bool,
+}
+
+impl Events {
+    fn event(&mut self, kind: &str, mut fields: Value) -> Event {
+        fields["type"] = kind.into();
+        fields["sequence_number"] = self.number.into();
+        self.number += 1;
+        Event::default().event(kind).data(fields.to_string())
+    }
+
+    /// The first events, once.
+    fn begin(&mut self) -> Vec<Event> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Vec::new();
+        }
+        let response = begun(&self.head, &self.echo);
+        ["response.created", "response.in_progress"]
+            .map(|kind| self.event(kind, json!({"response": response})))
+            .into()
+    }
+
+    /// Where an event belongs.
+    fn place(&self, part: ReplyPart) -> Value {
+        let prefix = if part == ReplyPart::Thought { "rs_" } else { "msg_" };
+        json!({"item_id": item_id(&self.head, prefix), "output_index": self.output, "content_index": 0})
+    }
+
+    fn with(&self, part: ReplyPart, name: &str, value: Value) -> Value {
+        let mut fields = self.place(part);
+        fields[name] = value;
+        fields
+    }
+
+    fn item(&self, part: ReplyPart, text: &str, status: &str) -> Value {
+        let mut item = match part {
+            ReplyPart::Thought => reasoning(&self.head, text, status),
+            ReplyPart::Answer => message(&self.head, text, status),
+        };
+        if status == "in_progress" {
+            item["content"] = json!([]);
+        }
+        json!({"output_index": self.output, "item": item})
+    }
+
+    fn open(&mut self, part: ReplyPart) -> Vec<Event> {
+        let item = self.item(part, "", "in_progress");
+        let mut events = vec![self.event("response.output_item.added", item)];
+        let content = content_part(part, "");
+        let fields = self.with(part, "part", content);
+        events.push(self.event("response.content_part.added", fields));
+        self.open = Some((part, String::new()));
+        events
+    }
+
+    fn close(&mut self, status: &str) -> Vec<Event> {
+        let Some((part, text)) = self.open.take() else { return Vec::new() };
+        let kind = format!("response.{}.done", stem(part));
+        let mut fields = self.with(part, "text", text.as_str().into());
+        if part == ReplyPart::Answer {
+            fields["logprobs"] = json!([]);
+        }
+        let mut events = vec![self.event(&kind, fields)];
+        let fields = self.with(part, "part", content_part(part, &text));
+        events.push(self.event("response.content_part.done", fields));
+        let item = self.item(part, &text, status);
+        events.push(self.event("response.output_item.done", item));
+        self.output += 1;
+        events
+    }
+}
+
+fn stem(part: ReplyPart) -> &'static str {
+    match part {
+        ReplyPart::Thought => "reasoning_text",
+        ReplyPart::Answer => "output_text",
+    }
+}
+
+fn content_part(part: ReplyPart, text: &str) -> Value {
+    match part {
+        ReplyPart::Thought => json!({"type": "reasoning_text", "text": text}),
+        ReplyPart::Answer => output_text(text),
+    }
+}
+
+impl Telling for Events {
+    fn progress(&mut self, _stage: &str, _done: usize, _total: usize) -> Vec<Event> {
+        self.begin()
+    }
+
+    fn text(&mut self, _index: usize, part: ReplyPart, text: String) -> Vec<Event> {
+        let mut events = self.begin();
+        if self.open.as_ref().is_none_or(|(open, _)| *open != part) {
+            events.extend(self.close("completed"));
+            events.extend(self.open(part));
+        }
+        if let Some((_, said)) = &mut self.open {
+            said.push_str(&text);
+        }
+        let mut fields = self.with(part, "delta", text.into());
+        if part == ReplyPart::Answer {
+            fields["logprobs"] = json!([]);
+        }
+        events.push(self.event(&format!("response.{}.delta", stem(part)), fields));
+        events
+    }
+
+    fn ended(&mut self, _index: usize, reply: Reply) -> Vec<Event> {
+        let mut events = self.begin();
+        let response = ended(&self.head, &self.echo, &reply, &self.options, self.engine.package());
+        let status = if response["status"] == "completed" { "completed" } else { "incomplete" };
+        events.extend(self.close(status));
+        events.push(self.event(&format!("response.{status}"), json!({"response": response})));
+        events
+    }
+
+    fn closed(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
+
+    fn failed(&mut self, fault: &Fault) -> Vec<Event> {
+        let mut events = self.begin();
+        let code = fault.failure().code;
+        let mut response = begun(&self.head, &self.echo);
+        response["status"] = "failed".into();
+        response["error"] = json!({"code": code, "message": fault.facts.to_string()});
+        events.push(self.event("response.failed", json!({"response": response})));
+        events
+    }
+}
