@@ -7,9 +7,9 @@
 // ── words
 mod error;
 mod watch;
-mod limits;
 mod view;
 mod frame;
+mod limits;
 mod study;
 mod request;
 // ── what was exported

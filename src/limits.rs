@@ -1,8 +1,10 @@
-//! What numbers an option may have: the one place of each bound.
+//! What an option is called, what it is about and what numbers it may have. The options themselves stand beside their
+//! fields.
 
 use std::fmt::{self, Display};
 
 use crate::error::{Error, Result};
+use crate::frame::Modality;
 
 /// What to do about a number that may not be.
 const HINT: &str = "choose a number in this range";
@@ -42,8 +44,8 @@ impl Whole {
     ///
     /// # Errors
     /// [`Error::Request`] with the name.
-    pub fn check(self, name: &str, number: usize) -> Result<()> {
-        match self.contains(number as u64) {
+    pub fn check(self, name: impl Display, number: impl TryInto<u64> + Display + Copy) -> Result<()> {
+        match number.try_into().is_ok_and(|number| self.contains(number)) {
             true => Ok(()),
             false => Err(Error::request(name, self, number).hint(HINT)),
         }
@@ -79,7 +81,7 @@ impl Real {
     ///
     /// # Errors
     /// [`Error::Request`] with the name.
-    pub fn check(self, name: &str, number: f32) -> Result<()> {
+    pub fn check(self, name: impl Display, number: impl Into<f64> + Display + Copy) -> Result<()> {
         match self.contains(number.into()) {
             true => Ok(()),
             false => Err(Error::request(name, self, number).hint(HINT)),
@@ -97,65 +99,89 @@ impl Display for Real {
     }
 }
 
-// ── an engine
-/// Far more than any processor has.
-pub(crate) const THREADS: Whole = Whole::new(1, 1024);
-/// Far more than any machine answers at a time.
-pub(crate) const SLOTS: Whole = Whole::new(1, 1024);
-/// Each that waits holds its pictures.
-pub(crate) const QUEUE: Whole = Whole::new(1, 65_536);
-/// Tokens. A chunk must be splittable into parts of at least two.
-pub(crate) const CHUNK: Whole = Whole::new(4, 1 << 20);
-/// Tokens; the model's own limit is lower.
-pub(crate) const CONTEXT: Whole = Whole::new(1, 1 << 24);
-/// Bytes: a tebibyte.
-pub(crate) const IMAGE_CACHE: Whole = Whole::new(0, 1 << 40);
+/// What an option is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// How an engine is set up.
+    Engine,
+    /// What is looked at of a study of this kind.
+    Look(Modality),
+    /// The words around a question.
+    Wording,
+    /// How an answer is made.
+    Generation,
+}
 
-// ── what is read
-/// Bytes: a tebibyte.
-pub(crate) const READ_BYTES: Whole = Whole::new(1, 1 << 40);
-/// Far more than fit into any machine's memory.
-pub(crate) const READ_PIXELS: Whole = Whole::new(1, 1 << 40);
-pub(crate) const READ_FRAMES: Whole = Whole::new(1, 1 << 40);
+/// The one place of an option's name. It reads as messages and the command line write it: `max-new-tokens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OptionName {
+    /// The name in JSON: `max_new_tokens`.
+    pub(crate) name: &'static str,
+    /// What it is about.
+    pub(crate) subject: Subject,
+}
 
-// ── a reply
-/// Tokens; what the context has no room for is not generated.
-pub(crate) const NEW_TOKENS: Whole = Whole::new(1, u32::MAX as u64);
-/// Tokens.
-pub(crate) const THINKING_TOKENS: Whole = Whole::new(0, u32::MAX as u64);
-pub(crate) const TILES: Whole = Whole::new(1, 256);
-pub(crate) const LOGPROBS: Whole = Whole::new(0, 20);
-pub(crate) const SPECULATION: Whole = Whole::new(1, 32);
-pub(crate) const ANSWERS: Whole = Whole::new(1, 128);
-pub(crate) const STOP_STRINGS: Whole = Whole::new(0, 64);
-/// Seconds: some 30 years.
-pub(crate) const TIMEOUT: Real = Real::above(0.0, 1e9);
+/// An option that is a number, and what it may be: a [`Whole`] or a [`Real`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NumberOption<R> {
+    pub(crate) option: OptionName,
+    pub(crate) range: R,
+}
 
-// ── what is looked at
+impl Subject {
+    /// An option about this.
+    pub(crate) const fn option(self, name: &'static str) -> OptionName {
+        OptionName { name, subject: self }
+    }
+}
+
+impl OptionName {
+    /// The option, which is a whole number.
+    pub(crate) const fn whole(self, least: u64, most: u64) -> NumberOption<Whole> {
+        self.within(Whole::new(least, most))
+    }
+
+    /// The option, which is a number in this range.
+    pub(crate) const fn within<R: Copy>(self, range: R) -> NumberOption<R> {
+        NumberOption { option: self, range }
+    }
+}
+
+impl Display for OptionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name.replace('_', "-"))
+    }
+}
+
+impl NumberOption<Whole> {
+    /// Refuses the first of what was given that it may not be.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the option.
+    pub(crate) fn check<N>(&self, given: impl IntoIterator<Item = N>) -> Result<()>
+    where
+        N: TryInto<u64> + Display + Copy,
+    {
+        given.into_iter().try_for_each(|number| self.range.check(self.option, number))
+    }
+}
+
+impl NumberOption<Real> {
+    /// Refuses the first of what was given that it may not be.
+    ///
+    /// # Errors
+    /// [`Error::Request`] naming the option.
+    pub(crate) fn check<N>(&self, given: impl IntoIterator<Item = N>) -> Result<()>
+    where
+        N: Into<f64> + Display + Copy,
+    {
+        given.into_iter().try_for_each(|number| self.range.check(self.option, number))
+    }
+}
+
 /// Studies of one request, each of which may hold a file open. More fit no model's context.
 pub(crate) const STUDIES: Whole = Whole::new(0, 512);
-/// Frames or slices of one study. More fit no model's context: it is a slip of the keyboard.
-pub(crate) const FRAMES: Whole = Whole::new(1, 4096);
-/// Seconds, of which there is a frame for each.
-pub(crate) const SECONDS: Real = Real::new(1.0, 4096.0);
-pub(crate) const AXIS: Whole = Whole::new(0, 2);
-/// Of echoes and of windows of a file, counted from 1.
-pub(crate) const NUMBER: Whole = Whole::new(1, u32::MAX as u64);
-/// Volumes of one study, one for each point in time: far more than any has.
-pub(crate) const VOLUME: Whole = Whole::new(0, u32::MAX as u64);
-/// Seconds from the start of a clip.
-pub(crate) const TIME: Real = Real::new(f64::MIN, f64::MAX);
-
-// ── the choice of a token
-pub(crate) const SEED: Whole = Whole::new(0, u64::MAX);
-pub(crate) const TEMPERATURE: Real = Real::new(0.0, 100.0);
-pub(crate) const TOP_K: Whole = Whole::new(1, u32::MAX as u64);
-pub(crate) const TOP_P: Real = Real::above(0.0, 1.0);
-pub(crate) const MIN_P: Real = Real::new(0.0, 1.0);
-pub(crate) const REPETITION_PENALTY: Real = Real::above(0.0, 100.0);
-/// Of presence and of frequency.
-pub(crate) const PENALTY: Real = Real::new(-2.0, 2.0);
-pub(crate) const LOGIT_BIAS: Real = Real::new(-100.0, 100.0);
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +203,13 @@ mod tests {
         assert_eq!(
             (open.to_string(), Real::new(-2.0, 2.0).to_string()),
             ("above 0, at most 1".into(), "-2 to 2".into())
+        );
+        let option = Subject::Generation.option("top_k").whole(1, 9);
+        option.check(None::<usize>).unwrap();
+        option.check([1, 9]).unwrap();
+        assert_eq!(
+            option.check([9, -1]).unwrap_err().to_string(),
+            "top-k: wanted 1 to 9, got -1 (choose a number in this range)"
         );
         for never in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(!open.contains(never) && !Real::new(f64::MIN, f64::MAX).contains(never));

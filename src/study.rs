@@ -3,14 +3,14 @@
 mod volume;
 mod windowing;
 mod look;
-mod rules;
+mod leafing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::frame::{Modality, Study};
 
-pub(crate) use look::{Every, MOST_FRAMES};
+pub(crate) use look::Every;
 pub use look::{FrameCount, Look};
 pub use volume::{RawVolume, Voxels, Window, WindowFunction};
 pub use windowing::Windowing;

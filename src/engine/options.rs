@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::input::Budget;
-use crate::limits;
+use crate::limits::{NumberOption, OptionName, Subject, Whole};
 use crate::onnx::{Device, GraphOptions};
 use crate::package::Manifest;
 
@@ -56,16 +56,35 @@ impl Default for EngineOptions {
     }
 }
 
+const fn option(name: &'static str) -> OptionName {
+    Subject::Engine.option(name)
+}
+
+/// The options that are numbers, with what they may be.
+impl EngineOptions {
+    /// Far more than any processor has.
+    pub(crate) const THREADS: NumberOption<Whole> = option("threads").whole(1, 1024);
+    /// Tokens; the model's own limit is lower.
+    pub(crate) const CONTEXT: NumberOption<Whole> = option("context").whole(1, 1 << 24);
+    /// Far more than any machine answers at a time.
+    pub(crate) const SLOTS: NumberOption<Whole> = option("slots").whole(1, 1024);
+    /// Each that waits holds its pictures.
+    pub(crate) const QUEUE: NumberOption<Whole> = option("queue").whole(1, 65_536);
+    /// Tokens. A chunk must be splittable into parts of at least two.
+    pub(crate) const CHUNK: NumberOption<Whole> = option("chunk").whole(4, 1 << 20);
+    /// Bytes: a tebibyte.
+    pub(crate) const IMAGE_CACHE: NumberOption<Whole> = option("image_cache").whole(0, 1 << 40);
+}
+
 impl EngineOptions {
     /// Refuses numbers that cannot be met.
     pub(super) fn check(&self) -> Result<()> {
-        limits::SLOTS.check("slots", self.slots)?;
-        limits::QUEUE.check("queue", self.queue)?;
-        limits::CHUNK.check("chunk", self.chunk)?;
-        limits::IMAGE_CACHE.check("image-cache", self.vision_cache)?;
+        Self::SLOTS.check([self.slots])?;
+        Self::QUEUE.check([self.queue])?;
+        Self::CHUNK.check([self.chunk])?;
+        Self::IMAGE_CACHE.check([self.vision_cache])?;
         self.budget.check()?;
-        self.threads.map_or(Ok(()), |threads| limits::THREADS.check("threads", threads))?;
-        Ok(())
+        Self::THREADS.check(self.threads)
     }
 
     pub(super) fn graph(&self) -> Result<GraphOptions> {
@@ -77,10 +96,12 @@ impl EngineOptions {
     pub(super) fn context(&self, manifest: &Manifest) -> Result<usize> {
         let limit = manifest.max_positions;
         match self.context {
-            Some(context) if context == 0 || context > limit => {
-                Err(Error::request("context", format!("1 to {limit} tokens, the model's limit"), context)
-                    .hint("choose a number in this range, or leave it out"))
-            }
+            Some(context) if context == 0 || context > limit => Err(Error::request(
+                Self::CONTEXT.option,
+                format!("1 to {limit} tokens, the model's limit"),
+                context,
+            )
+            .hint("choose a number in this range, or leave it out")),
             Some(context) => Ok(context),
             None => Ok(limit),
         }

@@ -6,8 +6,7 @@ use super::readers::{Known, chosen, known, watched};
 use super::reading::ReadOptions;
 use crate::error::{Error, Result};
 use crate::frame::Study;
-use crate::limits;
-use crate::study::{Every, StudyInput};
+use crate::study::{Every, Look, StudyInput};
 
 /// A study that somebody leafs through: any frame or slice of it, as it is.
 ///
@@ -58,7 +57,7 @@ impl Browser {
             let wanted = "a first place and a last one that does not come before it";
             return Err(Error::request("index", wanted, got).hint("exchange them"));
         }
-        limits::FRAMES.check("frames", (last - first).saturating_add(1))?;
+        Look::FRAME_COUNT.check([(last - first).saturating_add(1)])?;
         watched(&options.watch, || {
             let Known { header, look, .. } = known(&self.study, options)?;
             let every = Every { places: [first, last], ends: self.ends.get().copied() };

@@ -1,7 +1,7 @@
 //! What may be read at most, whatever a header says.
 
 use crate::error::{Error, Result};
-use crate::limits;
+use crate::limits::{NumberOption, OptionName, Subject, Whole};
 
 /// How much of one study is read at most. What a file claims is held against it before anything is allocated or computed.
 /// The defaults are far beyond what a clinic's studies come to; with the watch of [`ReadOptions`](crate::ReadOptions) they
@@ -38,23 +38,28 @@ const SCANS: u64 = 8;
 /// Bytes of samples of a picture: at most as many as four channels of 16 bits have in the largest.
 const PIXEL_BYTES: u64 = 8;
 
+const fn option(name: &'static str) -> OptionName {
+    Subject::Engine.option(name)
+}
+
 impl Budget {
+    /// Bytes: a tebibyte.
+    pub(crate) const MAX_INPUT_BYTES: NumberOption<Whole> = option("max_input_bytes").whole(1, 1 << 40);
+    /// Far more than fit into any machine's memory.
+    pub(crate) const MAX_PIXELS: NumberOption<Whole> = option("max_pixels").whole(1, 1 << 40);
+    pub(crate) const MAX_UNPACKED_BYTES: NumberOption<Whole> = option("max_unpacked_bytes").whole(1, 1 << 40);
+    pub(crate) const MAX_DECLARED_FRAMES: NumberOption<Whole> =
+        option("max_declared_frames").whole(1, 1 << 40);
+
     /// Refuses numbers that no machine can meet.
     ///
     /// # Errors
     /// [`Error::Request`] naming the option and what it may be.
     pub(crate) fn check(&self) -> Result<()> {
-        for (name, range, number) in [
-            ("max-input-bytes", limits::READ_BYTES, self.input_bytes),
-            ("max-pixels", limits::READ_PIXELS, self.pixels),
-            ("max-unpacked-bytes", limits::READ_BYTES, self.unpacked_bytes),
-            ("max-declared-frames", limits::READ_FRAMES, self.declared_frames),
-        ] {
-            if !range.contains(number) {
-                return Err(Error::request(name, range, number).hint("correct it, or leave it out"));
-            }
-        }
-        Ok(())
+        Self::MAX_INPUT_BYTES.check([self.input_bytes])?;
+        Self::MAX_PIXELS.check([self.pixels])?;
+        Self::MAX_UNPACKED_BYTES.check([self.unpacked_bytes])?;
+        Self::MAX_DECLARED_FRAMES.check([self.declared_frames])
     }
 
     /// Refuses a file of so many bytes that is to be read as a whole.

@@ -190,7 +190,7 @@ pub(super) fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<
 fn check_forward(look: &Look, mode: Preprocessing) -> Result<()> {
     match (look.start, look.end, mode) {
         (Some(start), Some(end), Preprocessing::Clinical) if end < start => Err(Error::request(
-            "end",
+            Look::END.option,
             "seconds from the start of the video, not before --start",
             format!("{end}, with a start at {start}"),
         )

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::frame::{Modality, Study};
+use crate::limits::OptionName;
 use crate::study::{Look, Preprocessing};
 use crate::watch::Watch;
 
@@ -132,8 +133,8 @@ pub(super) trait Header {
         Vec::new()
     }
 
-    /// Names of options that it takes though they are meant for another kind.
-    fn takes(&self) -> &'static [&'static str] {
+    /// Options that it takes though they are meant for another kind.
+    fn takes(&self) -> &'static [OptionName] {
         &[]
     }
 

@@ -3,21 +3,21 @@
 use super::reading::{Chosen, Measured, ReadOptions};
 use crate::error::{Error, Result};
 use crate::frame::Study;
-use crate::study::MOST_FRAMES;
+use crate::study::Look;
 
 /// The frames of a study that is in memory.
 ///
 /// # Errors
 /// [`Error::Input`] if there are none, [`Error::Request`] if there are too many.
 pub(super) fn open(study: Study) -> Result<Box<dyn Chosen>> {
-    match study.frames.len() {
-        0 => Err(Error::input(&study.source, "at least one frame", "none").hint("hand one in")),
-        1..=MOST_FRAMES => Ok(Box::new(Stored(study))),
-        count => {
-            Err(Error::request(format!("{}: frames", study.source), format!("1 to {MOST_FRAMES}"), count)
-                .hint("hand in fewer frames"))
-        }
+    if study.frames.is_empty() {
+        return Err(Error::input(&study.source, "at least one frame", "none").hint("hand one in"));
     }
+    Look::FRAME_COUNT
+        .range
+        .check(format_args!("{}: frames", study.source), study.frames.len())
+        .map_err(|error| error.hint("hand in fewer frames"))?;
+    Ok(Box::new(Stored(study)))
 }
 
 struct Stored(Study);

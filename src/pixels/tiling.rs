@@ -5,8 +5,8 @@ use super::rows::Bytes;
 use super::tile::Tile;
 use crate::error::Result;
 use crate::frame::Frame;
-use crate::limits;
 use crate::package::TilingLimits;
+use crate::request::AskOptions;
 use crate::watch::Watch;
 
 /// Into how many tiles an image is cut.
@@ -26,7 +26,7 @@ impl Tiling {
     /// [`crate::Error::Request`] if the number is out of its bounds.
     pub(crate) fn new(package: TilingLimits, max_tiles: Option<usize>) -> Result<Self> {
         let most = max_tiles.unwrap_or(1);
-        limits::TILES.check("max-tiles", most)?;
+        AskOptions::MAX_TILES.check([most])?;
         Ok(Self { min_tiles: package.min_tiles, max_tiles: most, thumbnail: package.thumbnail })
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::sampling::{Constraint, Sampling};
 use crate::error::{Error, Result};
-use crate::limits;
+use crate::limits::{NumberOption, OptionName, Real, Subject, Whole};
 use crate::study::Preprocessing;
 use crate::watch::{Cancel, Watch};
 
@@ -66,6 +66,27 @@ pub struct AskOptions {
     pub timeout: Option<Duration>,
 }
 
+const fn option(name: &'static str) -> OptionName {
+    Subject::Generation.option(name)
+}
+
+/// The options, with what they may be.
+impl AskOptions {
+    /// Tokens; what the context has no room for is not generated.
+    pub(crate) const MAX_NEW_TOKENS: NumberOption<Whole> = option("max_new_tokens").whole(1, u32::MAX as u64);
+    pub(crate) const IGNORE_EOS: OptionName = option("ignore_eos");
+    pub(crate) const STOP: OptionName = option("stop");
+    const STOP_STRINGS: Whole = Whole::new(0, 64);
+    pub(crate) const MAX_THINKING_TOKENS: NumberOption<Whole> =
+        option("max_thinking_tokens").whole(0, u32::MAX as u64);
+    pub(crate) const LOGPROBS: NumberOption<Whole> = option("logprobs").whole(0, 20);
+    pub(crate) const SPECULATION: NumberOption<Whole> = option("speculation").whole(1, 32);
+    pub(crate) const ANSWERS: NumberOption<Whole> = option("answers").whole(1, 128);
+    pub(crate) const MAX_TILES: NumberOption<Whole> = option("max_tiles").whole(1, 256);
+    /// Seconds, from some text or file: at most some 30 years. A duration that a program sets has no bound.
+    pub(crate) const TIMEOUT: NumberOption<Real> = option("timeout").within(Real::above(0.0, 1e9));
+}
+
 impl AskOptions {
     /// What ends work for these options early: the caller's switch, and the deadline of what began at `since`.
     pub(crate) fn watch(&self, since: Instant) -> Watch {
@@ -82,25 +103,21 @@ impl AskOptions {
     /// [`Error::Request`] naming the first that cannot be met.
     pub fn check(&self) -> Result<()> {
         self.sampling.check()?;
-        for (name, range, number) in [
-            ("max-new-tokens", limits::NEW_TOKENS, self.max_new_tokens),
-            ("max-thinking-tokens", limits::THINKING_TOKENS, self.max_thinking_tokens),
-            ("max-tiles", limits::TILES, self.max_tiles),
-            ("logprobs", limits::LOGPROBS, self.logprobs),
-            ("speculation", limits::SPECULATION, self.speculation),
-            ("answers", limits::ANSWERS, self.answers),
-            ("stop texts", limits::STOP_STRINGS, Some(self.stop_strings.len())),
-        ] {
-            number.map_or(Ok(()), |number| range.check(name, number))?;
-        }
+        Self::MAX_NEW_TOKENS.check(self.max_new_tokens)?;
+        Self::MAX_THINKING_TOKENS.check(self.max_thinking_tokens)?;
+        Self::MAX_TILES.check(self.max_tiles)?;
+        Self::LOGPROBS.check(self.logprobs)?;
+        Self::SPECULATION.check(self.speculation)?;
+        Self::ANSWERS.check(self.answers)?;
+        Self::STOP_STRINGS.check("stop texts", self.stop_strings.len())?;
         if self.stop_strings.iter().any(String::is_empty) {
             return Err(
-                Error::request("stop", "a text", "an empty one").hint("write it out, or leave it out")
+                Error::request(Self::STOP, "a text", "an empty one").hint("write it out, or leave it out")
             );
         }
         if self.stop == StopRule::LengthOnly && (self.constraint.is_some() || !self.stop_strings.is_empty()) {
             let name = if self.constraint.is_some() { "a constraint" } else { "a stop string" };
-            return Err(Error::request("ignore-eos", "a reply that only its length ends", name)
+            return Err(Error::request(Self::IGNORE_EOS, "a reply that only its length ends", name)
                 .hint("leave one of them out"));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::limits;
+use crate::limits::{NumberOption, OptionName, Real, Subject, Whole};
 
 /// How the next token is chosen from the logits.
 ///
@@ -48,20 +48,38 @@ impl Default for Sampling {
     }
 }
 
+const fn option(name: &'static str) -> OptionName {
+    Subject::Generation.option(name)
+}
+
+/// The options, with what they may be.
 impl Sampling {
+    pub(crate) const LOGIT_BIAS: NumberOption<Real> = option("logit_bias").within(Real::new(-100.0, 100.0));
+    pub(crate) const REPETITION_PENALTY: NumberOption<Real> =
+        option("repetition_penalty").within(Real::above(0.0, 100.0));
+    pub(crate) const FREQUENCY_PENALTY: NumberOption<Real> =
+        option("frequency_penalty").within(Real::new(-2.0, 2.0));
+    pub(crate) const PRESENCE_PENALTY: NumberOption<Real> =
+        option("presence_penalty").within(Real::new(-2.0, 2.0));
+    pub(crate) const TEMPERATURE: NumberOption<Real> = option("temperature").within(Real::new(0.0, 100.0));
+    pub(crate) const MIN_P: NumberOption<Real> = option("min_p").within(Real::new(0.0, 1.0));
+    pub(crate) const TOP_K: NumberOption<Whole> = option("top_k").whole(1, u32::MAX as u64);
+    pub(crate) const TOP_P: NumberOption<Real> = option("top_p").within(Real::above(0.0, 1.0));
+    pub(crate) const SEED: NumberOption<Whole> = option("seed").whole(0, u64::MAX);
+
     /// Checks that every number is in its range.
     ///
     /// # Errors
-    /// [`Error::Request`] naming the first that is not.
+    /// [`Error::Request`](crate::Error::Request) naming the first that is not.
     pub fn check(&self) -> Result<()> {
-        limits::TEMPERATURE.check("temperature", self.temperature)?;
-        limits::TOP_P.check("top-p", self.top_p)?;
-        limits::MIN_P.check("min-p", self.min_p)?;
-        limits::REPETITION_PENALTY.check("repetition-penalty", self.repetition_penalty)?;
-        limits::PENALTY.check("presence-penalty", self.presence_penalty)?;
-        limits::PENALTY.check("frequency-penalty", self.frequency_penalty)?;
-        self.logit_bias.values().try_for_each(|&bias| limits::LOGIT_BIAS.check("logit-bias", bias))?;
-        self.top_k.map_or(Ok(()), |k| limits::TOP_K.check("top-k", k))
+        Self::TEMPERATURE.check([self.temperature])?;
+        Self::TOP_P.check([self.top_p])?;
+        Self::MIN_P.check([self.min_p])?;
+        Self::REPETITION_PENALTY.check([self.repetition_penalty])?;
+        Self::PRESENCE_PENALTY.check([self.presence_penalty])?;
+        Self::FREQUENCY_PENALTY.check([self.frequency_penalty])?;
+        Self::LOGIT_BIAS.check(self.logit_bias.values().copied())?;
+        Self::TOP_K.check(self.top_k)
     }
 }
 

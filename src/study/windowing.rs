@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::volume::{Window, WindowFunction};
 use crate::error::Error;
-use crate::limits;
+use crate::limits::Whole;
 
 /// How the values of a slice become 0..255. Its text is `own-range`, the name of a preset, or `C/W`, centre and width, with
 /// DICOM's name of a function behind it where that is not `linear-exact`.
@@ -34,7 +34,22 @@ impl Windowing {
     pub(crate) const WANTED: &str = "a centre and a width, such as -600/1500 or 40/400/linear (linear, linear-exact or sigmoid), \
                                      or lung, mediastinum, soft, bone, brain, liver, wide, own-range, or file:1 for the first of \
                                      the file's own";
+    /// What [`Windowing::is_sound`] asks, in words.
+    pub(super) const SOUND: &str = "a finite centre and a finite width above 0, of a linear window at least 1, or a number from 1 \
+                                    of the file's own windows";
+
+    /// Whether its numbers may be.
+    pub(super) fn is_sound(&self) -> bool {
+        match self {
+            Windowing::OwnRange => true,
+            Windowing::Window(window) => window.is_sound(),
+            Windowing::File(number) => NUMBER.contains(*number as u64),
+        }
+    }
 }
+
+/// Of the windows of a file.
+const NUMBER: Whole = Whole::new(1, u32::MAX as u64);
 
 const OWN_RANGE: &str = "own-range";
 const FILE: &str = "file";
@@ -76,7 +91,7 @@ impl FromStr for Windowing {
 fn file(text: &str) -> Option<Windowing> {
     let number = text.strip_prefix(FILE)?;
     let number = if number.is_empty() { 1 } else { number.strip_prefix(':')?.parse().ok()? };
-    limits::NUMBER.contains(number as u64).then_some(Windowing::File(number))
+    Some(Windowing::File(number)).filter(Windowing::is_sound)
 }
 
 /// A window from its numbers.

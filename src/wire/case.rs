@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::options::{Chosen, Files, Options, Subject};
+use super::options::{Chosen, Files, Options};
 use super::study::{KINDS, brief, read_study, study_of};
 use super::transcript::{Message, Transcript, next_question, part};
 use crate::error::{Error, Result};
+use crate::limits::Subject;
 use crate::request::Request;
 use crate::study::StudyInput;
 

@@ -11,14 +11,14 @@ mod reply;
 
 pub use case::Case;
 pub use error::error;
-pub use options::{Chosen, Files, Form, Options, Row, Subject, option, options};
+pub use options::{Chosen, Files, Form, Options, Row, option, options};
 pub use reply::{FORM_CUT_OFF, Report, form, frame, package, reply, usage};
 pub use study::{facts, look, read_study, study};
 pub use text::{MOST_TEXT_BYTES, check_encoding, read_text, read_text_from, text_of};
 pub use transcript::{Message, Piece, Transcript, next_question, transcript};
 
 pub use crate::error::printable;
-pub use crate::limits::{Real, Whole};
+pub use crate::limits::{Real, Subject, Whole};
 
 #[cfg(test)]
 mod tests;

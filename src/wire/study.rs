@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::options::{Chosen, Files, Form, Options, Subject, options};
+use super::options::{Chosen, Files, Form, Options, options};
 use crate::error::{Error, Result, shortened};
 use crate::frame::Modality;
 use crate::input::{Fact, FactValue, StudyFacts};
+use crate::limits::Subject;
 use crate::study::{Look, Source, StudyInput};
 
 /// What a file is named as. `file` takes what its content is.

@@ -21,6 +21,7 @@ use super::syntax::Coding;
 use super::video;
 use crate::error::Result;
 use crate::frame::Modality;
+use crate::limits::OptionName;
 use crate::study::{Look, Source};
 
 /// The file that lists the others of a disc (PS3.10 8.6).
@@ -173,10 +174,10 @@ impl Header for DicomStudy {
         self.all[self.chosen].modality()
     }
 
-    fn takes(&self) -> &'static [&'static str] {
+    fn takes(&self) -> &'static [OptionName] {
         match self.all[self.chosen].role {
-            Role::Slices => &["series", "echo"],
-            Role::Clip | Role::Picture => &["series", "window"],
+            Role::Slices => &[Look::SERIES, Look::ECHO.option],
+            Role::Clip | Role::Picture => &[Look::SERIES, Look::WINDOW],
         }
     }
 

@@ -102,17 +102,17 @@ impl Grid {
     /// Refuses what an array has not: it does not say how the patient lies.
     fn check_look(&self, look: &Look) -> Result<()> {
         let asked = [
-            ("form", look.form.is_some_and(|form| form != VolumeForm::Native)),
-            ("plane", look.plane.is_some()),
-            ("range", look.range_mm.is_some()),
-            ("slab", look.slab.is_some_and(|slab| slab != Slab::None)),
-            ("crop", look.crop.is_some_and(|crop| crop != Crop::None)),
-            ("time", look.time.is_some()),
-            ("window", matches!(look.window, Some(Windowing::File(_)))),
+            (Look::FORM, look.form.is_some_and(|form| form != VolumeForm::Native)),
+            (Look::PLANE, look.plane.is_some()),
+            (Look::RANGE, look.range_mm.is_some()),
+            (Look::SLAB, look.slab.is_some_and(|slab| slab != Slab::None)),
+            (Look::CROP, look.crop.is_some_and(|crop| crop != Crop::None)),
+            (Look::TIME.option, look.time.is_some()),
+            (Look::WINDOW, matches!(look.window, Some(Windowing::File(_)))),
         ];
         match asked.iter().find(|(_, asked)| *asked) {
-            Some((name, _)) if !look.is_shared() => Err(Error::request(
-                format!("{}: {name}", self.name),
+            Some((option, _)) if !look.is_shared() => Err(Error::request(
+                format!("{}: {option}", self.name),
                 "a DICOM series or a NIfTI volume",
                 "an array, which is looked at as it is",
             )

@@ -13,6 +13,7 @@ use super::statistics::extent;
 use super::trained::{Range, Rule, SHAPE, foreground};
 use crate::error::{Error, Result};
 use crate::frame::Study;
+use crate::limits::OptionName;
 use crate::study::{Every, Look, Windowing};
 use crate::view::{Crop, Slab, VolumeForm, VolumeView};
 
@@ -92,7 +93,7 @@ fn check_window(space: &Space, look: &Look) -> Result<()> {
 
 /// The form that a volume is looked at in.
 fn form(space: &Space, depth: usize, look: &Look) -> Result<VolumeForm> {
-    let refuse = |option: &str, wanted: &str, got: &str| {
+    let refuse = |option: OptionName, wanted: &str, got: &str| {
         let error = Error::request(format!("{}: {option}", space.name), wanted, got);
         Err(error.hint(format!("leave {option} out")))
     };
@@ -104,16 +105,19 @@ fn form(space: &Space, depth: usize, look: &Look) -> Result<VolumeForm> {
     match form {
         _ if look.shared => {}
         _ if look.axis.is_some() => {
-            return refuse("axis", "an array", "a volume whose planes have names; name a plane");
+            return refuse(Look::AXIS.option, "an array", "a volume whose planes have names; name a plane");
         }
         VolumeForm::Trained if space.colour => {
-            return refuse("form", "native, of slices in colour", form.name());
+            return refuse(Look::FORM, "native, of slices in colour", form.name());
         }
         VolumeForm::Native if look.crop == Some(Crop::Foreground) => {
-            return refuse("crop", "none, of slices in the form native", "foreground");
+            return refuse(Look::CROP, "none, of slices in the form native", "foreground");
         }
-        _ if space.colour && (look.window.is_some() || look.slab.is_some_and(|slab| slab != Slab::None)) => {
-            return refuse("window, slab", "a volume of values", "one of slices in colour");
+        _ if space.colour && look.window.is_some() => {
+            return refuse(Look::WINDOW, "a volume of values", "one of slices in colour");
+        }
+        _ if space.colour && look.slab.is_some_and(|slab| slab != Slab::None) => {
+            return refuse(Look::SLAB, "a volume of values", "one of slices in colour");
         }
         _ => {}
     }

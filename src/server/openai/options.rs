@@ -4,7 +4,8 @@ use serde_json::{Map, Number, Value};
 
 use super::body::{ChatBody, ResponseFormat};
 use crate::error::Error;
-use crate::limits;
+use crate::limits::Whole;
+use crate::request::AskOptions;
 use crate::server::fault::Fault;
 use crate::study::Look;
 use crate::wire::{Chosen, Files, Form, Options, Row, Subject, option};
@@ -130,9 +131,12 @@ pub(super) fn read_all(body: &ChatBody, studies: usize) -> Result<Read, Fault> {
 
 /// Number of answers, and the log-probabilities of their tokens.
 fn answers(body: &ChatBody, options: &mut Options) -> Result<(), Fault> {
-    options.ask.answers = body.n.as_ref().map(|n| whole("n", limits::ANSWERS, n)).transpose()?;
-    let top =
-        body.top_logprobs.as_ref().map(|top| whole("top_logprobs", limits::LOGPROBS, top)).transpose()?;
+    options.ask.answers = body.n.as_ref().map(|n| whole("n", AskOptions::ANSWERS.range, n)).transpose()?;
+    let top = body
+        .top_logprobs
+        .as_ref()
+        .map(|top| whole("top_logprobs", AskOptions::LOGPROBS.range, top))
+        .transpose()?;
     options.ask.logprobs = match (body.logprobs.unwrap_or_default(), top) {
         (true, top) => Some(top.unwrap_or_default()),
         (false, None | Some(0)) => None,
@@ -283,7 +287,7 @@ fn kind(form: &Form) -> &'static str {
     }
 }
 
-fn whole(param: &str, range: limits::Whole, number: &Number) -> Result<usize, Fault> {
+fn whole(param: &str, range: Whole, number: &Number) -> Result<usize, Fault> {
     let within = number.as_u64().filter(|number| range.contains(*number));
     within.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| {
         Fault::field(param, format!("a whole number, {range}"), number).hint("correct it, or leave it out")

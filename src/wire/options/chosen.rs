@@ -6,10 +6,11 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::read::{Files, Given, Setter, read};
-use super::row::{Options, Row, Subject};
+use super::row::{Options, Row};
 use super::table::{option, options};
 use crate::error::{Error, Result};
 use crate::frame::Modality;
+use crate::limits::Subject;
 
 /// Options with their values, each read and checked; what is not among them has its default.
 #[derive(Clone, Default)]

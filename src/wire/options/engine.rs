@@ -1,10 +1,11 @@
 //! How an engine is set up.
 
-use super::row::{Form, Row, Subject, number};
-use crate::limits;
+use super::row::{Form, Row, number};
+use crate::engine::EngineOptions;
+use crate::limits::Subject;
 
 const fn row(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Subject::Engine, name, value, form, help)
+    Row::new(Subject::Engine.option(name), value, form, help)
 }
 
 pub(super) static ENGINE: [Row; 10] = [
@@ -23,44 +24,34 @@ pub(super) static ENGINE: [Row; 10] = [
         }),
         "An option of the provider, by ONNX Runtime's name of it; may be repeated",
     ),
-    row(
-        "threads",
+    number!(EngineOptions::THREADS, engine.threads as Option<usize>, "N", "Threads inside an operator")
+        .absent("one for each physical core"),
+    number!(EngineOptions::CONTEXT, engine.context as Option<usize>, "N", "Most tokens in the conversation")
+        .absent("the model's limit"),
+    number!(
+        EngineOptions::SLOTS,
+        engine.slots as usize,
         "N",
-        number!(Whole, limits::THREADS, engine.threads as Option<usize>),
-        "Threads inside an operator",
-    )
-    .absent("one for each physical core"),
-    row(
-        "context",
-        "N",
-        number!(Whole, limits::CONTEXT, engine.context as Option<usize>),
-        "Most tokens in the conversation",
-    )
-    .absent("the model's limit"),
-    row(
-        "slots",
-        "N",
-        number!(Whole, limits::SLOTS, engine.slots as usize),
-        "Conversations in memory, each of --context tokens; the most that are answered at once",
+        "Conversations in memory, each of --context tokens; the most that are answered at once"
     )
     .absent("as many as are asked at once"),
-    row(
-        "queue",
+    number!(
+        EngineOptions::QUEUE,
+        engine.queue as usize,
         "N",
-        number!(Whole, limits::QUEUE, engine.queue as usize),
-        "Questions that may wait for a slot; more are refused",
+        "Questions that may wait for a slot; more are refused"
     ),
-    row(
-        "chunk",
+    number!(
+        EngineOptions::CHUNK,
+        engine.chunk as usize,
         "N",
-        number!(Whole, limits::CHUNK, engine.chunk as usize),
-        "Prompt tokens that run together; other answers go on in between",
+        "Prompt tokens that run together; other answers go on in between"
     ),
-    row(
-        "image_cache",
+    number!(
+        EngineOptions::IMAGE_CACHE,
+        engine.vision_cache as usize,
         "BYTES",
-        number!(Whole, limits::IMAGE_CACHE, engine.vision_cache as usize),
-        "Most bytes of image embeddings that are kept for a picture that is asked about again",
+        "Most bytes of image embeddings that are kept for a picture that is asked about again"
     ),
     row(
         "engine_cache",

@@ -2,28 +2,23 @@
 
 use std::time::Duration;
 
-use super::row::{Form, Row, Subject, number};
-use crate::limits;
-use crate::request::StopRule;
+use super::row::{Form, Row, number};
+use crate::limits::Subject;
+use crate::request::{AskOptions, StopRule};
 use crate::study::Preprocessing;
 
 const fn row(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Subject::Generation, name, value, form, help)
+    Row::new(Subject::Generation.option(name), value, form, help)
 }
 
 const REFERENCE: &str = "reference";
 const CLINICAL: &str = "clinical";
 
 pub(super) static GENERATION: [Row; 9] = [
-    row(
-        "max_new_tokens",
-        "N",
-        number!(Whole, limits::NEW_TOKENS, ask.max_new_tokens as Option<usize>),
-        "Most tokens to generate",
-    )
-    .absent("the package's"),
-    row(
-        "ignore_eos",
+    number!(AskOptions::MAX_NEW_TOKENS, ask.max_new_tokens as Option<usize>, "N", "Most tokens to generate")
+        .absent("the package's"),
+    Row::new(
+        AskOptions::IGNORE_EOS,
         "",
         Form::Switch(|o| o.ask.stop = StopRule::LengthOnly, |o| o.ask.stop == StopRule::LengthOnly),
         "Do not stop at the end of the model's turn",
@@ -46,44 +41,40 @@ pub(super) static GENERATION: [Row; 9] = [
         ),
         "How inputs are prepared: clinical corrects the defects of the reference script, with a warning for each",
     ),
-    row(
-        "max_tiles",
+    number!(
+        AskOptions::MAX_TILES,
+        ask.max_tiles as Option<usize>,
         "N",
-        number!(Whole, limits::TILES, ask.max_tiles as Option<usize>),
-        "Cut an image into up to N tiles of its own aspect ratio, plus a thumbnail",
+        "Cut an image into up to N tiles of its own aspect ratio, plus a thumbnail"
     ),
-    row(
-        "max_thinking_tokens",
+    number!(
+        AskOptions::MAX_THINKING_TOKENS,
+        ask.max_thinking_tokens as Option<usize>,
         "N",
-        number!(Whole, limits::THINKING_TOKENS, ask.max_thinking_tokens as Option<usize>),
-        "Most tokens of thought; then the thought is closed and the answer opened",
+        "Most tokens of thought; then the thought is closed and the answer opened"
     ),
-    row(
-        "logprobs",
+    number!(
+        AskOptions::LOGPROBS,
+        ask.logprobs as Option<usize>,
         "N",
-        number!(Whole, limits::LOGPROBS, ask.logprobs as Option<usize>),
-        "Report each token's log-probability and those of the N likeliest, with --json",
+        "Report each token's log-probability and those of the N likeliest, with --json"
     ),
-    row(
-        "stop",
+    Row::new(
+        AskOptions::STOP,
         "TEXT",
         Form::Texts(|o, texts| o.ask.stop_strings = texts, |o| o.ask.stop_strings.clone()),
         "End the reply before this text; may be repeated",
     ),
-    row(
-        "speculation",
+    number!(
+        AskOptions::SPECULATION,
+        ask.speculation as Option<usize>,
         "N",
-        number!(Whole, limits::SPECULATION, ask.speculation as Option<usize>),
-        "Guess up to N tokens ahead by prompt lookup, and verify them in one run",
+        "Guess up to N tokens ahead by prompt lookup, and verify them in one run"
     ),
-    row(
-        "timeout",
+    AskOptions::TIMEOUT.row(
         "SECONDS",
-        Form::Real(
-            limits::TIMEOUT,
-            |o, seconds| o.ask.timeout = Some(Duration::from_secs_f64(seconds)),
-            |o| o.ask.timeout.map(|timeout| timeout.as_secs_f64()),
-        ),
+        |o, seconds| o.ask.timeout = Some(Duration::from_secs_f64(seconds)),
+        |o| o.ask.timeout.map(|timeout| timeout.as_secs_f64()),
         "End the reply after this many seconds, with the text so far",
     ),
 ];

@@ -14,7 +14,7 @@ mod chosen;
 
 pub use chosen::Chosen;
 pub use read::Files;
-pub use row::{Form, Options, Row, Subject};
+pub use row::{Form, Options, Row};
 pub use table::{option, options};
 
 #[cfg(test)]

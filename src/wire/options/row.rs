@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use crate::engine::EngineOptions;
-use crate::frame::Modality;
-use crate::limits::{Real, Whole};
+use crate::limits::{NumberOption, OptionName, Real, Subject, Whole};
 use crate::request::{AskOptions, Instruction};
 use crate::study::Look;
 
@@ -21,20 +20,6 @@ pub struct Options {
     pub system: Option<String>,
     /// How to answer.
     pub ask: AskOptions,
-}
-
-/// What an option is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Subject {
-    /// How an engine is set up.
-    Engine,
-    /// What is looked at of a study of this kind.
-    Look(Modality),
-    /// The words around a question.
-    Wording,
-    /// How an answer is made.
-    Generation,
 }
 
 /// One option.
@@ -107,35 +92,58 @@ pub enum Document {
     File(String),
 }
 
-/// A number of typed options: `number!(Whole, limits::SLOTS, engine.slots as usize)`, and for one that may be absent
-/// `number!(Whole, limits::THREADS, engine.threads as Option<usize>)`.
+/// The row of a number: `number!(EngineOptions::SLOTS, engine.slots as usize, "N", "What it does")`, and of one that may be
+/// absent `number!(EngineOptions::THREADS, engine.threads as Option<usize>, …)`.
 macro_rules! number {
-    ($form:ident, $range:expr, $($field:ident).+ as Option<$type:ty>) => {
-        Form::$form(
-            $range,
+    ($number:expr, $($field:ident).+ as Option<$type:ty>, $value:literal, $help:literal) => {
+        $number.row(
+            $value,
             |options, number| options.$($field).+ = Some(number as $type),
             |options| options.$($field).+.map(|number| number as _),
+            $help,
         )
     };
-    ($form:ident, $range:expr, $($field:ident).+ as $type:ty) => {
-        Form::$form(
-            $range,
+    ($number:expr, $($field:ident).+ as $type:ty, $value:literal, $help:literal) => {
+        $number.row(
+            $value,
             |options, number| options.$($field).+ = number as $type,
             |options| Some(options.$($field).+ as _),
+            $help,
         )
     };
 }
 
 pub(super) use number;
 
-impl Row {
-    pub(super) const fn new(
-        subject: Subject,
-        name: &'static str,
+impl NumberOption<Whole> {
+    /// The row of this option: a word for its value, how that is set and got, and what it does.
+    pub(super) const fn row(
+        self,
         value: &'static str,
-        form: Form,
+        set: fn(&mut Options, u64),
+        get: fn(&Options) -> Option<u64>,
         help: &'static str,
-    ) -> Self {
+    ) -> Row {
+        Row::new(self.option, value, Form::Whole(self.range, set, get), help)
+    }
+}
+
+impl NumberOption<Real> {
+    /// The row of this option: a word for its value, how that is set and got, and what it does.
+    pub(super) const fn row(
+        self,
+        value: &'static str,
+        set: fn(&mut Options, f64),
+        get: fn(&Options) -> Option<f64>,
+        help: &'static str,
+    ) -> Row {
+        Row::new(self.option, value, Form::Real(self.range, set, get), help)
+    }
+}
+
+impl Row {
+    pub(super) const fn new(option: OptionName, value: &'static str, form: Form, help: &'static str) -> Self {
+        let OptionName { name, subject } = option;
         Self { name, subject, value, help, absent: "", excludes: &[], form }
     }
 
@@ -151,7 +159,7 @@ impl Row {
 
     /// The name on the command line, without the dashes before it.
     pub fn long(&self) -> String {
-        self.name.replace('_', "-")
+        self.subject.option(self.name).to_string()
     }
 
     /// The value that holds without it, in words; none where it does nothing then.

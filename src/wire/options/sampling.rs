@@ -1,67 +1,68 @@
 //! How tokens are chosen, and what the answer must look like.
 
-use super::row::{Document, Form, Row, Spelling, Subject, number};
-use crate::limits;
-use crate::request::Constraint;
+use super::row::{Document, Form, Row, Spelling, number};
+use crate::limits::Subject;
+use crate::request::{Constraint, Sampling};
 
 const fn row(name: &'static str, value: &'static str, form: Form, help: &'static str) -> Row {
-    Row::new(Subject::Generation, name, value, form, help)
+    Row::new(Subject::Generation.option(name), value, form, help)
 }
 
 pub(super) static SAMPLING: [Row; 9] = [
-    row(
-        "temperature",
+    number!(
+        Sampling::TEMPERATURE,
+        ask.sampling.temperature as f32,
         "T",
-        number!(Real, limits::TEMPERATURE, ask.sampling.temperature as f32),
-        "Draw tokens at random, more evenly the higher it is; 0 always takes the likeliest",
+        "Draw tokens at random, more evenly the higher it is; 0 always takes the likeliest"
     ),
-    row(
-        "top_k",
+    number!(
+        Sampling::TOP_K,
+        ask.sampling.top_k as Option<usize>,
         "K",
-        number!(Whole, limits::TOP_K, ask.sampling.top_k as Option<usize>),
-        "Draw only from the K likeliest tokens",
+        "Draw only from the K likeliest tokens"
     ),
-    row(
-        "top_p",
+    number!(
+        Sampling::TOP_P,
+        ask.sampling.top_p as f32,
         "P",
-        number!(Real, limits::TOP_P, ask.sampling.top_p as f32),
-        "Draw only from the likeliest tokens that together have this probability",
+        "Draw only from the likeliest tokens that together have this probability"
     ),
-    row(
-        "min_p",
+    number!(
+        Sampling::MIN_P,
+        ask.sampling.min_p as f32,
         "P",
-        number!(Real, limits::MIN_P, ask.sampling.min_p as f32),
-        "Draw only from tokens with at least this share of the likeliest token's probability",
+        "Draw only from tokens with at least this share of the likeliest token's probability"
     ),
-    row(
-        "repetition_penalty",
+    number!(
+        Sampling::REPETITION_PENALTY,
+        ask.sampling.repetition_penalty as f32,
         "X",
-        number!(Real, limits::REPETITION_PENALTY, ask.sampling.repetition_penalty as f32),
-        "Above 1, make tokens of the prompt and the reply less likely to come again",
+        "Above 1, make tokens of the prompt and the reply less likely to come again"
     ),
-    row(
-        "presence_penalty",
+    number!(
+        Sampling::PRESENCE_PENALTY,
+        ask.sampling.presence_penalty as f32,
         "X",
-        number!(Real, limits::PENALTY, ask.sampling.presence_penalty as f32),
-        "Above 0, make tokens of the reply less likely to come again",
+        "Above 0, make tokens of the reply less likely to come again"
     ),
-    row(
-        "frequency_penalty",
+    number!(
+        Sampling::FREQUENCY_PENALTY,
+        ask.sampling.frequency_penalty as f32,
         "X",
-        number!(Real, limits::PENALTY, ask.sampling.frequency_penalty as f32),
-        "Above 0, make tokens of the reply less likely each time they come",
+        "Above 0, make tokens of the reply less likely each time they come"
     ),
-    row(
-        "seed",
+    number!(
+        Sampling::SEED,
+        ask.sampling.seed as u64,
         "N",
-        number!(Whole, limits::SEED, ask.sampling.seed as u64),
-        "Where the random numbers start: the same seed draws the same reply",
+        "Where the random numbers start: the same seed draws the same reply"
     ),
-    row(
-        "logit_bias",
+    Row::new(
+        Sampling::LOGIT_BIAS.option,
         "ID=X",
         Form::Pairs("ID=X, a token id and a number from -100 to 100", |o, id, bias| {
-            let bias = bias.parse::<f32>().ok().filter(|bias| limits::LOGIT_BIAS.contains(f64::from(*bias)));
+            let bias =
+                bias.parse::<f32>().ok().filter(|bias| Sampling::LOGIT_BIAS.range.contains(f64::from(*bias)));
             let pair = id.parse::<u32>().ok().zip(bias);
             o.ask.sampling.logit_bias.extend(pair);
             pair.is_some()

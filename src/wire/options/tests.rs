@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::error::{Error, ErrorCode};
+use crate::limits::Subject;
 use crate::request::{Constraint, Instruction};
 use crate::study::{FrameCount, Look, Preprocessing};
 

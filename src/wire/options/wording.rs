@@ -1,13 +1,13 @@
 //! The words around a question.
 
-use super::row::{Document, Form, Row, Spelling, Subject};
+use super::row::{Document, Form, Row, Spelling};
+use crate::limits::Subject;
 use crate::request::Instruction;
 use crate::wire::text::without_last_newline;
 
 pub(super) static WORDING: [Row; 2] = [
     Row::new(
-        Subject::Wording,
-        "prompt",
+        Subject::Wording.option("prompt"),
         "reasoning|direct|@FILE",
         Form::Document(spelling, |options, document| {
             options.instruction = match document {
@@ -21,8 +21,7 @@ pub(super) static WORDING: [Row; 2] = [
     )
     .absent(REASONING),
     Row::new(
-        Subject::Wording,
-        "system",
+        Subject::Wording.option("system"),
         "TEXT",
         Form::Text(|options, text| options.system = Some(text), |options| options.system.clone()),
         "System message, instead of the package's",
