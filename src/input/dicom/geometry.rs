@@ -72,6 +72,12 @@ impl Geometry {
     }
 }
 
+/// Whether distances of rows and columns are stated that are none.
+pub(super) fn has_unlawful_spacing(groups: Groups<'_>) -> bool {
+    groups.group(tag::PIXEL_MEASURES_SEQUENCE).bytes(tag::PIXEL_SPACING).is_some()
+        && spacing(groups).is_none()
+}
+
 /// Distances of rows and of columns, where they are lawful. The first is that of rows (PS3.3 10.7.1.3).
 pub(super) fn spacing(groups: Groups<'_>) -> Option<[f64; 2]> {
     let measures: &Item = groups.group(tag::PIXEL_MEASURES_SEQUENCE);

@@ -9,11 +9,14 @@ use super::place::Place;
 use super::scan::{PixelKind, Scanned, scan};
 use super::syntax::Coding;
 use super::tag;
+use super::value::Item;
 use crate::error::{Error, Result};
 
 /// What a file turned out to be.
 pub(super) enum File {
     Image(Box<Instance>),
+    /// The header of an image, after which the file ends; the SeriesInstanceUID, if the header comes as far.
+    CutOff(Option<String>),
     /// A report, a plan, a list of files.
     WithoutPixels,
     /// No DICOM.
@@ -44,6 +47,13 @@ pub(super) enum Role {
 const MOST_FRAMES: u64 = 1 << 22;
 const SEGMENTATION: &str = "1.2.840.10008.5.1.4.1.1.66.4";
 const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
+/// How the UIDs of storage classes begin.
+const STORAGE: &str = "1.2.840.10008.5.1.4.1.1.";
+/// How they go on where there are always pixels: CR and DX, CT, ultrasound, MR, secondary captures, XA and RF, nuclear medicine,
+/// visible light, PET (PS3.4 B.5).
+const IMAGES: [&str; 10] = ["1", "2", "3", "4", "6", "7", "12", "20", "77", "128"];
+/// A class among them that has rows and columns of spectra.
+const SPECTROSCOPY: &str = "4.2";
 
 impl Instance {
     /// Reads a file as far as its pixels.
@@ -53,7 +63,10 @@ impl Instance {
     pub(super) fn read(place: &Place, options: &ReadOptions) -> Result<File> {
         let Some(scanned) = place.read(&options.watch, scan)? else { return Ok(File::Foreign) };
         let Some(kind) = scanned.pixels.as_ref().map(|pixels| pixels.kind) else {
-            return Ok(File::WithoutPixels);
+            return Ok(match is_image(&scanned.set) {
+                true => File::CutOff(scanned.set.word(tag::SERIES_INSTANCE_UID).map(str::to_owned)),
+                false => File::WithoutPixels,
+            });
         };
         let layout = Layout::read(&place.name, &scanned.set, kind)?;
         options.budget.check_frames(&format!("{}: NumberOfFrames", place.name), layout.frames as u64)?;
@@ -70,20 +83,30 @@ impl Instance {
 
     /// What it is called among the files of its study.
     pub(super) fn called(&self) -> &str {
-        self.place.part.as_deref().unwrap_or(&self.place.name)
+        self.place.called()
     }
 
     pub(super) fn series_uid(&self) -> &str {
         self.scanned.set.word(tag::SERIES_INSTANCE_UID).unwrap_or_default()
     }
 
+    /// A digest of the number of the patient, if the file states one.
+    pub(super) fn patient(&self) -> Option<&[u8]> {
+        self.scanned.set.bytes(tag::PATIENT_ID).map(|(_, digest)| digest)
+    }
+
     pub(super) fn series_number(&self) -> Option<i64> {
         self.scanned.set.whole(tag::SERIES_NUMBER)
     }
 
-    /// The word for the machine, such as CT.
+    /// The word for the machine, such as CT, where there is one.
+    pub(super) fn stated_modality(&self) -> Option<&str> {
+        self.scanned.set.word(tag::MODALITY).filter(|word| word.len() <= 16)
+    }
+
+    /// The same for messages.
     pub(super) fn modality(&self) -> &str {
-        self.scanned.set.word(tag::MODALITY).filter(|word| word.len() <= 16).unwrap_or("unknown modality")
+        self.stated_modality().unwrap_or("unknown modality")
     }
 
     pub(super) fn instance_number(&self) -> Option<i64> {
@@ -150,6 +173,14 @@ fn stated(scanned: &Scanned, layout: &Layout) -> Vec<Stated> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether a data set describes pixels.
+fn is_image(set: &Item) -> bool {
+    let class =
+        set.word(tag::SOP_CLASS_UID).and_then(|class| class.strip_prefix(STORAGE)).unwrap_or_default();
+    let kind = class.split('.').next().unwrap_or_default();
+    class != SPECTROSCOPY && (set.bytes(tag::ROWS).is_some() || IMAGES.contains(&kind))
 }
 
 fn role(scanned: &Scanned, layout: &Layout, stated: &[Stated]) -> Role {

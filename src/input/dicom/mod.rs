@@ -32,6 +32,7 @@ mod grey;
 mod instance;
 mod series;
 mod order;
+mod alike;
 mod split;
 mod stack;
 mod shown;

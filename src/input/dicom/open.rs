@@ -14,12 +14,12 @@ use super::gather;
 use super::instance::{File, Instance, Role};
 use super::place::{Bytes, Place};
 use super::scan::has_preamble;
-use super::series::{Candidate, candidates, choose, listed, others, without_copies};
+use super::series::{Candidate, candidates, check_patient, choose, listed, others, patients, without_copies};
 use super::split::Asked;
 use super::stack::stack;
 use super::syntax::Coding;
 use super::video;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Modality;
 use crate::limits::OptionName;
 use crate::study::{Look, Source};
@@ -95,6 +95,21 @@ pub(in crate::input) fn several(source: &Source, options: &ReadOptions) -> Resul
     }
 }
 
+/// A file that ends where its pixels should begin.
+struct CutOff {
+    place: Place,
+    /// The SeriesInstanceUID, if the file comes as far.
+    series: Option<String>,
+}
+
+impl CutOff {
+    fn error(&self) -> Error {
+        let name = &self.place.name;
+        Error::input(name, "pixel data, which its header describes", "a file that ends before them")
+            .hint("the file is cut off: copy it again")
+    }
+}
+
 /// The files of a study without their pixels.
 struct DicomStudy {
     name: String,
@@ -103,32 +118,41 @@ struct DicomStudy {
     all: Vec<Candidate>,
     /// Which of them is looked at.
     chosen: usize,
+    cut_off: Vec<CutOff>,
     notes: Vec<String>,
     options: ReadOptions,
 }
 
 impl DicomStudy {
     fn read(name: &str, places: &[Place], options: &ReadOptions) -> Result<Option<Self>> {
-        let (mut files, mut without, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut files, mut cut_off, mut without) = (Vec::new(), Vec::new(), Vec::new());
         for place in places {
             options.watch.check()?;
             match Instance::read(place, options)? {
                 File::Image(instance) => files.push(*instance),
+                File::CutOff(series) => cut_off.push(CutOff { place: place.clone(), series }),
                 File::WithoutPixels => without.push(place),
                 File::Foreign => {}
             }
         }
         if files.is_empty() {
-            return if without.is_empty() { Ok(None) } else { Err(no_pixels(name)) };
+            return match (cut_off.first(), without.is_empty()) {
+                (Some(first), _) => Err(first.error()),
+                (None, true) => Ok(None),
+                (None, false) => Err(no_pixels(name)),
+            };
         }
-        let is_index = |place: &&&Place| place.part.as_deref().is_some_and(|part| part.ends_with(INDEX));
-        match without.iter().filter(|place| !is_index(place)).count() {
-            0 => {}
-            count => notes.push(format!("{count} files of the study hold no picture and were left out.")),
+        let mut notes = Vec::new();
+        let is_index = |place: &&Place| place.part.as_deref().is_some_and(|part| part.ends_with(INDEX));
+        without.retain(|place| !is_index(place));
+        if !without.is_empty() {
+            let names: Vec<_> = without.iter().map(|place| place.called()).collect();
+            notes.push(format!("Files without a picture were left out: {}.", listed(&names)));
         }
+        notes.extend(patients(&files));
         let files = without_copies(files, &mut notes);
         let all = candidates(&files);
-        Ok(Some(Self { name: name.into(), files, all, chosen: 0, notes, options: options.clone() }))
+        Ok(Some(Self { name: name.into(), files, all, chosen: 0, cut_off, notes, options: options.clone() }))
     }
 
     /// What there is to say of the files that are looked at.
@@ -164,6 +188,20 @@ impl Header for DicomStudy {
     fn settle(&mut self, wanted: Option<Modality>, look: &Look) -> Result<()> {
         self.chosen = choose(&self.name, &self.files, &self.all, (look.series.as_deref(), wanted))?;
         let chosen = &mut self.all[self.chosen];
+        check_patient(&self.name, &self.files, chosen)?;
+        let series = chosen.first(&self.files).series_uid();
+        let (missing, others): (Vec<_>, Vec<_>) =
+            self.cut_off.iter().partition(|file| file.series.as_deref().is_none_or(|uid| uid == series));
+        if let Some(missing) = missing.first() {
+            return Err(missing.error());
+        }
+        if !others.is_empty() {
+            let names: Vec<_> = others.iter().map(|file| file.place.called()).collect();
+            self.notes.push(format!(
+                "Files that are cut off before their pixels were left out: {}.",
+                listed(&names)
+            ));
+        }
         if wanted == Some(Modality::Image) && chosen.role == Role::Slices && chosen.frames.len() == 1 {
             chosen.role = Role::Picture;
         }

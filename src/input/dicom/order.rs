@@ -25,66 +25,8 @@ pub(super) struct Places {
 const SAME_PLACE: f64 = 1e-3;
 /// Distances that are off by more than this part of the median are uneven.
 const UNEVEN: f64 = 0.05;
-/// Sizes or orientations in one series. An overview has some ten, a set of radial slices a hundred.
-const MOST_GROUPS: usize = 1000;
 /// Degrees between the way from slice to slice and the normal of their planes.
 const TILT: f64 = 0.5;
-
-/// Leaves out what is no slice of the same volume, and names it: overviews, slices of another size or orientation, and those
-/// without a place. What is left is in no order yet.
-pub(super) fn of_one_volume(
-    files: &[Instance],
-    frames: Vec<FrameAt>,
-    notes: &mut Vec<String>,
-) -> Vec<FrameAt> {
-    let without = |frames: Vec<FrameAt>, out: Vec<FrameAt>, what: &str, notes: &mut Vec<String>| {
-        if !out.is_empty() {
-            let names: Vec<_> = out.iter().map(|at| named(files, *at)).collect();
-            notes.push(format!("Left out: {what}: {}.", listed(&names)));
-        }
-        frames
-    };
-    let (overviews, frames): (Vec<_>, Vec<_>) =
-        frames.into_iter().partition(|at| files[at.file].is_localizer());
-    let (frames, overviews) = if frames.is_empty() { (overviews, frames) } else { (frames, overviews) };
-    let frames = without(frames, overviews, "a localizer", notes);
-    let size = |at: &FrameAt| {
-        let layout = files[at.file].layout;
-        (layout.rows, layout.columns, layout.is_colour())
-    };
-    let (frames, out) = largest(frames, |one, other| size(one) == size(other));
-    let frames = without(frames, out, "slices of another size", notes);
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        frames.into_iter().partition(|at| geometry(files, *at).is_some());
-    if known.is_empty() {
-        return unknown;
-    }
-    let known = without(known, unknown, "slices without a position", notes);
-    let (frames, out) = largest(known, |one, other| match (geometry(files, *one), geometry(files, *other)) {
-        (Some(one), Some(other)) => one.is_parallel(&other),
-        _ => false,
-    });
-    without(frames, out, "slices of another orientation", notes)
-}
-
-/// The largest group of alike ones, of several as large the first, and the others.
-fn largest<T: Copy>(all: Vec<T>, alike: impl Fn(&T, &T) -> bool) -> (Vec<T>, Vec<T>) {
-    let mut groups: Vec<Vec<T>> = Vec::new();
-    for one in all {
-        match groups.iter().position(|group| alike(&group[0], &one)) {
-            Some(place) => groups[place].push(one),
-            None if groups.len() < MOST_GROUPS => groups.push(vec![one]),
-            // None of these is the largest.
-            None => groups[MOST_GROUPS - 1].push(one),
-        }
-    }
-    let most = groups.iter().map(Vec::len).max().unwrap_or(0);
-    let Some(place) = groups.iter().position(|group| group.len() == most) else {
-        return (Vec::new(), Vec::new());
-    };
-    let taken = groups.remove(place);
-    (taken, groups.concat())
-}
 
 /// The name of a slice: of its file, and of one of several in a file its number too.
 pub(super) fn named(files: &[Instance], at: FrameAt) -> String {

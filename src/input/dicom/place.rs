@@ -38,6 +38,11 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Place {
+    /// What it is called among the files of its study.
+    pub(super) fn called(&self) -> &str {
+        self.part.as_deref().unwrap_or(&self.name)
+    }
+
     /// Does something with the bytes, from the first on.
     ///
     /// # Errors

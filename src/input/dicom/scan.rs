@@ -3,6 +3,8 @@
 //! The scan is our own, because a library's would hold every value, trust every length and recurse: what is nested is kept
 //! on a list here, whose length is bounded, and what is not wanted is passed over and never held.
 
+use sha2::{Digest, Sha256};
+
 use super::element::{Head, encoding, is_bare};
 use super::stream::{Stream, ended};
 use super::syntax::{DEFAULT, EXPLICIT, Encoding, IMPLICIT, Syntax};
@@ -309,8 +311,12 @@ impl Scanner<'_> {
         if let Some(left) = self.stream.left().filter(|left| *left < length) {
             return Err(ended(self.stream.name(), &what, length, left));
         }
-        let form = head.representation.and_then(Form::of).filter(|form| *form != Form::Items).unwrap_or(form);
+        let stated = head.representation.and_then(Form::of).filter(|stated| *stated != Form::Items);
+        let form = if form == Form::Digest { form } else { stated.unwrap_or(form) };
         let mut value = self.stream.exactly(bytes, &what)?;
+        if form == Form::Digest {
+            value = digest(&value);
+        }
         if self.encoding().big_endian {
             value.chunks_exact_mut(form.size()).for_each(<[u8]>::reverse);
         }
@@ -318,6 +324,17 @@ impl Scanner<'_> {
             item.push(head.tag, Value::Plain(form, value));
         }
         Ok(())
+    }
+}
+
+/// The SHA-256 of letters without the blanks around them; nothing of blanks alone.
+fn digest(letters: &[u8]) -> Vec<u8> {
+    let is_blank = |letter: &u8| letter.is_ascii_whitespace() || *letter == 0;
+    let first = letters.iter().position(|letter| !is_blank(letter));
+    let last = letters.iter().rposition(|letter| !is_blank(letter));
+    match first.zip(last) {
+        Some((first, last)) => Sha256::digest(&letters[first..=last]).to_vec(),
+        None => Vec::new(),
     }
 }
 

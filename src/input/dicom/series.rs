@@ -1,6 +1,6 @@
 //! What there is in a study, and which of it is looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::instance::{Instance, Role};
 use super::tag;
@@ -128,6 +128,29 @@ pub(super) fn choose(
     }
     let of_kind = asked.iter().find(|place| kind.is_none_or(|kind| kind == all[**place].modality()));
     of_kind.or(asked.first()).copied().ok_or_else(|| super::frames::no_pixels(name))
+}
+
+/// Refuses slices of several patients in one series, whose volume would be nobody's.
+///
+/// # Errors
+/// [`Error::Input`] naming a file of each of two of them.
+pub(super) fn check_patient(name: &str, files: &[Instance], candidate: &Candidate) -> Result<()> {
+    let mut stated =
+        candidate.frames.iter().map(|at| &files[at.file]).filter(|file| file.patient().is_some());
+    let Some(first) = stated.next() else { return Ok(()) };
+    match stated.find(|file| file.patient() != first.patient()) {
+        Some(other) => {
+            let got = format!("{} and {}, whose PatientID differ", first.called(), other.called());
+            Err(Error::input(name, "a series of one patient", got).hint("name the files of one patient"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What there is to say of a study of several patients.
+pub(super) fn patients(files: &[Instance]) -> Option<String> {
+    let count = files.iter().filter_map(Instance::patient).collect::<HashSet<_>>().len();
+    (count > 1).then(|| format!("The files are of {count} patients; one of them is looked at."))
 }
 
 /// What there is beside what is looked at.

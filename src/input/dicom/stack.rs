@@ -2,12 +2,13 @@
 
 use super::super::reading::ReadOptions;
 use super::super::volume::{Kind, Placement, Samples, Space, UsualPlane, Values};
+use super::alike::of_one_volume;
 use super::colour::Colours;
 use super::frames::Frames;
 use super::geometry::spacing;
 use super::instance::Instance;
 use super::modality::Rescale;
-use super::order::{Ordered, named, of_one_volume, remarks, spacing as slice_spacing};
+use super::order::{Ordered, named, remarks, spacing as slice_spacing};
 use super::padding::Padding;
 use super::series::FrameAt;
 use super::split::{Asked, one_volume};
@@ -37,9 +38,8 @@ pub(super) fn stack(
     let file = &files[first.file];
     let layout = file.layout;
     let slices_mm = places.as_ref().and_then(slice_spacing);
-    let spacing_mm = slices_mm
-        .zip(spacing(file.groups(first.frame)))
-        .map(|(slices, [rows, columns])| [slices, rows, columns]);
+    let distances = frames.iter().find_map(|at| spacing(files[at.file].groups(at.frame)));
+    let spacing_mm = slices_mm.zip(distances).map(|(slices, [rows, columns])| [slices, rows, columns]);
     let placement = places.map(|places| Placement {
         directions: [places.first.normal(), places.first.along_column, places.first.along_row],
         origin: places.first.position,

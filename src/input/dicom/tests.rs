@@ -557,6 +557,161 @@ fn headers_that_are_not_lawful_are_refused_by_name() {
     }
 }
 
+#[test]
+fn a_slice_that_is_unlike_the_others_is_said() {
+    let odd = |place: u16, odd: Set| -> Vec<Set> {
+        (0..5).map(|each| if each == place { with(each, odd.clone()) } else { slice(each) }).collect()
+    };
+    let all = |common: Set, rest: Vec<Set>| rest.into_iter().map(|set| common.clone().with(set)).collect();
+    let reference = |uid: &str| text(tag::FRAME_OF_REFERENCE_UID, b"UI", uid);
+    let hounsfield = text(tag::RESCALE_TYPE, b"LO", "HU");
+    let identity = text(tag::RESCALE_SLOPE, b"DS", "1").text(tag::RESCALE_INTERCEPT, b"DS", "0");
+    let (four, five): (&[u8], &[u8]) = (&[0, 10, 30, 40], &[0, 10, 20, 30, 40]);
+    let without_slope: Vec<_> =
+        (0..5).map(|each| if each == 2 { slice(each) } else { with(each, identity.clone()) }).collect();
+    let each_its_own: Vec<_> = (0..5).map(|each| with(each, reference(&format!("1.2.{each}")))).collect();
+    let rows: [Row; 8] = [
+        ("modality", odd(2, text(tag::MODALITY, b"CS", "MR")), plainly(4), four, "another modality: 02"),
+        (
+            "frame of reference",
+            all(reference("1.2.9"), odd(2, reference("1.2.8"))),
+            plainly(4),
+            four,
+            "another frame of reference: 02",
+        ),
+        ("frames of reference", each_its_own, plainly(5), five, "frame of reference of its own"),
+        (
+            "units",
+            all(hounsfield, odd(2, text(tag::RESCALE_TYPE, b"LO", "OD"))),
+            plainly(4),
+            four,
+            "other units: 02",
+        ),
+        ("slope", without_slope, plainly(5), five, "taken as values in 02"),
+        (
+            "photometric interpretation",
+            odd(2, text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", "MONOCHROME1")),
+            plainly(5),
+            five,
+            "taken as they are: 02",
+        ),
+        (
+            "pixel spacing",
+            odd(2, text(tag::PIXEL_SPACING, b"DS", "0.9\\0.9")),
+            plainly(4),
+            four,
+            "another pixel spacing: 02",
+        ),
+        (
+            "no pixel spacing",
+            odd(0, text(tag::PIXEL_SPACING, b"DS", "0\\-1")),
+            plainly(5),
+            five,
+            "PixelSpacing is not two distances above 0 and was not used: 00",
+        ),
+    ];
+    rows.into_iter().for_each(check);
+    let folder = numbered(odd(0, text(tag::PIXEL_SPACING, b"DS", "0\\-1")));
+    let spacing = of(folder.path(), plainly(5)).unwrap().frames[0].provenance().spacing_mm;
+    assert!(spacing.is_some_and(|[_, rows, _]| (rows - 0.8).abs() < 1e-9), "{spacing:?}");
+}
+
+#[test]
+fn patients_are_never_mixed_nor_named() {
+    let patient = |number: u16, id: &str| with(number, text(0x0010_0020, b"LO", id));
+    let folder = numbered([patient(0, "SECRET-ID"), patient(1, " SECRET-ID "), patient(2, "SECRET-2")]);
+    let error = of(folder.path(), plainly(3)).unwrap_err().to_string();
+    assert!(error.contains("00 and 02") && !error.contains("SECRET"), "{error}");
+    fs::remove_file(folder.path().join("02")).unwrap();
+    let study = of(folder.path(), plainly(2)).unwrap();
+    assert!(!format!("{:?}", study.warnings).contains("atient"), "{:?}", study.warnings);
+    let other = patient(2, "SECRET-2").with(text(tag::SERIES_INSTANCE_UID, b"UI", "1.2.3.2"));
+    fs::write(folder.path().join("02"), other.file(EXPLICIT_LITTLE)).unwrap();
+    let study = of(folder.path(), plainly(2)).unwrap();
+    assert_eq!(values(&study), [0, 10]);
+    assert!(study.warnings[0].contains("2 patients"), "{:?}", study.warnings);
+    // Series without a UID, as of one.
+    let nameless = |number, id| patient(number, id).without(tag::SERIES_INSTANCE_UID);
+    let folder = numbered([nameless(0, "A"), nameless(1, "B")]);
+    assert!(of(folder.path(), plainly(2)).is_err());
+}
+
+#[test]
+fn a_file_cut_before_its_pixels_is_named() {
+    let whole = slice(2).file(EXPLICIT_LITTLE);
+    let pixels = whole.len() - 12 - 12;
+    let rows = whole.windows(4).position(|tag| tag == [0x28, 0, 0x10, 0]).unwrap();
+    let folder = numbered((0..3).map(slice));
+    for end in [pixels, rows] {
+        fs::write(folder.path().join("02"), &whole[..end]).unwrap();
+        let error = of(folder.path(), plainly(3)).unwrap_err().to_string();
+        assert!(error.contains("02") && error.contains("before them"), "{end}: {error}");
+    }
+    let other = with(2, text(tag::SERIES_INSTANCE_UID, b"UI", "1.2.3.2")).file(EXPLICIT_LITTLE);
+    fs::write(folder.path().join("02"), &other[..other.len() - 24]).unwrap();
+    let study = of(folder.path(), plainly(2)).unwrap();
+    assert_eq!(values(&study), [0, 10]);
+    assert!(study.warnings.iter().any(|warning| warning.contains("left out: 02")), "{:?}", study.warnings);
+    let report = Set::default().text(tag::SOP_CLASS_UID, b"UI", "1.2.840.10008.5.1.4.1.1.88.11");
+    fs::write(folder.path().join("02"), report.file(EXPLICIT_LITTLE)).unwrap();
+    let study = of(folder.path(), plainly(2)).unwrap();
+    assert!(study.warnings[0].contains("without a picture were left out: 02"), "{:?}", study.warnings);
+}
+
+/// The stored numbers of a file of one frame.
+fn stored(set: &Set, syntax: &str) -> Vec<f64> {
+    use std::sync::{Arc, Mutex};
+
+    use super::frames::Frames;
+    use super::instance::{File, Instance};
+    use super::place::{Bytes, Place};
+    use crate::input::source::Opened;
+
+    let options = ReadOptions::default();
+    let opened = Opened::new(&memory(set.file(syntax)), &options.watch).unwrap();
+    let place =
+        Place { name: "bytes".into(), part: None, bytes: Bytes::Opened(Arc::new(Mutex::new(opened))) };
+    let File::Image(file) = Instance::read(&place, &options).unwrap() else { panic!("no picture") };
+    let frames = Frames::open(&place, &file.scanned, file.layout, &options).unwrap();
+    frames.unpack(0, &options.watch).unwrap().samples.map(|stored| stored)
+}
+
+/// 32×32 pixels of 12 bits with a sign: -1 and 1 above, −2048 below.
+const SIGNED_JPEG_2000: &[u8] = &[
+    255, 79, 255, 81, 0, 41, 0, 0, 0, 0, 0, 32, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0,
+    32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 139, 1, 1, 255, 82, 0, 12, 0, 0, 0, 1, 0, 5, 4, 4, 0, 1, 255, 92, 0,
+    19, 64, 96, 104, 104, 112, 104, 104, 112, 104, 104, 112, 104, 104, 112, 104, 104, 112, 255, 144, 0, 10,
+    0, 0, 0, 0, 0, 107, 0, 1, 255, 147, 195, 243, 2, 8, 91, 192, 1, 12, 127, 32, 80, 0, 116, 16, 3, 8, 40, 9,
+    192, 1, 12, 63, 96, 96, 7, 0, 112, 180, 201, 32, 47, 192, 1, 20, 127, 33, 64, 23, 15, 15, 40, 25, 200,
+    116, 236, 64, 79, 2, 7, 192, 1, 36, 127, 33, 160, 33, 108, 255, 127, 3, 132, 207, 139, 246, 177, 50, 66,
+    220, 127, 226, 59, 31, 192, 1, 36, 127, 33, 96, 53, 242, 55, 127, 102, 174, 68, 224, 30, 202, 182, 170,
+    0, 0, 31, 255, 217,
+];
+
+#[test]
+fn the_header_says_whether_jpeg_2000_numbers_have_a_sign() {
+    let with_sign = SIGNED_JPEG_2000.to_vec();
+    // The same bits as numbers without: 2048 more.
+    let mut without = with_sign.clone();
+    without[42] &= 0x7F;
+    for (stream, representation, wanted) in [
+        (&with_sign, 1, [-1.0, 1.0, -2048.0]),
+        (&with_sign, 0, [4095.0, 1.0, 2048.0]),
+        (&without, 1, [2047.0, -2047.0, 0.0]),
+        (&without, 0, [2047.0, 2049.0, 0.0]),
+    ] {
+        let set = picture("CT", &[]).without(tag::PIXEL_DATA).with(
+            Set::default()
+                .words(tag::ROWS, b"US", &[32])
+                .words(tag::COLUMNS, b"US", &[32])
+                .words(tag::PIXEL_REPRESENTATION, b"US", &[representation])
+                .fragments(vec![vec![], stream.clone()]),
+        );
+        let values = stored(&set, "1.2.840.10008.1.2.4.90");
+        assert_eq!([values[0], values[31], values[32 * 31]], wanted, "PixelRepresentation {representation}");
+    }
+}
+
 /// Writes the values of the files that the list names, for a comparison with another reader: of file number N the values of
 /// all frames as `N.f32`, or colours as `N.rgb`, or as `N.txt` why there are none.
 #[test]

@@ -75,7 +75,7 @@ impl Item {
             Form::U64 => Some(each(bytes, u64::from_le_bytes).map(|number| number as f64).collect()),
             Form::F32 => Some(each(bytes, f32::from_le_bytes).map(f64::from).collect()),
             Form::F64 => Some(each(bytes, f64::from_le_bytes).collect()),
-            Form::Items => None,
+            Form::Digest | Form::Items => None,
         };
         numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite())).unwrap_or_default()
     }
