@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::capi::library;
 use crate::support::{self, Scratch, ask, input, package, package_at, stderr};
@@ -133,9 +134,11 @@ fn fleming(shown: &Shown, line: &str, scratch: &Scratch) {
             arguments.extend(["--max-new-tokens", "4"].map(String::from));
         }
     }
+    if arguments[0] == "serve" {
+        return serve(shown, arguments, scratch);
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
-    let output =
-        command.args(&arguments).current_dir(ROOT).stdin(std::process::Stdio::null()).output().unwrap();
+    let output = command.args(&arguments).current_dir(ROOT).stdin(Stdio::null()).output().unwrap();
     let code = output.status.code();
     // So few tokens may not make up the form that is asked for.
     let has_form = ["--choice", "--json-schema"].iter().any(|option| line.contains(option));
@@ -150,6 +153,23 @@ fn fleming(shown: &Shown, line: &str, scratch: &Scratch) {
     if let Some(wanted) = &shown.output {
         assert_eq!(&String::from_utf8_lossy(&output.stdout), wanted, "{shown}");
     }
+}
+
+/// Starts a server at a free port, and ends it when it listens.
+fn serve(shown: &Shown, mut arguments: Vec<String>, scratch: &Scratch) {
+    if let Some(place) = arguments.iter().position(|word| word == "--keys") {
+        let keys = scratch.path("keys");
+        fs::write(&keys, format!("sha256:{}\n", "0".repeat(64))).unwrap();
+        arguments[place + 1] = keys.display().to_string();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.args(&arguments).args(["--port", "0"]).current_dir(ROOT).stderr(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let lines = BufReader::new(server.stderr.take().unwrap()).lines();
+    let listens = lines.map_while(Result::ok).any(|line| line.starts_with("listening: http://"));
+    assert!(listens, "{shown}");
+    let ended = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+    assert!(ended.success() && server.wait().unwrap().success(), "{shown}");
 }
 
 /// Exports the small checkpoint in place of the one that is named, or looks whether an extra exists.
