@@ -43,7 +43,8 @@ pub(in crate::input) fn choose(
     if look.reverse {
         list.reverse();
     }
-    let slab = look.slab.unwrap_or(Slab::None);
+    // A slab meant for another study leaves colours as they are.
+    let slab = if space.colour { Slab::None } else { look.slab.unwrap_or(Slab::None) };
     // The same picture eleven times would tell no more.
     let frames = look.slices.unwrap_or(if depth == 1 { 1 } else { Look::SLICES });
     let count = match (form, slab) {
@@ -460,12 +461,14 @@ mod tests {
     #[test]
     fn frames_in_colour_are_the_slices_that_were_chosen() {
         for kind in [Kind::Unknown, Kind::Other, Kind::Ct] {
-            let of_colours = Space { kind, colour: true, ..space([20, 1, 2]) };
             let look = Look::default().slices(3).range([1, 19]);
-            let study = choose(of_colours, Box::new(Coloured(6)), &look).unwrap();
-            let study = study.read(&ReadOptions::default()).unwrap();
-            let shown: Vec<u8> = study.frames.iter().map(|frame| frame.samples()[0]).collect();
-            assert_eq!((places(&study), shown), (vec![1, 10, 19], vec![10, 100, 190]), "{kind:?}");
+            for look in [look.clone(), look.slab(Slab::Mean).shared()] {
+                let of_colours = Space { kind, colour: true, ..space([20, 1, 2]) };
+                let study = choose(of_colours, Box::new(Coloured(6)), &look).unwrap();
+                let study = study.read(&ReadOptions::default()).unwrap();
+                let shown: Vec<u8> = study.frames.iter().map(|frame| frame.samples()[0]).collect();
+                assert_eq!((places(&study), shown), (vec![1, 10, 19], vec![10, 100, 190]), "{kind:?}");
+            }
         }
     }
 
