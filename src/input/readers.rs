@@ -168,6 +168,7 @@ pub(super) struct Known<'a> {
 
 /// The header of a study, with options that fit it.
 pub(super) fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<Known<'a>> {
+    options.budget.check()?;
     let (format, header, look) = match study {
         StudyInput::File { source, modality, look } => {
             // Before a file is read for nothing.
@@ -261,4 +262,21 @@ fn unknown(opened: &Opened, wanted: Option<Modality>) -> Error {
             .hint("this library was built without the feature `video`");
     }
     Error::input(opened.name(), format!("{kind} ({})", formats.join("; ")), got).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Budget;
+
+    /// Sums over a budget without end would not fit their numbers.
+    #[test]
+    fn a_budget_that_no_machine_meets_is_refused() {
+        let endless = Budget { unpacked_bytes: u64::MAX, ..Budget::default() };
+        let volume = StudyInput::file("examples/volume.npz");
+        let error = read(&volume, &ReadOptions::default().budget(endless)).unwrap_err();
+        assert_eq!(error.facts().thing, "max-unpacked-bytes");
+        let most = Budget { unpacked_bytes: 1 << 40, ..Budget::default() };
+        assert!(read(&volume, &ReadOptions::default().budget(most)).is_ok());
+    }
 }
