@@ -98,7 +98,7 @@ fn admit(app: &App, headers: &HeaderMap, uri: &Uri, method: &Method) -> Result<A
     }
     let reads = method == Method::GET || method == Method::HEAD;
     let path = uri.path();
-    if reads && (paths::OPEN.contains(&path)) {
+    if reads && (paths::OPEN.contains(&path) || paths::is_page(path)) {
         // Nobody's.
         return Ok(Admitted::Caller(Scope::from([0])));
     }
@@ -188,6 +188,7 @@ fn route(request: &Request) -> String {
             let rest = rest.filter(|rest| ["content", "slices", "facts"].contains(rest));
             format!("{known}{{id}}{}", rest.map(|rest| format!("/{rest}")).unwrap_or_default())
         }
+        None if paths::is_page(path) => "page".to_owned(),
         None if paths::ALL.contains(&path) => path.to_owned(),
         None => "other".to_owned(),
     }

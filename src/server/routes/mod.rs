@@ -6,6 +6,7 @@ mod chat;
 mod metrics;
 mod responses;
 mod openapi;
+mod page;
 
 mod router;
 

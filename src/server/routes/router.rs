@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use super::{chat, health, metrics, models, openapi, responses};
+use super::{chat, health, metrics, models, openapi, page, responses};
 use crate::error::Facts;
 use crate::server::fault::Fault;
 use crate::server::guard::guard;
@@ -13,7 +13,7 @@ use crate::server::state::Shared;
 
 /// All that the server answers to, behind the guard.
 pub(in crate::server) fn router(app: Shared) -> Router {
-    Router::new()
+    page::router()
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/chat/completions/input_tokens", post(chat::input_tokens))
         .route("/v1/responses", post(responses::respond))
