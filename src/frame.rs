@@ -189,6 +189,11 @@ impl Frame {
         self.height
     }
 
+    /// Bytes of its samples in memory.
+    pub fn bytes(&self) -> usize {
+        self.samples.len()
+    }
+
     /// How the samples are to be read.
     pub(crate) fn mode(&self) -> &PixelMode {
         &self.mode

@@ -58,7 +58,7 @@ pub use preview::{Picture, Preview, preview};
 pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
 pub use self_test::{Bound, CaseReport, Nearness, RunReport, SelfTestReport, self_test};
-pub use study::{FrameCount, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
+pub use study::{FrameCount, KeptFile, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
 pub use view::{Crop, Plane, Slab, VolumeForm, VolumeView};
 pub use watch::Watch;
 

@@ -5,6 +5,7 @@ mod windowing;
 mod look;
 mod leafing;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,14 +22,8 @@ pub use windowing::Windowing;
 pub enum Source {
     /// A file.
     Path(PathBuf),
-    /// A file that messages and [`FrameUsed::source`](crate::FrameUsed::source) call by another name. Files beside it do not
-    /// belong to it.
-    Named {
-        /// The name.
-        name: String,
-        /// Where it is.
-        path: PathBuf,
-    },
+    /// A file that a program keeps for its users. Files beside it do not belong to it.
+    Kept(Arc<dyn KeptFile>),
     /// The content of a file in memory, with a name for messages.
     Bytes {
         /// The name used in messages and in [`FrameUsed::source`](crate::FrameUsed::source).
@@ -40,12 +35,23 @@ pub enum Source {
     Files(Vec<PathBuf>),
 }
 
+/// A file that a program keeps under another name than its users know it by. It stays where it is as long as this lives, so
+/// that a program may delete it once nothing reads it any more.
+pub trait KeptFile: fmt::Debug + Send + Sync {
+    /// The name used in messages and in [`FrameUsed::source`](crate::FrameUsed::source).
+    fn name(&self) -> &str;
+
+    /// Where it is.
+    fn path(&self) -> &Path;
+}
+
 impl Source {
     /// The name used in messages.
     pub fn name(&self) -> String {
         match self {
             Source::Path(path) => path.display().to_string(),
-            Source::Named { name, .. } | Source::Bytes { name, .. } => name.clone(),
+            Source::Kept(file) => file.name().to_owned(),
+            Source::Bytes { name, .. } => name.clone(),
             Source::Files(files) => match files.as_slice() {
                 [] => "no files".into(),
                 [file] => file.display().to_string(),

@@ -55,6 +55,12 @@ pub(super) struct Serve {
     /// Folder for files that clients upload [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     files: Option<PathBuf>,
+    /// Most uploaded files of one key [default: 1000]
+    #[arg(long, value_name = "N")]
+    files_per_key: Option<usize>,
+    /// Most bytes of all uploaded files of one key [default: 8 GiB]
+    #[arg(long, value_name = "BYTES")]
+    files_bytes_per_key: Option<u64>,
     /// Most bytes of all uploaded files [default: 16 GiB]
     #[arg(long, value_name = "BYTES")]
     files_bytes: Option<u64>,
@@ -113,6 +119,7 @@ impl Serve {
             ("--max-body", self.max_body, &mut settings.max_body),
             ("--max-bodies", self.max_bodies, &mut settings.max_bodies),
             ("--files-bytes", self.files_bytes, &mut settings.files.bytes),
+            ("--files-bytes-per-key", self.files_bytes_per_key, &mut settings.files.key_bytes),
             ("--file-bytes", self.file_bytes, &mut settings.files.file_bytes),
         ] {
             if let Some(given) = given {
@@ -123,6 +130,10 @@ impl Serve {
         if let Some(tiles) = self.high_detail_tiles {
             fleming::AskOptions { max_tiles: Some(tiles), ..Default::default() }.check()?;
             settings.max_tiles = tiles;
+        }
+        if let Some(count) = self.files_per_key {
+            ServerSettings::FILES.check("--files-per-key", count)?;
+            settings.files.count = count;
         }
         settings.files.folder = self.files;
         settings.audit = self.audit;

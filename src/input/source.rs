@@ -43,7 +43,7 @@ impl Opened {
         let name = source.name();
         let (content, member) = match source {
             Source::Path(path) => located(path, &name)?,
-            Source::Named { path, .. } => (Content::File(regular(path, &name)?), None),
+            Source::Kept(file) => (Content::File(regular(file.path(), &name)?), None),
             Source::Bytes { bytes, .. } => (Content::Memory(Cursor::new(bytes.clone())), None),
             Source::Files(files) => match files.as_slice() {
                 [path] => located(path, &name)?,
@@ -56,7 +56,7 @@ impl Opened {
         let path = match source {
             Source::Path(path) => Some(path.clone()),
             Source::Files(files) => files.first().cloned(),
-            Source::Named { .. } | Source::Bytes { .. } => None,
+            Source::Kept(_) | Source::Bytes { .. } => None,
         };
         let mut opened =
             Self { name, member, length: 0, head: Vec::new(), content, path, watch: watch.clone() };
@@ -239,6 +239,33 @@ mod tests {
             assert_eq!(part, content[..100]);
             assert_eq!(&*opened.again().unwrap().into_bytes(&Budget::default()).unwrap(), content);
         }
+    }
+
+    #[derive(Debug)]
+    struct Copied(PathBuf);
+
+    impl crate::study::KeptFile for Copied {
+        fn name(&self) -> &str {
+            "scan.hdr"
+        }
+
+        fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_kept_file_has_the_name_that_it_is_given_and_no_neighbours() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["copy", "copy#a", "scan.img"] {
+            fs::write(folder.path().join(name), b"abc").unwrap();
+        }
+        let source = |name| Source::Kept(Arc::new(Copied(folder.path().join(name))));
+        let opened = Opened::new(&source("copy"), &Watch::default()).unwrap();
+        assert_eq!((opened.name(), opened.length(), opened.member()), ("scan.hdr", 3, None));
+        assert!(opened.beside(|_| Some("scan.img".into())).unwrap().is_none());
+        let error = Opened::new(&source("none"), &Watch::default()).err().unwrap();
+        assert!(!error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the model will see of studies, before it is asked.
 
+use ndarray::{Array4, Axis};
+
 use super::sheet::Picture;
 use crate::error::{Error, Result};
 use crate::frame::{self, Study};
@@ -20,6 +22,8 @@ pub struct Preview {
     /// All tiles, each with what it is, and where in their studies the frames lie.
     pub sheet: Picture,
     studies: Vec<Study>,
+    /// `[tiles, 3, size, size]`
+    tiles: Array4<u8>,
 }
 
 /// Reads studies as a request about them would, up to the tiles that the vision graph of a package takes. No graph is
@@ -55,14 +59,22 @@ pub fn preview(
         read.push(study);
     }
     let warnings = frame::warnings(&read);
-    let sheet = Picture::sheet(pixels::stack(&tiles, vision.image_size).view(), &frames);
-    Ok(Preview { frames, warnings, sheet, studies: read })
+    let tiles = pixels::stack(&tiles, vision.image_size);
+    let sheet = Picture::sheet(tiles.view(), &frames);
+    Ok(Preview { frames, warnings, sheet, studies: read, tiles })
 }
 
 impl Preview {
+    /// The tiles of a frame, in order, as the vision graph takes them; none beyond the last frame.
+    pub fn tiles(&self, frame: usize) -> Vec<Picture> {
+        let before: usize = self.frames.iter().take(frame).map(|frame| frame.tiles).sum();
+        let count = self.frames.get(frame).map_or(0, |frame| frame.tiles);
+        let tiles = self.tiles.axis_iter(Axis(0)).skip(before).take(count);
+        tiles.map(Picture::of_tile).collect()
+    }
+
     /// A frame as it was read, before it is brought to the size of a tile; none beyond the last.
     pub fn picture(&self, frame: usize) -> Option<Picture> {
-        let frame = self.studies.iter().flat_map(|study| &study.frames).nth(frame)?;
-        Picture::of(frame.width(), frame.height(), pixels::picture(frame))
+        self.studies.iter().flat_map(|study| &study.frames).nth(frame).map(Picture::of_frame)
     }
 }

@@ -10,6 +10,8 @@ use ndarray::{ArrayView3, ArrayView4, Axis};
 use super::labels::{labels, studies};
 use super::ruler::{Ruler, ruler};
 use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::pixels;
 use crate::request::FrameUsed;
 
 /// Width of the sheet in pixels.
@@ -32,9 +34,19 @@ const GROUND: Rgb<u8> = Rgb([72, 72, 72]);
 pub struct Picture(RgbImage);
 
 impl Picture {
-    /// A picture of this many bytes of red, green and blue, row by row; none if they are not as many as it has.
-    pub(super) fn of(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
-        RgbImage::from_raw(width, height, rgb).map(Self)
+    /// A frame as it was read, in its own size. Values of 16 bits are cut off at 255, and parts that can be seen through are
+    /// shown as they are.
+    pub fn of_frame(frame: &Frame) -> Self {
+        // As many bytes as it has pixels, of which a frame holds all.
+        Self(RgbImage::from_raw(frame.width(), frame.height(), pixels::picture(frame)).unwrap_or_default())
+    }
+
+    /// A tile `[3, size, size]`.
+    pub(super) fn of_tile(tile: ArrayView3<u8>) -> Self {
+        let (_, height, width) = tile.dim();
+        Self(RgbImage::from_fn(width as u32, height as u32, |x, y| {
+            Rgb([0, 1, 2].map(|channel| tile[[channel, y as usize, x as usize]]))
+        }))
     }
 
     /// The sheet of tiles `[tiles, 3, size, size]`, those of the first frame first, and of what the frames are.
@@ -137,11 +149,8 @@ fn lines(parts: &[String], letters: usize) -> Vec<String> {
 
 /// A tile `[3, size, size]`, whole or shrunk to the room there is.
 fn picture(tile: ArrayView3<u8>, room: u32) -> RgbImage {
-    let (_, height, width) = tile.dim();
-    let picture = RgbImage::from_fn(width as u32, height as u32, |x, y| {
-        Rgb([0, 1, 2].map(|channel| tile[[channel, y as usize, x as usize]]))
-    });
-    match width.max(height) as u32 > room {
+    let Picture(picture) = Picture::of_tile(tile);
+    match picture.width().max(picture.height()) > room {
         true => imageops::resize(&picture, room, room, FilterType::Triangle),
         false => picture,
     }

@@ -1,16 +1,20 @@
 //! A request from its body to what the engine is asked, for every call that takes studies.
 
+use std::cell::RefCell;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::spawn_blocking;
 
+use super::audit::Study;
 use super::fault::Fault;
 use super::openai::{Asked, ChatBody};
 use super::receive;
 use super::record::Record;
 use super::state::{Caller, Shared};
+use super::work::cancellable;
 use crate::request::Cancel;
+use crate::study::Source;
 
 /// The room that a body takes until it is dropped.
 pub(super) type Room = Vec<OwnedSemaphorePermit>;
@@ -57,40 +61,29 @@ pub(super) async fn received<T: Beside>(
     parse: Parse<T>,
 ) -> Result<Received<T>, Fault> {
     if let Err(fault) = from.app.ready() {
-        receive::discard(headers, body).await;
+        receive::linger(headers, body);
         return Err(fault);
     }
     let (bytes, room) = receive::json(from.app, headers, body).await?.into_parts();
-    let (app, _caller, record) = (from.app.clone(), from.caller.clone(), from.record.clone());
+    let (app, scope, record) = (from.app.clone(), from.caller.scope.clone(), from.record.clone());
     // Pictures in it are decoded from base64, which takes a while.
     let read = move |_: Cancel| {
         let loaded = app.ready()?;
         let (body, beside) = parse(&bytes)?;
-        let asked = Asked::read(body, loaded.engine.package().manifest(), &app.settings, &|_| None)
+        let used = RefCell::new(Vec::new());
+        let uploads = |id: &str| {
+            let held = app.store.get(&scope, id).ok()?;
+            let known = held.record();
+            let study =
+                Study { sha256: known.sha256.clone(), bytes: known.bytes, file: Some(known.id.clone()) };
+            used.borrow_mut().push(study);
+            Some(Source::Kept(held))
+        };
+        let asked = Asked::read(body, loaded.engine.package().manifest(), &app.settings, &uploads)
             .map_err(|fault| beside.renamed(fault))?;
-        record.asked(&asked, loaded);
+        record.asked(&asked, loaded, used.into_inner());
         Ok((asked, beside))
     };
     let (asked, beside) = cancellable(read).await?;
     Ok(Received { asked, beside, room })
-}
-
-/// Does work off the threads that serve connections. It is cancelled if the client leaves.
-///
-/// # Errors
-/// Those of the work; status 500 if it panics.
-pub(super) async fn cancellable<T: Send + 'static>(
-    work: impl FnOnce(Cancel) -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    struct OnDrop(Cancel);
-
-    impl Drop for OnDrop {
-        fn drop(&mut self) {
-            self.0.cancel();
-        }
-    }
-
-    let cancel = OnDrop(Cancel::default());
-    let thrown = cancel.0.clone();
-    spawn_blocking(move || work(thrown)).await.unwrap_or_else(|_| Err(Fault::internal()))
 }

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::identity::RequestId;
 use super::keys::Scope;
 use super::paths;
-use super::receive::discard;
+use super::receive::linger;
 use super::record::Record;
 use super::state::{App, Caller, Shared};
 use crate::error::Facts;
@@ -47,7 +47,7 @@ pub(super) async fn guard(State(app): State<Shared>, mut request: Request, next:
         }
         Err(fault) => {
             let (parts, body) = request.into_parts();
-            discard(&parts.headers, body).await;
+            linger(&parts.headers, body);
             ("refused".into(), fault.into_response())
         }
     };

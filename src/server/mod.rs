@@ -8,9 +8,12 @@ mod identity;
 mod keys;
 mod metrics;
 mod audit;
+mod store;
+mod slices;
 mod fault;
 mod state;
 mod receive;
+mod work;
 // ── OpenAI's protocol
 mod openai;
 mod record;

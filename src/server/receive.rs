@@ -13,6 +13,8 @@ use crate::error::Facts;
 
 /// How long a client may leave us without the next bytes of its body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a body that was refused is read on.
+const LINGER: Duration = Duration::from_secs(30);
 /// Bytes for which room is taken at a time where no length is given.
 const STEP: u64 = 1 << 20;
 
@@ -29,36 +31,19 @@ impl Received {
     }
 }
 
-/// How long a refused client may go on sending, and how long it may pause, before it is cut off.
-const LAST: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(300);
-
-/// Lets a client that is refused finish sending, so that it reads why: most read nothing before. Nothing of it is kept.
-pub(super) async fn discard(headers: &HeaderMap, body: Body) {
-    // This one waits for our answer.
-    if headers.contains_key(header::EXPECT) {
-        return;
-    }
-    let mut body = body;
-    let sent = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(PAUSE, body.frame()).await {} };
-    let _ = tokio::time::timeout(LAST, sent).await;
-}
-
 /// Receives a body of JSON. What is too long is refused before it is kept.
 ///
 /// # Errors
 /// Status 413, 415, 408 or 429, or 400 for a body that ends too early.
 pub(super) async fn json(app: &App, headers: &HeaderMap, mut body: Body) -> Result<Received, Fault> {
-    match kept(app, headers, &mut body).await {
-        Ok(received) => Ok(received),
-        Err(fault) => {
-            discard(headers, body).await;
-            Err(fault)
-        }
+    let received = whole(app, headers, &mut body).await;
+    if received.is_err() {
+        linger(headers, body);
     }
+    received
 }
 
-async fn kept(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Received, Fault> {
+async fn whole(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Received, Fault> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
@@ -117,6 +102,19 @@ pub(super) async fn next(body: &mut Body) -> Result<Option<Bytes>, Fault> {
     }
 }
 
+/// Goes on reading a body that was refused, while the answer is on its way. Many clients send all before they read, and a
+/// connection that is closed while they do takes the answer with it.
+pub(super) fn linger(headers: &HeaderMap, mut body: Body) {
+    // This one waits for our answer before it sends.
+    if headers.contains_key(header::EXPECT) {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(
+        LINGER,
+        async move { while let Ok(Some(_)) = next(&mut body).await {} },
+    ));
+}
+
 /// The length that a header claims.
 pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
@@ -133,7 +131,7 @@ pub(super) fn unencoded(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
-fn media(thing: &str, wanted: &str, got: impl std::fmt::Display) -> Fault {
+pub(super) fn media(thing: &str, wanted: &str, got: impl std::fmt::Display) -> Fault {
     Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Facts::new(thing, wanted, got))
         .code("unsupported_media_type")
 }

@@ -61,12 +61,14 @@ impl Record {
         self.add(|entry, _| entry.failure = Some(fault.failure()));
     }
 
-    /// What is asked, and of which package.
-    pub(super) fn asked(&self, asked: &Asked, loaded: &Loaded) {
+    /// What is asked, of which package, and with which uploads.
+    pub(super) fn asked(&self, asked: &Asked, loaded: &Loaded, uploads: Vec<Study>) {
         if self.0.is_none() {
             return;
         }
-        let studies = asked.request.studies.iter().filter_map(study).collect();
+        let mut uploads = uploads.into_iter();
+        let all = asked.request.studies.iter();
+        let studies = all.filter_map(|sent| study(sent).or_else(|| uploads.next())).collect();
         self.add(|entry, keeps| {
             entry.model.clone_from(&asked.model);
             entry.package = Some(wire::package(loaded.engine.package()));

@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 const LAST_BYTES: Duration = Duration::from_secs(3);
 /// How often a server that is about to end looks whether anything is under way.
 const GLANCE: Duration = Duration::from_millis(50);
+/// How often it is looked for uploaded files that have expired. Nobody finds them from then on in any case.
+const SWEEP: Duration = Duration::from_secs(15);
 /// Threads that wait for answers or read uploads, beside one for each answer.
 const SPARE_THREADS: usize = 64;
 /// Answers that have a thread each, at most.
@@ -74,6 +76,7 @@ async fn run(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) ->
     on_listening(listener.local_addr().map_err(refuse)?);
     let mut serving = tokio::spawn(listen::serve(app.clone(), listener, router(app.clone()), tls.clone()));
 
+    tokio::spawn(sweep(app.clone()));
     let opening = app.clone();
     let mut loading = spawn_blocking(move || open(&opening));
     let mut loaded = false;
@@ -99,6 +102,17 @@ async fn run(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) ->
     app.enter(Phase::Ending);
     let _ = timeout(LAST_BYTES, &mut serving).await;
     Ok(())
+}
+
+/// Deletes uploaded files when they have expired.
+async fn sweep(app: Shared) {
+    loop {
+        sleep(SWEEP).await;
+        let app = app.clone();
+        if spawn_blocking(move || app.sweep()).await.is_err() {
+            tracing::error!(target: "fleming::server", "expired files could not be deleted");
+        }
+    }
 }
 
 fn open(app: &App) -> Result<()> {

@@ -74,6 +74,8 @@ pub struct FileSettings {
     pub folder: Option<PathBuf>,
     /// Most bytes of one file.
     pub file_bytes: u64,
+    /// Most bytes of all files of one key.
+    pub key_bytes: u64,
     /// Most bytes of all files.
     pub bytes: u64,
     /// Most files of one key.
@@ -87,6 +89,7 @@ impl Default for FileSettings {
         Self {
             folder: None,
             file_bytes: 2 << 30,
+            key_bytes: 8 << 30,
             bytes: 16 << 30,
             count: 1000,
             lifetime: Duration::from_secs(24 * 3600),
@@ -97,6 +100,8 @@ impl Default for FileSettings {
 impl ServerSettings {
     /// Bytes: a tebibyte.
     pub const BYTES: Whole = Whole::new(1, 1 << 40);
+    /// Uploaded files of one key.
+    pub const FILES: Whole = Whole::new(1, 1_000_000);
     /// Seconds.
     pub const SECONDS: Real = Real::new(0.0, 1e9);
 

@@ -11,6 +11,8 @@ use super::fault::Fault;
 use super::keys::{Keys, Scope};
 use super::metrics::{Build, Metrics, Now};
 use super::settings::ServerSettings;
+use super::slices::Slices;
+use super::store::Store;
 use crate::engine::Engine;
 use crate::error::{Facts, Result};
 use crate::package::Package;
@@ -28,6 +30,11 @@ pub(super) struct App {
     /// In [`UNIT`]s.
     bodies: Arc<Semaphore>,
     under_way: AtomicUsize,
+    /// The files that clients uploaded.
+    pub(super) store: Store,
+    /// What was read of them for people who leaf through them.
+    pub(super) slices: Slices,
+    readers: Arc<Semaphore>,
 }
 
 /// A loaded package.
@@ -56,6 +63,8 @@ pub(super) enum Readiness {
     Draining,
 }
 
+/// Uploaded studies that are read at a time. Each may take as much memory as the reading budget allows.
+const READERS: usize = 2;
 /// Bytes of bodies are counted in these.
 const UNIT: u64 = 1 << 10;
 
@@ -78,7 +87,7 @@ impl App {
     /// Reads what the settings name.
     ///
     /// # Errors
-    /// Those of [`Keys::open`], [`Package::open`] and [`Audit::open`].
+    /// Those of [`Keys::open`], [`Package::open`], [`Store::open`] and [`Audit::open`].
     pub(super) fn new(settings: ServerSettings) -> Result<Self> {
         let keys = Keys::open(settings.keys.as_deref())?;
         let package = Package::open(&settings.model)?;
@@ -86,6 +95,7 @@ impl App {
         let keeps = if settings.audit_content { Keeps::Content } else { Keeps::NoContent };
         let audit =
             settings.audit.as_ref().map(|file| Audit::open(file, keeps, metrics.audit_lost())).transpose()?;
+        let store = Store::open(&settings.files)?;
         let permits =
             (settings.max_bodies.max(settings.max_body) / UNIT + 1).min(Semaphore::MAX_PERMITS as u64);
         Ok(Self {
@@ -97,6 +107,9 @@ impl App {
             phase: watch::Sender::new(Phase::Running),
             bodies: Arc::new(Semaphore::new(permits as usize)),
             under_way: AtomicUsize::new(0),
+            store,
+            slices: Slices::default(),
+            readers: Arc::new(Semaphore::new(READERS)),
         })
     }
 
@@ -157,13 +170,14 @@ impl App {
 
     /// How things are, for the metrics.
     pub(super) fn now(&self) -> Now {
-        let loaded = self.engine.get();
+        let (loaded, stored) = (self.engine.get(), self.store.usage());
         Now {
             counts: loaded.map(|loaded| loaded.engine.counts()),
             ready: self.readiness() == Readiness::Ready,
             slots: self.settings.engine.slots,
             context: loaded.map_or(0, |loaded| loaded.engine.context()),
-            ..Now::default()
+            files: stored.files,
+            file_bytes: stored.bytes,
         }
     }
 
@@ -179,6 +193,31 @@ impl App {
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay(Arc::clone(self))
+    }
+
+    /// Counts a request as under way, unless the server is about to end. It may be one that needs no model.
+    ///
+    /// # Errors
+    /// Status 503.
+    pub(super) fn enters(self: &Arc<Self>) -> std::result::Result<UnderWay, Fault> {
+        match *self.phase.borrow() > Phase::Running {
+            true => Err(Fault::unavailable("one that is about to end", "draining")),
+            false => Ok(self.begin()),
+        }
+    }
+
+    /// Waits for a turn to read an uploaded study.
+    ///
+    /// # Errors
+    /// Status 500; there are always turns.
+    pub(super) async fn readers(&self) -> std::result::Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.readers).acquire_owned().await.map_err(|_| Fault::internal())
+    }
+
+    /// Deletes uploaded files that have expired, and what was read of files that are gone.
+    pub(super) fn sweep(&self) {
+        let gone = self.store.sweep();
+        self.slices.retain(|id| !gone.iter().any(|gone| gone == id) && self.store.is_there(id));
     }
 
     pub(super) fn under_way(&self) -> usize {

@@ -8,6 +8,7 @@ use super::options::{StudyOptions, no_others};
 use crate::package::Manifest;
 use crate::request::{self, Instruction, Request, Turn};
 use crate::server::fault::Fault;
+use crate::server::store::clean_name;
 use crate::study::{Source, StudyInput};
 
 /// Where an uploaded file is, by its id.
@@ -283,17 +284,5 @@ fn alternate(at: &str, turns: &[Turn], role: request::Role) -> Result<(), Fault>
             Err(Fault::field(format!("{at}.role"), name(wanted), name(role))
                 .hint("user and assistant take turns, and the user begins"))
         }
-    }
-}
-
-/// A file's name from a client, for messages: its last part, on one line and not long.
-pub(in crate::server) fn clean_name(name: &str) -> String {
-    /// Letters.
-    const LONGEST: usize = 100;
-    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String = crate::error::printable(last.trim()).chars().take(LONGEST).collect();
-    match name.as_str() {
-        "" | "." | ".." => "file".into(),
-        _ => name,
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::models::known;
 use crate::engine::Engine;
 use crate::request::{AskOptions, Reply, ReplyPart};
-use crate::server::asking::{From, Received, cancellable, received};
+use crate::server::asking::{From, Received, received};
 use crate::server::fault::{ErrorBody, Fault};
 use crate::server::identity::id;
 use crate::server::job::Job;
@@ -21,6 +21,7 @@ use crate::server::openai::{ChatBody, ChatCompletion, Chunk, Delivery, Head, Str
 use crate::server::record::Record;
 use crate::server::state::{App, Caller, Loaded, Shared};
 use crate::server::stream::{Streaming, Telling, event};
+use crate::server::work::cancellable;
 
 /// Answers a question, at once or in chunks.
 #[utoipa::path(
@@ -74,7 +75,11 @@ pub(super) async fn complete(
     }
 }
 
-fn chat(body: &[u8]) -> Result<(ChatBody, ()), Fault> {
+/// The body is a chat, and nothing beside.
+///
+/// # Errors
+/// Those of [`parse`].
+pub(super) fn chat(body: &[u8]) -> Result<(ChatBody, ()), Fault> {
     Ok((parse(body)?, ()))
 }
 

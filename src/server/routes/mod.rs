@@ -1,10 +1,17 @@
 //! What the server answers to, one file for each kind of call.
 
+mod query;
+mod pictures;
+mod refusals;
 mod health;
 mod models;
 mod chat;
 mod metrics;
 mod responses;
+mod files;
+mod upload;
+mod slices;
+mod preview;
 mod openapi;
 mod page;
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{chat, health, models, responses};
+use super::{chat, files, health, models, preview, responses, slices, upload};
 use crate::server::fault::ErrorBody;
 use crate::server::openai::{ChatBody, ChatCompletion, Chunk, FIELDS, HARMLESS, is_ours};
 use crate::wire::{Form, Row, option, options};
@@ -20,7 +20,11 @@ use crate::wire::{Form, Row, option, options};
         description = "Answers questions about medical images, videos and volumes, in OpenAI's protocol. For research and \
                        non-clinical use."
     ),
-    paths(chat::complete, chat::input_tokens, responses::respond, models::list, models::one, health::live, health::ready),
+    paths(
+        chat::complete, chat::input_tokens, responses::respond, models::list, models::one, files::list, files::one,
+        files::delete, files::content, files::facts, upload::create, slices::slice, preview::preview, health::live,
+        health::ready
+    ),
     components(schemas(ChatBody, ChatCompletion, Chunk, ErrorBody)),
     modifiers(&Keys),
     security((), ("key" = []))
@@ -47,6 +51,8 @@ pub(super) async fn openapi() -> Response {
 /// The document, with the fields that the table of options has.
 fn document() -> Value {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    document["paths"]["/v1/files"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"] =
+        upload::schema();
     let schemas = &mut document["components"]["schemas"];
     for (field, row) in FIELDS {
         schemas["ChatBody"]["properties"][field] = option(row).map(schema).unwrap_or_default();

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use super::{chat, health, metrics, models, openapi, page, responses};
+use super::{chat, files, health, metrics, models, openapi, page, preview, responses, slices, upload};
 use crate::error::Facts;
 use crate::server::fault::Fault;
 use crate::server::guard::guard;
@@ -19,6 +19,12 @@ pub(in crate::server) fn router(app: Shared) -> Router {
         .route("/v1/responses", post(responses::respond))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::one))
+        .route("/v1/preview", post(preview::preview))
+        .route("/v1/files", get(files::list).post(upload::create))
+        .route("/v1/files/{id}", get(files::one).delete(files::delete))
+        .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/files/{id}/facts", get(files::facts))
+        .route("/v1/files/{id}/slices", get(slices::slice))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::openapi))
         .route("/health", get(health::ready))
