@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,30 +53,27 @@ class Server:
 
     def __init__(self, *options, model=DEMO, wait=True, env=None):
         command = [FLEMING, "serve", "--model", model, "--port", "0", "--threads", "1", *map(str, options)]
-        self.log = []
+        # Not a pipe: a server whose log nobody reads would stand still.
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            command,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "FLEMING_LOG": "info", **(env or {})},
+            command, stderr=self.log, env={**os.environ, "FLEMING_LOG": "info", **(env or {})}
         )
         self.port = self._port()
         if wait:
             self.wait_for("/health/ready", 200)
 
     def _port(self):
-        for line in self.process.stderr:
-            self.log.append(line)
-            if found := re.search(r"listening: https?://.*:(\d+)$", line.strip()):
-                os.set_blocking(self.process.stderr.fileno(), False)
-                return int(found[1])
-        raise AssertionError(f"the server ended with {self.process.wait()}: {''.join(self.log)}")
+        until = time.monotonic() + PATIENCE
+        while not (found := re.search(r"^listening: https?://.*:(\d+)$", self.said(), re.MULTILINE)):
+            assert self.process.poll() is None, f"the server ended: {self.said()}"
+            assert time.monotonic() < until, f"the server does not listen: {self.said()}"
+            time.sleep(0.02)
+        return int(found[1])
 
     def said(self):
         """All that it wrote to stderr so far."""
-        with contextlib.suppress(TypeError):
-            self.log.append(self.process.stderr.read() or "")
-        return "".join(self.log)
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode("utf-8", "replace")
 
     def wait_for(self, path, status):
         until = time.monotonic() + PATIENCE
@@ -120,7 +118,7 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.process.stderr.close()
+        self.log.close()
 
 
 def data_url(path, kind="image/png"):
