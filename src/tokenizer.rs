@@ -1,12 +1,12 @@
 //! Text to token ids and back.
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::Range;
 use std::panic::catch_unwind;
 use std::path::Path;
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use tokenizers::{
     Model as _, NormalizedString, Normalizer as _, OffsetType, PreTokenizedString, PreTokenizer as _,
     Tokenizer as Vocabulary,
@@ -23,15 +23,21 @@ pub(crate) struct Tokenizer {
     /// The ids that stand beside the vocabulary that text is cut into.
     #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     added: HashSet<u32>,
-    /// The same as they are written.
-    control: Vec<Added>,
+    control: Control,
     eos: u32,
+}
+
+/// The tokens beside the vocabulary, to be found in text in one pass over it, however many of them stand there.
+struct Control {
+    /// Finds the first, and of those that begin at one place the longest, as the tokenizer itself chooses.
+    finder: AhoCorasick,
+    /// By the finder's number.
+    tokens: Vec<Added>,
 }
 
 /// A token beside the vocabulary that text is cut into.
 pub(crate) struct Added {
     pub(crate) id: u32,
-    text: String,
     /// Whether it takes the white space before it.
     pub(crate) strips_left: bool,
     /// Whether it takes the white space after it.
@@ -52,13 +58,14 @@ impl Tokenizer {
         expect_id(&path, &vocabulary, &prompt.image_context, tokens.image_context)?;
         let bytes = byte_table(&path, &vocabulary, &tokens.skip)?;
         let decoder = vocabulary.get_added_tokens_decoder();
-        let control = decoder.iter().map(|(&id, token)| Added {
-            id,
-            text: token.content.clone(),
-            strips_left: token.lstrip,
-            strips_right: token.rstrip,
+        let control = decoder.iter().map(|(&id, token)| {
+            let added = Added { id, strips_left: token.lstrip, strips_right: token.rstrip };
+            (token.content.as_str(), added)
         });
-        let control = control.collect();
+        let control = Control::of(control).map_err(|error| {
+            Error::package(path.display(), "added tokens that can be found in text", error)
+                .hint("export the package again")
+        })?;
         let added = decoder.into_keys().collect();
         Ok(Self { vocabulary, bytes, added, control, eos: tokens.eos })
     }
@@ -87,10 +94,8 @@ impl Tokenizer {
 
     /// The first added token in a text, if there is one, and where it stands.
     pub(crate) fn find_added(&self, text: &str) -> Option<(Range<usize>, &Added)> {
-        let found = self.control.iter().filter_map(|token| Some((text.find(&token.text)?, token)));
-        // Of those that begin at one place the longest, as the tokenizer itself chooses.
-        let (start, token) = found.min_by_key(|(start, token)| (*start, Reverse(token.text.len())))?;
-        Some((start..start + token.text.len(), token))
+        let found = self.control.finder.find(text)?;
+        Some((found.range(), self.control.tokens.get(found.pattern().as_usize())?))
     }
 
     /// The id that ends a turn.
@@ -118,6 +123,17 @@ impl Tokenizer {
     #[cfg_attr(not(feature = "constrained"), allow(dead_code))]
     pub(crate) fn is_added(&self, id: u32) -> bool {
         self.added.contains(&id)
+    }
+}
+
+impl Control {
+    /// These texts and tokens. A token without a text stands nowhere.
+    fn of<'a>(
+        tokens: impl Iterator<Item = (&'a str, Added)>,
+    ) -> std::result::Result<Self, aho_corasick::BuildError> {
+        let (texts, tokens): (Vec<_>, Vec<_>) = tokens.filter(|(text, _)| !text.is_empty()).unzip();
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts)?;
+        Ok(Self { finder, tokens })
     }
 }
 
@@ -252,13 +268,12 @@ impl Tokenizer {
         bytes.extend(words.iter().map(|word| word.as_bytes().to_vec()));
         bytes.push(Vec::new());
         let eos = bytes.len() as u32 - 1;
-        let control = words.iter().zip(256..).map(|(word, id)| Added {
-            id,
-            text: (*word).into(),
-            strips_left: false,
-            strips_right: false,
-        });
-        Self { vocabulary, bytes, added: HashSet::from([eos]), control: control.collect(), eos }
+        let control = words
+            .iter()
+            .zip(256..)
+            .map(|(word, id)| (*word, Added { id, strips_left: false, strips_right: false }));
+        let control = Control::of(control).unwrap();
+        Self { vocabulary, bytes, added: HashSet::from([eos]), control, eos }
     }
 }
 
@@ -277,6 +292,31 @@ mod tests {
             std::fs::write(&path, wrong).unwrap();
             assert_eq!(read(&path).err().unwrap().code(), crate::ErrorCode::Package);
         }
+    }
+
+    #[test]
+    fn the_first_added_token_is_found_and_of_several_there_the_longest() {
+        let tokenizer = Tokenizer::of_bytes(&["<a", "<ab>", "b>c"]);
+        let found = |text| tokenizer.find_added(text).map(|(place, token)| (place, token.id - 256));
+        assert_eq!(found("x<ab>c"), Some((1..5, 1)));
+        assert_eq!(found("x<ac"), Some((1..3, 0)));
+        assert_eq!(found("ab>c<a"), Some((1..4, 2)));
+        assert_eq!(found("ab>"), None);
+    }
+
+    /// Looking for each token up to the end of the text, again for each that stands in it, would take hours.
+    #[test]
+    fn a_text_of_added_tokens_is_passed_over_once() {
+        const COUNT: usize = 200_000;
+        let words: Vec<String> = (0..64).map(|word| format!("<word {word}>")).collect();
+        let tokenizer = Tokenizer::of_bytes(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let text = words[7].repeat(COUNT);
+        let (mut rest, mut found) = (text.as_str(), 0);
+        while let Some((place, token)) = tokenizer.find_added(rest) {
+            assert_eq!((place.start, token.id), (0, 256 + 7));
+            (rest, found) = (&rest[place.end..], found + 1);
+        }
+        assert_eq!(found, COUNT);
     }
 
     #[test]
