@@ -15,7 +15,7 @@ const MOST_TIMES: u64 = 2;
 const MOST_SAMPLES_A_BYTE: u64 = 64;
 /// Samples of plain sound that FFmpeg takes as one.
 const SOUND_AT_ONCE: u64 = 1024;
-/// Bytes of a header that is unpacked.
+/// Bytes of all headers that are unpacked. One holds no other, but a file may say so.
 const MOST_HEADER: u64 = 64 << 20;
 const MOST_DEPTH: usize = 16;
 
@@ -39,6 +39,8 @@ pub(super) struct Tables {
     /// Samples that it may have.
     most: u64,
     boxes: u64,
+    /// Bytes of headers that were packed.
+    unpacked: u64,
     samples: u64,
     steps: u64,
     track: Track,
@@ -167,8 +169,11 @@ impl Tables {
                 file.seek(SeekFrom::Start(content + 4))?;
                 let packed = file.by_ref().take(end.min(stop).saturating_sub(content + 4));
                 let mut unpacked = Vec::new();
-                ZlibDecoder::new(packed).take(MOST_HEADER).read_to_end(&mut unpacked)?;
+                let most = MOST_HEADER.saturating_sub(self.unpacked) + 1;
+                ZlibDecoder::new(packed).take(most).read_to_end(&mut unpacked)?;
                 let length = unpacked.len() as u64;
+                self.unpacked += length;
+                self.check("bytes of packed header", self.unpacked, MOST_HEADER)?;
                 return self.walk(&mut Cursor::new(unpacked), 0, length, depth + 1);
             }
             at = end.max(at + 8);
@@ -220,5 +225,45 @@ fn filled<R: Read>(file: &mut R, bytes: &mut [u8]) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        [&(content.len() as u32 + 8).to_be_bytes(), kind.as_slice(), content].concat()
+    }
+
+    /// A header that is packed.
+    fn packed(header: &[u8]) -> Vec<u8> {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(header).unwrap();
+        let content = [&(header.len() as u32).to_be_bytes(), &*zlib.finish().unwrap()].concat();
+        boxed(b"cmov", &boxed(b"cmvd", &content))
+    }
+
+    fn survey(file: Vec<u8>) -> Result<Tables> {
+        let length = file.len() as u64;
+        Tables::survey(&mut Cursor::new(file), length, 1 << 20)
+    }
+
+    #[test]
+    fn packed_headers_are_unpacked_up_to_a_limit_for_all_of_them() {
+        let header = boxed(b"moov", &boxed(b"trak", &boxed(b"free", &[0; 1000])));
+        assert!(survey(boxed(b"moov", &packed(&header))).unwrap().has_header);
+        // 24 MiB each, and together more than the limit: as if each held the next, too.
+        let zeros = packed(&vec![0; 24 << 20]);
+        assert!(survey(boxed(b"moov", &zeros.repeat(2))).is_ok());
+        for bomb in [zeros.repeat(3), packed(&zeros.repeat(3))] {
+            let error = survey(boxed(b"moov", &bomb)).unwrap_err();
+            assert!(error.facts().wanted.contains("bytes of packed header"), "{error}");
+        }
     }
 }
