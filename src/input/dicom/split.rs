@@ -93,6 +93,11 @@ pub(super) fn one_volume(
             && echoes.get(echo).is_none_or(|echo| *echo == key(at, &of_echo))
     };
     let mut one = ordered(files, all.frames.into_iter().filter(is_asked).collect());
+    if one.frames.is_empty() {
+        let got = format!("time {time} and echo {}, which no slice has", echo + 1);
+        return Err(Error::request(format!("{name}: time, echo"), "a time and an echo of one volume", got)
+            .hint("choose another time or another echo"));
+    }
     check_distinct(name, files, &one)?;
     one.notes = notes;
     Ok(one)

@@ -233,6 +233,13 @@ fn times_and_echoes_are_chosen_by_number() {
     for look in [look().time(2), look().echo(3)] {
         assert!(matches!(of(folder.path(), look), Err(Error::Request(_))));
     }
+    // The first time was not taken with the first echo.
+    let some = [(0, 2), (1, 1), (1, 2)];
+    let shots = some.into_iter().flat_map(|(time, echo)| (0..3).map(move |number| shot(time, echo, number)));
+    let folder = numbered(shots);
+    assert_eq!(values(&of(folder.path(), look().time(1)).unwrap()), [120, 121, 122]);
+    let error = of(folder.path(), look()).unwrap_err();
+    assert!(matches!(&error, Error::Request(facts) if facts.thing.ends_with(": time, echo")), "{error}");
 }
 
 #[test]
