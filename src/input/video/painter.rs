@@ -5,7 +5,7 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg::filter;
 use ffmpeg::frame::Video;
 
-use super::super::limits::Budget;
+use super::super::limits::{Budget, collected};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, PixelMode, Provenance};
 
@@ -51,7 +51,8 @@ impl Painter {
         let row = 3 * width as usize;
         self.budget.check_study("", &vec![[width, height]; self.copies], 3)?;
         let rows = rgb.data(0).chunks(rgb.stride(0).max(1)).take(height as usize);
-        let samples = rows.flat_map(|padded| padded.iter().take(row)).copied().collect();
+        let samples = rows.flat_map(|padded| padded.iter().take(row)).copied();
+        let samples = collected("", row * height as usize, samples)?;
         Frame::new(width, height, PixelMode::Rgb, samples, provenance)
     }
 }
