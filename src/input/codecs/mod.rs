@@ -14,6 +14,8 @@ mod codec;
 
 pub(in crate::input) use codec::{Codec, decode, header};
 pub(in crate::input) use colour::rgb_of_ycbcr;
+#[cfg(feature = "jpeg-turbo")]
+pub(in crate::input) use jpeg::is_harmless;
 pub(in crate::input) use stream::{Colour, Geometry, StreamHeader};
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ impl Segments {
         let complete =
             bytes.get(at..).is_some_and(|rest| rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]));
         let scans = 1 + scans(bytes.get(at..).unwrap_or_default());
-        Self { orientation: Orientation::told(Some(&exif), xmp), complete, scans }
+        Self { orientation: Orientation::stated(Some(&exif), xmp), complete, scans }
     }
 }
 
@@ -148,9 +148,8 @@ pub(super) fn stored(bytes: &[u8], budget: &Budget) -> Result<Picture, Fault> {
         Image { pixels: samples.as_mut_slice(), width: header.width, pitch, height: header.height, format };
     let mut remarks = Vec::new();
     if let Err(error) = decoder.decompress(bytes, output) {
-        // The decoder has gone on over stray bytes between segments and given the whole picture.
         let message = error.to_string();
-        if !(message.contains("Corrupt JPEG data") && message.contains("extraneous bytes before marker")) {
+        if !codecs::is_harmless(&message) {
             return Err(Fault::damaged("JPEG", message));
         }
         remarks.push(format!("The file is slightly damaged ({message}); look at the image itself."));

@@ -13,6 +13,8 @@ mod turbo;
 mod decode;
 
 pub(super) use decode::{decode, header};
+#[cfg(feature = "jpeg-turbo")]
+pub(in crate::input) use turbo::is_harmless;
 
 #[cfg(test)]
 mod tests;

@@ -35,13 +35,17 @@ pub(super) fn decode(bytes: &[u8], geometry: &Geometry) -> Result<Vec<u8>> {
     let pitch = width * format.size();
     let output = Image { pixels: samples.as_mut_slice(), width, pitch, height, format };
     if let Err(error) = decoder.decompress(&stream, output) {
-        // The decoder has gone on over stray bytes between segments and given the whole picture.
         let message = error.to_string();
-        if !(message.contains("Corrupt JPEG data") && message.contains("extraneous bytes before marker")) {
+        if !is_harmless(&message) {
             return Err(damaged(JPEG, message));
         }
     }
     widened(samples, geometry)
+}
+
+/// Whether libjpeg-turbo complains of stray bytes between segments alone: it has gone on over them and given the whole picture.
+pub(in crate::input) fn is_harmless(message: &str) -> bool {
+    message.contains("Corrupt JPEG data") && message.contains("extraneous bytes before marker")
 }
 
 /// 8-bit samples in as many bytes as the geometry has.
