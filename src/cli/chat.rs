@@ -30,9 +30,9 @@ use super::studies::{Studies, measurable};
 
 const COMMANDS: &str = "\
 /file FILE [OPTIONS]     look at an image, a video or a volume, from the next question on
-/image FILE              look at a file that must be an image
-/volume FILE [--slices N] [--range FIRST-LAST] [--axis N] [--window C/W]
-/video FILE [--frames N] [--start S] [--end S]
+/image FILE, /video FILE, /volume FILE
+                         the same, of a file that must be one
+                         OPTIONS are those of a study, such as --slices 16: 'fleming ask --help' lists them
 /reset                   forget the conversation and its studies
 /save FILE               write the conversation as JSON, for /load, and for --history of ask and chat
 /load FILE               go on from what /save wrote, in place of the conversation so far
