@@ -135,7 +135,7 @@ impl<T> HandleOut<T> {
 /// The object behind a handle, held as long as the call lasts.
 ///
 /// # Safety
-/// `handle` is NULL or was given by [`Out::give`] and not freed before this call.
+/// `handle` is NULL or was given by [`HandleOut::give`] and not freed before this call.
 pub(super) unsafe fn held<T>(name: &str, handle: *const T) -> CallResult<Arc<T>> {
     if handle.is_null() {
         return Err(Failure::argument(name, "an object", "NULL"));

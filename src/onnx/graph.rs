@@ -232,13 +232,13 @@ fn unrecorded(thing: &str, error: &ort::Error) -> Error {
 }
 
 /// The key and the value for runs that are neither captured nor replayed: `onnxruntime_run_options_config_keys.h`.
-const RECORDING: &str = "gpu_graph_id";
+const GRAPH_ID: &str = "gpu_graph_id";
 const NOT_RECORDED: &str = "-1";
 
 fn run_options(device: &Device, recording: &str) -> ort::Result<RunOptions> {
     let mut options = RunOptions::new()?;
     if device.records() {
-        options.set(RECORDING, recording)?;
+        options.set(GRAPH_ID, recording)?;
     }
     Ok(options)
 }

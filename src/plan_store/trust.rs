@@ -23,7 +23,7 @@ pub(crate) struct Exposed {
 /// Refuses a file or a folder that others than this user, the system's and `owner` may write to, and links.
 pub(super) fn check(path: &Path, owner: Option<u32>) -> Result<(), Exposed> {
     let exposed = |reason: String, advice: String| Err(Exposed { path: path.into(), reason, advice });
-    // What cannot be looked at is told by whoever reads it.
+    // Whoever reads a file that cannot be looked at reports it.
     let Ok(facts) = fs::symlink_metadata(path) else { return Ok(()) };
     let (mode, user) = (facts.mode(), facts.uid());
     if facts.is_symlink() {

@@ -1,4 +1,4 @@
-//! What the reference does wrong, told or put right.
+//! What the reference does wrong: said, or put right.
 
 use super::super::limits::collected;
 use super::orientation::Orientation;

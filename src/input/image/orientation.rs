@@ -13,8 +13,8 @@ impl Orientation {
     /// Nothing to do.
     pub(super) const UPRIGHT: Self = Self(1);
 
-    /// What EXIF data say, with or without the `Exif` mark in front, or else XMP; upright if nothing sensible.
-    pub(super) fn told(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Self {
+    /// What EXIF data say, with or without the `Exif` mark in front, or else XMP; upright where neither states a value from 1 to 8.
+    pub(super) fn stated(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Self {
         let exif = exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
         let tag = exif.and_then(Ifd::first).and_then(|ifd| ifd.value(TAG));
         tag.or_else(|| of_xmp(xmp?)).map_or(Self::UPRIGHT, Self::of)

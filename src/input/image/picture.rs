@@ -111,7 +111,7 @@ pub(super) fn samples(count: usize) -> Result<Vec<u8>, Fault> {
     Ok(zeros("", count)?)
 }
 
-/// Whether decoding may go on. The fault is not told to anybody: the watch is asked once more at the end.
+/// Whether decoding may go on. Nobody sees this fault: the watch is asked once more at the end.
 pub(super) fn checked(watch: &Watch) -> Result<(), Fault> {
     watch.check().map_err(|error| Fault::unsupported(error.to_string()))
 }

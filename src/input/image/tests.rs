@@ -149,10 +149,10 @@ fn orientation_is_found_in_either_byte_order() {
     for (value, tag) in [(0, 1), (1, 1), (3, 3), (6, 6), (8, 8), (9, 1)] {
         for big_endian in [false, true] {
             let plain = exif(value, big_endian);
-            assert_eq!(Orientation::told(Some(&plain), None).tag(), tag);
-            assert_eq!(Orientation::told(Some(&[b"Exif\0\0", plain.as_slice()].concat()), None).tag(), tag);
+            assert_eq!(Orientation::stated(Some(&plain), None).tag(), tag);
+            assert_eq!(Orientation::stated(Some(&[b"Exif\0\0", plain.as_slice()].concat()), None).tag(), tag);
             // Cut anywhere inside the entry, it says nothing.
-            (0..22).for_each(|length| assert_eq!(Orientation::told(Some(&plain[..length]), None).tag(), 1));
+            (0..22).for_each(|length| assert_eq!(Orientation::stated(Some(&plain[..length]), None).tag(), 1));
         }
     }
 }
@@ -172,7 +172,7 @@ fn every_orientation_turns_as_pillow_does() {
         (8, (2, 3), [2, 5, 1, 4, 0, 3]),
     ];
     for (tag, size, samples) in rows {
-        let turned = Orientation::told(Some(&exif(tag, false)), None);
+        let turned = Orientation::stated(Some(&exif(tag, false)), None);
         let mut picture = Picture::new((3, 2), PixelMode::Grey, (0..6).collect()).turned(turned);
         picture.stand_up().unwrap();
         assert_eq!(
@@ -328,11 +328,11 @@ fn sixteen_bits_of_colour_are_scaled_by_one_range() {
 fn orientation_is_found_wherever_it_stands() {
     let xmp = |tag: u8| format!("<x:xmpmeta tiff:Orientation=\"{tag}\"/>").into_bytes();
     let element = b"<tiff:Orientation>8</tiff:Orientation>";
-    assert_eq!(Orientation::told(None, Some(&xmp(6))).tag(), 6);
-    assert_eq!(Orientation::told(None, Some(element)).tag(), 8);
-    assert_eq!(Orientation::told(Some(&exif(3, true)), Some(&xmp(6))).tag(), 3, "EXIF goes first");
-    assert_eq!(Orientation::told(None, Some(&xmp(9))).tag(), 1);
-    assert_eq!(Orientation::told(None, Some(b"tiff:Orientation=\"")).tag(), 1);
+    assert_eq!(Orientation::stated(None, Some(&xmp(6))).tag(), 6);
+    assert_eq!(Orientation::stated(None, Some(element)).tag(), 8);
+    assert_eq!(Orientation::stated(Some(&exif(3, true)), Some(&xmp(6))).tag(), 3, "EXIF goes first");
+    assert_eq!(Orientation::stated(None, Some(&xmp(9))).tag(), 1);
+    assert_eq!(Orientation::stated(None, Some(b"tiff:Orientation=\"")).tag(), 1);
     // Pixels of one row, and a text beside them.
     let png = |write: &dyn Fn(&mut ::png::Info<'_>)| {
         let mut bytes = Vec::new();

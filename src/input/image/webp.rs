@@ -45,7 +45,7 @@ fn damaged(error: impl std::fmt::Display) -> Fault {
 }
 
 fn orientation(bytes: &[u8]) -> Orientation {
-    Orientation::told(chunk(bytes, b"EXIF"), chunk(bytes, b"XMP "))
+    Orientation::stated(chunk(bytes, b"EXIF"), chunk(bytes, b"XMP "))
 }
 
 /// The chunks of a file or of a picture in it: name and content of each. One that ends outside is left out.

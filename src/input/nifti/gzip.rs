@@ -51,7 +51,7 @@ impl Read for Members {
 /// The next bytes, without passing them: two, or one where the buffer ends.
 fn two(packed: &mut BufReader<Opened>) -> io::Result<&[u8]> {
     let bytes = packed.fill_buf()?;
-    // A member that begins with the last byte of a buffer is told by that byte.
+    // The last byte of a buffer alone must show whether a member begins with it.
     Ok(if bytes == [0x1f] { &[0x1f, 0x8b] } else { bytes })
 }
 

@@ -1,5 +1,5 @@
 //! The one table of options. The command line's arguments, the fields of a question in a file and of a request are made
-//! from it: adding an option is one row.
+//! from it: adding an option is one row, which begins with the constant beside its field.
 
 mod row;
 mod read;

@@ -48,7 +48,7 @@ pub(super) fn delays(bytes: &[u8]) -> impl Iterator<Item = f64> {
 pub(super) fn orientation(bytes: &[u8]) -> Orientation {
     let exif = chunks(bytes).find(|(name, _)| *name == b"eXIf").map(|(_, exif)| exif.to_vec());
     let exif = exif.or_else(|| from_hex(&text(bytes, b"Raw profile type exif")?));
-    Orientation::told(exif.as_deref(), text(bytes, b"XML:com.adobe.xmp").as_deref())
+    Orientation::stated(exif.as_deref(), text(bytes, b"XML:com.adobe.xmp").as_deref())
 }
 
 /// The text of this name: plain, packed or international.
