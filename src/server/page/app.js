@@ -206,10 +206,10 @@ async function preview() {
 	$('seen').textContent = 'Preparing';
 	try {
 		const seen = await getJson('/v1/preview', { json: body($('question').value.trim() || $('question').placeholder), signal: previewing.signal });
-		const { usage, context, fits } = seen;
+		const { usage, context } = seen;
 		frames = seen.frames;
 		$('seen').textContent = `Frames: ${count(frames.length)} · tokens: ${count(usage.prompt_tokens)} of ${count(context)}`;
-		$('notes').replaceChildren(warnings([...(fits ? [] : ['These are too many tokens: show the model less.']), ...seen.warnings]) || '');
+		$('notes').replaceChildren(warnings(seen.warnings) || '');
 	} catch (error) {
 		if (error.name === 'AbortError') return;
 		frames = [];

@@ -133,13 +133,14 @@ let pictures = [];
 
 /** The frames that the model sees of the study in view, as a strip and on the slider. */
 export function mark(frames) {
-	pictures.forEach((url) => URL.revokeObjectURL(url));
-	pictures = frames.map(({ image }) => blobOf(image));
+	pictures.flat().forEach((url) => URL.revokeObjectURL(url));
+	// Of a picture in tiles, all are shown.
+	pictures = frames.map(({ images, image }) => (images ?? [image]).map(blobOf));
 	marks = frames.map((frame, i) => {
 		const [first, last] = span(frame);
 		const place = placed(frame);
 		const label = `Frame ${i + 1} of ${frames.length} for the model: ${place}`;
-		const picture = el('button', { type: 'button', 'aria-label': label, onclick: () => go(first ?? 0) }, el('img', { src: pictures[i], alt: '' }), el('span', null, place));
+		const picture = el('button', { type: 'button', 'aria-label': label, onclick: () => go(first ?? 0) }, el('span', null, pictures[i].map((src) => el('img', { src, alt: '' }))), el('span', null, place));
 		return { first, last, frame, picture };
 	});
 	$('strip').replaceChildren(...marks.map(({ picture }) => el('li', null, picture)));
