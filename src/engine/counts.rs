@@ -37,7 +37,7 @@ pub struct Counts {
     pub step_time: Duration,
     /// How much of it ONNX Runtime took.
     pub step_run_time: Duration,
-    /// When the loop last ended a round. If this is long ago while answers are `active`, the loop hangs.
+    /// When the loop last ended a round, or gave an answer a slot. If this is long ago while answers are `active`, the loop hangs.
     pub last_round: Option<Instant>,
 }
 

@@ -124,8 +124,18 @@ impl Worker<'_> {
         }
     }
 
-    /// Gives free slots to the sequences that have waited longest.
+    /// Gives free slots to the sequences that have waited longest. It is published at once, because the first round of a
+    /// sequence may be long.
     fn admit(&mut self) {
+        let before = self.slots.active();
+        self.seat_all();
+        if self.slots.active() > before {
+            self.counts.last_round = Some(Instant::now());
+            self.publish();
+        }
+    }
+
+    fn seat_all(&mut self) {
         while self.slots.active() < self.slots.slots.len() {
             let Some(sequence) = self.queue.pop() else { return };
             if let Some(slot) = self.slots.choose(&sequence.prompt.tokens) {

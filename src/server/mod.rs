@@ -4,6 +4,7 @@
 //! above it.
 
 mod settings;
+mod allocator;
 mod identity;
 mod keys;
 mod metrics;

@@ -63,6 +63,8 @@ async fn whole(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Receiv
     };
     let mut counted = declared.unwrap_or_default();
     let mut bytes = Vec::new();
+    // There is room for as much.
+    reserve(&mut bytes, declared.unwrap_or_default() as usize)?;
     while let Some(data) = next(body).await? {
         let length = bytes.len() as u64 + data.len() as u64;
         if length > limit {
@@ -72,12 +74,15 @@ async fn whole(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Receiv
             room.push(app.room(STEP.max(data.len() as u64))?);
             counted += STEP.max(data.len() as u64);
         }
-        bytes
-            .try_reserve(data.len())
-            .map_err(|_| Fault::unavailable("one without memory for this request", "no_memory"))?;
+        reserve(&mut bytes, data.len())?;
         bytes.extend_from_slice(&data);
     }
     Ok(Received { bytes, room })
+}
+
+fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<(), Fault> {
+    let refuse = |_| Fault::unavailable("one without memory for this request", "no_memory");
+    bytes.try_reserve(more).map_err(refuse)
 }
 
 /// The next bytes of a body; none at its end.

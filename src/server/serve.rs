@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use super::listen;
+use super::{allocator, listen};
 use super::routes::router;
 use super::settings::ServerSettings;
 use super::state::{App, Phase, Shared};
@@ -37,6 +37,7 @@ const MOST_THREADS: usize = 4096;
 /// [`Engine::open`] may return. A second signal ends the process at once.
 pub fn serve(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) -> Result<()> {
     check(&settings)?;
+    allocator::return_large_blocks();
     let runtime = runtime(&settings)?;
     let ended = runtime.block_on(run(settings, on_listening));
     // A reader that does not look at its switch must not keep the process.
