@@ -186,6 +186,9 @@ enum fleming_event_kind
     FLEMING_EVENT_KIND_THOUGHT = 3,
     // The next piece of the answer.
     FLEMING_EVENT_KIND_ANSWER = 4,
+    // done of total was read in a pass over a file: bytes, packets or slices. Each pass starts anew. Only where reading takes
+    // longer than half a second.
+    FLEMING_EVENT_KIND_READING = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

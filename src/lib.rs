@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 // ── words
+mod words;
 mod error;
 mod watch;
 mod view;

@@ -1,8 +1,9 @@
-//! What ends work early: switches that somebody throws, and a deadline.
+//! What ends work early, switches that somebody throws and a deadline; and who hears how far it is.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
@@ -22,7 +23,13 @@ impl Cancel {
     }
 }
 
-/// Any number of switches and at most one deadline. Long work checks it between its steps and gives up with an error.
+/// Work that is done within this time is not told.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// From one time that is told to the next.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Any number of switches and at most one deadline. Long work checks it between its steps and gives up with an error. It may
+/// have a listener, which hears how far the work is.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -38,6 +45,22 @@ impl Cancel {
 pub struct Watch {
     switches: Vec<Cancel>,
     deadline: Option<Instant>,
+    listener: Option<Listener>,
+}
+
+/// Hears how far work is, now and then.
+#[derive(Clone)]
+struct Listener {
+    hear: Arc<dyn Fn(usize, usize) + Send + Sync>,
+    /// When it hears again.
+    next: Arc<Mutex<Instant>>,
+    pace: Duration,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 impl Watch {
@@ -51,6 +74,46 @@ impl Watch {
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         self
+    }
+
+    /// The same with a function that hears how much of how much is done of a pass over a file: bytes, packets or slices. It
+    /// is called in the thread that works, some ten times a second from half a second on after this call, and hears of
+    /// each pass anew. The last listener holds.
+    ///
+    /// ```
+    /// use fleming::{ReadOptions, StudyInput, Watch, read};
+    ///
+    /// let watch = Watch::default().listener(|done, total| eprintln!("{done} of {total}"));
+    /// read(&StudyInput::file("examples/clip.mp4"), &ReadOptions::default().watch(watch))?;
+    /// # Ok::<(), fleming::Error>(())
+    /// ```
+    pub fn listener(self, hear: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+        self.heard(Arc::new(hear), [PATIENCE, PACE])
+    }
+
+    /// The same with a listener that hears from some time on, and in steps.
+    fn heard(self, hear: Arc<dyn Fn(usize, usize) + Send + Sync>, [patience, pace]: [Duration; 2]) -> Self {
+        let next = Arc::new(Mutex::new(Instant::now() + patience));
+        Self { listener: Some(Listener { hear, next, pace }), ..self }
+    }
+
+    /// The same with a listener that hears of everything.
+    #[cfg(test)]
+    pub(crate) fn eager(self, hear: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+        self.heard(Arc::new(hear), [Duration::ZERO; 2])
+    }
+
+    /// Tells the listener how much of how much is done, if it is time.
+    pub(crate) fn tell(&self, done: usize, total: usize) {
+        let Some(Listener { hear, next, pace }) = &self.listener else { return };
+        // A thread that tells at the same moment tells for both.
+        let Ok(mut next) = next.try_lock() else { return };
+        let now = Instant::now();
+        if now >= *next {
+            *next = now + *pace;
+            drop(next);
+            hear(done.min(total), total);
+        }
     }
 
     /// Whether work may go on.
@@ -70,9 +133,27 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
+
+    #[test]
+    fn a_listener_hears_from_its_time_on_and_in_steps() {
+        let count = |pauses| {
+            let heard = Arc::new(AtomicUsize::new(0));
+            let counter = heard.clone();
+            let hear = move |done, total| {
+                assert!(done <= total);
+                counter.fetch_add(1, Ordering::Relaxed);
+            };
+            let watch = Watch::default().heard(Arc::new(hear), pauses);
+            (0..10).for_each(|done| watch.clone().tell(done, 5));
+            heard.load(Ordering::Relaxed)
+        };
+        let (none, long) = (Duration::ZERO, Duration::from_secs(3600));
+        assert_eq!([count([none, none]), count([none, long]), count([long, none])], [10, 1, 0]);
+        Watch::default().tell(1, 2);
+    }
 
     #[test]
     fn a_switch_goes_before_the_deadline_and_the_earlier_deadline_holds() {

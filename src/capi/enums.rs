@@ -44,6 +44,9 @@ pub enum fleming_event_kind {
     Thought = 3,
     /// The next piece of the answer.
     Answer = 4,
+    /// done of total was read in a pass over a file: bytes, packets or slices. Each pass starts anew. Only where reading takes
+    /// longer than half a second.
+    Reading = 5,
 }
 
 /// Why generation ended.

@@ -49,6 +49,7 @@ impl Listener {
     pub(super) fn tell(&self, event: crate::Event<'_>, cancel: &Cancel) {
         let Some(callback) = self.callback else { return };
         let (kind, text, [done, total]) = match event {
+            crate::Event::Reading { done, total } => (fleming_event_kind::Reading, "", [done, total]),
             crate::Event::Encoding { done, total } => (fleming_event_kind::Encoding, "", [done, total]),
             crate::Event::Prefilling { done, total } => (fleming_event_kind::Prefilling, "", [done, total]),
             crate::Event::Text { part: ReplyPart::Thought, text } => {

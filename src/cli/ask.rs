@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use fleming::wire::{self, Report, next_question};
-use fleming::{AskOptions, Finish, Part, Reply, Tracing};
+use fleming::{AskOptions, Finish, Part, Reply, Request, Tracing};
 use serde_json::Value;
 
 use super::arguments::{Asking, Given};
@@ -53,6 +53,9 @@ impl Ask {
         options.ask.tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
         options.engine = self.runtime.options(1)?;
         let question = question(&self.question)?;
+        let asked = Request::about(Vec::new(), question.as_str());
+        let instruction = options.instruction.clone();
+        Request { instruction, ..asked }.check_asks(options.ask.preprocessing)?;
         let before = Before::read(self.history.as_deref(), &self.studies, &options)?;
         self.given.chosen()?.fit(&before.kinds)?;
         self.session.check()?;

@@ -5,14 +5,15 @@ use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::{self, Case, Chosen, Files, Whole};
-use fleming::{AskOptions, Cancel, Engine, Finish};
+use fleming::wire::{self, Case, Chosen, Files, Whole, counted};
+use fleming::{AskOptions, Cancel, Engine, Finish, Modality};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -68,6 +69,9 @@ impl FromStr for Shard {
     }
 }
 
+/// Whole numbers of JSON are exact below this one, 2⁵³.
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A line that is to be answered.
 struct Task {
     number: usize,
@@ -84,6 +88,8 @@ struct Work<'a> {
     tasks: &'a [Task],
     next: AtomicUsize,
     cancel: Cancel,
+    /// Kinds of studies that were looked at.
+    kinds: Mutex<Vec<Modality>>,
 }
 
 impl Batch {
@@ -107,8 +113,14 @@ impl Batch {
                 tasks: &tasks,
                 next: AtomicUsize::new(0),
                 cancel: cancel.clone(),
+                kinds: Mutex::default(),
             };
             work.answer_all(self.concurrency, &mut answers, &progress(total, total - tasks.len()))?;
+            // What was asked before, or failed, may have had studies of other kinds.
+            let kinds = work.kinds.into_inner().unwrap_or_default();
+            if let (Err(unused), true) = (given.fit(&kinds), answers.failed == 0 && tasks.len() == total) {
+                note(format_args!("warning: {unused}"));
+            }
         }
         if cancel.is_cancelled() {
             return Ok(ExitCode::from(INTERRUPTED));
@@ -118,7 +130,8 @@ impl Batch {
             count => format!(", {count} cut off without the form that was asked for"),
         };
         note(format_args!(
-            "{total} lines, {} of them asked now, {} failed{cut}",
+            "{}, {} of them asked now, {} failed{cut}",
+            counted(total, "line"),
             tasks.len(),
             answers.failed
         ));
@@ -172,8 +185,12 @@ fn id(number: usize, line: &str) -> Result<Value> {
         let wanted = "a JSON object with an id that is a text or a number";
         unusable(&format!("line {number}"), wanted, &got, "write {\"id\": 1, \"question\": …} on one line")
     };
-    let object: Value = serde_json::from_str(line).map_err(|error| refuse(error.to_string()))?;
+    let object = wire::json(line).map_err(|error| refuse(error.to_string()))?;
     match object.get("id") {
+        // Two ids of many digits would become one number.
+        Some(id) if id.as_f64().is_some_and(|number| id.is_f64() && number.abs() >= MOST_EXACT) => {
+            Err(refuse(format!("an id of so many digits that it becomes {id}: put it in quotes")))
+        }
         Some(id) if id.is_string() || id.is_number() => Ok(id.clone()),
         Some(id) => Err(refuse(format!("the id {id}"))),
         None => Err(refuse("no id".into())),
@@ -240,7 +257,7 @@ impl Work<'_> {
 
     /// The fields of a reply; none if it was stopped.
     fn answer(&self, number: usize, line: &str) -> Result<Option<Map<String, Value>>> {
-        let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+        let fields = wire::json_object(line).map_err(|error| {
             let wanted = "a question as a JSON object with id and question";
             unusable(&format!("line {number}"), wanted, &error, "docs/cli.md lists the fields")
         })?;
@@ -255,6 +272,13 @@ impl Work<'_> {
             return Ok(None);
         }
         let mut reply = reply?;
+        if let Ok(mut kinds) = self.kinds.lock() {
+            for kind in reply.frames.iter().map(|frame| frame.provenance.modality) {
+                if !kinds.contains(&kind) {
+                    kinds.push(kind);
+                }
+            }
+        }
         reply.warnings.extend(case.warnings());
         let mut object = wire::reply(&reply);
         object["package"] = wire::package(package);

@@ -1,5 +1,6 @@
 //! Replies that were cut off against the wish of whoever asked.
 
+use fleming::wire::counted;
 use fleming::{AskOptions, Finish, Reply, ReplyPart, StopRule};
 
 /// A sentence about a reply that was cut off; none of one that was to be as long as it is.
@@ -8,8 +9,8 @@ pub(super) fn remark(reply: &Reply, options: &AskOptions) -> Option<String> {
         (Finish::TimedOut, _) => "the time for the reply was up".to_owned(),
         // The reply says itself that it ended in the thought.
         (Finish::Length, Some(ReplyPart::Answer)) if options.stop == StopRule::EndOfTurn => format!(
-            "the answer was cut off after {} tokens: raise --max-new-tokens, or --context",
-            reply.usage.completion_tokens
+            "the answer was cut off after {}: raise --max-new-tokens, or --context",
+            counted(reply.usage.completion_tokens, "token")
         ),
         _ if lacks_form(reply, options) => "the answer was cut off".to_owned(),
         _ => return None,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::cut;
 use super::emit;
 use super::output::note;
+use super::reading::ReadingBar;
 
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
@@ -18,6 +19,8 @@ pub(super) struct Display {
     /// Whether the text is streamed; into a file or pipe only the answer is printed, at the end.
     output: Output,
     progress: Option<ProgressBar>,
+    /// Of the studies.
+    reading: Option<ReadingBar>,
     part: Option<ReplyPart>,
 }
 
@@ -31,16 +34,19 @@ enum Output {
 impl Display {
     pub(super) fn new() -> Self {
         let output = if stdout().is_terminal() { Output::Stream } else { Output::AnswerOnly };
-        Self { output, progress: None, part: None }
+        Self { output, progress: None, reading: None, part: None }
     }
 
     /// Shows progress and warnings; the reply is printed as an object.
     pub(super) fn json() -> Self {
-        Self { output: Output::Json, progress: None, part: None }
+        Self { output: Output::Json, progress: None, reading: None, part: None }
     }
 
     pub(super) fn show(&mut self, event: Event<'_>) {
         match event {
+            Event::Reading { done, total } => {
+                self.reading.get_or_insert_with(ReadingBar::new).show(done, total)
+            }
             Event::Encoding { done, total } => self.advance("looking", "tiles", (done, total)),
             Event::Prefilling { done, total } => self.advance("reading", "tokens", (done, total)),
             Event::Text { part, text } => {
@@ -112,6 +118,7 @@ impl Display {
         if total == 0 || !stderr().is_terminal() {
             return;
         }
+        self.reading = None;
         if done == 0 {
             self.end_progress();
         }
@@ -128,6 +135,7 @@ impl Display {
     }
 
     fn end_progress(&mut self) {
+        self.reading = None;
         if let Some(bar) = self.progress.take() {
             bar.finish_and_clear();
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::{self, Case, Chosen, Files, Report};
+use fleming::wire::{self, Case, Chosen, Files, Report, counted};
 use fleming::{AskOptions, Cancel, Engine, Reply, Tracing};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
@@ -117,10 +117,13 @@ impl Eval {
         }
         bar.finish_and_clear();
         for (field, count) in &examiner.unread {
-            note(format_args!("warning: the field {field} of {count} cases is unknown and was not used"));
+            note(format_args!(
+                "warning: the field {field} of {} is unknown and was not used",
+                counted(*count, "case")
+            ));
         }
         if examiner.cut > 0 {
-            note(format_args!("warning: {} replies were cut off", examiner.cut));
+            note(format_args!("warning: replies that were cut off: {}", examiner.cut));
         }
         emit(if self.json { format!("{}\n", to_json(&counts)) } else { to_table(&counts) });
         Ok(ExitCode::SUCCESS)
@@ -229,7 +232,7 @@ fn cases(path: &Path) -> Result<Vec<Expected>> {
 
 /// A line as a case, or what stands there instead.
 fn expected(line: &str) -> Result<Expected, String> {
-    let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let fields = wire::json_object(line).map_err(|error| error.to_string())?;
     let field = |name: &str| fields.get(name).ok_or_else(|| format!("no {name}"));
     let text = |name: &str| {
         let value = field(name)?;

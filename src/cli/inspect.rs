@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::{Fact, FactValue, Manifest, MemoryNeeds, Package, Quality, ReadOptions, StudyFacts};
+use fleming::{Fact, FactValue, Manifest, MemoryNeeds, Package, Quality, ReadOptions, StudyFacts, Watch};
 use fleming::{inspect, providers_for, wire};
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use super::arguments::{Given, Looking};
 use super::doctor::described;
 use super::emit;
 use super::options::RuntimeArguments;
+use super::reading::ReadingBar;
 use super::studies::Studies;
 
 /// Say what is in studies and what of them would be looked at; without one, what a package is, what memory it needs and what
@@ -50,11 +51,14 @@ impl Inspect {
 
 impl Inspect {
     fn studies(&self) -> Result<ExitCode> {
+        let bar = ReadingBar::new();
         let reading = ReadOptions::default().budget(self.runtime.options(1)?.budget);
+        let reading = reading.watch(bar.over(Watch::default()));
         let chosen = self.looking.chosen()?;
         let studies = self.studies.inputs(&chosen.options()?.look);
         let studies: Vec<_> =
             studies.iter().map(|study| inspect(study, &reading)).collect::<Result<_, _>>()?;
+        drop(bar);
         let kinds: Vec<_> = studies.iter().map(|study| study.measured.modality).collect();
         chosen.fit(&kinds)?;
         for study in &studies {

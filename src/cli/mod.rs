@@ -9,6 +9,7 @@ mod refusal;
 mod files;
 mod usage;
 mod logs;
+mod reading;
 // ── what is given
 mod arguments;
 mod options;

@@ -14,6 +14,7 @@ use super::emit;
 use super::exit::cancel_on_interrupt;
 use super::options::folder;
 use super::output::note;
+use super::reading::ReadingBar;
 use super::studies::Studies;
 use super::{files, sheet};
 
@@ -43,7 +44,8 @@ pub(super) struct PreviewVerb {
 impl PreviewVerb {
     pub(super) fn run(self) -> Result<ExitCode> {
         let options = self.given.seen()?;
-        let watch = Watch::default().switch(&cancel_on_interrupt()?);
+        let bar = ReadingBar::new();
+        let watch = bar.over(Watch::default().switch(&cancel_on_interrupt()?));
         let reading = ReadOptions::default().preprocessing(options.ask.preprocessing);
         let reading = reading.budget(options.engine.budget).watch(watch);
         let package = Package::open(&folder(self.model.as_ref())?)?;
@@ -51,6 +53,7 @@ impl PreviewVerb {
         files::try_file(&self.output)?;
         self.studies.spared(&self.output)?;
         let seen = preview(&package, &studies, options.ask.max_tiles, &reading)?;
+        drop(bar);
         let kinds: Vec<_> = seen.frames.iter().map(|frame| frame.provenance.modality).collect();
         self.given.chosen()?.fit(&kinds)?;
         sheet::save(&self.output, &seen.sheet)?;
@@ -60,7 +63,7 @@ impl PreviewVerb {
             false => {
                 seen.warnings.iter().for_each(|warning| note(format_args!("warning: {warning}")));
                 let frames = seen.frames.len();
-                emit(format_args!("{}: {frames} frames\n", self.output.display()));
+                emit(format_args!("{}: {}\n", self.output.display(), wire::counted(frames, "frame")));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{ArgMatches, Args, FromArgMatches};
 use fleming::{AskOptions, Budget, Look, Modality, ReadOptions, StudyInput, Watch, measure};
 
+use super::reading::ReadingBar;
 use super::refusal::unusable;
 
 /// The files to look at, in the order in which they were named, each with what it was said to be.
@@ -72,7 +73,8 @@ pub(super) fn measurable(
     options: &AskOptions,
     budget: Budget,
 ) -> Result<Vec<Modality>> {
-    let watch = Watch::default().switch(&options.cancel);
+    let bar = ReadingBar::new();
+    let watch = bar.over(Watch::default().switch(&options.cancel));
     let reading = ReadOptions::default().preprocessing(options.preprocessing).budget(budget).watch(watch);
     let kinds = studies.iter().map(|study| Ok(measure(study, &reading)?.modality));
     kinds.collect()

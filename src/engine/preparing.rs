@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::threads;
 use super::writer::Tagging;
 use crate::error::{Error, Result};
-use crate::request::Timings;
+use crate::request::{Event, Timings};
 
 /// Most requests that are prepared at a time. Each holds the pixels of its studies.
 const MOST_THREADS: usize = 4;
@@ -74,8 +74,15 @@ struct Prepared {
 }
 
 fn prepare(shared: &Shared, submission: &Submission, waited: f64) -> Result<Prepared> {
-    let Submission { request, options, watch, .. } = submission;
-    let mut prompt = Prompt::new(shared, request, options, watch)?;
+    let Submission { request, options, callers, .. } = submission;
+    let messages: Vec<_> = callers.iter().map(|caller| caller.messages.clone()).collect();
+    let watch = submission.watch.clone().listener(move |done, total| {
+        for caller in &messages {
+            // One that is gone is noticed by who ends its answer.
+            let _ = caller.send(Message::Progress(Event::Reading { done, total }));
+        }
+    });
+    let mut prompt = Prompt::new(shared, request, options, &watch)?;
     prompt.timings.queue = waited;
     let guide = shared.guide(&request.instruction, options, &prompt.spliced.ids)?;
     let tagging = if guide.is_untagged() { Tagging::Untagged } else { Tagging::Tagged };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits::{NumberOption, OptionName, Subject, Whole};
+use crate::words::counted;
 
 /// How much of one study is read at most. What a file claims is held against it before anything is allocated or computed.
 /// The defaults are far beyond what a clinic's studies come to; with the watch of [`ReadOptions`](crate::ReadOptions) they
@@ -98,7 +99,7 @@ impl Budget {
             Error::input(
                 thing,
                 format!("at most {most} pixels in all passes over the picture"),
-                format!("{scans} passes over {pixels} pixels"),
+                format!("{pixels} pixels, {scans} times"),
             )
             .hint("save the picture as a plain JPEG or as PNG, or raise --max-pixels")
         })
@@ -158,7 +159,7 @@ impl Budget {
             Error::input(
                 thing,
                 format!("at most {} bytes of pixels", self.unpacked_bytes),
-                format!("{} frames of {width}×{height}, {all} bytes", sizes.len()),
+                format!("{} of {width}×{height}, {all} bytes", counted(sizes.len(), "frame")),
             )
             .hint("look at fewer frames, or raise --max-unpacked-bytes")
         })
@@ -224,7 +225,7 @@ mod tests {
             (budget.check_input("x", 11), "--max-input-bytes", "11"),
             (budget.check_bytes("x", 101), "--max-unpacked-bytes", "101"),
             (budget.check_frames("x", 6), "--max-declared-frames", "6"),
-            (budget.check_scans("x", 9, 20), "--max-pixels", "9 passes over 20"),
+            (budget.check_scans("x", 9, 20), "--max-pixels", "20 pixels, 9 times"),
             (budget.check_samples("x", 161), "--max-pixels", "161"),
             (budget.check_scans("x", u64::MAX, 2), "--max-pixels", "2 pixels"),
             (budget.check_study("x", &[[5, 4]; 6], 1), "--max-unpacked-bytes", "6 frames of 5×4, 120 bytes"),

@@ -11,6 +11,7 @@ use super::location::Location;
 use crate::error::{Error, Result};
 use crate::study::Source;
 use crate::watch::Watch;
+use crate::words::counted;
 
 /// Bytes that are enough to tell the formats apart.
 const HEAD: u64 = 4096;
@@ -48,7 +49,7 @@ impl Opened {
             Source::Files(files) => match files.as_slice() {
                 [path] => located(path, &name)?,
                 _ => {
-                    return Err(Error::input(name, "one file", format!("{} files", files.len()))
+                    return Err(Error::input(name, "one file", counted(files.len(), "file"))
                         .hint("hand over several files for a DICOM series alone, or each as a study"));
                 }
             },

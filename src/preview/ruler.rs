@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::labels::{Numbered, short};
 use crate::frame::Modality;
+use crate::words::counted;
 
 /// A bar and what it is of.
 #[derive(Debug, PartialEq)]
@@ -50,14 +51,14 @@ fn of_video(study: &Numbered<'_>) -> Option<Vec<RangeInclusive<f64>>> {
 
 /// What the bar is of, in words.
 fn what(study: &Numbered<'_>) -> Option<String> {
-    let count = study.frames.len();
+    let count = counted(study.frames.len(), "frame");
     let place = &study.frames.first()?.provenance;
     let Some(view) = &place.view else {
         return Some(match place.modality {
-            Modality::Volume => format!("{count} frames of slices 0 to {}", total(study)? - 1),
+            Modality::Volume => format!("{count} of slices 0 to {}", total(study)? - 1),
             _ => {
                 let last = study.frames.last()?.provenance.seconds.unwrap_or_default();
-                format!("{count} frames up to {} s", short(last))
+                format!("{count} up to {} s", short(last))
             }
         });
     };
@@ -65,7 +66,7 @@ fn what(study: &Numbered<'_>) -> Option<String> {
     let range =
         view.range.map_or_else(String::new, |[low, high]| format!(", {} to {}", short(low), short(high)));
     let (form, slices) = (view.form.name(), view.slices);
-    Some(format!("{count} frames of {slices} {plane}slices, form {form}{range}"))
+    Some(format!("{count} of {slices} {plane}slices, form {form}{range}"))
 }
 
 #[cfg(test)]

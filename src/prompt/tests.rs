@@ -37,12 +37,15 @@ fn a_tag_in_the_system_text_counts() {
 
 #[test]
 fn prompts() {
-    use Instruction::{Direct, Reasoning};
+    use Instruction::{Custom, Direct, Reasoning};
     use Preprocessing::{Clinical, Reference};
     let seen: &[[&str; 2]] = &[["<image>\nq", "r"]];
     let table: &[Row] = &[
         (Direct, None, "Q", &[], Clinical, Some("[s]S|[u]Q|[a]")),
-        (Direct, None, "", &[], Clinical, Some("[s]S|[u][a]")),
+        (Direct, None, "", &[], Clinical, None),
+        (Direct, None, " \n", &[1], Clinical, None),
+        (Custom("C".into()), None, "", &[1], Clinical, Some("[s]S|[u]C\n<image>\n|[a]")),
+        (Direct, None, "", &[], Reference, Some("[s]S|[u][a]")),
         (Reasoning, None, "Q", &[], Clinical, Some("[s]S|[u]R\nQ|[a]")),
         (Reasoning, None, "Q", &[1], Clinical, Some("[s]S|[u]R\n<image>\nQ|[a]")),
         (Reasoning, None, "Q", &[2], Reference, Some("[s]S|[u]R\n<image>\n<image>\nQ|[a]")),

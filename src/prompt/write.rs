@@ -18,6 +18,7 @@ pub(crate) fn write(
     mode: Preprocessing,
 ) -> Result<Written> {
     check_turns(&request.turns)?;
+    request.check_asks(mode)?;
     match mode {
         Preprocessing::Reference => reference::write(template, request, frames),
         Preprocessing::Clinical => clinical::write(template, request, frames),

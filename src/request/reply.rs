@@ -21,6 +21,14 @@ pub enum ReplyPart {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// `done` of `total` was read in a pass over a file of a study: bytes, packets or slices. Each pass starts anew. It is
+    /// told only where reading takes longer than half a second.
+    Reading {
+        /// What was read.
+        done: usize,
+        /// What is read in all.
+        total: usize,
+    },
     /// `done` of `total` tiles went through the vision tower.
     Encoding {
         /// Tiles done.

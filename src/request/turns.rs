@@ -1,6 +1,7 @@
 //! Who says what, and where the studies stand in it.
 
-use crate::study::StudyInput;
+use crate::error::{Error, Result};
+use crate::study::{Preprocessing, StudyInput};
 
 /// A question about any number of studies, with what was said before.
 ///
@@ -102,6 +103,26 @@ impl Request {
         }
         turns.push(Turn::user(parts(question)));
         Self { studies, turns, ..Self::default() }
+    }
+}
+
+impl Request {
+    /// Refuses a last turn that asks nothing: without a letter or a place for a study, and without an instruction of its own
+    /// before it. The reference script takes one.
+    ///
+    /// # Errors
+    /// [`Error::Request`].
+    pub fn check_asks(&self, mode: Preprocessing) -> Result<()> {
+        let says = |part: &Part| match part {
+            Part::Text(text) => !text.trim().is_empty(),
+            Part::Study => true,
+        };
+        let instructs = matches!(&self.instruction, Instruction::Custom(text) if !text.trim().is_empty());
+        let asks = self.turns.last().is_some_and(|turn| turn.parts.iter().any(says));
+        match asks || instructs || mode == Preprocessing::Reference {
+            true => Ok(()),
+            false => Err(Error::request("question", "a text", "an empty one").hint("ask something")),
+        }
     }
 }
 

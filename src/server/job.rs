@@ -140,6 +140,7 @@ impl Waiter {
         let mut heard = |event: Event<'_>| {
             let piece = match event {
                 Event::Text { part, text } => Piece::Text { part, text: text.to_owned() },
+                Event::Reading { done, total } => Piece::Progress { stage: "reading", done, total },
                 Event::Encoding { done, total } => Piece::Progress { stage: "encoding", done, total },
                 Event::Prefilling { done, total } => Piece::Progress { stage: "prefilling", done, total },
             };

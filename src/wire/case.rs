@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::fields::{OWN, check_label};
 use super::options::{Chosen, Files, Options};
 use super::study::{KINDS, brief, read_study, study_of};
 use super::transcript::{Message, Transcript, next_question, part};
@@ -14,12 +15,13 @@ use crate::study::StudyInput;
 ///
 /// Its fields are `question`; `history`, as [`Transcript::read`] reads it; `studies`, a list of
 /// `{"image": FILE, …}`, and `image(s)`, `volume(s)`, `video(s)`, each a file or a list of files, which come after those;
-/// and every option but those of an engine by its name.
+/// and every option but those of an engine by its name. Other fields are labels, unless their name is nearly one of these or
+/// that of an option that holds for a whole run.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// How it is to be answered.
     pub options: Options,
-    /// Fields that are not read.
+    /// Labels: fields that are not read.
     pub unread: Vec<String>,
     question: Message,
     transcript: Transcript,
@@ -48,12 +50,9 @@ impl Case {
         if let Some(system) = &options.system {
             transcript.system = Some(Some(Message::letters(system)));
         }
-        let read = |field: &str| {
-            LABELS.contains(&field)
-                || ["question", "history", "studies"].contains(&field)
-                || kind_of(field).is_some()
-        };
-        let unread = others.into_iter().filter(|field| !read(field)).collect();
+        let read = |field: &str| LABELS.contains(&field) || OWN.contains(&field) || kind_of(field).is_some();
+        let unread: Vec<_> = others.into_iter().filter(|field| !read(field)).collect();
+        unread.iter().try_for_each(|field| check_label(field))?;
         Ok(Self { question: part("question", question)?, transcript, options, unread })
     }
 

@@ -3,14 +3,17 @@
 
 mod error;
 mod text;
+mod json;
 mod options;
 mod study;
+mod fields;
 mod transcript;
 mod case;
 mod reply;
 
 pub use case::Case;
 pub use error::error;
+pub use json::{json, json_object};
 pub use options::{Chosen, Files, Form, Options, Row, option, options};
 pub use reply::{FORM_CUT_OFF, Report, form, frame, package, reply, usage};
 pub use study::{facts, look, read_study, study};
@@ -18,6 +21,7 @@ pub use text::{MOST_TEXT_BYTES, check_encoding, read_text, read_text_from, text_
 pub use transcript::{Message, Piece, Transcript, next_question, transcript};
 
 pub use crate::error::printable;
+pub use json::{json, json_object};
 pub use crate::limits::{Real, Subject, Whole};
 
 #[cfg(test)]

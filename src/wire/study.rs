@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::json::json_object;
 use super::options::{Chosen, Files, Form, Options, options};
 use crate::error::{Error, Result, shortened};
 use crate::frame::Modality;
@@ -105,7 +106,7 @@ pub fn look(text: &str) -> Result<Look> {
         let error = Error::request("options", "a JSON object of the options of a study", got);
         error.hint("write it as {\"slices\": 5}, for example")
     };
-    let fields: Map<String, Value> = serde_json::from_str(text).map_err(|_| refuse(text))?;
+    let fields: Map<String, Value> = json_object(text).map_err(|_| refuse(text))?;
     let (chosen, others) =
         Chosen::of(&fields, |subject| matches!(subject, Subject::Look(_)), Files::Refused)?;
     match others.first() {

@@ -79,11 +79,11 @@ fn a_study_has_options_of_its_own_over_those_of_its_case() {
 #[test]
 fn a_case_says_what_it_asks_and_what_is_not_read() {
     let read = case(json!({
-        "id": 1, "kind": "k", "answer": "a", "fact": 5, "temperature": 1, "slots": 2,
+        "id": 1, "kind": "k", "answer": "a", "fact": 5, "temperature": 1, "site": 2,
         "question": "Q", "history": [["q <image>", "a"]], "system": "S <image>", "prompt": "direct", "images": ["a", "b"],
     }))
     .unwrap();
-    assert_eq!(read.unread, ["fact", "slots"]);
+    assert_eq!(read.unread, ["fact", "site"]);
     assert_eq!(read.warnings().count(), 2);
     assert_eq!(read.options.ask.sampling.temperature, 1.0);
     let request = read.request(TAG);
@@ -108,6 +108,8 @@ fn what_is_no_case_is_refused_by_name() {
     for (value, name) in [
         (json!({}), "question"),
         (json!({"question": 5}), "question"),
+        (json!({"question": "Q", "slots": 2}), "slots"),
+        (json!({"question": "Q", "max_new_token": 2}), "max_new_token"),
         (json!({"question": "Q", "images": [5]}), "images"),
         (json!({"question": "Q", "images": {"a": 1}}), "images"),
         (json!({"question": "Q", "images": "a", "image": "b"}), "image"),

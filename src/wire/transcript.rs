@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::json::json;
 use super::options::{Chosen, Files};
 use super::study::{brief, read_study, study};
 use super::text::read_text;
@@ -95,8 +96,7 @@ impl Transcript {
     pub fn load(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = read_text(path)?;
-        let value: Value =
-            serde_json::from_str(&text).map_err(|error| Error::request(&name, WANTED, error).hint(HINT))?;
+        let value = json(&text).map_err(|error| Error::request(&name, WANTED, error).hint(HINT))?;
         Self::read(&value, Files::Read(Path::new(""))).map_err(|error| {
             let facts = error.facts();
             Error::request(format!("{name}: {}", facts.thing), &facts.wanted, &facts.got).hint(&facts.hint)

@@ -1,4 +1,4 @@
-"""H.264 in which each field is a picture of its own (PAFF), of samples as they are: ITU-T H.264, clause 7.3."""
+"""H.264 in which each field is a picture of its own (PAFF), uncompressed: ITU-T H.264, clause 7.3."""
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def unit(kind: int, importance: int, content: bytes) -> bytes:
 def parameters(width: int, height: int) -> bytes:
     """The sets for all pictures: main profile, 8-bit 4:2:0, 16 bits of frame number and of picture order."""
     sequence = Bits().fixed(77, 8).fixed(0, 8).fixed(40, 8)
-    # Set 0; frame number, order of type 0; one reference; no gaps; the size, the height in pairs of macroblocks.
+    # Set 0; frame number, order of type 0; one reference; no gaps; the size, its height in pairs.
     sequence.golomb(0, 12, 0, 12, 1).fixed(0, 1)
     sequence.golomb(width // MACROBLOCK - 1, height // (2 * MACROBLOCK) - 1)
     # Fields, not within frames; 8×8 inference; not cropped; no usability information.
@@ -90,5 +90,6 @@ def stream(pictures: list[np.ndarray]) -> bytes:
     for frame, picture in enumerate(pictures):
         if frame % 20 == 0:
             parts.append(parameters(width, height))
-        parts += [unit(9, 0, b"\x10"), field(picture[0::2], frame, 0), unit(9, 0, b"\x10"), field(picture[1::2], frame, 1)]
+        for bottom in (0, 1):
+            parts += [unit(9, 0, b"\x10"), field(picture[bottom::2], frame, bottom)]
     return b"".join(parts)

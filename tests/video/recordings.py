@@ -1,4 +1,7 @@
-"""Recordings of many kinds, made by ffmpeg. A frame says its own number: 8 bars, white for 1, the lowest bit on the left."""
+"""Recordings of many kinds, made by ffmpeg.
+
+A frame says its own number: 8 bars, white for 1, the lowest bit on the left.
+"""
 
 import struct
 import subprocess
@@ -21,7 +24,7 @@ VP8 = "-c:v libvpx -b:v 1M -deadline realtime -cpu-used 8 -g 12"
 VP9 = "-c:v libvpx-vp9 -b:v 1M -deadline realtime -cpu-used 8 -g 12"
 OPEN = "-x264-params open-gop=1:keyint=12:min-keyint=12:bframes=3:b-adapt=0:b-pyramid=normal"
 FRAGMENTS = "-movflags frag_keyframe+empty_moov+default_base_moof"
-#: A device that slows down, one that was busy, one that sends a frame where the picture changes, one that stops for long.
+#: Devices: one slows down, one was busy, one sends a frame when the picture changes, one stops for long.
 SLOWED = "-vf setpts='if(lt(N,50),N/30,50/30+(N-50))/TB' -vsync vfr"
 DROPPED = "-vf select='not(between(n,20,55))' -vsync vfr"
 CHANGES = "-vf select='eq(mod(n*n,7),1)' -vsync vfr"
@@ -157,7 +160,9 @@ def fields(container: str, stamps: str = "PTS") -> Callable[[Path, Path], None]:
     def make(folder: Path, path: Path) -> None:
         stream = folder / f"{path.name}.h264"
         stream.write_bytes(paff.stream([bars(number) for number in range(60)]))
-        ffmpeg("-r", "50", "-i", stream, "-c", "copy", "-bsf:v", f"setts=pts='{stamps}'", "-f", container, path)
+        ffmpeg(
+            "-r", "50", "-i", stream, "-c", "copy", "-bsf:v", f"setts=pts='{stamps}'", "-f", container, path
+        )
 
     return make
 

@@ -1,7 +1,7 @@
-"""Recordings of many kinds: how long they are, which frames are chosen and when these are shown, against ffprobe.
+"""How long recordings are, which frames are chosen and when these are shown, against ffprobe.
 
-Pictures and their order are those of the program `ffmpeg`. What is chosen is reckoned here again from ffprobe's stamps, by
-the rules of docs/input.md.
+Pictures and their order are those of the program `ffmpeg`. What is chosen is reckoned here again from
+ffprobe's stamps, by the rules of docs/input.md.
 """
 
 import json
@@ -64,7 +64,8 @@ def output(*command: str | Path) -> bytes:
 
 
 def probed(path: Path) -> Probed:
-    entries = "stream=time_base,avg_frame_rate,r_frame_rate,width,height:frame=best_effort_timestamp:stream_side_data=rotation"
+    entries = "stream=time_base,avg_frame_rate,r_frame_rate,width,height:stream_side_data=rotation"
+    entries += ":frame=best_effort_timestamp"
     options = ["-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json"]
     found = json.loads(output("ffprobe", *options, path))
     (stream,) = found["streams"]
@@ -76,7 +77,9 @@ def probed(path: Path) -> Probed:
     size = stream["width"], stream["height"]
     if any(abs(data.get("rotation", 0)) == 90 for data in stream.get("side_data_list", [])):
         size = size[::-1]
-    raw = output("ffmpeg", "-v", "quiet", "-i", path, "-vsync", "0", "-f", "rawvideo", "-pix_fmt", "gray", "-")
+    raw = output(
+        "ffmpeg", "-v", "quiet", "-i", path, "-vsync", "0", "-f", "rawvideo", "-pix_fmt", "gray", "-"
+    )
     pictures = np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0])
     return Probed(rate, times, [number(picture) for picture in pictures])
 
@@ -90,7 +93,9 @@ def looked_at(path: Path, count: int, part: list[str]) -> tuple[list[int], list[
     folder = path.parent / "pictures"
     options = ["--frames", str(count), *part, "--pictures", folder, "-o", path.parent / "sheet.png"]
     frames = fleming("preview", path, *options)["frames"]
-    pictures = [number(np.asarray(Image.open(folder / f"{i:04}.png").convert("L"))) for i in range(len(frames))]
+    pictures = [
+        number(np.asarray(Image.open(folder / f"{i:04}.png").convert("L"))) for i in range(len(frames))
+    ]
     return [frame["frame_index"] for frame in frames], [frame["time"] for frame in frames], pictures
 
 
@@ -106,7 +111,9 @@ def test_recording(name: str, tmp_path: Path) -> None:
         truth.times[-1] = 2 * truth.times[-2] - truth.times[-3]
     assert contents["duration_s"] == [pytest.approx(float(truth.duration), abs=1e-6)]
     # Off the stamps, and the same number in decimals.
-    start, end = (Fraction(f"{float(truth.times[-1] * part):.3f}1") for part in (Fraction(3, 8), Fraction(7, 8)))
+    start, end = (
+        Fraction(f"{float(truth.times[-1] * part):.3f}1") for part in (Fraction(3, 8), Fraction(7, 8))
+    )
     for count, part, bounds in [
         (7, [], (Fraction(0), truth.duration)),
         (5, ["--start", str(float(start)), "--end", str(float(end))], (start, end)),

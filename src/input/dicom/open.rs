@@ -126,8 +126,9 @@ struct DicomStudy {
 impl DicomStudy {
     fn read(name: &str, places: &[Place], options: &ReadOptions) -> Result<Option<Self>> {
         let (mut files, mut cut_off, mut without) = (Vec::new(), Vec::new(), Vec::new());
-        for place in places {
+        for (done, place) in places.iter().enumerate() {
             options.watch.check()?;
+            options.watch.tell(done, places.len());
             match Instance::read(place, options)? {
                 File::Image(instance) => files.push(*instance),
                 File::CutOff(series) => cut_off.push(CutOff { place: place.clone(), series }),

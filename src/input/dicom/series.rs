@@ -6,6 +6,7 @@ use super::instance::{Instance, Role};
 use super::tag;
 use crate::error::{Error, Result};
 use crate::frame::Modality;
+use crate::words::counted;
 
 /// A frame of a file, by the file's place among all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +44,8 @@ impl Candidate {
             .series_number()
             .map_or("a series without number".into(), |number| format!("series {number}"));
         let what = match self.role {
-            Role::Slices => format!("{} slices of", self.frames.len()),
-            Role::Clip => format!("a clip of {} frames of", self.frames.len()),
+            Role::Slices => format!("{} of", counted(self.frames.len(), "slice")),
+            Role::Clip => format!("a clip of {} of", counted(self.frames.len(), "frame")),
             Role::Picture => "a picture of".into(),
         };
         let layout = first.layout;

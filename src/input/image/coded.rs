@@ -8,6 +8,7 @@ use super::wide::{Number, Wide};
 use crate::error::Result as Read;
 use crate::frame::PixelMode;
 use crate::study::Preprocessing;
+use crate::words::counted;
 
 /// Width and height.
 pub(super) fn size(codec: Codec, bytes: &[u8], options: &ReadOptions) -> Result<Size, Fault> {
@@ -48,7 +49,11 @@ fn checked(codec: Codec, header: Read<StreamHeader>, options: &ReadOptions) -> R
     let pixels = options.budget.check_pixels("", header.columns, header.rows)? as u64;
     options.budget.check_samples("", 2 * pixels * samples_per_pixel as u64)?;
     let name = if codec == Codec::Jpeg2000 { "JPEG 2000" } else { "JPEG" };
-    let got = format!("a {name} image of {samples_per_pixel} samples of {precision} bits a pixel");
+    let got = format!(
+        "a {name} image of {} of {} a pixel",
+        counted(samples_per_pixel, "sample"),
+        counted(precision as usize, "bit")
+    );
     if options.preprocessing == Preprocessing::Reference {
         let hint = "it can be read with clinical preprocessing; or convert it to PNG".into();
         return Err(Fault { hint, ..Fault::unsupported(got) });

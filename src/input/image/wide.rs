@@ -4,6 +4,7 @@ use half::f16;
 
 use super::picture::{Fault, Picture, Size};
 use crate::frame::PixelMode;
+use crate::words::counted;
 
 /// The number type of samples, which are little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl Wide {
         if wrong > 0 {
             return Err(Fault {
                 wanted: "an image of finite numbers".into(),
-                got: format!("NaN or infinity in {wrong} places"),
+                got: format!("NaN or infinity in {}", counted(wrong, "place")),
                 hint: "replace them before the image is saved".into(),
             });
         }

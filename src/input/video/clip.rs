@@ -3,15 +3,13 @@
 //! Colours and rotation are those of decord, the reader of the reference script; in reference mode count and choice are,
 //! too.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
-
-use ffmpeg_next as ffmpeg;
 
 use super::super::reading::{Chosen, Fact, Header, Measured, ReadOptions};
 use super::super::sampling::{by_time, indices};
 use super::super::source::Opened;
-use super::container::{Depth, container, demuxer};
+use super::container::{Depth, container, demuxer, set_up};
 use super::decoding::Decoding;
 use super::hollow::Hollow;
 use super::painter::Painter;
@@ -23,6 +21,7 @@ use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, Study};
 use crate::study::{Look, Preprocessing};
+use crate::words::counted;
 
 /// Frames a second that no camera for a clinic takes: a header that states more is wrong.
 const MOST_FPS: f64 = 40_000.0;
@@ -39,13 +38,7 @@ pub(in crate::input) fn sniff(head: &[u8]) -> Option<&'static str> {
 /// # Errors
 /// [`Error::Input`] if it is damaged, or has no frame or no rate.
 pub(in crate::input) fn open(opened: Opened, options: &ReadOptions) -> Result<Box<dyn Header>> {
-    static SET_UP: Once = Once::new();
-    SET_UP.call_once(|| {
-        // Without it FFmpeg's errors have no text; nothing of what can fail in it is needed here.
-        let _ = ffmpeg::init();
-        // FFmpeg writes to stderr whatever it finds odd; what matters is said in warnings and errors.
-        ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
-    });
+    set_up();
     let name = opened.name().to_owned();
     let clip = Clip::open(opened, options).map_err(|error| named(&name, error))?;
     Ok(Box::new(clip))
@@ -113,7 +106,7 @@ impl Clip {
         let timeline = match &self.timeline {
             Ok(timeline) if preprocessing == Preprocessing::Clinical => timeline,
             other => {
-                let reckoned = format!("{} frames at {stated:.3} a second", self.packets);
+                let reckoned = format!("{} at {stated:.3} a second", counted(self.packets, "frame"));
                 match other {
                     Ok(timeline) => self.warnings.extend(disagreement(timeline, stated, &reckoned)),
                     Err(reason) => {
@@ -152,8 +145,8 @@ impl Clip {
         }
         if timeline.headless > 0 {
             self.warnings.push(format!(
-                "The recording begins inside a group of pictures: its first {} frames cannot be decoded.",
-                timeline.headless
+                "The recording begins inside a group of pictures: {} before the first key frame cannot be decoded.",
+                counted(timeline.headless, "frame")
             ));
         }
         Ok((Choice::Stamps(chosen), notes))

@@ -1,6 +1,7 @@
 //! Which video format a file is, by its first bytes, and FFmpeg's demuxer for it.
 
 use std::io::{Read, Seek};
+use std::sync::Once;
 
 use ffmpeg_next as ffmpeg;
 
@@ -82,6 +83,17 @@ fn is_pack(head: &[u8]) -> bool {
 /// The container of a file that begins with `head`; 2048 bytes are enough to tell.
 pub(super) fn container(head: &[u8]) -> Option<&'static Container> {
     CONTAINERS.iter().find(|(_, _, begins)| begins(head))
+}
+
+/// Readies FFmpeg, once.
+pub(super) fn set_up() {
+    static SET_UP: Once = Once::new();
+    SET_UP.call_once(|| {
+        // Without it FFmpeg's errors have no text; nothing of what can fail in it is needed here.
+        let _ = ffmpeg::init();
+        // FFmpeg writes to stderr whatever it finds odd; what matters is said in warnings and errors.
+        ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
+    });
 }
 
 /// How far a demuxer goes.

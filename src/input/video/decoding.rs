@@ -24,6 +24,8 @@ pub(super) struct Decoding<'a> {
     pub(super) filled: &'a [(usize, i64)],
     decoder: ffmpeg::decoder::Video,
     frame: Video,
+    /// Packets that were decoded, and that will be in all as far as that is known; for whoever hears of it.
+    pub(super) progress: [usize; 2],
     /// Places where the decoder complained.
     pub(super) damaged: usize,
 }
@@ -39,7 +41,7 @@ impl<'a> Decoding<'a> {
             Error::input("", "the same file again", "another").hint("it changed while it was read: try again")
         })?)?;
         let (place, filled, frame) = (Some(0), &[][..], Video::empty());
-        Ok(Self { track, input, watch, place, filled, decoder, frame, damaged: 0 })
+        Ok(Self { track, input, watch, place, filled, decoder, frame, progress: [0; 2], damaged: 0 })
     }
 
     /// The next packet of the stream.
@@ -72,6 +74,9 @@ impl<'a> Decoding<'a> {
                 },
             };
             read += 1;
+            let [done, total] = &mut self.progress;
+            *done += 1;
+            self.watch.tell(*done, *total);
             self.damaged += usize::from(self.decoder.send_packet(&packet).is_err());
             if self.receive(take)? {
                 return Ok(true);

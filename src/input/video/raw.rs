@@ -9,14 +9,21 @@ use ffmpeg::Packet;
 use ffmpeg::codec::{self, Parameters};
 use ffmpeg::ffi::{
     AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD, AVCodecParserContext, AVFieldOrder, AVPictureStructure,
-    PARSER_FLAG_COMPLETE_FRAMES, av_parser_close, av_parser_init, av_parser_parse2,
+    PARSER_FLAG_COMPLETE_FRAMES, av_parser_close, av_parser_init, av_parser_parse2, avio_size,
 };
+use ffmpeg::format::context;
 use ffmpeg::packet::Ref;
 
 /// Whether the frame of a packet is decoded for the sake of others and never shown, because an edit list cuts it away.
 pub(super) fn is_hidden(packet: &Packet) -> bool {
     // SAFETY: the pointer leads to the packet that is borrowed here.
     unsafe { (*packet.as_ptr()).flags & AV_PKT_FLAG_DISCARD != 0 }
+}
+
+/// Bytes of an open file; 0 if that is not known.
+pub(super) fn length(input: &context::Input) -> usize {
+    // SAFETY: the pointers lead to the file that is borrowed here, which reads through what `pb` leads to.
+    usize::try_from(unsafe { avio_size((*input.as_ptr()).pb) }).unwrap_or(0)
 }
 
 /// What a container keeps of a stream's own headers.

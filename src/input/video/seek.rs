@@ -78,7 +78,9 @@ impl<'a> Fetch<'a> {
         // earlier on, twice as far each time.
         let mut back = 0;
         while !missing.is_empty() {
-            for run in self.runs(&missing, back) {
+            let runs = self.runs(&missing, back);
+            self.decoding.progress = [0, runs.iter().map(|run| run.last + 1 - run.key.place).sum()];
+            for run in runs {
                 self.run(run, &mut fetched)?;
             }
             let is_first = |frame: &usize| self.timeline.is_first(self.timeline.key(*frame, back));

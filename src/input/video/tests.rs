@@ -541,6 +541,24 @@ fn reading_ends_when_its_watch_does() {
     assert!(matches!(measure(&study, &options), Err(Error::Cancelled(_))));
 }
 
+/// Reading by packets tells of bytes, decoding of packets.
+#[test]
+fn how_far_reading_is_can_be_heard() {
+    let clips = Clips::new();
+    let path = clips.encode("clip.mkv", 120, &[X264, &["-g", "20"]]);
+    let heard: Arc<std::sync::Mutex<Vec<(usize, usize)>>> = Arc::default();
+    let ears = heard.clone();
+    let watch = Watch::default().eager(move |done, total| ears.lock().unwrap().push((done, total)));
+    let study = StudyInput::video(path.as_path()).look(frames(4));
+    read(&study, &ReadOptions::default().watch(watch)).unwrap();
+    let heard = heard.lock().unwrap();
+    let length = std::fs::metadata(&path).unwrap().len() as usize;
+    let (bytes, packets): (Vec<_>, Vec<_>) = heard.iter().copied().partition(|(_, total)| *total == length);
+    assert_eq!((bytes.len(), bytes.is_sorted()), (120, true));
+    assert!(packets.is_sorted() && !packets.is_empty(), "{packets:?}");
+    assert!(heard.iter().all(|(done, total)| done <= total));
+}
+
 /// A header that states more samples than the file can hold is refused before FFmpeg makes a list of them.
 #[test]
 fn tables_that_state_more_than_the_file_holds_are_refused() {

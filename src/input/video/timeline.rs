@@ -3,7 +3,7 @@
 use ffmpeg_next::format::context;
 
 use super::super::reading::ReadOptions;
-use super::raw::is_hidden;
+use super::raw::{is_hidden, length};
 use super::track::{Order, Track};
 use crate::error::{Error, Result};
 use crate::frame::Provenance;
@@ -59,8 +59,10 @@ impl Packets {
     pub(super) fn read(track: &Track, mut input: context::Input, options: &ReadOptions) -> Result<Self> {
         let mut read = Self { packets: Vec::new(), filled: Vec::new(), runs_back: false };
         let (mut clock, mut pairing) = (None, track.pairing());
+        let length = length(&input);
         while let Some(packet) = track.packet(&mut input, &options.watch)? {
             options.budget.check_frames("", read.packets.len() as u64 + 1)?;
+            options.watch.tell(usize::try_from(packet.position()).unwrap_or(0), length);
             let (is_key, is_hidden) = (packet.is_key(), is_hidden(&packet));
             if let (false, Some(now)) = (is_hidden, packet.dts()) {
                 read.runs_back |= clock.is_some_and(|before| now < before);

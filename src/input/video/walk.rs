@@ -36,6 +36,7 @@ impl<'a> Walk<'a> {
         let wanted = chosen.iter().copied().collect();
         let (track, pictures, last) = (decoding.track, BTreeMap::new(), Video::empty());
         let mut walk = Self { track, painter, wanted, pictures, last, decoded: 0, fell_short: false };
+        decoding.progress = [0, chosen.iter().max().map_or(0, |last| last + 1)];
         let found = decoding.run(None, usize::MAX, &mut |frame| walk.take(frame))?;
         walk.fell_short = !found;
         if walk.decoded == 0 {

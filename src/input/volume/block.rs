@@ -103,8 +103,11 @@ fn read<T: Copy + Default>(
     all.iter_mut().for_each(|routes| routes.sort_unstable());
     let routes = Routes { all, axes: axes.clone(), columns: space.shape[2] };
     let pixels = space.shape[1] * space.shape[2];
+    let mut done = 0;
     values.each(&needed, &mut |slice, samples| {
         options.watch.check()?;
+        done += 1;
+        options.watch.tell(done, needed.len());
         match of(samples).filter(|stored| stored.len() == pixels) {
             Some(stored) => block.put(&routes, slice, stored),
             None => {

@@ -186,6 +186,7 @@ impl SliceChoice {
         slices.each(&distinct, &scaling, &mut |place, scaled| {
             options.watch.check()?;
             pictures.insert(place, scaled);
+            options.watch.tell(pictures.len(), distinct.len());
             Ok(())
         })?;
         let (mut frames, mut wrapped, mut constant) = (BTreeMap::new(), Vec::new(), Vec::new());
@@ -234,8 +235,13 @@ fn without_contrast(places: &[usize], mode: Preprocessing) -> Option<String> {
     if places.is_empty() || mode == Preprocessing::Reference {
         return None;
     }
-    let list: Vec<_> = places.iter().map(usize::to_string).collect();
-    Some(format!("slices {} have one value throughout and are black", list.join(", ")))
+    Some(match places {
+        [place] => format!("slice {place} has one value throughout and is black"),
+        _ => {
+            let list: Vec<_> = places.iter().map(usize::to_string).collect();
+            format!("slices {} have one value throughout and are black", list.join(", "))
+        }
+    })
 }
 
 /// `count` places from the first to the last of `depth`, as `numpy.linspace(0, depth - 1, count, dtype=int)`.

@@ -16,6 +16,7 @@ use crate::frame::Study;
 use crate::limits::OptionName;
 use crate::study::{Every, Look, Windowing};
 use crate::view::{Crop, Slab, VolumeForm, VolumeView};
+use crate::words::counted;
 
 /// The frames of a volume in patient space, chosen.
 ///
@@ -199,7 +200,8 @@ impl Chosen for Stack {
                 }
                 if missing > 0 {
                     notes.push(format!(
-                        "{missing} values are NaN or infinite: they are black, and no part of the range"
+                        "NaN or infinity in {}: black, and no part of the range",
+                        counted(missing, "place")
                     ));
                     range.fill(&mut block.values);
                 }

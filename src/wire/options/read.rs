@@ -11,6 +11,7 @@ use super::row::{Document, Form, Options, Row, Spelling};
 use crate::error::{Error, Result, shortened};
 use crate::input::scheme;
 use crate::wire::text::read_text;
+use crate::words::counted;
 
 /// Whether JSON may name files of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Given<'_> {
     fn text(&self) -> std::result::Result<String, String> {
         match self {
             Given::Words([word]) => utf8(word),
-            Given::Words(words) => Err(format!("{} values", words.len())),
+            Given::Words(words) => Err(counted(words.len(), "value")),
             Given::Json(Value::String(text), _) => Ok(text.clone()),
             Given::Json(Value::Number(number), _) => Ok(number.to_string()),
             Given::Json(other, _) => Err(other.to_string()),
@@ -123,12 +124,13 @@ pub(super) fn read(row: &'static Row, given: &Given) -> Result<Option<Setter>> {
         }
         Form::Real(range, set, _) => {
             let real = given.number::<f64>().map_err(refuse)?;
-            range.contains(real).then_some(()).ok_or_else(|| refuse(real.to_string()))?;
+            let got = || given.text().unwrap_or_else(|got| got);
+            range.contains(real).then_some(()).ok_or_else(|| refuse(got()))?;
             Arc::new(move |options| set(options, real))
         }
         Form::Switch(set, _) => match given {
             Given::Words([]) | Given::Json(Value::Bool(true), _) => Arc::new(set),
-            Given::Words(words) => return Err(refuse(format!("{} values", words.len()))),
+            Given::Words(words) => return Err(refuse(counted(words.len(), "value"))),
             Given::Json(other, _) => return Err(refuse(other.to_string())),
         },
         Form::Pairs(_, set) => {

@@ -7,6 +7,7 @@ use super::chunks::Chunks;
 use super::tag;
 use super::unpack::Compression;
 use crate::study::Preprocessing;
+use crate::words::counted;
 
 /// What a fourth sample beside three colours is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,9 @@ pub(super) fn meaning(
     let (bits, samples) = (chunks.bits, chunks.samples);
     let unsupported = || {
         Fault::unsupported(format!(
-            "a TIFF of {samples} samples of {bits} bits, photometric interpretation {photometric}, sample format {}{}{}",
+            "a TIFF of {} of {}, photometric interpretation {photometric}, sample format {}{}{}",
+            counted(samples, "sample"),
+            counted(bits as usize, "bit"),
             formats.first().copied().unwrap_or(1),
             if chunks.planar { ", in planes" } else { "" },
             if chunks.reversed { ", with reversed bits" } else { "" },
