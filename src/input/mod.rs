@@ -14,9 +14,9 @@ mod stored;
 mod volume;
 mod npy;
 mod nifti;
-mod image;
 #[cfg(feature = "video")]
 mod video;
+mod image;
 mod dicom;
 // ── the table of them
 mod readers;

@@ -21,7 +21,11 @@ static READERS: &[Reader] = &[
     // Before all others: a DICOM file may begin with the header of another format.
     Reader { formats: "DICOM", kinds: ALL, sniff: dicom::sniff, open: dicom::open },
     Reader {
-        formats: "PNG, JPEG, JPEG 2000, BMP, GIF, TIFF or WebP",
+        formats: if cfg!(feature = "video") {
+            "PNG, JPEG, JPEG 2000, BMP, GIF, TIFF, WebP, HEIC or AVIF"
+        } else {
+            "PNG, JPEG, JPEG 2000, BMP, GIF, TIFF or WebP"
+        },
         kinds: &[Modality::Image],
         sniff: image::sniff,
         open: image::open,
@@ -51,8 +55,8 @@ static READERS: &[Reader] = &[
         sniff: nifti::sniff,
         open: nifti::open,
     },
-    // After all others: it has no magic number.
-    Reader { formats: "DICOM without a preamble", kinds: ALL, sniff: dicom::sniff_bare, open: dicom::open },
+    // After all others: it has no magic number. The first row names it.
+    Reader { formats: "", kinds: ALL, sniff: dicom::sniff_bare, open: dicom::open },
 ];
 
 const ALL: &[Modality] = &[Modality::Image, Modality::Video, Modality::Volume];
@@ -254,7 +258,8 @@ fn of_one_file(
 /// What no reader takes.
 fn unknown(opened: &Opened, wanted: Option<Modality>) -> Error {
     let readers = READERS.iter().filter(|reader| wanted.is_none_or(|kind| reader.kinds.contains(&kind)));
-    let formats: Vec<_> = readers.map(|reader| reader.formats).collect();
+    let formats: Vec<_> =
+        readers.map(|reader| reader.formats).filter(|formats| !formats.is_empty()).collect();
     let kind = wanted.map_or("an image, a video or a volume", Modality::with_article);
     let (got, hint) = foreign::name(opened.head());
     if formats.is_empty() {

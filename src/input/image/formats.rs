@@ -1,6 +1,8 @@
 //! The formats of pictures.
 
 use super::super::reading::ReadOptions;
+#[cfg(feature = "video")]
+use super::heif;
 use super::picture::{Fault, Picture, Size};
 use super::reel::{Outline, Reel};
 use super::{bmp, gif, jpeg, jpeg_2000, png, tiff, webp};
@@ -32,7 +34,7 @@ impl Format {
     }
 }
 
-static FORMATS: [Format; 7] = [
+static FORMATS: &[Format] = &[
     Format {
         name: "PNG",
         sniff: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
@@ -70,6 +72,10 @@ static FORMATS: [Format; 7] = [
         decode: webp::decode,
         moving: Some(Moving { outline: webp::outline, play: webp::play }),
     },
+    #[cfg(feature = "video")]
+    Format { name: "AVIF", sniff: heif::is_avif, size: heif::size, decode: heif::decode, moving: None },
+    #[cfg(feature = "video")]
+    Format { name: "HEIC", sniff: heif::is_heic, size: heif::size, decode: heif::decode, moving: None },
 ];
 
 /// In its boxes, or as a bare code stream.

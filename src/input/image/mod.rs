@@ -20,6 +20,8 @@ mod jpeg_2000;
 mod bmp;
 mod gif;
 mod tiff;
+#[cfg(feature = "video")]
+mod heif;
 // ── the table of them
 mod formats;
 mod mend;
@@ -30,6 +32,8 @@ mod animation;
 mod tests;
 #[cfg(test)]
 mod clip_tests;
+#[cfg(all(test, feature = "video"))]
+mod heif_tests;
 
 pub(super) use animation::{open as open_clip, sniff as sniff_clip};
 pub(super) use file::{open, sniff};

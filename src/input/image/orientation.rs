@@ -25,7 +25,8 @@ impl Orientation {
         ifd.value(TAG).map_or(Self::UPRIGHT, Self::of)
     }
 
-    fn of(tag: u32) -> Self {
+    /// What a value of the tag says.
+    pub(super) fn of(tag: u32) -> Self {
         match tag {
             1..=8 => Self(tag as u8),
             _ => Self::UPRIGHT,

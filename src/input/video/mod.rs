@@ -8,12 +8,15 @@ mod hollow;
 mod track;
 mod timeline;
 mod painter;
+mod items;
+mod still;
 mod decoding;
 mod walk;
 mod seek;
 mod clip;
 
 pub(super) use clip::{open, sniff};
+pub(super) use still::{Still, StillHeader, decode_still, still_header};
 
 #[cfg(test)]
 mod tests;
