@@ -20,8 +20,9 @@ pub use study::{facts, look, read_study, study};
 pub use text::{MOST_TEXT_BYTES, check_encoding, read_text, read_text_from, text_of};
 pub use transcript::{Message, Piece, Transcript, next_question, transcript};
 
-pub use crate::error::{counted, printable};
+pub use crate::error::printable;
 pub use crate::limits::{Real, Subject, Whole};
+pub use crate::words::counted;
 
 #[cfg(test)]
 mod tests;
