@@ -34,7 +34,7 @@ pub(super) struct Serve {
     /// Its private key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// A name of the model for clients; may be repeated [default: the package's]
+    /// A name of the model for clients; may be repeated [default: the name of its folder]
     #[arg(long, value_name = "NAME")]
     served_model_name: Vec<String>,
     /// A name by which the server may be called without keys, beside localhost; may be repeated

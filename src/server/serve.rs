@@ -10,11 +10,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use super::{allocator, listen};
 use super::routes::router;
 use super::settings::ServerSettings;
 use super::state::{App, Phase, Shared};
 use super::tls::Tls;
+use super::{allocator, listen};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 

@@ -33,7 +33,7 @@ pub struct ServerSettings {
     pub keys: Option<PathBuf>,
     /// Certificate and private key, both PEM. Without them the server speaks plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Names of the model for clients, the first in replies; the package's name if there are none.
+    /// Names of the model for clients, the first in replies; the name of the package's folder if there are none.
     pub names: Vec<String>,
     /// Most bytes of the body of one request.
     pub max_body: u64,

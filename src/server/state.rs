@@ -88,10 +88,15 @@ impl App {
     ///
     /// # Errors
     /// Those of [`Keys::open`], [`Package::open`], [`Store::open`] and [`Audit::open`].
-    pub(super) fn new(settings: ServerSettings) -> Result<Self> {
+    pub(super) fn new(mut settings: ServerSettings) -> Result<Self> {
         let keys = Keys::open(settings.keys.as_deref())?;
         let package = Package::open(&settings.model)?;
-        let metrics = Metrics::new(settings.names.first().unwrap_or(&package.manifest().name));
+        let folder = settings.model.file_name().and_then(|name| name.to_str());
+        let name = folder.unwrap_or(&package.manifest().name);
+        if settings.names.is_empty() {
+            settings.names.push(name.to_owned());
+        }
+        let metrics = Metrics::new(settings.names.first().map_or(name, String::as_str));
         let keeps = if settings.audit_content { Keeps::Content } else { Keeps::NoContent };
         let audit =
             settings.audit.as_ref().map(|file| Audit::open(file, keeps, metrics.audit_lost())).transpose()?;
@@ -246,11 +251,8 @@ impl App {
     }
 
     /// Names of the model for clients, the first in replies.
-    pub(super) fn names<'a>(&'a self, loaded: &'a Loaded) -> Vec<&'a str> {
-        match self.settings.names.as_slice() {
-            [] => vec![loaded.engine.package().manifest().name.as_str()],
-            names => names.iter().map(String::as_str).collect(),
-        }
+    pub(super) fn names(&self) -> &[String] {
+        &self.settings.names
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) async fn input_tokens(
     let from = From { app: &app, caller: &caller, record: &record };
     let Received { asked, room, .. } = received(from, &headers, body, chat).await?;
     let loaded = app.ready()?;
-    known(&app, loaded, asked.model.as_deref())?;
+    known(&app, asked.model.as_deref())?;
     let engine = loaded.engine.clone();
     let count = cancellable(move |cancel| {
         let _room = room;
@@ -138,7 +138,7 @@ pub(super) fn head(app: &App, loaded: &Loaded, prefix: &str, model: Option<&str>
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let digest = loaded.engine.package().digest();
     let fingerprint = format!("fleming_{}", digest.get(..12).unwrap_or(digest));
-    let model = known(app, loaded, model)?.to_owned();
+    let model = known(app, model)?.to_owned();
     Ok(Head { id: id(prefix)?, created, model, fingerprint })
 }
 

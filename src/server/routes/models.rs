@@ -70,7 +70,7 @@ impl Model {
 )]
 pub(super) async fn list(State(app): State<Shared>) -> Result<Json<Models>, Fault> {
     let loaded = app.ready()?;
-    let data = app.names(loaded).into_iter().map(|name| Model::new(name, loaded)).collect();
+    let data = app.names().iter().map(|name| Model::new(name, loaded)).collect();
     Ok(Json(Models { object: "list", data }))
 }
 
@@ -88,20 +88,20 @@ pub(super) async fn list(State(app): State<Shared>) -> Result<Json<Models>, Faul
 )]
 pub(super) async fn one(State(app): State<Shared>, Path(name): Path<String>) -> Result<Json<Model>, Fault> {
     let loaded = app.ready()?;
-    Ok(Json(Model::new(known(&app, loaded, Some(&name))?, loaded)))
+    Ok(Json(Model::new(known(&app, Some(&name))?, loaded)))
 }
 
 /// The name that a client used, if it is one of the model's; the first without one.
 ///
 /// # Errors
 /// Status 404 for another name.
-pub(super) fn known<'a>(app: &'a App, loaded: &'a Loaded, name: Option<&str>) -> Result<&'a str, Fault> {
-    let names = app.names(loaded);
+pub(super) fn known<'a>(app: &'a App, name: Option<&str>) -> Result<&'a str, Fault> {
+    let names = app.names();
     let found = match name {
         None => names.first(),
         Some(name) => names.iter().find(|known| **known == name),
     };
-    found.copied().ok_or_else(|| {
+    found.map(String::as_str).ok_or_else(|| {
         let mut fault = Fault::not_found("model", names.join(" or ")).code("model_not_found").param("model");
         fault.facts.got = crate::error::shortened(name.unwrap_or_default(), 100);
         fault.hint("GET /v1/models lists the names")

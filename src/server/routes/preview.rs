@@ -83,7 +83,7 @@ pub(super) async fn preview(
     let from = From { app: &app, caller: &caller, record: &record };
     let Received { asked, room, .. } = received(from, &headers, body, chat).await?;
     let loaded = app.ready()?;
-    known(&app, loaded, asked.model.as_deref())?;
+    known(&app, asked.model.as_deref())?;
     if asked.request.studies.is_empty() {
         return Err(
             Fault::field("messages", "at least one study to look at", "none").hint("add a picture or a file")
