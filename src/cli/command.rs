@@ -12,10 +12,11 @@ use super::chat::Chat;
 use super::doctor::Doctor;
 use super::eval::Eval;
 use super::inspect::Inspect;
+use super::logs::{self, LogFormat};
 use super::output::{NOTICE, complain};
 use super::preview::PreviewVerb;
 use super::warm::Warm;
-use super::{exit, logs, usage};
+use super::{exit, usage};
 
 /// Answers questions about medical images, videos and volumes.
 #[derive(Parser)]
@@ -45,6 +46,14 @@ enum Verb {
 }
 
 impl Verb {
+    fn log_format(&self) -> LogFormat {
+        match self {
+            #[cfg(feature = "server")]
+            Verb::Serve(serve) => serve.log_format,
+            _ => LogFormat::default(),
+        }
+    }
+
     fn run(self) -> Result<ExitCode> {
         match self {
             Verb::Ask(ask) => ask.run(),
@@ -68,7 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(arguments) => arguments.verb,
         Err(error) => return usage::told(&error, &called()),
     };
-    logs::start().and_then(|()| verb.run()).unwrap_or_else(|error| {
+    logs::start(verb.log_format()).and_then(|()| verb.run()).unwrap_or_else(|error| {
         complain(&error);
         ExitCode::from(exit::code_of(&error))
     })

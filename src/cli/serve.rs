@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use fleming::server::{self, ServerSettings, TlsFiles};
 
+use super::logs::LogFormat;
 use super::options::RuntimeArguments;
 use super::output::note;
 use super::refusal::unusable;
@@ -89,6 +90,9 @@ pub(super) struct Serve {
     /// others asked
     #[arg(long)]
     share_reuse: bool,
+    /// How the lines of the log are written, which goes to stderr
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub(super) log_format: LogFormat,
     #[command(flatten)]
     runtime: RuntimeArguments,
 }

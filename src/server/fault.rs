@@ -136,10 +136,15 @@ impl Fault {
     /// Why the server refused to work, if that is what it is.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         Some(match (self.status.as_u16(), self.code) {
+            // What was taken and failed is counted as such.
+            (_, Some("unreadable_study" | "timed_out" | "stopped")) => return None,
             (503, Some("loading")) => Refusal::Loading,
-            (503, _) => Refusal::Draining,
+            (503, Some("draining")) => Refusal::Draining,
+            (503, Some("stalled")) => Refusal::Stalled,
+            (503, _) | (429, Some("too_many_bytes")) => Refusal::NoRoom,
             (413, _) => Refusal::BodyTooLarge,
-            (401 | 403, _) => Refusal::Unauthorized,
+            (401, _) => Refusal::Unauthorized,
+            (403, _) => Refusal::Foreign,
             (404, _) => Refusal::NotFound,
             (429, _) => Refusal::QueueFull,
             (400..500, _) => Refusal::BadRequest,

@@ -20,6 +20,8 @@ use crate::error::Facts;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// In place of the path of a request that the guard did not let in: nobody knows what stands in it.
+const REFUSED: &str = "refused";
 /// Gives the request an id, refuses whoever may not ask, and writes a line to the log.
 pub(super) async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
@@ -30,25 +32,25 @@ pub(super) async fn guard(State(app): State<Shared>, mut request: Request, next:
     let method = request.method().clone();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let admitted = admit(&app, request.headers(), request.uri(), &method);
-    let mut record = Record::begin(&app, id.as_str(), &[]);
-    let (path, mut response) = match admitted {
+    let (record, path, mut response) = match admitted {
         Ok(Admitted::Preflight) => {
-            record = Record::none();
-            ("preflight".into(), StatusCode::NO_CONTENT.into_response())
+            (Record::none(), "preflight".into(), StatusCode::NO_CONTENT.into_response())
         }
         Ok(Admitted::Caller(scope)) => {
             let path = route(&request);
             let is_public = paths::OPEN.contains(&request.uri().path());
-            record = if is_public { Record::none() } else { Record::begin(&app, id.as_str(), &scope) };
+            let record = if is_public { Record::none() } else { Record::begin(&app, id.as_str(), &scope) };
             record.route(format!("{method} {path}"));
             request.extensions_mut().insert(Caller { scope });
             request.extensions_mut().insert(record.clone());
-            (path, run(request, next).await)
+            (record, path, run(request, next).await)
         }
         Err(fault) => {
+            let record = Record::begin(&app, id.as_str(), &[]);
+            record.route(REFUSED.to_owned());
             let (parts, body) = request.into_parts();
             linger(&parts.headers, body);
-            ("refused".into(), fault.into_response())
+            (record, REFUSED.to_owned(), fault.into_response())
         }
     };
     finish(&app, &mut response, &id, origin);

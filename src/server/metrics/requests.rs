@@ -16,10 +16,16 @@ pub(crate) enum Refusal {
     Loading,
     /// The server is about to end.
     Draining,
+    /// The engine stands still.
+    Stalled,
+    /// The bodies of other requests have all the memory that bodies may.
+    NoRoom,
     /// The body has more bytes than it may.
     BodyTooLarge,
     /// No key, or one that is not known.
     Unauthorized,
+    /// A name that is not the server's, or a page from elsewhere.
+    Foreign,
     /// The request itself is wrong.
     BadRequest,
     /// No such path, model or file.
@@ -28,12 +34,15 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub(super) const ALL: [Refusal; 7] = [
+    pub(super) const ALL: [Refusal; 10] = [
         Refusal::QueueFull,
         Refusal::Loading,
         Refusal::Draining,
+        Refusal::Stalled,
+        Refusal::NoRoom,
         Refusal::BodyTooLarge,
         Refusal::Unauthorized,
+        Refusal::Foreign,
         Refusal::BadRequest,
         Refusal::NotFound,
     ];
@@ -44,13 +53,27 @@ impl Refusal {
             Refusal::QueueFull => "queue_full",
             Refusal::Loading => "loading",
             Refusal::Draining => "draining",
+            Refusal::Stalled => "stalled",
+            Refusal::NoRoom => "no_room",
             Refusal::BodyTooLarge => "body_too_large",
             Refusal::Unauthorized => "unauthorized",
+            Refusal::Foreign => "foreign",
             Refusal::BadRequest => "bad_request",
             Refusal::NotFound => "not_found",
         }
     }
 }
+
+/// All kinds of errors.
+const CODES: [ErrorCode; 7] = [
+    ErrorCode::Input,
+    ErrorCode::Request,
+    ErrorCode::Package,
+    ErrorCode::Runtime,
+    ErrorCode::Busy,
+    ErrorCode::Cancelled,
+    ErrorCode::TimedOut,
+];
 
 type Label = [(&'static str, &'static str); 1];
 
@@ -77,6 +100,9 @@ impl Requests {
         // A series that is there from the start lets a rate see its first increase.
         for reason in Refusal::ALL {
             let _ = all.refused.get_or_create(&[("reason", reason.name())]);
+        }
+        for code in CODES {
+            let _ = all.failed.get_or_create(&[("code", code.name())]);
         }
         registry.register("fleming_requests_accepted", "Requests handed to the engine", all.accepted.clone());
         registry.register(
