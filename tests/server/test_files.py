@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import io
-import json
 import os
 import re
 import shutil
@@ -235,7 +234,7 @@ def nested_zip():
 REFUSED = {
     "text": b"a letter about a study",
     "nothing": b"",
-    "cut short": CHEST.read_bytes()[:40],
+    "cut short": CHEST.read_bytes()[:20],
     "a huge picture": png(60_000, 60_000),
     "a lying volume": nifti(30_000),
     "archives in archives": nested_zip(),
@@ -245,6 +244,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_no_study_is_refused_and_not_kept(bare, folder, kind):
+    bare.wait_for("/health/ready", 200)
     began = bare.resident()
     answer = upload(bare, REFUSED[kind], name="Doe Jane.png")
     assert answer.status == 400, answer.body
@@ -289,15 +289,16 @@ def test_a_body_that_is_no_form_is_refused(bare, folder):
     ):
         answer = bare.request("POST", "/v1/files", body, headers)
         assert answer.status == status, answer.body
-    twice = form(CHEST.read_bytes()).replace(f"\r\n--{BOUNDARY}--\r\n".encode(), b"\r\n") + form(
-        CHEST.read_bytes()
-    )
+    twice = form(CHEST.read_bytes(), purpose=None).replace(
+        f"\r\n--{BOUNDARY}--\r\n".encode(), b"\r\n"
+    ) + form(CHEST.read_bytes())
     assert bare.request("POST", "/v1/files", twice, FORM).error()["param"] == "file"
     assert len(names(folder)) == 2
 
 
 def test_a_body_without_an_end_is_not_held(bare, folder):
     """Neither rubbish before the first field nor a header without end may fill the memory."""
+    bare.wait_for("/health/ready", 200)
     began = bare.resident()
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="'.encode()
     for begin in (b"", head):
@@ -371,7 +372,7 @@ def test_files_expire(folder):
         file = uploaded(
             server, CHEST, **{"expires_after[anchor]": "created_at", "expires_after[seconds]": "2"}
         )
-        assert file["expires_at"] - file["created_at"] in (2, 3)
+        assert file["expires_at"] - file["created_at"] == 2
         path = f"/v1/files/{file['id']}"
         assert server.get(f"{path}/slices?index=0").status == 200
         server.wait_for(path, 404)
@@ -494,7 +495,6 @@ def test_frames_of_a_clip_are_its_own(bare):
     first = slices(bare, file, "index=0")
     count = int(first.headers["x-fleming-count"])
     assert count == file["fleming"]["chosen"]["count"] > 1
-    assert picture(first).mode == "RGB"
     pictures = [slices(bare, file, f"index={index}").body for index in range(count)]
     assert len(set(pictures)) > count // 2 and pictures[0] == first.body
     assert slices(bare, file, f"index={count}").status == 400
@@ -526,7 +526,11 @@ def two_series():
             if place < 9:
                 for tag in ((8, 0x18), (0x20, 0xE)):
                     uid = data[element(data, tag)]
-                    data = data.replace(uid, uid[:-3] + (b"77" + uid[-1:] if uid[-1:] == b"\0" else b"777"))
+                    middle = len(uid) // 2
+                    other = b"1" if uid[middle : middle + 1] != b"1" else b"2"
+                    data = data.replace(uid, uid[:middle] + other + uid[middle + 1 :])
+                number = element(data, (0x20, 0x11))
+                data = data[: number.start] + b"7 " + data[number.stop :]
                 study.writestr(f"two/{path.name}", data)
     return archive.getvalue()
 
@@ -537,16 +541,15 @@ def test_a_study_of_two_series_is_looked_at_by_either(server):
     assert facts["format"] == "ZIP archive" and len(facts["contents"]["series"]) == 2
     total = len(list(SERIES.iterdir()))
     assert facts["chosen"]["count"] == total
-    uid = re.search(r"[0-9.]*777?\b", json.dumps(facts["contents"]["series"])).group()
-    smaller = server.get(f"/v1/files/{file['id']}/facts?series={uid}").json()
+    smaller = server.get(f"/v1/files/{file['id']}/facts?series=7").json()
     assert smaller["chosen"]["count"] == 9
     assert slices(server, file, "index=0").headers["x-fleming-count"] == str(total)
-    assert slices(server, file, f"index=0&series={uid}").headers["x-fleming-count"] == "9"
-    assert slices(server, file, f"index=9&series={uid}").status == 400
+    assert slices(server, file, "index=0&series=7").headers["x-fleming-count"] == "9"
+    assert slices(server, file, "index=9&series=7").status == 400
     wrong = server.get(f"/v1/files/{file['id']}/facts?series=1.2.3")
     assert wrong.status == 400 and "series" in wrong.error()["message"]
     reply = server.chat(
-        about(part(file, series=uid), question="Name the device on the chest wall."), max_tokens=4
+        about(part(file, series="7"), question="Name the device on the chest wall."), max_tokens=4
     ).json()
     assert reply["fleming"]["frames"][0]["view"]["slices"] == 9
 

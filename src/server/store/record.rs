@@ -69,7 +69,7 @@ impl FileRecord {
 
     /// Seconds since 1970.
     pub(in crate::server) fn expires_at(&self) -> u64 {
-        self.expires.div_ceil(1000)
+        self.expires / 1000
     }
 
     pub(super) fn is_expired(&self) -> bool {
