@@ -127,7 +127,8 @@ fn files_and_functions_are_short() {
             if function.parameters > MOST_PARAMETERS {
                 long.push(complain(format!("{} parameters", function.parameters)));
             }
-            if function.has_boolean {
+            // One of serde's visitors has it from its trait.
+            if function.has_boolean && function.name != "visit_bool" {
                 long.push(complain("a boolean parameter".into()));
             }
         }

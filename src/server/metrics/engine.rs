@@ -96,75 +96,50 @@ const KEPT: [Kept; 11] = [
     ("fleming_steps_failed", "Steps that failed; each answer then ran alone", |counts| counts.failed_steps),
 ];
 
+/// A name, and what it means.
+type Named = (&'static str, &'static str);
+
+const WAITING: Named = ("vllm:num_requests_waiting", "Answers that are being prepared or wait for a slot");
+const RUNNING: Named = ("vllm:num_requests_running", "Answers that have a slot");
+const KV_USAGE: Named =
+    ("vllm:kv_cache_usage_perc", "Share of the KV cache that answers under way hold, from 0 to 1");
+const READY: Named = ("fleming_ready", "1 if requests are taken: loaded, not draining, not stalled");
+const STATES: Named = ("fleming_answers", "Answers that are not complete, by where they are");
+const SLOTS: Named = ("fleming_slots", "Slots of the KV cache");
+const KV_TOKENS: Named = ("fleming_kv_tokens", "Tokens that answers under way have in the KV cache");
+const KV_CAPACITY: Named = ("fleming_kv_capacity_tokens", "Tokens that the KV cache has room for");
+const ROUND_AGE: Named =
+    ("fleming_round_age_seconds", "Since the engine's loop ended a round; 0 while no answer has a slot");
+const IMAGE_BYTES: Named = ("fleming_image_cache_bytes", "Bytes of embeddings that are kept");
+const FILES: Named = ("fleming_files", "Uploads that are kept");
+const FILE_BYTES: Named = ("fleming_files_bytes", "Bytes of uploads that are kept");
+const STEP_TIME: Named =
+    ("fleming_step_seconds", "Time of the rounds of the loop that were one step and nothing else");
+const STEP_RUN_TIME: Named = ("fleming_step_run_seconds", "How much of it ONNX Runtime took");
+const CACHE_INFO: Named = ("vllm:cache_config_info", "Size of the KV cache in blocks of 16 tokens");
+const BUILD: Named = ("fleming_build_info", "What is running");
+
 impl EngineFamilies {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let counters = KEPT.map(|(name, help, read)| (counted(registry, name, help), read)).into();
-        let gauge =
-            |registry: &mut Registry, name: &str, help: &str| kept(registry, name, help, Gauge::default());
         Self {
-            waiting: gauge(
-                registry,
-                "vllm:num_requests_waiting",
-                "Answers that are being prepared or wait for a slot",
-            ),
-            running: gauge(registry, "vllm:num_requests_running", "Answers that have a slot"),
-            kv_usage: kept(
-                registry,
-                "vllm:kv_cache_usage_perc",
-                "Share of the KV cache that answers under way hold, from 0 to 1",
-                Fraction::default(),
-            ),
-            ready: gauge(
-                registry,
-                "fleming_ready",
-                "1 if requests are taken: loaded, not draining, not stalled",
-            ),
-            states: kept(
-                registry,
-                "fleming_answers",
-                "Answers that are not complete, by where they are",
-                Family::default(),
-            ),
-            slots: kept(registry, "fleming_slots", "Slots of the KV cache", Family::default()),
-            kv_tokens: gauge(
-                registry,
-                "fleming_kv_tokens",
-                "Tokens that answers under way have in the KV cache",
-            ),
-            kv_capacity: gauge(
-                registry,
-                "fleming_kv_capacity_tokens",
-                "Tokens that the KV cache has room for",
-            ),
-            round_age: kept(
-                registry,
-                "fleming_round_age_seconds",
-                "Since the engine's loop ended a round; 0 while no answer has a slot",
-                Fraction::default(),
-            ),
-            image_bytes: gauge(registry, "fleming_image_cache_bytes", "Bytes of embeddings that are kept"),
-            files: gauge(registry, "fleming_files", "Uploads that are kept"),
-            file_bytes: gauge(registry, "fleming_files_bytes", "Bytes of uploads that are kept"),
+            waiting: named(registry, WAITING),
+            running: named(registry, RUNNING),
+            kv_usage: named(registry, KV_USAGE),
+            ready: named(registry, READY),
+            states: named(registry, STATES),
+            slots: named(registry, SLOTS),
+            kv_tokens: named(registry, KV_TOKENS),
+            kv_capacity: named(registry, KV_CAPACITY),
+            round_age: named(registry, ROUND_AGE),
+            image_bytes: named(registry, IMAGE_BYTES),
+            files: named(registry, FILES),
+            file_bytes: named(registry, FILE_BYTES),
             counters,
-            step_time: kept(
-                registry,
-                "fleming_step_seconds",
-                "Time of the rounds of the loop that were one step and nothing else",
-                Seconds::default(),
-            ),
-            step_run_time: kept(
-                registry,
-                "fleming_step_run_seconds",
-                "How much of it ONNX Runtime took",
-                Seconds::default(),
-            ),
-            cache_info: kept(
-                registry,
-                "vllm:cache_config_info",
-                "Size of the KV cache in blocks of 16 tokens",
-                Family::default(),
-            ),
-            build: kept(registry, "fleming_build_info", "What is running", Family::default()),
+            step_time: named(registry, STEP_TIME),
+            step_run_time: named(registry, STEP_RUN_TIME),
+            cache_info: named(registry, CACHE_INFO),
+            build: named(registry, BUILD),
         }
     }
 
@@ -221,6 +196,10 @@ impl EngineFamilies {
 pub(super) fn kept<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
+}
+
+fn named<M: Metric + Clone + Default>(registry: &mut Registry, (name, help): Named) -> M {
+    kept(registry, name, help, M::default())
 }
 
 fn counted(registry: &mut Registry, name: &str, help: &str) -> Counter {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::body::{Content, DataUrl, Message, Part};
+use super::body::{Content, DataUrl, FilePart, Message, Part};
 use super::data_url;
 use super::options::{StudyOptions, no_others};
 use crate::package::Manifest;
@@ -62,7 +62,8 @@ impl Reading<'_> {
                 }
                 "user" => {
                     alternate(&at, &turns, request::Role::User)?;
-                    turns.push(self.user(&at, message, place == last)?);
+                    let instruction = self.manifest.instruction(self.instruction).filter(|_| place < last);
+                    turns.push(self.user(&at, message, instruction)?);
                 }
                 "assistant" => {
                     alternate(&at, &turns, request::Role::Assistant)?;
@@ -103,13 +104,12 @@ impl Reading<'_> {
     }
 
     /// A question. Earlier ones begin with the instruction, as they did when they were asked.
-    fn user(&mut self, at: &str, message: Message, is_last: bool) -> Result<Turn, Fault> {
+    fn user(&mut self, at: &str, message: Message, instruction: Option<&str>) -> Result<Turn, Fault> {
         if message.content.is_none() {
             return Err(Fault::field(format!("{at}.content"), "a text or a list of parts", "none")
                 .hint("ask something"));
         }
         let parts = self.content(at, message.content)?;
-        let instruction = self.manifest.instruction(self.instruction).filter(|_| !is_last);
         let before = instruction.map(|text| request::Part::Text(format!("{text}\n")));
         Ok(Turn::user(before.into_iter().chain(parts).collect::<Vec<_>>()))
     }
@@ -188,32 +188,29 @@ impl Reading<'_> {
                 )?;
             }
             _ => {
-                let file = file.ok_or_else(|| missing("file"))?;
-                let source = match (file.file_id, file.file_data) {
-                    (Some(id), None) => (self.uploads)(&id).ok_or_else(|| {
-                        Fault::not_found(&id, "an uploaded file")
-                            .param(format!("{at}.file.file_id"))
-                            .hint("upload it with POST /v1/files")
-                    })?,
-                    (None, Some(url)) => {
-                        let bytes = data_url::bytes(&url, &format!("{at}.file.file_data"))?.into();
-                        let name =
-                            file.filename.as_deref().map_or_else(|| self.next_name("file"), clean_name);
-                        Source::Bytes { name, bytes }
-                    }
-                    _ => {
-                        return Err(Fault::field(
-                            format!("{at}.file"),
-                            "either file_id or file_data",
-                            "none or both",
-                        )
-                        .hint("leave one of them out"));
-                    }
-                };
+                let source = self.source(at, file.ok_or_else(|| missing("file"))?)?;
                 self.add(&own, StudyInput::file(source))?;
             }
         }
         Ok(request::Part::Study)
+    }
+
+    /// Where the bytes of a file are.
+    fn source(&self, at: &str, file: FilePart) -> Result<Source, Fault> {
+        match (file.file_id, file.file_data) {
+            (Some(id), None) => (self.uploads)(&id).ok_or_else(|| {
+                Fault::not_found(&id, "an uploaded file")
+                    .param(format!("{at}.file.file_id"))
+                    .hint("upload it with POST /v1/files")
+            }),
+            (None, Some(url)) => {
+                let bytes = data_url::bytes(&url, &format!("{at}.file.file_data"))?.into();
+                let name = file.filename.as_deref().map_or_else(|| self.next_name("file"), clean_name);
+                Ok(Source::Bytes { name, bytes })
+            }
+            _ => Err(Fault::field(format!("{at}.file"), "either file_id or file_data", "none or both")
+                .hint("leave one of them out")),
+        }
     }
 
     fn study(&mut self, own: &Own, kind: Kind, field: &str, url: DataUrl) -> Result<(), Fault> {

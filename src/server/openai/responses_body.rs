@@ -289,9 +289,10 @@ impl ItemPart {
 }
 
 /// A fault of a chat, with the names that its fields have here.
-pub(in crate::server) fn renamed(mut fault: Fault, has_instructions: bool) -> Fault {
+pub(in crate::server) fn renamed(mut fault: Fault, echo: &Echo) -> Fault {
     let Some(param) = fault.param.take() else { return fault };
-    let shift = usize::from(has_instructions);
+    // Instructions are the first message.
+    let shift = usize::from(echo.instructions.is_some());
     let place = param.strip_prefix("messages[").and_then(|rest| rest.split_once(']'));
     let param = match place.and_then(|(place, rest)| Some((place.parse::<usize>().ok()?, rest))) {
         Some((place, _)) if place < shift => "instructions".to_owned(),

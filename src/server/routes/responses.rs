@@ -79,7 +79,7 @@ fn chat(body: &[u8]) -> Result<(ChatBody, Echo), Fault> {
 
 impl Beside for Echo {
     fn renamed(&self, fault: Fault) -> Fault {
-        renamed(fault, self.instructions.is_some())
+        renamed(fault, self)
     }
 }
 
