@@ -101,7 +101,7 @@ fn a_case_that_cannot_be_asked_is_wrong() {
         (&cut["finish"], &cut["truncated"], &cut["form"]),
         (&json!("length"), &json!("answer"), &json!("cut-off"))
     );
-    assert!(stderr(&output).contains("1 replies were cut off"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("replies that were cut off: 1"), "{}", stderr(&output));
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(results).unwrap().permissions().mode() & 0o777, 0o600);
 }
