@@ -48,7 +48,7 @@ def test_a_request_is_a_line_without_its_content(audited):
     assert hashlib.sha256(KEY.encode()).hexdigest().startswith(line["key"]) and len(line["key"]) >= 8
     chest = CHEST.read_bytes()
     assert line["studies"] == [{"sha256": hashlib.sha256(chest).hexdigest(), "bytes": len(chest)}]
-    assert line["options"]["max_new_tokens"] == 60
+    assert line["options"]["max_tokens"] == 60
     assert set(line["package"]) == {"name", "digest"} and line["version"]
     (answer,) = line["answers"]
     assert answer["finish"] == "stop" and answer["frames"] == 1 and answer["usage"]["image_tokens"] == 64

@@ -17,7 +17,7 @@ def test_a_request_is_one_line(logged):
     server, form = logged
     secret = about(picture(), question=f"{QUESTION} Jane Doe")
     assert server.chat(secret, headers={"X-Request-Id": "id-1"}, max_tokens=40).status == 200
-    assert server.get("/v1/files/Jane%0aDoe\u007f", headers={"X-Request-Id": "id-2"}).status == 404
+    assert server.get("/v1/files/Jane%0aDoe", headers={"X-Request-Id": "id-2"}).status == 404
     said = server.said()
     (asked,) = (line for line in said.splitlines() if "id-1" in line)
     (absent,) = (line for line in said.splitlines() if "id-2" in line)
@@ -35,5 +35,5 @@ def test_an_id_cannot_begin_a_line(logged):
     server, _ = logged
     for forged in ("a b", "x\u001b[31m", "a" * 5000):
         answer = server.get("/health", headers={"X-Request-Id": forged})
-        assert answer.status in (200, 431) and answer.headers.get("x-request-id") != forged
+        assert answer.status in (200, 400) and answer.headers.get("x-request-id") != forged
     assert "\u001b[31m" not in server.said()

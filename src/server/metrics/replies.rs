@@ -17,6 +17,9 @@ pub(crate) struct Answered {
     pub(crate) elapsed: Duration,
 }
 
+/// The stages of an answer.
+const STAGES: [&str; 6] = ["read", "preprocess", "queue", "vision", "prefill", "decode"];
+
 type Label = [(&'static str, &'static str); 1];
 type Histograms = Family<Label, Histogram, fn() -> Histogram>;
 
@@ -63,6 +66,9 @@ impl Replies {
         let ends = [Finish::Stop, Finish::Length, Finish::Cancelled, Finish::TimedOut].map(finished);
         for end in ends.into_iter().chain([FAILED]) {
             let _ = all.finished.get_or_create(&[("finished_reason", end)]);
+        }
+        for stage in STAGES {
+            let _ = all.stages.get_or_create(&[("stage", stage)]);
         }
         all.register_tokens(registry);
         all.register_times(registry);
@@ -155,15 +161,9 @@ impl Replies {
         self.generated_of_request.observe(usage.completion_tokens as f64);
 
         let Timings { read, preprocess, queue, vision, prefill, first_token, decode } = reply.timings;
-        let stages = [
-            ("read", read),
-            ("preprocess", preprocess),
-            ("queue", queue),
-            ("vision", vision),
-            ("prefill", prefill),
-            ("decode", decode),
-        ];
-        for (stage, milliseconds) in stages {
+        for (stage, milliseconds) in
+            STAGES.into_iter().zip([read, preprocess, queue, vision, prefill, decode])
+        {
             self.stages.get_or_create(&[("stage", stage)]).observe(milliseconds / 1e3);
         }
         let whole = answered.elapsed.as_secs_f64();
