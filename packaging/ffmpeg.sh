@@ -9,7 +9,7 @@ mkdir -p "$1"
 prefix=$(realpath "$1")
 
 # What the readers of src/input/video/container.rs open, and the codecs that are found in such files.
-demuxers=asf,avi,flv,matroska,mov,mpegps,mpegts,mpegvideo,ogg,yuv4mpegpipe
+demuxers=asf,avi,flv,h264,hevc,matroska,mov,mpegps,mpegts,mpegvideo,ogg,yuv4mpegpipe
 decoders=bmp,cinepak,dnxhd,dvvideo,ffv1,ffvhuff,flashsv,flv,gif,h261,h263,h263i,h263p,h264,hevc,huffyuv,indeo3,indeo5
 decoders+=,jpeg2000,jpegls,lagarith,mjpeg,mjpegb,mpeg1video,mpeg2video,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4v3,msrle
 decoders+=,msvideo1,png,prores,qtrle,rawvideo,rpza,svq1,svq3,theora,utvideo,v210,vc1,vp3,vp6,vp6a,vp6f,vp8,vp9

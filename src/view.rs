@@ -97,4 +97,26 @@ pub struct VolumeView {
     pub slab: Slab,
     /// First place and end of what was kept of slices, rows and columns, where something was cut off.
     pub crop: Option<[[usize; 2]; 3]>,
+    /// The volume from the side of its slices, where a preview asked for it.
+    pub(crate) scout: Option<Scout>,
+}
+
+/// A small picture of a volume from the side of its slices, as an overview of a scanner is. The head is on top.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Scout {
+    /// Pixels in a row.
+    pub(crate) columns: usize,
+    /// 8-bit grey, row by row.
+    pub(crate) grey: Vec<u8>,
+    /// Height and width of what it shows, in one unit.
+    pub(crate) size: [f64; 2],
+    /// Where the first slice lies.
+    pub(crate) first: Edge,
+}
+
+/// The side of a picture at which slices begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    Bottom,
+    Left,
 }

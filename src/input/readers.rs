@@ -38,7 +38,7 @@ static READERS: &[Reader] = &[
     },
     #[cfg(feature = "video")]
     Reader {
-        formats: "MP4, QuickTime, WebM, Matroska, AVI, FLV, WMV, Ogg or MPEG",
+        formats: "MP4, QuickTime, WebM, Matroska, AVI, FLV, WMV, Ogg, MPEG, or bare H.264 or HEVC",
         kinds: &[Modality::Video],
         sniff: video::sniff,
         open: video::open,

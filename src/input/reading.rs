@@ -19,6 +19,8 @@ pub struct ReadOptions {
     pub budget: Budget,
     /// What ends the reading early.
     pub watch: Watch,
+    /// Whether volumes get an overview for a preview.
+    pub(crate) with_scout: bool,
 }
 
 impl ReadOptions {
@@ -30,6 +32,11 @@ impl ReadOptions {
     /// The same with this much at most.
     pub fn budget(self, budget: Budget) -> Self {
         Self { budget, ..self }
+    }
+
+    /// The same, with an overview of volumes.
+    pub(crate) fn with_scout(self) -> Self {
+        Self { with_scout: true, ..self }
     }
 
     /// The same, ended early by this watch.

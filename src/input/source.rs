@@ -26,6 +26,9 @@ pub(super) struct Opened {
     content: Content,
     /// Where it is, unless it is in memory.
     path: Option<PathBuf>,
+    /// Frames a second, as whoever opened it knows.
+    #[cfg(feature = "video")]
+    rate: Option<f64>,
     watch: Watch,
 }
 
@@ -59,8 +62,17 @@ impl Opened {
             Source::Files(files) => files.first().cloned(),
             Source::Kept(_) | Source::Bytes { .. } => None,
         };
-        let mut opened =
-            Self { name, member, length: 0, head: Vec::new(), content, path, watch: watch.clone() };
+        let mut opened = Self {
+            name,
+            member,
+            length: 0,
+            head: Vec::new(),
+            content,
+            path,
+            #[cfg(feature = "video")]
+            rate: None,
+            watch: watch.clone(),
+        };
         opened.begin().map_err(|error| opened.unreadable(error))?;
         Ok(opened)
     }
@@ -81,8 +93,17 @@ impl Opened {
             Content::Memory(bytes) => Content::Memory(Cursor::new(bytes.get_ref().clone())),
         };
         let (name, head, watch) = (self.name.clone(), self.head.clone(), self.watch.clone());
-        let (member, path) = (self.member.clone(), self.path.clone());
-        let mut again = Self { name, member, length: self.length, head, content, path, watch };
+        let mut again = Self {
+            name,
+            member: self.member.clone(),
+            length: self.length,
+            head,
+            content,
+            path: self.path.clone(),
+            #[cfg(feature = "video")]
+            rate: self.rate,
+            watch,
+        };
         again.rewind().map_err(|error| self.unreadable(error))?;
         Ok(again)
     }
@@ -97,6 +118,18 @@ impl Opened {
             Some(path.with_file_name(name)).filter(|beside| beside.exists())
         });
         beside.map(|path| Self::new(&Source::Path(path), &self.watch)).transpose()
+    }
+
+    /// The same, of so many frames a second where it does not say.
+    #[cfg(feature = "video")]
+    pub(super) fn at_rate(self, rate: Option<f64>) -> Self {
+        Self { rate, ..self }
+    }
+
+    /// Frames a second of a clip that does not say.
+    #[cfg(feature = "video")]
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.rate
     }
 
     /// The name used in messages.

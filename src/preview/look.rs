@@ -46,6 +46,7 @@ pub fn preview(
     limits::STUDIES.check("studies", studies.len())?;
     let vision = &package.manifest().vision;
     let tiling = Tiling::new(vision.tiling, max_tiles)?;
+    let options = &options.clone().with_scout();
     let opened = studies.iter().map(|study| input::open(study, options)).collect::<Result<Vec<_>>>()?;
     let (mut tiles, mut frames, mut read) = (Vec::new(), Vec::new(), Vec::new());
     for (place, study) in opened.into_iter().map(OpenedStudy::read).enumerate() {

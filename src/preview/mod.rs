@@ -2,6 +2,8 @@
 //! lie. No label names a file or a patient.
 
 mod labels;
+mod ink;
+mod scout;
 mod ruler;
 mod sheet;
 mod look;

@@ -3,7 +3,10 @@
 use std::ops::RangeInclusive;
 
 use super::labels::{Numbered, short};
+use super::scout::Mark;
 use crate::frame::Modality;
+use crate::request::FrameUsed;
+use crate::view::Scout;
 use crate::words::counted;
 
 /// A bar and what it is of.
@@ -12,6 +15,9 @@ pub(super) struct Ruler {
     pub(super) title: String,
     /// Parts of the bar from 0 to 1, one for each frame.
     pub(super) marks: Vec<RangeInclusive<f64>>,
+    /// A volume from the side of its slices, and where frames lie in it.
+    pub(super) scout: Option<Scout>,
+    pub(super) places: Vec<Mark>,
 }
 
 /// The bar of a study; none of a picture, and of one whose frames have no places.
@@ -22,7 +28,13 @@ pub(super) fn ruler(study: &Numbered<'_>) -> Option<Ruler> {
         Modality::Video => of_video(study)?,
         _ => return None,
     };
-    Some(Ruler { title: format!("{}: {}", study.name, what(study)?), marks })
+    let scout = first.provenance.view.as_ref().and_then(|view| view.scout.clone());
+    let place = |(frame, mark): (&FrameUsed, &RangeInclusive<f64>)| Mark {
+        place: (mark.start() + mark.end()) / 2.0,
+        label: frame.provenance.index.map_or_else(String::new, |index| index.to_string()),
+    };
+    let places = study.frames.iter().zip(&marks).map(place).collect();
+    Some(Ruler { title: format!("{}: {}", study.name, what(study)?), marks, scout, places })
 }
 
 fn of_volume(study: &Numbered<'_>) -> Option<Vec<RangeInclusive<f64>>> {
@@ -74,7 +86,6 @@ mod tests {
     use super::super::labels::studies;
     use super::*;
     use crate::frame::Provenance;
-    use crate::request::FrameUsed;
 
     #[test]
     fn marks_lie_where_the_frames_do() {

@@ -2,13 +2,14 @@
 
 use std::io::Cursor;
 
-use font8x8::legacy::BASIC_LEGACY;
 use image::imageops::{self, FilterType};
 use image::{ImageFormat, Rgb, RgbImage};
 use ndarray::{ArrayView3, ArrayView4, Axis};
 
+use super::ink::{INK, LARGE as LETTER, PAPER, print};
 use super::labels::{labels, studies};
 use super::ruler::{Ruler, ruler};
+use super::scout;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::pixels;
@@ -20,13 +21,9 @@ const MOST_COLUMNS: u32 = 8;
 /// Largest side of a picture on the sheet.
 const MOST_SIDE: u32 = 448;
 const GAP: u32 = 8;
-/// Side of a letter: the font's 8 pixels, doubled.
-const LETTER: u32 = 16;
 const LINE: u32 = LETTER + 4;
 /// Height of a bar.
 const BAR: u32 = 16;
-const PAPER: Rgb<u8> = Rgb([24, 24, 24]);
-const INK: Rgb<u8> = Rgb([255, 255, 255]);
 const GROUND: Rgb<u8> = Rgb([72, 72, 72]);
 
 /// A picture for people, 8-bit RGB.
@@ -96,25 +93,34 @@ fn draw(pixels: ArrayView4<u8>, labels: &[Vec<String>], rulers: &[Ruler]) -> Rgb
     let below = GAP + rows * (label + room + GAP);
     let letters = rulers.iter().map(|ruler| ruler.title.len()).max().unwrap_or_default() as u32;
     let width = (columns * (room + GAP)).max((letters * LETTER + GAP).min(WIDTH));
-    let height = below + rulers.len() as u32 * (LINE + BAR + GAP);
+    let scouts: Vec<_> =
+        rulers.iter().map(|ruler| scout::draw(ruler.scout.as_ref()?, &ruler.places)).collect();
+    let taken =
+        |scout: &Option<RgbImage>| LINE + BAR + GAP + scout.as_ref().map_or(0, |scout| scout.height() + GAP);
+    let height = below + scouts.iter().map(taken).sum::<u32>();
     let mut sheet = RgbImage::from_pixel(GAP + width, height, PAPER);
     for (place, (tile, lines)) in (0..).zip(pixels.outer_iter().zip(&labels)) {
         let x = GAP + place % columns * (room + GAP);
         let y = GAP + place / columns * (label + room + GAP);
         for (number, line) in (0..).zip(lines) {
-            print(&mut sheet, line, (x, y + number * LINE));
+            print(&mut sheet, line, (x, y + number * LINE), LETTER);
         }
         imageops::replace(&mut sheet, &picture(tile, room), x.into(), (y + label).into());
     }
-    for (place, ruler) in (0..).zip(rulers) {
-        draw_ruler(&mut sheet, ruler, below + place * (LINE + BAR + GAP));
+    let mut top = below;
+    for (ruler, scout) in rulers.iter().zip(&scouts) {
+        draw_ruler(&mut sheet, ruler, top);
+        if let Some(scout) = scout {
+            imageops::replace(&mut sheet, scout, GAP.into(), (top + LINE + BAR + GAP).into());
+        }
+        top += taken(scout);
     }
     sheet
 }
 
 /// Draws a bar below its title, from this row on.
 fn draw_ruler(sheet: &mut RgbImage, ruler: &Ruler, top: u32) {
-    print(sheet, &ruler.title, (GAP, top));
+    print(sheet, &ruler.title, (GAP, top), LETTER);
     let width = sheet.width() - 2 * GAP;
     let column = |share: f64| (share.clamp(0.0, 1.0) * f64::from(width - 1)) as u32;
     let mut fill = |from: u32, to: u32, colour: Rgb<u8>| {
@@ -156,31 +162,20 @@ fn picture(tile: ArrayView3<u8>, room: u32) -> RgbImage {
     }
 }
 
-/// Prints a line with its upper left corner at this place; what does not fit the sheet is left out.
-fn print(sheet: &mut RgbImage, line: &str, (left, top): (u32, u32)) {
-    for (place, letter) in (0..).zip(line.chars()) {
-        let rows = BASIC_LEGACY.get(letter as usize).copied().unwrap_or_default();
-        for (x, y) in (0..LETTER).flat_map(|y| (0..LETTER).map(move |x| (x, y))) {
-            let (x_in_sheet, y_in_sheet) = (left + place * LETTER + x, top + y);
-            // A row's lowest bit is its leftmost pixel.
-            let inked = rows[(y / 2) as usize] >> (x / 2) & 1 == 1;
-            if inked && let Some(pixel) = sheet.get_pixel_mut_checked(x_in_sheet, y_in_sheet) {
-                *pixel = INK;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use ndarray::Array4;
 
+    fn ruler(title: &str) -> Ruler {
+        Ruler { title: title.into(), marks: vec![0.0..=0.5], scout: None, places: Vec::new() }
+    }
+
     #[test]
     fn sheets_of_any_number_of_tiles_stay_of_a_size_to_look_at() {
         for (tiles, size) in [(1, 448), (1, 28), (3, 448), (60, 448), (60, 56)] {
             let pixels = Array4::from_elem((tiles, 3, size, size), 200);
-            let rulers = [Ruler { title: "video 1: 60 frames up to 60 s".into(), marks: vec![0.0..=0.5] }];
+            let rulers = [ruler("video 1: 60 frames up to 60 s")];
             let sheet =
                 draw(pixels.view(), &vec![vec!["video 1".into(), "frame 1234".into()]; tiles], &rulers);
             assert!(sheet.width() <= WIDTH && sheet.height() <= 2144, "{:?}", sheet.dimensions());
@@ -201,7 +196,7 @@ mod tests {
     #[test]
     fn a_bar_is_marked_where_the_frames_are() {
         let mut sheet = RgbImage::from_pixel(100 + 2 * GAP, LINE + BAR, PAPER);
-        draw_ruler(&mut sheet, &Ruler { title: "a".into(), marks: vec![0.0..=0.5] }, 0);
+        draw_ruler(&mut sheet, &ruler("a"), 0);
         let row = LINE + BAR / 2;
         let inked: Vec<_> = (0..100).filter(|x| sheet.get_pixel(GAP + x, row) == &INK).collect();
         assert_eq!((inked[0], inked[inked.len() - 1]), (0, 48));

@@ -145,7 +145,7 @@ pub fn frame(frame: &FrameUsed) -> Value {
 
 /// How a volume in patient space was looked at.
 pub fn volume_view(view: &VolumeView) -> Value {
-    let VolumeView { form, plane, slices, covered, range, range_from, slab, crop } = view;
+    let VolumeView { form, plane, slices, covered, range, range_from, slab, crop, .. } = view;
     json!({
         "form": form.name(),
         "plane": plane.map(Plane::name),

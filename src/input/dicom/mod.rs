@@ -15,6 +15,7 @@ mod gather;
 // ── what a data set says
 mod groups;
 mod layout;
+mod samples;
 mod table;
 mod modality;
 mod voi;
@@ -22,7 +23,6 @@ mod padding;
 mod geometry;
 mod times;
 // ── pixels
-mod samples;
 mod fragments;
 mod frames;
 mod palette;

@@ -2,6 +2,7 @@
 
 use super::groups::Groups;
 use super::layout::Sign;
+use super::samples::Samples;
 use super::table::Table;
 use super::tag;
 use crate::error::{Error, Result};
@@ -34,6 +35,15 @@ impl Rescale {
                 .hint("export the study again")),
             (None, None) | (Some(1.0), None | Some(0.0)) | (None, Some(0.0)) => Ok(Rescale::Identity),
             _ => Ok(Rescale::Linear { slope: slope.unwrap_or(1.0), intercept: intercept.unwrap_or(0.0) }),
+        }
+    }
+
+    /// The modality values of a frame, in single precision.
+    pub(super) fn values(&self, samples: &Samples) -> Vec<f32> {
+        match self {
+            Rescale::Identity => samples.map(|stored| stored as f32),
+            Rescale::Linear { slope, intercept } => samples.map(|stored| (stored * slope + intercept) as f32),
+            Rescale::Table(table) => samples.map(|stored| f64::from(table.at(stored)) as f32),
         }
     }
 

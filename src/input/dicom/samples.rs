@@ -13,7 +13,13 @@ pub(super) struct Samples {
 impl Samples {
     /// Something for each sample. Bits that do not count are masked off, a sign is extended.
     pub(super) fn map<T>(&self, of: impl Fn(f64) -> T) -> Vec<T> {
-        let mut values = Vec::with_capacity(self.bytes.len() / (self.layout.allocated as usize / 8).max(1));
+        let Layout { kind, allocated, stored, high, sign, .. } = self.layout;
+        if (kind, allocated) == (PixelKind::Integer, 16) {
+            // The usual case, in vectors.
+            let number = narrowed(16, stored, high, sign);
+            return each(&self.bytes, u16::from_le_bytes).map(|word| of(number(u32::from(word)))).collect();
+        }
+        let mut values = Vec::with_capacity(self.bytes.len() / (allocated as usize / 8).max(1));
         self.each(|value| values.push(of(value)));
         values
     }

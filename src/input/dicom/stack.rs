@@ -123,8 +123,10 @@ impl Values for Series {
                 take(slice, Samples::Rgb(&colours.rgb(&unpacked)))?;
             } else {
                 let rescale = Rescale::of(&file.place.name, file.groups(at.frame), file.layout.sign)?;
-                let values = unpacked.samples.map(|stored| rescale.value(stored) as f32);
-                if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                let values = rescale.values(&unpacked.samples);
+                let is_known = |chunk: &[f32]| chunk.iter().fold(true, |all, value| all & value.is_finite());
+                let unknown = values.chunks(1 << 12).find(|chunk| !is_known(chunk));
+                if let Some(value) = unknown.and_then(|chunk| chunk.iter().find(|value| !value.is_finite())) {
                     return Err(Error::input(named(&self.files, at), "finite values", value)
                         .hint("replace what is not a measurement"));
                 }

@@ -20,14 +20,18 @@ pub(super) fn choose(
     use super::super::source::Opened;
     use super::super::video;
     use super::frames::Frames;
+    use super::times::seconds;
     use crate::error::Error;
     use crate::study::Source;
 
     let stream = Frames::open(&file.place, &file.scanned, file.layout, options)?.stream()?;
     let source = Source::Bytes { name: name.into(), bytes: stream.into() };
-    let opened = Opened::new(&source, &options.watch)?;
+    let frames = file.layout.frames;
+    let last = seconds(&file.scanned.set, frames).and_then(|seconds| seconds.last().copied());
+    let rate = last.filter(|last| *last > 0.0).map(|last| (frames - 1) as f64 / last);
+    let opened = Opened::new(&source, &options.watch)?.at_rate(rate);
     if video::sniff(opened.head()).is_none() {
-        return Err(Error::input(name, "a video stream in a container that is read", "another")
+        return Err(Error::input(name, "a video stream of MPEG-2, H.264 or HEVC", "another")
             .hint("export the clip as MP4"));
     }
     let header = video::open(opened, options)?;

@@ -15,7 +15,7 @@ pub(super) type Container = (&'static str, &'static str, fn(&[u8]) -> bool);
 
 /// FFmpeg may use only the demuxer that belongs to the beginning of the file: others, such as playlists, would
 /// let a file make this program open further files.
-const CONTAINERS: [Container; 13] = [
+const CONTAINERS: [Container; 15] = [
     ("MP4", "mp4", |h| {
         boxes(h, &[b"styp"]) || boxes(h, &[b"ftyp"]) && !h[8..].starts_with(b"qt  ") && !is_still(h)
     }),
@@ -30,6 +30,8 @@ const CONTAINERS: [Container; 13] = [
     ("Ogg", "ogg", |h| h.starts_with(b"OggS\0")),
     ("MPEG program stream", "mpeg", |h| h.starts_with(&[0, 0, 1, 0xBA])),
     ("MPEG video stream", "mpegvideo", |h| h.starts_with(&[0, 0, 1, 0xB3])),
+    ("H.264 stream", "h264", |h| is_bare(h, |unit| matches!(unit, [7 | 0x27 | 0x47 | 0x67, ..] | [9, ..]))),
+    ("HEVC stream", "hevc", |h| is_bare(h, |unit| matches!(unit, [0x40 | 0x42 | 0x46, 1, ..]))),
     ("YUV4MPEG2", "yuv4mpegpipe", |h| h.starts_with(b"YUV4MPEG2 ")),
     // A recording may begin inside a pack.
     ("MPEG program stream", "mpeg", |h| (0..h.len()).any(|at| is_pack(&h[at..]))),
@@ -50,6 +52,12 @@ fn boxes(head: &[u8], kinds: &[&[u8; 4]]) -> bool {
 
 fn is_still(head: &[u8]) -> bool {
     STILL_BRANDS.iter().any(|brand| head[8..].starts_with(&brand[..]))
+}
+
+/// Whether a stream begins with a unit like this, behind a start code (T.264 and T.265 Annex B): parameters, or the mark of a new
+/// picture.
+fn is_bare(head: &[u8], begins: fn(&[u8]) -> bool) -> bool {
+    [&[0, 0, 0, 1][..], &[0, 0, 1]].iter().any(|code| head.strip_prefix(*code).is_some_and(begins))
 }
 
 /// Whether a packet begins every so many bytes: with its mark, and inside a file with no error and with some content.
@@ -128,6 +136,10 @@ where
     let mut options = ffmpeg::Dictionary::new();
     options.set("format_whitelist", demuxer);
     options.set("protocol_whitelist", "none");
+    if let ("h264" | "hevc", Some(rate)) = (*demuxer, opened.rate()) {
+        // For a stream that does not state its own.
+        options.set("framerate", &rate.to_string());
+    }
     if depth == Depth::Lists {
         options.set("fflags", "noparse+nofillin");
     }
@@ -150,7 +162,7 @@ mod tests {
         let dna: Vec<u8> = b"GATTACA".iter().copied().cycle().take(4096).collect();
         let pack = [0, 0, 1, 0xBA, 0x44, 0, 4, 0, 4, 1, 0, 0, 3, 0xF9, 0xFF, 0, 0, 1, 0xE0];
         let inside: Vec<u8> = [&[0xAA; 700][..], &pack].concat();
-        let told: [(&[u8], _); 17] = [
+        let told: [(&[u8], _); 22] = [
             (&inside, Some("MPEG program stream")),
             (&inside[..inside.len() - 2], None),
             (b"\0\0\0\x20ftypisom", Some("MP4")),
@@ -164,6 +176,11 @@ mod tests {
             (&stream(192, 100), Some("MPEG transport stream")),
             (&stream(188, 88)[..600], None),
             (&dna, None),
+            (b"\0\0\0\x01\x67\xf4\0\x0a", Some("H.264 stream")),
+            (b"\0\0\x01\x09\x10", Some("H.264 stream")),
+            (b"\0\0\0\x01\x40\x01\x0c", Some("HEVC stream")),
+            (b"\0\0\x01\x5c\0\0", None),
+            (b"\0\0\x01\0\x01\0", None),
             (b"\0\0\0\x20ftypheic", None),
             (b"RIFF....WEBPVP8 ", None),
             (b"GIF89a", None),

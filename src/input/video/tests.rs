@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::clip::listed;
+use super::clip::{listed, open};
 use super::container::{Depth, demuxer};
 use super::decoding::Decoding;
 use super::painter::Painter;
@@ -124,6 +124,28 @@ fn says(study: &Study, words: &str) -> bool {
 
 fn opened(path: &Path) -> Opened {
     Opened::new(&Source::from(path), &Watch::default()).unwrap()
+}
+
+#[test]
+fn bare_streams_are_read_by_the_number_of_frames() {
+    let clips = Clips::new();
+    let untimed =
+        &["-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none:vui-timing-info=0"];
+    let boxed = numbers(&clinical(&clips.encode("clip.mp4", 90, &[X264]), frames(3)));
+    for (name, codec, rate) in
+        [("clip.h264", X264, 30.0), ("clip.hevc", X265, 30.0), ("untimed.hevc", &untimed[..], 25.0)]
+    {
+        let path = clips.encode(name, 90, &[codec]);
+        let study = clinical(&path, frames(3));
+        assert_eq!(numbers(&study), boxed, "{name}");
+        let wanted = boxed[2] as f64 / rate;
+        assert!((seconds(&study)[2] - wanted).abs() < 1e-9, "{name}: {:?}", seconds(&study));
+        assert!(says(&study, "times are reckoned"), "{name}: {:?}", study.warnings);
+    }
+    let opened = opened(&clips.path("untimed.hevc")).at_rate(Some(10.0));
+    let header = open(opened, &ReadOptions::default()).unwrap();
+    let study = header.choose(&look()).unwrap().read(&ReadOptions::default()).unwrap();
+    assert_eq!(study.frames.len(), 9, "one a second");
 }
 
 /// A recording of 170 frames: 150 in five seconds, then one a second.

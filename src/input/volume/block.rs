@@ -70,21 +70,38 @@ impl<T: Copy + Default> Block<T> {
     }
 }
 
-/// The slices of a plane at these places, in this order; each place once. What is not needed for them is not read.
-///
-/// # Errors
-/// [`Error::Input`] if they are more than memory holds, or what `values` reports; those of the watch.
-fn read<T: Copy + Default>(
+/// What a pixel of a slice may be.
+pub(super) trait Pixel: Copy + Default {
+    /// Those of a slice, if it has such.
+    fn of<'a>(samples: &Samples<'a>) -> Option<&'a [Self]>;
+}
+
+impl Pixel for f32 {
+    fn of<'a>(samples: &Samples<'a>) -> Option<&'a [Self]> {
+        match samples {
+            Samples::Values(values) => Some(values),
+            Samples::Rgb(_) => None,
+        }
+    }
+}
+
+impl Pixel for [u8; 3] {
+    fn of<'a>(samples: &Samples<'a>) -> Option<&'a [Self]> {
+        match samples {
+            Samples::Rgb(bytes) => Some(bytes.as_chunks().0),
+            Samples::Values(_) => None,
+        }
+    }
+}
+
+/// A block of these slices of a plane that holds nothing yet, its routes, and the stored slices that it needs.
+fn prepared<T: Pixel>(
     (space, axes): (&Space, &Axes),
     places: &[usize],
-    values: &mut dyn Values,
     options: &ReadOptions,
-    of: fn(Samples<'_>) -> Option<&[T]>,
-) -> Result<Block<T>> {
-    let [_, rows, columns] = space.shape.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
-    options.budget.check_pixels(&space.name, columns, rows)?;
+) -> Result<(Block<T>, Routes, Vec<usize>)> {
     let [_, height, width] = axes.shape(space);
-    let mut block = Block::new(space, [places.len(), height, width], options)?;
+    let block = Block::new(space, [places.len(), height, width], options)?;
     let along = |axis: usize, indices: &mut dyn Iterator<Item = usize>, step: usize| {
         let route = |(place, index)| (axes.stored_index(space, axis, index), place * step);
         indices.enumerate().map(route).collect::<Vec<_>>()
@@ -94,22 +111,40 @@ fn read<T: Copy + Default>(
         along(1, &mut (0..height), width),
         along(2, &mut (0..width), 1),
     ];
-    let mut needed: Vec<usize> = match axes.stored[0] {
-        0 => all[0].iter().map(|(stored, _)| *stored).collect(),
-        _ => (0..space.shape[0]).collect(),
-    };
-    needed.sort_unstable();
     // A stored slice is looked up among them.
     all.iter_mut().for_each(|routes| routes.sort_unstable());
     let routes = Routes { all, axes: axes.clone(), columns: space.shape[2] };
+    Ok((block, routes, stored_slices((space, axes), places)))
+}
+
+/// The stored slices that these slices of a plane are made of, rising.
+fn stored_slices((space, axes): (&Space, &Axes), places: &[usize]) -> Vec<usize> {
+    if axes.stored[0] != 0 {
+        return (0..space.shape[0]).collect();
+    }
+    let mut slices: Vec<_> = places.iter().map(|place| axes.stored_index(space, 0, *place)).collect();
+    slices.sort_unstable();
+    slices
+}
+
+/// Hands over stored slices, whole.
+fn pass<T: Pixel>(
+    space: &Space,
+    slices: &[usize],
+    values: &mut dyn Values,
+    options: &ReadOptions,
+    take: &mut dyn FnMut(usize, &[T]),
+) -> Result<()> {
+    let [_, rows, columns] = space.shape.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+    options.budget.check_pixels(&space.name, columns, rows)?;
     let pixels = space.shape[1] * space.shape[2];
     let mut done = 0;
-    values.each(&needed, &mut |slice, samples| {
+    values.each(slices, &mut |slice, samples| {
         options.watch.check()?;
         done += 1;
-        options.watch.tell(done, needed.len());
-        match of(samples).filter(|stored| stored.len() == pixels) {
-            Some(stored) => block.put(&routes, slice, stored),
+        options.watch.tell(done, slices.len());
+        match T::of(&samples).filter(|stored| stored.len() == pixels) {
+            Some(stored) => take(slice, stored),
             None => {
                 let thing = format!("{}: slice {slice}", space.name);
                 return Err(Error::input(thing, format!("{pixels} pixels of one kind"), "others")
@@ -117,44 +152,62 @@ fn read<T: Copy + Default>(
             }
         }
         Ok(())
+    })
+}
+
+/// The slices of a plane at these places, in this order; each place once. What is not needed for them is not read.
+///
+/// # Errors
+/// [`Error::Input`] if they are more than memory holds, or what `values` reports; those of the watch.
+pub(super) fn held<T: Pixel>(
+    from: (&Space, &Axes),
+    places: &[usize],
+    values: &mut dyn Values,
+    options: &ReadOptions,
+) -> Result<Block<T>> {
+    let (mut block, routes, slices) = prepared(from, places, options)?;
+    pass(from.0, &slices, values, options, &mut |slice, stored| block.put(&routes, slice, stored))?;
+    Ok(block)
+}
+
+/// As [`held`], of values of which the slices of all places of `list` are shown to `look`, by their stored number, as they
+/// come. Those of `places` are among them.
+///
+/// # Errors
+/// As [`held`].
+pub(super) fn passed(
+    from: (&Space, &Axes),
+    (places, list): (&[usize], &[usize]),
+    values: &mut dyn Values,
+    options: &ReadOptions,
+    look: &mut dyn FnMut(usize, &[f32]),
+) -> Result<Block<f32>> {
+    let (mut block, routes, _) = prepared(from, places, options)?;
+    pass(from.0, &stored_slices(from, list), values, options, &mut |slice, stored| {
+        look(slice, stored);
+        block.put(&routes, slice, stored);
     })?;
     Ok(block)
 }
 
-/// The values of these slices, and how many of them are no measurements: they are NaN. See [`read`].
+/// Refuses a volume of more bytes than the budget has.
 ///
 /// # Errors
-/// As [`read`].
-pub(super) fn values(
-    place: (&Space, &Axes),
-    places: &[usize],
-    values: &mut dyn Values,
-    options: &ReadOptions,
-) -> Result<(Block<f32>, usize)> {
-    let mut block = read(place, places, values, options, |samples| match samples {
-        Samples::Values(values) => Some(values),
-        Samples::Rgb(_) => None,
-    })?;
-    let mut missing = 0;
-    for value in block.values.iter_mut().filter(|value| !value.is_finite()) {
-        *value = f32::NAN;
-        missing += 1;
-    }
-    Ok((block, missing))
+/// [`Error::Input`] naming the limit.
+pub(super) fn check_size(space: &Space, shape: [usize; 3], options: &ReadOptions) -> Result<()> {
+    let bytes = shape.iter().fold(size_of::<f32>(), |bytes, side| bytes.saturating_mul(*side));
+    options.budget.check_bytes(&space.name, bytes as u64)
 }
 
-/// The colours of these slices. See [`read`].
-///
-/// # Errors
-/// As [`read`].
-pub(super) fn colours(
-    place: (&Space, &Axes),
-    places: &[usize],
-    values: &mut dyn Values,
-    options: &ReadOptions,
-) -> Result<Block<[u8; 3]>> {
-    read(place, places, values, options, |samples| match samples {
-        Samples::Rgb(bytes) => Some(bytes.as_chunks().0),
-        Samples::Values(_) => None,
-    })
+/// Makes NaN of what is no measurement, and says how many there are.
+pub(super) fn mark_missing(values: &mut [f32]) -> usize {
+    let is_known = |chunk: &[f32]| chunk.iter().fold(true, |all, value| all & value.is_finite());
+    let mut missing = 0;
+    for chunk in values.chunks_mut(1 << 12).filter(|chunk| !is_known(chunk)) {
+        for value in chunk.iter_mut().filter(|value| !value.is_finite()) {
+            *value = f32::NAN;
+            missing += 1;
+        }
+    }
+    missing
 }

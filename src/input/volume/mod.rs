@@ -13,8 +13,10 @@ mod axes;
 mod block;
 mod statistics;
 mod trained;
+mod survey;
 mod planes;
 mod stacked;
+mod scout;
 mod stack;
 
 pub(super) use grid::{Grid, SliceChoice, Slices};

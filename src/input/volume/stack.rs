@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use super::super::reading::{Chosen, Fact, Measured, ReadOptions};
 use super::axes::{Axes, oblique};
-use super::block::{Block, colours, values};
+use super::block::{Block, check_size, held, mark_missing, passed};
 use super::grid::{Grid, SliceChoice, Slices, within};
 use super::planes::{Placing, Planes};
+use super::scout::scout;
 use super::space::{Kind, Space, Values};
 use super::stacked::{Colours, Native, Trained};
-use super::statistics::extent;
-use super::trained::{Range, Rule, SHAPE, foreground};
+use super::statistics::extent_of_shares;
+use super::survey::Survey;
+use super::trained::{Range, Rule, SHAPE, Tally, foreground};
 use crate::error::{Error, Result};
 use crate::frame::Study;
 use crate::limits::OptionName;
 use crate::study::{Every, Look, Windowing};
-use crate::view::{Crop, Slab, VolumeForm, VolumeView};
+use crate::view::{Crop, Scout, Slab, VolumeForm, VolumeView};
 use crate::words::counted;
 
 /// The frames of a volume in patient space, chosen.
@@ -27,6 +29,10 @@ pub(in crate::input) fn choose(
     values: Box<dyn Values>,
     look: &Look,
 ) -> Result<Box<dyn Chosen>> {
+    Ok(Box::new(stack(space, values, look)?))
+}
+
+fn stack(space: Space, values: Box<dyn Values>, look: &Look) -> Result<Stack> {
     space.check()?;
     check_window(&space, look)?;
     let axes = Axes::new(&space, look.plane)?;
@@ -61,8 +67,8 @@ pub(in crate::input) fn choose(
     let rule = Rule::new(&space, look.window);
     let crop = look.crop.unwrap_or(Crop::Foreground);
     let planes = Planes::new(list, count, slab);
-    let every = look.every;
-    Ok(Box::new(Stack { space, values, axes, slices_mm, form, slab, crop, rule, planes, choice, every }))
+    let (every, scout) = (look.every, None);
+    Ok(Stack { space, values, axes, slices_mm, form, slab, crop, rule, planes, choice, every, scout })
 }
 
 struct Stack {
@@ -78,6 +84,7 @@ struct Stack {
     choice: SliceChoice,
     /// What it is leafed through for.
     every: Option<Every>,
+    scout: Option<Scout>,
 }
 
 /// Refuses a window that the file does not have.
@@ -183,33 +190,13 @@ impl Chosen for Stack {
         let mut notes = std::mem::take(&mut self.space.notes);
         notes.extend(self.space.placement.as_ref().and_then(oblique));
         let leafed = self.every.is_some();
-        let places = self.needed();
-        let slices: Vec<usize> = places.iter().map(|place| self.planes.list[*place]).collect();
-        let from = (&self.space, &self.axes);
-        let mut study = match self.space.colour {
-            true => {
-                let block = colours(from, &slices, self.values.as_mut(), options)?;
-                let placing = self.placing(self.planes.clone(), None, None);
-                self.choice.read(&mut Colours { placing, block, places }, options)?
-            }
-            false => {
-                let (mut block, missing) = values(from, &slices, self.values.as_mut(), options)?;
-                let range = self.range(&block.values);
-                if !leafed {
-                    notes.extend(range.hides(self.space.kind, &block.values));
-                }
-                if missing > 0 {
-                    notes.push(format!(
-                        "NaN or infinity in {}: black, and no part of the range",
-                        counted(missing, "place")
-                    ));
-                    range.fill(&mut block.values);
-                }
-                match self.form {
-                    VolumeForm::Trained => self.trained(block, range).read(options)?,
-                    VolumeForm::Native => self.native((places, block), range).read(options)?,
-                }
-            }
+        if options.with_scout {
+            self.scout = scout((&self.space, &self.axes), self.values.as_mut(), options)?;
+        }
+        let mut study = match self.form {
+            _ if self.space.colour => self.in_colour(options)?,
+            VolumeForm::Trained if self.can_pass() => self.passed(&mut notes, options)?.read(options)?,
+            _ => self.held(&mut notes, options)?,
         };
         if !leafed {
             notes.extend(coverage(&study));
@@ -228,23 +215,69 @@ impl<S: Slices> Picked<S> {
     }
 }
 
+/// Places in a list of slices of a plane, rising, and what is held of them.
+struct Held {
+    places: Vec<usize>,
+    block: Block<f32>,
+}
+
 impl Stack {
-    /// The places in the list of slices that are read.
-    fn needed(&self) -> Vec<usize> {
-        // Colours have no range.
+    /// The places in the list of slices that frames are made of.
+    fn needed(&self, planes: &Planes) -> Vec<usize> {
+        let parts = self.choice.distinct().into_iter().flat_map(|plane| planes.parts(plane));
+        let mut places: Vec<usize> = parts.map(|(place, _)| place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// Slices of the plane by their places in the list.
+    fn slices(&self, places: &[usize]) -> Vec<usize> {
+        places.iter().map(|place| self.planes.list[*place]).collect()
+    }
+
+    fn in_colour(mut self, options: &ReadOptions) -> Result<Study> {
+        let places = self.needed(&self.planes);
+        let slices = self.slices(&places);
+        let block = held((&self.space, &self.axes), &slices, self.values.as_mut(), options)?;
+        let placing = self.placing(self.planes.clone(), None, None);
+        self.choice.read(&mut Colours { placing, block, places }, options)
+    }
+
+    /// From all values that range and frames need, held at the same time.
+    fn held(mut self, notes: &mut Vec<String>, options: &ReadOptions) -> Result<Study> {
         let needs_values = match self.every {
             // The lowest and the highest value are then those of each slice.
             Some(every) => every.ends.is_none() && self.rule.needs_values() && self.rule != Rule::OwnRange,
             None => self.rule.needs_values(),
         };
-        if self.form == VolumeForm::Trained || (!self.space.colour && needs_values) {
-            return (0..self.planes.list.len()).collect();
+        let places: Vec<usize> = match self.form == VolumeForm::Trained || needs_values {
+            true => (0..self.planes.list.len()).collect(),
+            false => self.needed(&self.planes),
+        };
+        let slices = self.slices(&places);
+        let mut block: Block<f32> = held((&self.space, &self.axes), &slices, self.values.as_mut(), options)?;
+        let missing = mark_missing(&mut block.values);
+        let range = self.range(&block.values);
+        if self.every.is_none() {
+            let kind = self.space.kind;
+            notes.extend(range.hides(kind, &Tally::of((kind, &range), &block.values)));
         }
-        let parts = self.choice.distinct().into_iter().flat_map(|plane| self.planes.parts(plane));
-        let mut places: Vec<usize> = parts.map(|(place, _)| place).collect();
-        places.sort_unstable();
-        places.dedup();
-        places
+        notes.extend(not_measured(missing));
+        if missing > 0 {
+            range.fill(&mut block.values);
+        }
+        if self.form == VolumeForm::Native {
+            return self.native(Held { places, block }, range).read(options);
+        }
+        range.apply(&mut block.values);
+        let extent = extent_of_shares(&block.values).unwrap_or_default();
+        let found = match self.crop {
+            Crop::Foreground => foreground(&block.values, block.shape, extent[0]),
+            Crop::None => None,
+        };
+        let planes = self.cropped(found);
+        self.trained((planes, found), Held { places, block }, (range, extent)).read(options)
     }
 
     /// The range of the values, of which these are read.
@@ -255,7 +288,53 @@ impl Stack {
         }
     }
 
-    fn native(self, (places, block): (Vec<usize>, Block<f32>), range: Range) -> Picked<Native> {
+    /// Whether all that is asked of values can be asked slice by slice.
+    fn can_pass(&self) -> bool {
+        let is_whole =
+            self.axes.stored[0] == 0 || self.planes.list.len() == self.space.shape[self.axes.stored[0]];
+        is_whole && !self.rule.needs_values()
+    }
+
+    /// In the form of the training data, by a range that is known: all slices are looked at as they pass, and only those are held
+    /// that frames are made of. Where the crop moves frames to other slices, these are read again.
+    fn passed(mut self, notes: &mut Vec<String>, options: &ReadOptions) -> Result<Picked<Trained>> {
+        let range = self.rule.range(&[], self.space.padding);
+        let from = (&self.space, &self.axes);
+        let [_, height, width] = self.axes.shape(&self.space);
+        check_size(&self.space, [self.planes.list.len(), height, width], options)?;
+        let mut survey = Survey::new(&self.space, &range);
+        let mut places = self.needed(&self.planes);
+        let (slices, values) = (self.slices(&places), self.values.as_mut());
+        let mut look = |slice: usize, values: &[f32]| survey.add(slice, values);
+        let mut block = passed(from, (&slices, &self.planes.list), values, options, &mut look)?;
+        notes.extend(range.hides(self.space.kind, &survey.tally).filter(|_| self.every.is_none()));
+        notes.extend(not_measured(survey.missing));
+        let (extent, found) = (survey.extent(), survey.foreground(from, &self.planes.list));
+        let found = found.filter(|_| self.crop == Crop::Foreground);
+        let planes = self.cropped(found);
+        let first = found.map_or(0, |[slices, ..]| slices[0]);
+        let needed: Vec<_> = self.needed(&planes).into_iter().map(|place| first + place).collect();
+        if needed.iter().any(|place| places.binary_search(place).is_err()) {
+            let slices = self.slices(&needed);
+            (places, block) = (needed, held(from, &slices, self.values.as_mut(), options)?);
+        }
+        mark_missing(&mut block.values);
+        range.fill(&mut block.values);
+        range.apply(&mut block.values);
+        Ok(self.trained((planes, found), Held { places, block }, (range, extent)))
+    }
+
+    /// The planes of what is kept of the slices.
+    fn cropped(&self, found: Option<[[usize; 2]; 3]>) -> Planes {
+        let mut planes = self.planes.clone();
+        if let Some([[first, end], ..]) = found {
+            planes.list.truncate(end);
+            planes.list.drain(..first);
+        }
+        planes
+    }
+
+    fn native(self, Held { places, block }: Held, range: Range) -> Picked<Native> {
         // A range that differs from slice to slice is with each slice.
         let windowing = match self.rule {
             Rule::Window(window) => Some(Windowing::Window(window)),
@@ -267,20 +346,19 @@ impl Stack {
         Picked(Native { placing, block, places, ends: range.ends, windowing }, self.choice)
     }
 
-    fn trained(mut self, mut block: Block<f32>, range: Range) -> Picked<Trained> {
-        range.apply(&mut block.values);
-        let extent = extent(&block.values, None).unwrap_or_default();
-        let whole = block.shape.map(|side| [0, side]);
-        let found = match self.crop {
-            Crop::Foreground => foreground(&block.values, block.shape, extent[0]),
-            Crop::None => None,
-        };
-        let [slices, rows, columns] = found.unwrap_or(whole);
-        let mut planes = std::mem::replace(&mut self.planes, Planes::new(Vec::new(), 1, Slab::None));
-        planes.list.truncate(slices[1]);
-        planes.list.drain(..slices[0]);
-        block.first = slices[0];
-        let places = (0..planes.list.len()).collect();
+    /// Planes of what is kept. `found` is that in places of the list of slices, rows and columns; nothing if it is all.
+    fn trained(
+        self,
+        (planes, found): (Planes, Option<[[usize; 2]; 3]>),
+        Held { places, mut block }: Held,
+        (range, extent): (Range, [f32; 2]),
+    ) -> Picked<Trained> {
+        let [_, height, width] = self.axes.shape(&self.space);
+        let whole = [[0, self.planes.list.len()], [0, height], [0, width]];
+        let [[first, end], rows, columns] = found.unwrap_or(whole);
+        block.first = places.iter().filter(|place| **place < first).count();
+        let places = places.into_iter().filter(|place| (first..end).contains(place));
+        let places = places.map(|place| place - first).collect();
         let [low, high] = [planes.list.iter().min(), planes.list.iter().max()].map(Option::<&usize>::copied);
         let kept = [[low.unwrap_or_default(), high.unwrap_or_default() + 1], rows, columns];
         let cut = (found.is_some_and(|found| found != whole)).then_some(kept);
@@ -310,10 +388,17 @@ impl Stack {
             range_from: range.map_or_else(|| "each slice's own".into(), |range| range.from.clone()),
             slab: self.slab,
             crop,
+            scout: self.scout.clone(),
         };
         let (slices_mm, parts) = (self.slices_mm.clone(), self.axes.parts(&self.space));
         Placing { planes, slices_mm, parts, spacing_mm, view: Arc::new(view) }
     }
+}
+
+/// What there is to say of values that are no measurements.
+fn not_measured(count: usize) -> Option<String> {
+    (count > 0)
+        .then(|| format!("NaN or infinity in {}: black, and no part of the range", counted(count, "place")))
 }
 
 /// How much of the study the frames are made of, if that is not all.
@@ -328,6 +413,8 @@ fn coverage(study: &Study) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::space::{Placement, Samples, UsualPlane};
     use super::*;
     use crate::study::Window;
@@ -443,8 +530,93 @@ mod tests {
         assert!(said(&study, "11 of 320 slices (3 %)"), "{:?}", study.warnings);
         let lungs = Range { ends: [-160.0, 240.0], curve: None, from: String::new() };
         let values = [[-800.0; 6].as_slice(), &[40.0; 94]].concat();
-        assert!(lungs.hides(Kind::Ct, &values).is_some() && lungs.hides(Kind::Mr, &values).is_none());
-        assert_eq!(lungs.hides(Kind::Ct, &values[2..]), None);
+        let hides = |kind, values: &[f32]| lungs.hides(kind, &Tally::of((kind, &lungs), values)).is_some();
+        assert!(hides(Kind::Ct, &values) && hides(Kind::Unknown, &values) && !hides(Kind::Mr, &values));
+        assert!(!hides(Kind::Ct, &values[2..]));
+    }
+
+    /// A volume of these values.
+    struct Listed(Vec<f32>, usize);
+
+    impl Values for Listed {
+        fn each(
+            &mut self,
+            slices: &[usize],
+            take: &mut dyn FnMut(usize, Samples<'_>) -> Result<()>,
+        ) -> Result<()> {
+            slices
+                .iter()
+                .try_for_each(|slice| take(*slice, Samples::Values(&self.0[slice * self.1..][..self.1])))
+        }
+    }
+
+    /// Mostly background, some of the rest below the range, above it, and no measurement.
+    fn value() -> impl Strategy<Value = f32> {
+        prop_oneof![6 => Just(-1000.0), 2 => -1200.0_f32..1500.0, 1 => Just(f32::NAN), 1 => Just(-160.0)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn slices_that_pass_make_the_frames_that_a_held_volume_makes(
+            shape in [2_usize..40, 1_usize..5, 1_usize..5],
+            values in proptest::collection::vec(value(), 40 * 4 * 4),
+            background in 0_usize..20,
+            (plane, reverse, slab, is_cropped) in (0_usize..4, any::<bool>(), 0_usize..3, any::<bool>()),
+            (window, start, kind) in (0_usize..3, 0_usize..2, any::<bool>()),
+            (turned, of_all) in (any::<[bool; 3]>(), any::<bool>()),
+        ) {
+            let mut volume = Space { kind: if kind { Kind::Ct } else { Kind::Unknown }, ..space(shape) };
+            volume.display = Some([-160.0, 240.0]);
+            let placement = volume.placement.as_mut().unwrap();
+            for (direction, turned) in placement.directions.iter_mut().zip(turned).skip(1) {
+                *direction = if turned { direction.map(|part| -part) } else { *direction };
+            }
+            let pixels = shape[1] * shape[2];
+            let mut values = values[..shape[0] * pixels].to_vec();
+            // Slices at the ends that the crop takes away.
+            let ends = background.min(shape[0] / 2) * pixels;
+            values[..ends].fill(-1000.0);
+            let mut look = Look { reverse, ..Look::default().form(VolumeForm::Trained) };
+            look.plane = [None, Some(Plane::Axial), Some(Plane::Coronal), Some(Plane::Sagittal)][plane];
+            look.slab = Some([Slab::None, Slab::Mean, Slab::Max][slab]);
+            look.crop = Some(if is_cropped { Crop::Foreground } else { Crop::None });
+            look.window = [None, Some(Window::linear_exact(40.0, 400.0)), Some(Window::sigmoid(40.0, 400.0))]
+                [window].map(Windowing::Window);
+            if plane < 2 {
+                look.range = Some([start, shape[0] - 1]);
+            }
+            look.slices = of_all.then_some(32);
+            let made = || stack(volume.clone(), Box::new(Listed(values.clone(), pixels)), &look).unwrap();
+            let options = ReadOptions::default();
+            prop_assert!(made().can_pass());
+            let (mut passing, mut holding) = (Vec::new(), Vec::new());
+            let passed = made().passed(&mut passing, &options).unwrap().read(&options).unwrap();
+            let held = made().held(&mut holding, &options).unwrap();
+            prop_assert_eq!(passing, holding);
+            prop_assert_eq!(passed.frames, held.frames);
+            prop_assert_eq!(passed.warnings, held.warnings);
+        }
+    }
+
+    #[test]
+    fn an_overview_shows_the_volume_from_its_side() {
+        let with_scout = |plane| {
+            let look = native().plane(plane).slices(1);
+            let volume = choose(space([3, 1, 4]), Box::new(Numbered([3, 1, 4])), &look).unwrap();
+            let study = volume.read(&ReadOptions::default().with_scout()).unwrap();
+            study.frames[0].provenance().view.clone().unwrap().scout.clone()
+        };
+        let axial = with_scout(Plane::Axial).unwrap();
+        // Values from 0 to 203: the head, which is the last slice, is on top.
+        assert_eq!((axial.columns, axial.size), (4, [15.0, 2.0]));
+        assert_eq!(axial.grey, [251, 252, 253, 255, 125, 126, 128, 129, 0, 1, 2, 3]);
+        let sagittal = with_scout(Plane::Sagittal).unwrap();
+        assert_eq!((sagittal.columns, sagittal.size, &sagittal.grey), (4, [15.0, 2.0], &axial.grey));
+        assert_eq!(with_scout(Plane::Coronal), None, "of one slice");
+        let study = read(space([3, 1, 4]), &native()).unwrap();
+        assert_eq!(study.frames[0].provenance().view.as_ref().unwrap().scout, None, "unless asked for");
     }
 
     /// A volume whose colour is 10 times the slice.

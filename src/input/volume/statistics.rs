@@ -17,9 +17,32 @@ pub(super) fn extent(values: &[f32], padding: Option<f32>) -> Option<[f32; 2]> {
     (low <= high).then_some([low, high])
 }
 
+/// The lowest and the highest of values from 0 to 1: what comes behind both of these is not looked at.
+pub(super) fn extent_of_shares(values: &[f32]) -> Option<[f32; 2]> {
+    let mut found: Option<[f32; 2]> = None;
+    for chunk in values.chunks(1 << 14) {
+        found = [found, extent(chunk, None)]
+            .into_iter()
+            .flatten()
+            .reduce(|[low, high], [lower, higher]| [low.min(lower), high.max(higher)]);
+        if found == Some([0.0, 1.0]) {
+            break;
+        }
+    }
+    found
+}
+
 /// Takes values into the lowest and the highest of each lane. Comparisons with NaN are false.
 #[inline]
 fn widen([low, high]: &mut [[f32; LANES]; 2], values: &[f32], padding: f32) {
+    // The usual case is an instruction each.
+    if padding.is_nan() {
+        for ((low, high), &value) in low.iter_mut().zip(high).zip(values) {
+            *low = if value < *low { value } else { *low };
+            *high = if value > *high { value } else { *high };
+        }
+        return;
+    }
     for ((low, high), &value) in low.iter_mut().zip(high).zip(values) {
         let known = value != padding;
         *low = if known & (value < *low) { value } else { *low };
@@ -27,14 +50,14 @@ fn widen([low, high]: &mut [[f32; LANES]; 2], values: &[f32], padding: f32) {
     }
 }
 
-/// Which part of the values, from 0 to 1, is at least `from` and below `to`.
-pub(super) fn share(values: &[f32], from: f64, to: f64) -> f64 {
+/// How many of the values are at least `from` and below `to`.
+pub(super) fn count(values: &[f32], from: f64, to: f64) -> usize {
     let [from, to] = [from, to].map(at_least);
     // A chunk's number of values fits 32 bits, which take half the room of a vector.
     let within = |chunk: &[f32]| {
         chunk.iter().map(|value| u32::from((*value >= from) & (*value < to))).sum::<u32>() as usize
     };
-    values.chunks(1 << 16).map(within).sum::<usize>() as f64 / values.len().max(1) as f64
+    values.chunks(1 << 16).map(within).sum()
 }
 
 /// The lowest number of single precision that is not below `bound`.
@@ -122,17 +145,31 @@ mod tests {
     }
 
     #[test]
-    fn extent_and_share() {
+    fn extent_and_count() {
         assert_eq!(extent(&[1.0, -3.0, 7.0], None), Some([-3.0, 7.0]));
         assert_eq!(extent(&[1.0, -3.0, 7.0], Some(-3.0)), Some([1.0, 7.0]));
         assert_eq!(extent(&[f32::NAN, 1.0, 2.0], None), Some([1.0, 2.0]));
         assert_eq!(extent(&[], None), None);
-        assert_eq!(share(&[0.0, 1.0, 2.0, 3.0], 1.0, 3.0), 0.5);
+        assert_eq!(count(&[0.0, 1.0, 2.0, 3.0], 1.0, 3.0), 2);
         // In single precision 0.1 is a little more than in double precision, 0.7 a little less.
         let values = [0.1, 0.7, f32::NAN, 0.5];
-        assert_eq!(share(&values, 0.1, 0.7), 0.75);
-        assert_eq!((share(&values, 0.0, 0.1), share(&values, 0.7, 1.0)), (0.0, 0.0));
-        assert_eq!(share(&values, f64::NEG_INFINITY, f64::INFINITY), 0.75);
+        assert_eq!(count(&values, 0.1, 0.7), 3);
+        assert_eq!((count(&values, 0.0, 0.1), count(&values, 0.7, 1.0)), (0, 0));
+        assert_eq!(count(&values, f64::NEG_INFINITY, f64::INFINITY), 3);
+    }
+
+    #[test]
+    fn the_extent_of_shares_is_theirs_wherever_they_lie() {
+        let length = 3 << 14;
+        for [low, high] in [[0, 1], [1, length - 1], [length - 1, 1 << 14]] {
+            let mut values = vec![0.5; length];
+            assert_eq!(extent_of_shares(&values), Some([0.5, 0.5]));
+            (values[low], values[high]) = (0.25, 0.75);
+            assert_eq!(extent_of_shares(&values), Some([0.25, 0.75]));
+            (values[low], values[high]) = (0.0, 1.0);
+            assert_eq!(extent_of_shares(&values), Some([0.0, 1.0]));
+        }
+        assert_eq!(extent_of_shares(&[]), None);
     }
 
     #[test]
@@ -143,7 +180,7 @@ mod tests {
                 values[place] = -2.0;
                 assert_eq!(extent(&values, None), Some([-2.0; 2]), "{place} of {length}");
                 assert_eq!(extent(&values, Some(-2.0)), None, "{place} of {length}");
-                assert_eq!(share(&values, -2.0, 0.0), 1.0 / length as f64, "{place} of {length}");
+                assert_eq!(count(&values, -2.0, 0.0), 1, "{place} of {length}");
             }
         }
     }

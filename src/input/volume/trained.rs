@@ -6,7 +6,7 @@
 //! takes arrays of 32×256×256 as it takes any array.
 
 use super::space::{Kind, Space};
-use super::statistics::{extent, percentiles, share};
+use super::statistics::{count, extent, percentiles};
 use super::window::{ends, sigmoid};
 use crate::study::{Window, WindowFunction, Windowing};
 
@@ -149,9 +149,9 @@ impl Range {
     }
 
     /// What there is to say of a window that makes lungs black.
-    pub(super) fn hides(&self, kind: Kind, values: &[f32]) -> Option<String> {
-        let is_ct = kind == Kind::Ct || (kind == Kind::Unknown && looks_like_ct(values));
-        let hidden = share(values, LUNGS[0], LUNGS[1].min(self.ends[0]));
+    pub(super) fn hides(&self, kind: Kind, tally: &Tally) -> Option<String> {
+        let is_ct = kind == Kind::Ct || (kind == Kind::Unknown && tally.looks_like_ct());
+        let hidden = tally.share(tally.hidden);
         (is_ct && hidden > LUNGS_SHARE).then(|| {
             format!(
                 "the window begins at {} and makes lungs black ({:.0} % of the volume): for them, name another, such as \
@@ -163,28 +163,98 @@ impl Range {
     }
 }
 
+/// Whether values of a kind that is not known are Hounsfield units.
 fn looks_like_ct(values: &[f32]) -> bool {
-    extent(values, None).is_some_and(|[low, _]| f64::from(low) <= AIR)
-        && share(values, f64::NEG_INFINITY, AIR) >= AIR_SHARE
+    let mut tally = Tally::default();
+    tally.add_air(values);
+    tally.looks_like_ct()
 }
 
-/// First place and end, along slices, rows and columns of a volume of this shape, of the box of the values above the `lowest`; `None` if all are the same.
+/// What is counted of values to tell what they are, as far as their kind needs it. What is no measurement is NaN.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Tally {
+    values: usize,
+    lowest: Option<f32>,
+    /// Below [`AIR`].
+    air: usize,
+    /// Of lungs, below the range.
+    hidden: usize,
+}
+
+impl Tally {
+    /// Counts some of the values of a volume.
+    pub(super) fn add(&mut self, (kind, range): (Kind, &Range), values: &[f32]) {
+        match kind {
+            Kind::Ct => self.values += values.len(),
+            Kind::Unknown => self.add_air(values),
+            Kind::Mr | Kind::Pet | Kind::Other => return,
+        }
+        self.hidden += count(values, LUNGS[0], LUNGS[1].min(range.ends[0]));
+    }
+
+    fn add_air(&mut self, values: &[f32]) {
+        self.values += values.len();
+        let lowest = extent(values, None).map(|[low, _]| low);
+        self.lowest = [self.lowest, lowest].into_iter().flatten().reduce(f32::min);
+        self.air += count(values, f64::NEG_INFINITY, AIR);
+    }
+
+    /// That of all values.
+    pub(super) fn of(kind: (Kind, &Range), values: &[f32]) -> Self {
+        let mut tally = Self::default();
+        tally.add(kind, values);
+        tally
+    }
+
+    fn share(&self, count: usize) -> f64 {
+        count as f64 / self.values.max(1) as f64
+    }
+
+    fn looks_like_ct(&self) -> bool {
+        self.lowest.is_some_and(|low| f64::from(low) <= AIR) && self.share(self.air) >= AIR_SHARE
+    }
+}
+
+/// First place and end, along slices, rows and columns of a volume of this shape, of the box of the values above the `lowest`;
+/// `None` if all are the same.
 pub(super) fn foreground(
     values: &[f32],
     [depth, height, width]: [usize; 3],
     lowest: f32,
 ) -> Option<[[usize; 2]; 3]> {
-    let mut found = [[depth, 0], [height, 0], [width, 0]];
+    let (mut slices, mut rows, mut columns) = ([depth, 0], [height, 0], [width, 0]);
     for (place, row) in values.chunks_exact(width).enumerate() {
-        let Some(first) = row.iter().position(|value| *value > lowest) else { continue };
-        let last = row.iter().rposition(|value| *value > lowest).unwrap_or(first);
-        for (bounds, [low, high]) in
-            found.iter_mut().zip([[place / height; 2], [place % height; 2], [first, last]])
-        {
-            *bounds = [bounds[0].min(low), bounds[1].max(high + 1)];
+        let (slice, line) = (place / height, place % height);
+        let [left, right] = columns;
+        // Only what lies beyond the columns that are known can widen them.
+        let first = first_above(&row[..left], lowest);
+        let last = last_above(&row[right..], lowest).map(|at| right + at);
+        columns = [first.unwrap_or(left), last.map_or(right, |last| last + 1)];
+        let is_known = (rows[0]..rows[1]).contains(&line) && (slices[0]..slices[1]).contains(&slice);
+        let between = || left < right && first_above(&row[left..right], lowest).is_some();
+        if !is_known && (first.is_some() || last.is_some() || between()) {
+            rows = [rows[0].min(line), rows[1].max(line + 1)];
+            slices = [slices[0].min(slice), slices[1].max(slice + 1)];
         }
     }
-    (found[0][1] > 0).then_some(found)
+    (slices[1] > 0).then_some([slices, rows, columns])
+}
+
+/// Values that are looked at together.
+const LANES: usize = 32;
+
+fn has_above(values: &[f32], lowest: f32) -> bool {
+    values.iter().fold(false, |any, value| any | (*value > lowest))
+}
+
+fn first_above(row: &[f32], lowest: f32) -> Option<usize> {
+    let (number, chunk) = row.chunks(LANES).enumerate().find(|(_, chunk)| has_above(chunk, lowest))?;
+    Some(number * LANES + chunk.iter().position(|value| *value > lowest)?)
+}
+
+fn last_above(row: &[f32], lowest: f32) -> Option<usize> {
+    let (number, chunk) = row.rchunks(LANES).enumerate().find(|(_, chunk)| has_above(chunk, lowest))?;
+    Some(row.len() - number * LANES - chunk.len() + chunk.iter().rposition(|value| *value > lowest)?)
 }
 
 /// Of what number `to` of `count` is made, of `length` that are there: places, and parts that sum to 1. Linear, each axis alone,
