@@ -10,6 +10,7 @@ import socket
 import stat
 import struct
 import subprocess
+import threading
 import time
 import zipfile
 import zlib
@@ -488,6 +489,16 @@ def test_a_slice_that_a_client_has_is_not_sent_again(bare):
         assert answer.status == 200 and answer.headers["etag"] != tag
     bare.request("DELETE", f"/v1/files/{file['id']}")
     assert bare.get(path, {"If-None-Match": tag}).status == 404
+
+
+def test_a_file_that_is_deleted_while_it_is_read_is_gone_when_it_was(bare, folder):
+    for _ in range(12):
+        file = uploaded(bare, CHEST)
+        reader = threading.Thread(target=slices, args=(bare, file, "index=0"))
+        reader.start()
+        bare.request("DELETE", f"/v1/files/{file['id']}")
+        reader.join()
+    assert names(folder) == []
 
 
 def test_frames_of_a_clip_are_its_own(bare):

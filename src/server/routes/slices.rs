@@ -72,6 +72,10 @@ pub(super) async fn slice(
     let (picture, count) = reading(&app, move |options, _| {
         let options = options.preprocessing(preprocessing);
         let slice = reader.slices.read(&key, &study, index, &options).map_err(of_query)?;
+        // It may have been deleted meanwhile, and what was read of it forgotten before this was.
+        if !reader.store.is_there(&key.id) {
+            reader.slices.retain(|id| id != key.id);
+        }
         Ok((png(&Picture::of_frame(&slice.frame), size)?, slice.count))
     })
     .await?;
