@@ -12,7 +12,7 @@ const EXAMPLES = [
 	['Chest radiograph', 'one picture', '/examples/chest.png', ['chest.png'], ['Is there a nodule, and on which side?']],
 	['Two retinas', 'to compare', '/examples/fundus.png', ['fundus.png', 'fundus_clear.png'], ['Which of the two shows haemorrhages of the retina?']],
 	['Instruments', 'a clip of 4 seconds', 'clip', ['clip.mp4'], ['From which side does the instrument enter?', 'How many instruments do you see?']],
-	['CT of the chest', 'a volume of 32 slices', 'volume', ['chest.nii.gz'], ['What device is observed on the chest wall?', 'In which third of the chest is the nodule?']],
+	['CT of the chest', 'a volume of 32 slices', 'volume', ['chest.nii.gz'], ['What device is observed on the chest wall?', 'On which side of the chest is the device?']],
 ];
 
 let studies = [];
@@ -234,6 +234,7 @@ async function ask(question) {
 	busy(true);
 	$('question').value = '';
 	$('exports').hidden = false;
+	$('suggestions').hidden = true;
 	const request = {
 		...rest,
 		...(!$('think').checked && { reasoning_effort: 'none' }),
