@@ -127,6 +127,18 @@ def endless(page):
         route.continue_(post_data=json.dumps(body))
 
     page.route("**/v1/chat/completions", longer)
+    page.evaluate(GATE)
+
+
+#: Between `hold()` and `release()` the page reads nothing, so that the middle of an answer can be looked at.
+GATE = """() => {
+  const {read} = ReadableStreamDefaultReader.prototype;
+  window.hold = () => (window.gate = new Promise((open) => (window.release = open)));
+  ReadableStreamDefaultReader.prototype.read = async function () {
+    await window.gate;
+    return read.call(this);
+  };
+}"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -164,8 +176,10 @@ def test_the_whole_way_is_open_to_everybody(server, visit, theme, size, tmp_path
     endless(page)
     ask(page, "On which side of the chest is the device?")
     expect(page.locator(".turn").nth(1).locator(".thought")).to_be_visible()
+    page.evaluate("hold()")
     check(page)
     page.click("#stop")
+    page.evaluate("release()")
     expect(page.locator(".turn").nth(1)).to_contain_text("Stopped.")
     expect(page.locator("#question")).to_be_focused()
     check(page)

@@ -140,7 +140,7 @@ function origin({ fleming, usage, finish, id, answer }) {
 	return el(
 		'footer',
 		{ class: 'origin head' },
-		el('p', { class: 'small muted' }, `First token after ${seconds(times.first_token)} · ${seconds(times.total)} in all`),
+		el('p', { class: 'small muted' }, `First token after ${seconds(times.first_token)}, the last ${seconds(times.decode)} later`),
 		button('', 'Copy answer', () => copy(answer), 'quiet'),
 		el(
 			'details',
