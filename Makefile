@@ -25,6 +25,7 @@ help:
 	@echo 'make lint   only the checks: rustfmt, clippy, ruff'
 	@echo 'make header writes include/fleming.h and the list of what programs depend on, after a change to src/capi'
 	@echo 'make sanitize the C programs under AddressSanitizer, ThreadSanitizer and valgrind'
+	@echo 'make clients programs that speak the protocol of OpenAI, against a server of the demo model'
 	@echo 'make fuzz MINUTES=n  every reader on inputs that libFuzzer makes, each for n minutes: fuzz/README.md'
 	@echo 'make dist   build dist/fleming-VERSION-ARCH-linux.tar.gz: program, C library, ONNX Runtime, licences'
 	@echo 'make deploy-tools  programs that check deploy/, and the proxies in it; without them make test passes these tests over'
@@ -215,3 +216,20 @@ install-c: .make/system
 	cargo cinstall --version >/dev/null 2>&1 || cargo install --locked $(CARGO_C)
 	cargo cinstall --profile dist --locked --target-dir target/cargo-c --prefix $(PREFIX) $(if $(DESTDIR),--destdir $(DESTDIR)) \
 	  --no-default-features --features constrained,jpeg-turbo,video
+
+# Programs that speak OpenAI's protocol, each as its makers ship it, against a server of the demo model. Needs Node.
+CLIENTS := $(VENV)/clients
+$(CLIENTS)/%/ready: tests/server/clients/requirements-%.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+$(CLIENTS)/node/ready: tests/server/clients/package.json
+	mkdir -p $(@D)
+	cp $< $(@D)
+	npm install --prefix $(@D) --no-audit --no-fund --silent
+	@touch $@
+
+.PHONY: clients
+clients: setup $(CLIENTS)/current/ready $(CLIENTS)/others/ready $(CLIENTS)/node/ready
+	cargo build
+	$(PYTHON) -m pytest -q tests/server/test_clients.py

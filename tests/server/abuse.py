@@ -73,12 +73,23 @@ def chat_bytes(messages, **fields):
 
 
 def exchange(server, *parts):
-    """Sends bytes on a connection of their own; returns the status (0 if it was closed) and all that came."""
+    """Sends bytes on a connection; returns the status and all that came until the server closed it."""
+    with Socket(server) as connection:
+        with contextlib.suppress(OSError):
+            connection.send(*parts)
+        return status_of(connection.read())
+
+
+def blurt(server, *parts):
+    """Sends bytes and ends; returns the status, 0 if the server closed the connection, and all that came."""
     with Socket(server) as connection:
         with contextlib.suppress(OSError):
             connection.send(*parts)
             connection.plain.shutdown(socket.SHUT_WR)
-        text = connection.read()
+        return status_of(connection.read())
+
+
+def status_of(text):
     found = re.match(r"HTTP/1\.[01] (\d+)", text)
     return int(found[1]) if found else 0, text
 
@@ -128,17 +139,20 @@ def cost(server, work):
 
 
 class Peak:
-    """The most memory that the server has had since it was asked to look."""
+    """The most memory that the server takes from now on."""
 
     def __init__(self, server):
-        self.status = Path(f"/proc/{server.process.pid}/status")
-        self.clear = Path(f"/proc/{server.process.pid}/clear_refs")
-        self.begin = server.resident()
-        self.most = self.begin
+        self.folder = Path(f"/proc/{server.process.pid}")
+        with contextlib.suppress(OSError):
+            (self.folder / "clear_refs").write_text("5")
+        self.begin = self.high()
 
-    def look(self):
-        self.most = max(self.most, int(re.search(r"VmRSS:\s+(\d+) kB", self.status.read_text())[1]) << 10)
-        return self.most - self.begin
+    def high(self):
+        return int(re.search(r"VmHWM:\s+(\d+) kB", (self.folder / "status").read_text())[1]) << 10
+
+    def grown(self):
+        """Bytes."""
+        return self.high() - self.begin
 
 
 def stream_until(server, wanted, messages=None, **fields):

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from abuse import Socket, chat_bytes, exchange, head
+from abuse import Socket, blurt, chat_bytes, exchange, head
 from serving import PATIENCE, Server, about, picture
 
 from program import FLEMING, ROOT
@@ -297,12 +297,16 @@ def test_ids_cannot_forge_a_line(server):
             assert "x-request-id: req-" in text
     assert server.get("/v1/models", {"X-Request-Id": "case-7_a.b"}).headers["x-request-id"] == "case-7_a.b"
     status, text = exchange(
-        server, "GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\rb\r\n\r\n"
+        server,
+        "GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\rb\r\nConnection: close\r\n\r\n",
     )
     assert status in (0, 400)
     # A header of a MiB.
     status, _ = exchange(
-        server, head(None, "GET", "/v1/models", Content_Length=None, X_Request_Id="y" * (1 << 20))
+        server,
+        head(
+            None, "GET", "/v1/models", Content_Length=None, X_Request_Id="y" * (1 << 20), Connection="close"
+        ),
     )
     assert status in (0, 400, 431)
     said = server.said()
@@ -415,8 +419,8 @@ def test_tls_is_spoken_and_its_certificate_is_read_again(tmp_path):
         again = secure(server, cert)
         assert over_tls(again)[0] == 200
         # Plain HTTP and noise close their own connection alone.
-        assert exchange(server, chat_bytes("hello"))[0] in (0, 400)
-        assert exchange(server, os.urandom(5000))[0] == 0
+        assert blurt(server, chat_bytes("hello"))[0] in (0, 400)
+        assert blurt(server, os.urandom(5000))[0] == 0
         assert over_tls(again)[0] == 200
         connection.close()
         again.close()

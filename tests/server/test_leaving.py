@@ -14,7 +14,6 @@ from abuse import (
     Stopped,
     chat_bytes,
     cost,
-    exchange,
     greys,
     has_text,
     head,
@@ -136,7 +135,7 @@ def test_a_study_is_not_read_on_for_a_client_that_left(narrow, tmp_path):
     pillow.fromarray(noise).save(tmp_path / "noise.png", compress_level=1)
     messages = about(picture(tmp_path / "noise.png"))
     request = chat_bytes(messages, max_tokens=1)
-    answered = cost(narrow, lambda: exchange(narrow, request))
+    answered = cost(narrow, lambda: narrow.chat(messages, max_tokens=1))
 
     def leave():
         with Socket(narrow) as connection:
