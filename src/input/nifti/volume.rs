@@ -216,14 +216,14 @@ impl Voxels {
         let opened = self.opened.again()?;
         Ok(match self.packed {
             true => Stream::Packed(Box::new(Members::new(opened)), 0),
-            false => Stream::Plain(opened),
+            false => Stream::Plain(Box::new(opened)),
         })
     }
 }
 
 /// Bytes that are read at rising offsets.
 enum Stream {
-    Plain(Opened),
+    Plain(Box<Opened>),
     /// And how many of them were read.
     Packed(Box<Members>, u64),
 }
