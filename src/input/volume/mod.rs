@@ -9,6 +9,7 @@ mod grid;
 mod memory;
 // ── in patient space
 mod space;
+mod asked;
 mod axes;
 mod block;
 mod statistics;
