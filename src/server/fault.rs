@@ -23,6 +23,9 @@ pub(super) struct Fault {
     pub(super) facts: Box<Facts>,
     /// Seconds.
     retry_after: Option<u32>,
+    /// Whether the same request fails again, whatever happens meanwhile. Clients would send a study once more that has just
+    /// been computed for nothing.
+    is_final: bool,
 }
 
 /// The body of an error.
@@ -60,7 +63,8 @@ struct FourFacts {
 
 impl Fault {
     pub(super) fn new(status: StatusCode, facts: Facts) -> Self {
-        Self { status, code: None, param: None, facts: Box::new(facts), retry_after: None }
+        let is_final = matches!(status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::PAYLOAD_TOO_LARGE);
+        Self { status, code: None, param: None, facts: Box::new(facts), retry_after: None, is_final }
     }
 
     /// A field of a request that cannot be taken.
@@ -164,12 +168,6 @@ impl Fault {
             },
         }
     }
-
-    /// Whether the same request fails again, whatever happens meanwhile. Clients would send a study once more that has just
-    /// been computed for nothing.
-    fn is_final(&self) -> bool {
-        matches!(self.status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::PAYLOAD_TOO_LARGE)
-    }
 }
 
 impl From<Error> for Fault {
@@ -189,7 +187,7 @@ impl From<Error> for Fault {
         match error.code() {
             ErrorCode::Input => fault.code("unreadable_study"),
             ErrorCode::Busy => fault.code("queue_full").retry_after(1),
-            ErrorCode::TimedOut => fault.code("timed_out"),
+            ErrorCode::TimedOut => Self { is_final: true, ..fault.code("timed_out") },
             _ => fault,
         }
     }
@@ -202,7 +200,7 @@ impl IntoResponse for Fault {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.is_final() {
+        if self.is_final {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
@@ -241,6 +239,13 @@ mod tests {
             assert!(!fault.facts.to_string().contains('/'), "{}", fault.facts);
             assert_eq!(fault.into_response().headers()[SHOULD_RETRY], "false");
         }
+    }
+
+    #[test]
+    fn a_question_that_took_too_long_is_not_computed_again() {
+        let response = Fault::from(Error::timed_out()).into_response();
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(response.headers()[SHOULD_RETRY], "false");
     }
 
     #[test]

@@ -73,10 +73,21 @@ pub(super) async fn guard(State(app): State<Shared>, mut request: Request, next:
 
 /// A panic of one request ends that request alone.
 async fn run(request: Request, next: Next) -> Response {
-    AssertUnwindSafe(next.run(request))
+    let response = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .await
-        .unwrap_or_else(|_| Fault::internal().into_response())
+        .unwrap_or_else(|_| Fault::internal().into_response());
+    match response.status().is_client_error() && response.extensions().get::<Fault>().is_none() {
+        true => unreadable(response.status()).into_response(),
+        false => response,
+    }
+}
+
+/// What the router refuses before a route has it, such as a path that is no text.
+fn unreadable(status: StatusCode) -> Fault {
+    let got = status.canonical_reason().unwrap_or("another one");
+    Fault::new(status, Facts::new("request", "a path and fields that can be read", got))
+        .hint("GET /openapi.json lists them")
 }
 
 enum Admitted {
@@ -125,7 +136,12 @@ fn host(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Fault> {
         return Ok(());
     }
     let named = uri.authority().map(|authority| authority.as_str().to_owned());
-    let given = headers.get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+    // Two that differ are read differently by a proxy and by us.
+    let given: Vec<_> = headers
+        .get_all(header::HOST)
+        .iter()
+        .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned())
+        .collect();
     // Without a name it is an old health check, and no browser.
     let all_known = named.iter().chain(&given).all(|host| {
         let name = without_port(host);
@@ -139,7 +155,11 @@ fn host(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Fault> {
         true => Ok(()),
         false => Err(Fault::new(
             StatusCode::FORBIDDEN,
-            Facts::new("Host", "a name of this server", given.or(named).unwrap_or_default()),
+            Facts::new(
+                "Host",
+                "a name of this server",
+                given.into_iter().chain(named).collect::<Vec<_>>().join(", "),
+            ),
         )
         .code("foreign_host")
         .hint("name it with --allow-host, or set up keys with --keys")),

@@ -1,6 +1,6 @@
 //! The body of a request, within its limits.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,6 +13,9 @@ use crate::error::Facts;
 
 /// How long a client may leave us without the next bytes of its body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes a second that a client sends of a long body, at least. Else a few clients that send next to nothing would keep the
+/// room of all.
+const PACE: u64 = 16 << 10;
 /// How long a body that was refused is read on.
 const LINGER: Duration = Duration::from_secs(30);
 /// Bytes for which room is taken at a time where no length is given.
@@ -65,7 +68,9 @@ async fn whole(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Receiv
     let mut bytes = Vec::new();
     // There is room for as much.
     reserve(&mut bytes, declared.unwrap_or_default() as usize)?;
+    let began = Instant::now();
     while let Some(data) = next(body).await? {
+        keeps_pace(began, bytes.len())?;
         let length = bytes.len() as u64 + data.len() as u64;
         if length > limit {
             return Err(too_long(limit, "--max-body"));
@@ -85,16 +90,29 @@ fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<(), Fault> {
     bytes.try_reserve(more).map_err(refuse)
 }
 
+/// Refuses a body that comes too slowly.
+fn keeps_pace(began: Instant, received: usize) -> Result<(), Fault> {
+    match began.elapsed() > PATIENCE + Duration::from_secs(received as u64 / PACE) {
+        true => Err(late(format!("{PACE} bytes a second"), "fewer")),
+        false => Ok(()),
+    }
+}
+
+fn late(wanted: String, got: &str) -> Fault {
+    Fault::new(StatusCode::REQUEST_TIMEOUT, Facts::new("body", wanted, got))
+        .code("timed_out")
+        .hint("send it faster")
+}
+
 /// The next bytes of a body; none at its end.
 ///
 /// # Errors
 /// Status 408 if none come for long, 400 if the body ends too early.
 pub(super) async fn next(body: &mut Body) -> Result<Option<Bytes>, Fault> {
     loop {
-        let frame = tokio::time::timeout(PATIENCE, body.frame()).await.map_err(|_| {
-            let wanted = format!("the next bytes within {} seconds", PATIENCE.as_secs());
-            Fault::new(StatusCode::REQUEST_TIMEOUT, Facts::new("body", wanted, "none")).code("timed_out")
-        })?;
+        let frame = tokio::time::timeout(PATIENCE, body.frame())
+            .await
+            .map_err(|_| late(format!("the next bytes within {} seconds", PATIENCE.as_secs()), "none"))?;
         match frame {
             None => return Ok(None),
             Some(Err(_)) => return Err(Fault::field("body", "a whole body", "one that ends too early")),

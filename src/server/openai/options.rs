@@ -325,7 +325,7 @@ pub(in crate::server) fn with_param(error: Error) -> Fault {
         "answers" => Some("n".to_owned()),
         "json_schema" => Some("response_format".to_owned()),
         "logprobs" => Some("top_logprobs".to_owned()),
-        "stop_texts" => Some("stop".to_owned()),
+        "stop texts" => Some("stop".to_owned()),
         _ => openai.or_else(|| option(&name).map(|row| format!("fleming.{}", row.name))),
     };
     match (param, fault.status.is_client_error()) {

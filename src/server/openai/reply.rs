@@ -313,7 +313,7 @@ impl Usage {
     pub(super) fn of_response(&self) -> Value {
         json!({
             "input_tokens": self.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": self.prompt_tokens_details.cached_tokens},
+            "input_tokens_details": {"cached_tokens": self.prompt_tokens_details.cached_tokens, "cache_write_tokens": 0},
             "output_tokens": self.completion_tokens,
             "output_tokens_details": {"reasoning_tokens": self.completion_tokens_details.reasoning_tokens},
             "total_tokens": self.total_tokens,
