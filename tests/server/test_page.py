@@ -123,7 +123,8 @@ def endless(page):
 
     def longer(route):
         body = json.loads(route.request.post_data)
-        body["fleming"] |= {"ignore_eos": True, "max_new_tokens": 2000}
+        body["fleming"]["ignore_eos"] = True
+        body["max_completion_tokens"] = 2000
         route.continue_(post_data=json.dumps(body))
 
     page.route("**/v1/chat/completions", longer)
