@@ -63,6 +63,13 @@ fn document() -> Value {
     for closed in ["ChatBody", "Message", "Part", "ResponsesBody", "Item", "ItemPart"] {
         schemas[closed]["additionalProperties"] = false.into();
     }
+    // A text or a list is told by what it is: in JSON there is no name around it.
+    for either in ["Content", "ItemContent", "Input"] {
+        for form in schemas[either]["oneOf"].as_array_mut().into_iter().flatten() {
+            let named = form["properties"].as_object_mut().and_then(|named| named.values_mut().next());
+            *form = named.map(Value::take).unwrap_or_default();
+        }
+    }
     let mut ours: Map<String, Value> =
         options().filter(|row| is_ours(row)).map(|row| (row.name.to_owned(), schema(row))).collect();
     let progress = json!({"type": "boolean", "description": "Whether a stream tells how far the work is."});
@@ -113,6 +120,14 @@ mod tests {
         let schemas = &document["components"]["schemas"];
         assert_eq!(schemas["FlemingOptions"]["properties"]["slices"]["maximum"], 4096);
         assert_eq!(schemas["ChatBody"]["properties"]["top_p"]["type"][0], "number");
+        for either in ["Content", "ItemContent", "Input"] {
+            let forms = &schemas[either]["oneOf"];
+            assert_eq!(
+                (&forms[0]["type"], &forms[1]["type"]),
+                (&json!("string"), &json!("array")),
+                "{either}"
+            );
+        }
         let text = document.to_string();
         for piece in text.split("#/components/schemas/").skip(1) {
             let name = piece.split('"').next().unwrap();
