@@ -5,13 +5,16 @@ from typing import Literal
 import instructor
 from common import BASE, KEY, QUESTION, check, picture_part
 from openai import OpenAI
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 openai = OpenAI(base_url=BASE, api_key=KEY)
 model = openai.models.list().data[0].id
 
 
 class Side(BaseModel):
+    """Closed, as a small model would add to it."""
+
+    model_config = ConfigDict(extra="forbid")
     found: bool
     side: Literal["left", "right"]
 
