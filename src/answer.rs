@@ -135,6 +135,35 @@ struct Collected {
     answer: String,
     /// The state of the last tag.
     state: Option<State>,
+    edge: Edge,
+}
+
+/// Where a part begins and may end. White space there is not part of it, so what is said of it joins to what it is.
+#[derive(Default)]
+struct Edge {
+    /// Whether something was said of the part.
+    began: bool,
+    /// White space that more text may follow.
+    held: String,
+}
+
+impl Edge {
+    /// Says the text that certainly belongs to a part.
+    fn say(&mut self, part: ReplyPart, text: &str, say: &mut impl FnMut(ReplyPart, &str)) {
+        let text = match self.began {
+            true => text,
+            false => text.trim_start_matches(is_space),
+        };
+        let inner = text.trim_end_matches(is_space);
+        if inner.is_empty() {
+            self.held += text;
+            return;
+        }
+        let whole = std::mem::take(&mut self.held) + inner;
+        self.held.push_str(&text[inner.len()..]);
+        self.began = true;
+        say(part, &whole);
+    }
 }
 
 /// A reply in two parts.
@@ -194,12 +223,16 @@ impl Collected {
         match seen {
             Seen::Text(State::Thinking, text) => {
                 self.thought.get_or_insert_default().push_str(text);
-                say(ReplyPart::Thought, text);
+                self.edge.say(ReplyPart::Thought, text, say);
             }
             Seen::Text(State::Answered, _) => {}
-            Seen::Text(_, text) => {
+            Seen::Text(state, text) => {
                 self.answer += text;
-                say(ReplyPart::Answer, text);
+                match state {
+                    // Its form says what it is, white space included.
+                    State::Untagged => say(ReplyPart::Answer, text),
+                    _ => self.edge.say(ReplyPart::Answer, text, say),
+                }
             }
             Seen::Tag(state) => self.enter(state),
         }
@@ -217,13 +250,18 @@ impl Collected {
             _ => {}
         }
         self.state = Some(next);
+        self.edge = Edge::default();
     }
 }
 
 /// Removes white space from both ends as Python's `str.strip` does, which knows four separators (U+001C to U+001F)
 /// that Unicode's White_Space lacks.
 pub(crate) fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+    text.trim_matches(is_space)
+}
+
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
 #[cfg(test)]
@@ -241,8 +279,21 @@ mod tests {
         let mut say = |part: ReplyPart, text: &str| said[part as usize] += text;
         pieces.iter().for_each(|piece| splitter.push(piece, &mut say));
         let parts = splitter.finish(&mut say);
-        assert!(said[ReplyPart::Answer as usize].contains(&parts.answer), "{said:?} {parts:?}");
+        assert!(said[ReplyPart::Answer as usize].ends_with(&parts.answer), "{said:?} {parts:?}");
         parts
+    }
+
+    #[test]
+    fn what_is_said_joins_to_what_it_is() {
+        let whole = "<think>\n a  b \n</think> \n<answer> It is\n so. </answer>\n";
+        let mut splitter = Splitter::new(tags());
+        let mut said = [String::new(), String::new()];
+        let mut say = |part: ReplyPart, text: &str| said[part as usize] += text;
+        whole.chars().for_each(|letter| splitter.push(&letter.to_string(), &mut say));
+        let parts = splitter.finish(&mut say);
+        assert_eq!(said[ReplyPart::Thought as usize], parts.thought.unwrap());
+        assert_eq!(said[ReplyPart::Answer as usize], parts.answer);
+        assert_eq!((said[0].as_str(), said[1].as_str()), ("a  b", "It is\n so."));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::pixels::Digest;
 /// The embeddings of one tile, `[tokens per tile, hidden]`, in the memory that the graphs compute in.
 pub(super) type Embeddings = Arc<Tensor>;
 
+/// Tiles that are kept at most, however small they are: as many as a server sees again.
+const MOST_TILES: usize = 512;
+
 /// Embeddings by the digest of the pixels and of the vision graph, the least recently used dropped first. Those that a
 /// request still holds are found even where there is no room to keep them.
 pub(super) struct ImageCache {
@@ -50,7 +53,7 @@ impl ImageCache {
         if size > self.most || self.kept.contains_key(&tile) {
             return;
         }
-        while self.bytes + size > self.most {
+        while self.bytes + size > self.most || self.kept.len() >= MOST_TILES {
             let Some(oldest) = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(tile, _)| *tile)
             else {
                 break;

@@ -323,6 +323,7 @@ pub(in crate::server) fn with_param(error: Error) -> Fault {
     let openai = FIELDS.iter().find(|(_, row)| *row == name).map(|(field, _)| (*field).to_owned());
     let param = match name.as_str() {
         "answers" => Some("n".to_owned()),
+        "question" => Some("messages".to_owned()),
         "json_schema" => Some("response_format".to_owned()),
         "logprobs" => Some("top_logprobs".to_owned()),
         "stop texts" => Some("stop".to_owned()),
