@@ -134,7 +134,9 @@ def endless(page):
 #: Between `hold()` and `release()` the page reads nothing, so that the middle of an answer can be looked at.
 GATE = """() => {
   const {read} = ReadableStreamDefaultReader.prototype;
-  window.hold = () => (window.gate = new Promise((open) => (window.release = open)));
+  window.hold = () => {
+    window.gate = new Promise((open) => (window.release = open));
+  };
   ReadableStreamDefaultReader.prototype.read = async function () {
     await window.gate;
     return read.call(this);
