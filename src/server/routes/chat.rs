@@ -10,11 +10,12 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
+use super::fails::AskingFails;
 use super::models::known;
 use crate::engine::Engine;
 use crate::request::{AskOptions, Reply, ReplyPart};
 use crate::server::asking::{From, Received, received};
-use crate::server::fault::{ErrorBody, Fault};
+use crate::server::fault::Fault;
 use crate::server::identity::id;
 use crate::server::job::Job;
 use crate::server::openai::{ChatBody, ChatCompletion, Chunk, Delivery, Head, StreamForm, parse, with_param};
@@ -34,14 +35,7 @@ use crate::server::work::cancellable;
             description = "The answer; with `stream: true` its chunks as server-sent events",
             content((ChatCompletion = "application/json"), (Chunk = "text/event-stream")),
         ),
-        (status = 400, description = "A field cannot be taken, or a study cannot be read", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "The model or a file is not there", body = ErrorBody),
-        (status = 408, description = "The time was up before there was anything to return", body = ErrorBody),
-        (status = 413, description = "The body is too long", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests wait", body = ErrorBody),
-        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+        AskingFails,
     ),
 )]
 pub(super) async fn complete(
@@ -90,14 +84,7 @@ pub(super) fn chat(body: &[u8]) -> Result<(ChatBody, ()), Fault> {
     request_body = ChatBody,
     responses(
         (status = 200, description = "The number of tokens, and whether they fit", body = Object),
-        (status = 400, description = "A field cannot be taken, or a study cannot be read", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "The model or a file is not there", body = ErrorBody),
-        (status = 408, description = "The time was up before there was anything to return", body = ErrorBody),
-        (status = 413, description = "The body is too long", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests wait", body = ErrorBody),
-        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+        AskingFails,
     ),
 )]
 pub(super) async fn input_tokens(

@@ -1,5 +1,6 @@
 //! What the server answers to, one file for each kind of call.
 
+mod fails;
 mod query;
 mod pictures;
 mod refusals;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::chat::chat;
+use super::fails::AskingFails;
 use super::models::known;
 use super::pictures::png;
 use crate::engine::{Engine, TokenCount};
@@ -19,7 +20,7 @@ use crate::input::ReadOptions;
 use crate::preview::{Preview, preview as look};
 use crate::request::{AskOptions, Cancel};
 use crate::server::asking::{From, Received, received};
-use crate::server::fault::{ErrorBody, Fault};
+use crate::server::fault::Fault;
 use crate::server::openai::{Asked, ChatBody, with_param};
 use crate::server::record::Record;
 use crate::server::state::{Caller, Shared};
@@ -62,14 +63,7 @@ pub(super) struct PreviewUsage {
             description = "The frames, and what they cost",
             content((PreviewObject = "application/json"), ([u8] = "image/png")),
         ),
-        (status = 400, description = "A field cannot be taken, or a study cannot be read", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "The model or a file is not there", body = ErrorBody),
-        (status = 408, description = "The time was up before there was anything to return", body = ErrorBody),
-        (status = 413, description = "The body is too long", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests wait", body = ErrorBody),
-        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+        AskingFails,
     ),
 )]
 pub(super) async fn preview(

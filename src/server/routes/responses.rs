@@ -9,10 +9,11 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::chat::head;
+use super::fails::AskingFails;
 use crate::engine::Engine;
 use crate::request::{AskOptions, Reply, ReplyPart};
 use crate::server::asking::{Beside, From, Received, received};
-use crate::server::fault::{ErrorBody, Fault};
+use crate::server::fault::Fault;
 use crate::server::job::Job;
 use crate::server::openai::responses::{Echo, begun, ended, item_id, message, output_text, reasoning};
 use crate::server::openai::{ChatBody, Delivery, Head, ResponsesBody, parse, renamed};
@@ -27,14 +28,7 @@ use crate::server::stream::{Streaming, Telling};
     request_body = ResponsesBody,
     responses(
         (status = 200, description = "The response; with `stream: true` its events", body = Object),
-        (status = 400, description = "A field cannot be taken, or a study cannot be read", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "The model or a file is not there", body = ErrorBody),
-        (status = 408, description = "The time was up before there was anything to return", body = ErrorBody),
-        (status = 413, description = "The body is too long", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests wait", body = ErrorBody),
-        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+        AskingFails,
     ),
 )]
 pub(super) async fn respond(
