@@ -174,6 +174,11 @@ impl Engine {
         Counts { preparing: waiting.preparing, waiting: waiting.ready, ..self.0.shared.counts.snapshot() }
     }
 
+    /// Whether it can answer at all. A loop that broke down never does again; [`submit`](Self::submit) then refuses everything.
+    pub fn is_alive(&self) -> bool {
+        self.0.queue.is_served()
+    }
+
     /// Has the loop do something between two steps, and waits for it.
     pub(super) fn command<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T> {
         let (reply, answer) = mpsc::channel();

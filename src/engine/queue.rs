@@ -116,6 +116,11 @@ impl Queue {
         }
     }
 
+    /// Whether the loop works, or waits for work.
+    pub(super) fn is_served(&self) -> bool {
+        refuse_broken(&self.lock()).is_ok()
+    }
+
     /// Takes a place for each of `answers`, all or none.
     ///
     /// # Errors
@@ -301,5 +306,19 @@ fn refuse_broken(state: &QueueState) -> Result<()> {
         false => Ok(()),
         true => Err(Error::runtime("engine", "a running loop", "one that broke down")
             .hint("open the engine again, and report this")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_whose_loop_broke_down_is_not_served() {
+        let queue = Queue::new(Limits { under_way: 1, ready: 1 });
+        assert!(queue.is_served());
+        queue.abandon();
+        assert!(!queue.is_served());
+        assert!(queue.admissions(1).is_err());
     }
 }

@@ -143,8 +143,11 @@ impl App {
         }
     }
 
-    /// Whether the engine has had work for long without ending a round.
+    /// Whether the engine broke down, or has had work for long without ending a round.
     fn is_stalled(&self, engine: &Engine) -> bool {
+        if !engine.is_alive() {
+            return true;
+        }
         let counts = engine.counts();
         let since = counts.last_round.map(|last| Instant::now().saturating_duration_since(last));
         counts.active > 0 && since.is_some_and(|since| since > self.settings.stall)
