@@ -135,7 +135,8 @@ struct Collected {
     answer: String,
     /// The state of the last tag.
     state: Option<State>,
-    edge: Edge,
+    thought_edge: Edge,
+    answer_edge: Edge,
 }
 
 /// Where a part begins and may end. White space there is not part of it, so what is said of it joins to what it is.
@@ -223,7 +224,7 @@ impl Collected {
         match seen {
             Seen::Text(State::Thinking, text) => {
                 self.thought.get_or_insert_default().push_str(text);
-                self.edge.say(ReplyPart::Thought, text, say);
+                self.thought_edge.say(ReplyPart::Thought, text, say);
             }
             Seen::Text(State::Answered, _) => {}
             Seen::Text(state, text) => {
@@ -231,7 +232,7 @@ impl Collected {
                 match state {
                     // Its form says what it is, white space included.
                     State::Untagged => say(ReplyPart::Answer, text),
-                    _ => self.edge.say(ReplyPart::Answer, text, say),
+                    _ => self.answer_edge.say(ReplyPart::Answer, text, say),
                 }
             }
             Seen::Tag(state) => self.enter(state),
@@ -243,14 +244,20 @@ impl Collected {
             // A reply may begin inside the thought, when the opening tag was part of the prompt.
             State::Thought if self.state.is_none() => {
                 self.thought = Some(std::mem::take(&mut self.answer));
+                self.answer_edge = Edge::default();
             }
-            State::Thinking => self.thought = Some(String::new()),
+            State::Thinking => {
+                self.thought = Some(String::new());
+                self.thought_edge = Edge::default();
+            }
             // Only what stands in the tags is the answer.
-            State::Answering => self.answer.clear(),
+            State::Answering => {
+                self.answer.clear();
+                self.answer_edge = Edge::default();
+            }
             _ => {}
         }
         self.state = Some(next);
-        self.edge = Edge::default();
     }
 }
 
