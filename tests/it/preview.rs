@@ -44,13 +44,14 @@ fn every_frame_of_every_kind_is_drawn() {
     assert!(image::open(&sheet).unwrap().width() > 1000);
 }
 
-/// A trace's picture is of the tiles that went into the vision graph.
+/// A trace's picture is of the tiles that went into the vision graph. It lacks the overview of a volume from a scanner, whose
+/// other slices the model did not see.
 #[test]
 fn the_picture_is_the_one_that_a_reply_is_about() {
     let scratch = Scratch::new();
     let (sheet, trace) = (scratch.path("sheet.png"), scratch.path("trace"));
-    let studies = ["chest.png", "chest.nii.gz"].map(example);
-    let look = ["--plane", "coronal", "--slices", "2", "--max-tiles", "4"];
+    let studies = ["chest.png", "volume.npz"].map(example);
+    let look = ["--slices", "2", "--max-tiles", "4"];
     shown(verb("preview").args(&studies).args(look).arg("--output").arg(&sheet));
     let mut ask = verb("ask");
     ask.args(&studies)

@@ -25,7 +25,8 @@ fn text(path: &str) -> String {
 fn pages() -> Vec<String> {
     let folder = fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
     let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut pages: Vec<_> = names.map(|name| format!("docs/{name}")).collect();
+    let texts = names.filter(|name| name.ends_with(".md"));
+    let mut pages: Vec<_> = texts.map(|name| format!("docs/{name}")).collect();
     pages.sort();
     assert!(pages.len() >= 8, "{pages:?}");
     [vec!["README.md".to_owned()], pages].concat()
