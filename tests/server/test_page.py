@@ -131,8 +131,8 @@ def endless(page):
     page.evaluate(GATE)
 
 
-#: After `hold(n)` the page reads n times more and then nothing up to `release()`, so that the middle of an answer can be
-#: looked at, however fast the machine is.
+#: After `hold(n)` the page reads n times more and then nothing up to `release()`, so that the middle of an
+#: answer can be looked at, however fast the machine is.
 GATE = """() => {
   const {read} = ReadableStreamDefaultReader.prototype;
   window.hold = (reads) => {
