@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -149,11 +153,8 @@ def write_weights(
         for name, shard in zip(names, shards, strict=True):
             with (out / name).open("wb") as file:
                 file.write(_header(shard))
-                for tensor in shard:
-                    for start, block in _blocks(tensor, options.seed, stop):
-                        if planted:
-                            planted.apply(tensor, start, block)
-                        bar.update(file.write(bfloat16_bits(block).tobytes()))
+                for block in _on_all_cores(_draws(shard, options.seed, stop, planted)):
+                    bar.update(file.write(block))
     if count > 1:
         places = {t.name: name for name, shard in zip(names, shards, strict=True) for t in shard}
         dump(out / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": places})
@@ -174,17 +175,41 @@ def _header(shard: list[Drawn]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _blocks(tensor: Drawn, seed: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The tensor a block at a time, with where it starts; each block has its own place in the stream."""
+Draw = Callable[[], bytes]
+
+
+def _draws(tensors: list[Drawn], seed: int, stop: int, planted: Outliers | None) -> Iterator[Draw]:
+    """What draws each block of the tensors, in order."""
+    for tensor in tensors:
+        for start in range(0, math.prod(tensor.shape), BLOCK_VALUES):
+            yield partial(_draw, tensor, start, seed=seed, stop=stop, planted=planted)
+
+
+def _draw(tensor: Drawn, start: int, *, seed: int, stop: int, planted: Outliers | None) -> bytes:
+    """The block of a tensor that begins at ``start``; each has its own place in the stream of its tensor."""
     key = int.from_bytes(hashlib.sha256(f"fleming {seed} {tensor.name}".encode()).digest()[:16], "little")
-    values = math.prod(tensor.shape)
-    for number, start in enumerate(range(0, values, BLOCK_VALUES)):
-        generator = np.random.Generator(np.random.Philox(key=key, counter=number << 64))
-        block = generator.standard_normal(min(BLOCK_VALUES, values - start), dtype=np.float32)
-        block = block * np.float32(tensor.deviation) + np.float32(tensor.mean)
-        if tensor.name.endswith("lm_head.weight"):
-            _favour_stop(block, start, tensor.shape[1], stop)
-        yield start, block
+    generator = np.random.Generator(np.random.Philox(key=key, counter=start // BLOCK_VALUES << 64))
+    count = min(BLOCK_VALUES, math.prod(tensor.shape) - start)
+    block = generator.standard_normal(count, dtype=np.float32)
+    block = block * np.float32(tensor.deviation) + np.float32(tensor.mean)
+    if tensor.name.endswith("lm_head.weight"):
+        _favour_stop(block, start, tensor.shape[1], stop)
+    if planted:
+        planted.apply(tensor, start, block)
+    return bfloat16_bits(block).tobytes()
+
+
+def _on_all_cores(draws: Iterator[Draw]) -> Iterator[bytes]:
+    """The blocks in order, a few of them drawn ahead."""
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        ahead: deque = deque()
+        for draw in draws:
+            ahead.append(pool.submit(draw))
+            if len(ahead) > cores:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _favour_stop(block: np.ndarray, start: int, width: int, stop: int) -> None:
