@@ -38,20 +38,21 @@ class Preparer:
     """Turns cases into prompts, by a checkpoint's own files and a package's prompt pieces."""
 
     def __init__(self, checkpoint: Path, manifest: dict) -> None:
-        from transformers import CLIPImageProcessor, PreTrainedTokenizerFast, Qwen2Tokenizer
+        from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
+        processor = _image_processor()
         if (checkpoint / "vocab.json").is_file():
             self._tokenizer = Qwen2Tokenizer.from_pretrained(checkpoint)
         else:
             self._tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(checkpoint / "tokenizer.json"))
         path = checkpoint / "preprocessor_config.json"
         if path.is_file() and read_json(path).get("crop_size"):
-            self._processor = CLIPImageProcessor.from_pretrained(checkpoint)
+            self._processor = processor.from_pretrained(checkpoint)
         else:  # none, or a native one: the same for a picture that has the size of a tile
             constants, size = manifest["normalization"], manifest["vision"]["image_size"]
             sizes = {"size": {"shortest_edge": size}, "crop_size": {"height": size, "width": size}}
             means = {"image_mean": constants["mean"], "image_std": constants["std"]}
-            self._processor = CLIPImageProcessor(**sizes, **means, rescale_factor=constants["rescale"])
+            self._processor = processor(**sizes, **means, rescale_factor=constants["rescale"])
         self._manifest = manifest
 
     def prepare(self, case: Case) -> Prompt:
@@ -92,6 +93,15 @@ class Preparer:
         resized = [Image.fromarray(picture).resize((size, size)) for picture in pictures]
         pixels = self._processor(images=resized, return_tensors="np")["pixel_values"].astype(np.float32)
         return np.stack([np.asarray(image) for image in resized]).transpose(0, 3, 1, 2), pixels
+
+
+def _image_processor() -> type:
+    """The image processor that counts in NumPy: version 5 of transformers counts in torch under its old name,
+    and rounds otherwise."""
+    import transformers
+
+    numpy_one = getattr(transformers, "CLIPImageProcessorPil", None)
+    return numpy_one or transformers.CLIPImageProcessor
 
 
 def require(recipe: Recipe | None = None) -> None:
