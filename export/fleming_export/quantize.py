@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Values a thread works on at a time, so that they stay in its cache.
-PIECE_VALUES = 1 << 16
+#: Values a thread works on at a time: few enough for its cache, and so many that threads seldom wait for the
+#: interpreter.
+PIECE_VALUES = 1 << 18
 #: Where the largest value of a block may fall, in levels: beyond the last level it is cut off. Symmetric
 #: levels are -8..7, so that a block may turn either side towards the longer one.
 SYMMETRIC = tuple(sign * level for sign in (-1, 1) for level in (6.4, 6.8, 7.2, 7.6, 8.0, 8.4))
