@@ -1,7 +1,9 @@
 //! Constraints compiled by llguidance.
 
 use std::fmt::Display;
+use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
+use std::thread::{self, Builder};
 
 use llguidance::api::{GrammarWithLexer, ParserLimits, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
@@ -13,6 +15,8 @@ use crate::request::Constraint;
 use crate::sampler::Mask;
 use crate::tokenizer::Tokenizer;
 
+/// Bytes of stack while a grammar is compiled. Only what is used of them takes memory.
+const STACK: usize = 256 << 20;
 /// Longest token, in bytes, that the trie of tokens takes.
 const LONGEST_TOKEN: usize = 1000;
 /// Longest reason, in characters, that an error gives.
@@ -46,6 +50,23 @@ impl Grammars {
         closing: Option<&str>,
     ) -> Result<Matcher> {
         check(constraint)?;
+        thread::scope(|scope| {
+            let work = || self.compile_here(tokenizer, constraint, closing);
+            let thread = Builder::new().name("fleming-grammar".into()).stack_size(STACK);
+            let started = thread.spawn_scoped(scope, work).map_err(|error| {
+                Error::runtime("fleming-grammar", "a thread", error)
+                    .hint("raise the limits of threads and of memory (`ulimit -u`, `ulimit -v`)")
+            })?;
+            started.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    fn compile_here(
+        &self,
+        tokenizer: &Tokenizer,
+        constraint: &Constraint,
+        closing: Option<&str>,
+    ) -> Result<Matcher> {
         let factory = self.factory(tokenizer)?;
         let name = name(constraint);
         let refused = |error: &dyn Display| {
