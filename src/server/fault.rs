@@ -8,10 +8,13 @@ use utoipa::ToSchema;
 
 use super::audit::Failure;
 use super::metrics::Refusal;
-use crate::error::{Error, ErrorCode, Facts};
+use crate::error::{Error, ErrorCode, Facts, shortened};
 
 /// Tells OpenAI's clients whether the same request may succeed another time.
 pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Letters of the name of a field.
+const LONGEST_PARAM: usize = 300;
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
@@ -74,9 +77,7 @@ impl Fault {
         got: impl std::fmt::Display,
     ) -> Self {
         let param = param.into();
-        let mut fault = Self::new(StatusCode::BAD_REQUEST, Facts::new(&param, wanted, got));
-        fault.param = Some(param);
-        fault
+        Self::new(StatusCode::BAD_REQUEST, Facts::new(&param, wanted, got)).param(param)
     }
 
     /// Something that is not there, or not for this key.
@@ -111,7 +112,8 @@ impl Fault {
     }
 
     pub(super) fn param(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        // A client may have made it up.
+        self.param = Some(shortened(&param.into(), LONGEST_PARAM));
         self
     }
 

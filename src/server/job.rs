@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio::sync::watch;
@@ -27,8 +27,6 @@ pub(super) enum Piece {
 
 /// Bytes of text that wait for a client that reads slowly. It holds them and no slot of the engine; beyond them it is cut off.
 const LONGEST: usize = 1 << 20;
-/// How often a job that hears nothing looks whether the engine stands still.
-const GLANCE: Duration = Duration::from_secs(1);
 
 /// The answers to one request. Dropping it ends the work.
 pub(super) struct Job {
@@ -36,6 +34,7 @@ pub(super) struct Job {
     cancel: Cancel,
     app: Shared,
     phase: watch::Receiver<Phase>,
+    stall: watch::Receiver<bool>,
     /// Answers that have not ended.
     open: usize,
     _under_way: UnderWay,
@@ -76,7 +75,8 @@ impl Job {
                 Waiter { app: Arc::clone(app), outbox: Arc::clone(&outbox), cancel: cancel.clone(), began };
             spawn_blocking(move || waiter.wait(index, pending));
         }
-        Ok(Self { outbox, cancel, app: Arc::clone(app), phase: app.phase(), open, _under_way: app.begin() })
+        let (phase, stall) = (app.phase(), app.stall());
+        Ok(Self { outbox, cancel, app: Arc::clone(app), phase, stall, open, _under_way: app.begin() })
     }
 
     /// What happens next, and to which of the answers; none after the end of all.
@@ -93,7 +93,7 @@ impl Job {
             tokio::select! {
                 () = self.outbox.arrived.notified() => {}
                 _ = self.phase.changed() => {}
-                () = tokio::time::sleep(GLANCE) => {}
+                _ = self.stall.changed() => {}
             }
             if let Some(fault) = self.app.gives_up() {
                 self.open = 0;

@@ -21,6 +21,7 @@ mod record;
 mod job;
 mod asking;
 mod stream;
+mod answering;
 // ── the way of a request
 mod paths;
 mod guard;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -47,7 +47,11 @@ pub(super) async fn json(app: &App, headers: &HeaderMap, mut body: Body) -> Resu
 }
 
 async fn whole(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Received, Fault> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kinds.next().is_some() {
+        return Err(media("Content-Type", "one", "several").hint("send the header once"));
+    }
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
         let got = if kind.is_empty() { "none" } else { kind };
@@ -145,13 +149,19 @@ pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
 
 /// Refuses a packed body.
 pub(super) fn unencoded(headers: &HeaderMap) -> Result<(), Fault> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+    let rows = [
+        (header::CONTENT_ENCODING, "Content-Encoding", "identity"),
+        // In chunks, which are no packing.
+        (header::TRANSFER_ENCODING, "Transfer-Encoding", "chunked"),
+    ];
+    for (header, name, plain) in rows {
+        let packed = |value: &&HeaderValue| !value.as_bytes().eq_ignore_ascii_case(plain.as_bytes());
+        if let Some(encoding) = headers.get_all(header).iter().find(packed) {
             let got = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
-            Err(media("Content-Encoding", "a body that is not packed", got).hint("send it as it is"))
+            return Err(media(name, "a body that is not packed", got).hint("send it as it is"));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 pub(super) fn media(thing: &str, wanted: &str, got: impl std::fmt::Display) -> Fault {

@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 const LAST_BYTES: Duration = Duration::from_secs(3);
 /// How often a server that is about to end looks whether anything is under way.
 const GLANCE: Duration = Duration::from_millis(50);
+/// How often somebody looks whether the engine stands still.
+const STALL: Duration = Duration::from_secs(1);
 /// How often it is looked for uploaded files that have expired. Nobody finds them from then on in any case.
 const SWEEP: Duration = Duration::from_secs(15);
 /// Threads that wait for answers or read uploads, beside one for each answer.
@@ -78,6 +80,7 @@ async fn run(settings: ServerSettings, on_listening: impl FnOnce(SocketAddr)) ->
     let mut serving = tokio::spawn(listen::serve(app.clone(), listener, router(app.clone()), tls.clone()));
 
     tokio::spawn(sweep(app.clone()));
+    tokio::spawn(watch(app.clone()));
     let opening = app.clone();
     let mut loading = spawn_blocking(move || open(&opening));
     let mut loaded = false;
@@ -113,6 +116,14 @@ async fn sweep(app: Shared) {
         if spawn_blocking(move || app.sweep()).await.is_err() {
             tracing::error!(target: "fleming::server", "expired files could not be deleted");
         }
+    }
+}
+
+/// Looks whether the engine stands still, once for all requests.
+async fn watch(app: Shared) {
+    loop {
+        sleep(STALL).await;
+        app.readiness();
     }
 }
 

@@ -14,7 +14,7 @@ use super::settings::ServerSettings;
 use super::slices::Slices;
 use super::store::Store;
 use crate::engine::Engine;
-use crate::error::{Facts, Result};
+use crate::error::{Facts, Result, shortened};
 use crate::package::Package;
 
 /// What all requests share, in each of their hands.
@@ -27,6 +27,8 @@ pub(super) struct App {
     pub(super) audit: Option<Audit>,
     engine: OnceLock<Loaded>,
     phase: watch::Sender<Phase>,
+    /// Whether the engine stood still when it was last looked at.
+    stalled: watch::Sender<bool>,
     /// In [`UNIT`]s.
     bodies: Arc<Semaphore>,
     under_way: AtomicUsize,
@@ -110,6 +112,7 @@ impl App {
             audit,
             engine: OnceLock::new(),
             phase: watch::Sender::new(Phase::Running),
+            stalled: watch::Sender::new(false),
             bodies: Arc::new(Semaphore::new(permits as usize)),
             under_way: AtomicUsize::new(0),
             store,
@@ -143,14 +146,14 @@ impl App {
         }
     }
 
-    /// Whether the engine broke down, or has had work for long without ending a round.
+    /// Whether the engine broke down, or has had work for long without ending a round. All who wait for it hear of a change.
     fn is_stalled(&self, engine: &Engine) -> bool {
-        if !engine.is_alive() {
-            return true;
-        }
         let counts = engine.counts();
         let since = counts.last_round.map(|last| Instant::now().saturating_duration_since(last));
-        counts.active > 0 && since.is_some_and(|since| since > self.settings.stall)
+        let is_slow = counts.active > 0 && since.is_some_and(|since| since > self.settings.stall);
+        let is_stalled = is_slow || !engine.is_alive();
+        self.stalled.send_if_modified(|before| std::mem::replace(before, is_stalled) != is_stalled);
+        is_stalled
     }
 
     /// The loaded package, if the server takes requests.
@@ -168,12 +171,12 @@ impl App {
         }
     }
 
-    /// Whether a request that waits should give up, and why.
+    /// Whether a request that waits should give up, and why. It takes no lock of the engine's: somebody else looks.
     pub(super) fn gives_up(&self) -> Option<Fault> {
         if *self.phase.borrow() == Phase::Ending {
             return Some(Fault::unavailable("one that is about to end", "draining"));
         }
-        (self.readiness() == Readiness::Stalled).then(stalled)
+        self.stalled.borrow().then(stalled)
     }
 
     /// How things are, for the metrics.
@@ -191,6 +194,10 @@ impl App {
 
     pub(super) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
+    }
+
+    pub(super) fn stall(&self) -> watch::Receiver<bool> {
+        self.stalled.subscribe()
     }
 
     pub(super) fn enter(&self, phase: Phase) {
@@ -256,6 +263,24 @@ impl App {
     /// Names of the model for clients, the first in replies.
     pub(super) fn names(&self) -> &[String] {
         &self.settings.names
+    }
+
+    /// The name that a client used, if it is one of the model's; the first without one.
+    ///
+    /// # Errors
+    /// Status 404 for another name.
+    pub(super) fn known(&self, name: Option<&str>) -> std::result::Result<&str, Fault> {
+        let names = self.names();
+        let found = match name {
+            None => names.first(),
+            Some(name) => names.iter().find(|known| **known == name),
+        };
+        found.map(String::as_str).ok_or_else(|| {
+            let mut fault =
+                Fault::not_found("model", names.join(" or ")).code("model_not_found").param("model");
+            fault.facts.got = shortened(name.unwrap_or_default(), 100);
+            fault.hint("GET /v1/models lists the names")
+        })
     }
 }
 

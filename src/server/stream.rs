@@ -23,6 +23,8 @@ const PING: Duration = Duration::from_secs(10);
 
 /// How a protocol tells what happens to answers, in the order of its events.
 pub(super) trait Telling: Send + 'static {
+    /// All answers at once, where there is no stream.
+    fn whole(&self, replies: &[Reply]) -> Response;
     /// How far the work is.
     fn progress(&mut self, stage: &str, done: usize, total: usize) -> Vec<Event>;
     /// The next text of an answer or of its thought.

@@ -14,7 +14,7 @@ mod reply;
 pub use case::Case;
 pub use error::error;
 pub use json::{json, json_object};
-pub use options::{Chosen, Files, Form, Options, Row, option, options};
+pub use options::{Chosen, Files, Form, Options, Row, Spelling, option, options, whole};
 pub use reply::{FORM_CUT_OFF, Report, form, frame, package, reply, usage};
 pub use study::{facts, look, read_study, study};
 pub use text::{MOST_TEXT_BYTES, check_encoding, read_text, read_text_from, text_of};

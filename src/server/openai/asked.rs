@@ -34,7 +34,7 @@ pub(in crate::server) enum Delivery {
 }
 
 /// What a stream holds beside the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::server) struct StreamForm {
     /// A last chunk with the tokens used.
     pub(in crate::server) usage: bool,

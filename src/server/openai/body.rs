@@ -4,10 +4,12 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 use utoipa::ToSchema;
 
+use super::once::Once;
 use crate::server::fault::Fault;
 
 /// The body of `POST /v1/chat/completions`.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 pub(in crate::server) struct ChatBody {
     /// Which model; the one there is if absent.
     pub(super) model: Option<String>,
@@ -38,6 +40,7 @@ pub(in crate::server) struct ChatBody {
 
 /// One message.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 pub(super) struct Message {
     /// `system` or `developer` for the first, then `user` and `assistant`.
     pub(super) role: String,
@@ -65,6 +68,7 @@ pub(super) enum Content {
 
 /// A part of a message: the field of its type's name holds what it is.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 pub(super) struct Part {
     /// `text`, `image_url`, `video_url`, `input_video` or `file`.
     pub(super) r#type: String,
@@ -83,7 +87,7 @@ pub(super) struct Part {
 
 /// A picture or clip in the request itself.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct DataUrl {
     /// `data:image/png;base64,…`; the content says what it is.
     pub(super) url: String,
@@ -93,7 +97,7 @@ pub(super) struct DataUrl {
 
 /// A study of any kind: uploaded before, or in the request itself.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct FilePart {
     /// The id of an uploaded file.
     pub(super) file_id: Option<String>,
@@ -105,7 +109,7 @@ pub(super) struct FilePart {
 
 /// What a stream holds beside the answer.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct StreamOptions {
     /// Whether a last chunk tells the tokens used.
     pub(super) include_usage: Option<bool>,
@@ -116,7 +120,7 @@ pub(super) struct StreamOptions {
 
 /// What the answer must look like.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct ResponseFormat {
     /// `text`, `json_object` or `json_schema`.
     pub(super) r#type: String,
@@ -125,7 +129,7 @@ pub(super) struct ResponseFormat {
 
 /// A JSON schema.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct NamedSchema {
     /// Is not used.
     #[serde(rename = "name")]
@@ -143,7 +147,7 @@ pub(super) struct NamedSchema {
 
 /// Options of a prompt's template, as other servers name them.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct TemplateOptions {
     /// Whether the model is asked to think first.
     pub(super) enable_thinking: Option<bool>,
@@ -243,14 +247,24 @@ impl NamedSchema {
 /// # Errors
 /// Status 400 naming the field that is not as it should be.
 pub(in crate::server) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
+    let value = read(body, |error| match error.is_data() {
+        true => ("a value of its type", "docs/server.md lists the fields"),
+        false => ("JSON", "send an object as application/json"),
+    })?;
+    read::<Once>(body, |_| ("every name once", "leave one of them out"))?;
+    Ok(value)
+}
+
+/// Reads one value. `words` says what was wanted and what to do where it cannot be read.
+fn read<'a, T: Deserialize<'a>>(
+    body: &'a [u8],
+    words: fn(&serde_json::Error) -> (&'static str, &'static str),
+) -> Result<T, Fault> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
-        let (wanted, hint) = match error.is_data() {
-            true => ("a value of its type", "docs/server.md lists the fields"),
-            false => ("JSON", "send an object as application/json"),
-        };
+        let (wanted, hint) = words(&error);
         let known = !error.is_eof() && ![".", "?"].contains(&path.as_str());
         Fault::field(if known { &path } else { "body" }, wanted, said(&error)).hint(hint)
     })?;
@@ -294,6 +308,10 @@ mod tests {
             (r#"{"messages":[],"temperature":NaN}"#, Some("temperature")),
             (r#"{"messages":[]"#, Some("body")),
             (r#"{"messages":[]} {}"#, Some("body")),
+            (r#"{"messages":[],"seed":1,"seed":1}"#, Some("body")),
+            (r#"{"messages":[],"fleming":{"slices":3,"slices":4}}"#, Some("fleming")),
+            (r#"{"messages":[],"logit_bias":{"5":1,"6":1,"5":1}}"#, Some("logit_bias")),
+            (r#"{"messages":[],"metadata":[{"a":{"b":0,"b":1}}]}"#, Some("metadata[0].a")),
             ("[]", Some("body")),
             ("", Some("body")),
         ];

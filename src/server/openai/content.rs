@@ -154,9 +154,9 @@ impl Reading<'_> {
 
     fn part(&mut self, at: &str, part: Part) -> Result<request::Part, Fault> {
         let Part { r#type, text, image_url, video_url, input_video, file, fleming, others } = part;
-        if !TYPES.contains(&r#type.as_str()) {
+        if !PARTS.contains(&r#type.as_str()) {
             return Err(
-                Fault::field(format!("{at}.type"), TYPES.join(" or "), r#type).hint("leave this part out")
+                Fault::field(format!("{at}.type"), PARTS.join(" or "), r#type).hint("leave this part out")
             );
         }
         no_others(at, &others, &["cache_control"])?;
@@ -257,7 +257,7 @@ impl Reading<'_> {
 }
 
 /// The types of parts.
-const TYPES: [&str; 5] = ["text", "image_url", "video_url", "input_video", "file"];
+pub(in crate::server) const PARTS: [&str; 5] = ["text", "image_url", "video_url", "input_video", "file"];
 
 #[derive(Clone, Copy)]
 enum Kind {

@@ -8,7 +8,7 @@ use crate::limits::Whole;
 use crate::request::AskOptions;
 use crate::server::fault::Fault;
 use crate::study::Look;
-use crate::wire::{Chosen, Files, Form, Options, Row, Subject, option};
+use crate::wire::{self, Chosen, Files, Form, Options, Row, Subject, option};
 
 /// OpenAI's fields (and vLLM's), each with its row of the table.
 pub(in crate::server) const FIELDS: [(&str, &str); 14] = [
@@ -41,6 +41,9 @@ pub(in crate::server) const HARMLESS: [&str; 10] = [
     "verbosity",
     "cache_control",
 ];
+
+/// How much a client may ask for thought. All but the first have the model think.
+pub(in crate::server) const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Fields that say nothing with these values.
 const NEUTRAL: [(&str, &str); 8] = [
@@ -154,12 +157,10 @@ fn wording(body: &ChatBody, chosen: &Chosen, options: &mut Options) -> Result<()
     let effort = match body.reasoning_effort.as_deref() {
         None => None,
         Some("none") => Some(false),
-        Some("minimal" | "low" | "medium" | "high" | "xhigh" | "max") => Some(true),
+        Some(word) if EFFORTS.contains(&word) => Some(true),
         Some(other) => {
-            let wanted = "none, minimal, low, medium, high, xhigh or max";
-            return Err(
-                Fault::field("reasoning_effort", wanted, other).hint("leave it out to have the model think")
-            );
+            return Err(Fault::field("reasoning_effort", EFFORTS.join(" or "), other)
+                .hint("leave it out to have the model think"));
         }
     };
     let enabled = body.chat_template_kwargs.as_ref().and_then(|template| template.enable_thinking);
@@ -288,7 +289,7 @@ fn kind(form: &Form) -> &'static str {
 }
 
 fn whole(param: &str, range: Whole, number: &Number) -> Result<usize, Fault> {
-    let within = number.as_u64().filter(|number| range.contains(*number));
+    let within = wire::whole(number).filter(|number| range.contains(*number));
     within.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| {
         Fault::field(param, format!("a whole number, {range}"), number).hint("correct it, or leave it out")
     })
@@ -319,11 +320,16 @@ fn twice(param: &str) -> Fault {
 /// An error of the library, with the field that it names.
 pub(in crate::server) fn with_param(error: Error) -> Fault {
     let name = error.facts().thing.trim_start_matches("--").replace('-', "_");
-    let fault = Fault::from(error);
+    let is_too_long = name == "prompt" && error.facts().wanted.contains("context");
+    let mut fault = Fault::from(error);
+    if is_too_long {
+        fault = fault.code("context_length_exceeded");
+    }
     let openai = FIELDS.iter().find(|(_, row)| *row == name).map(|(field, _)| (*field).to_owned());
     let param = match name.as_str() {
         "answers" => Some("n".to_owned()),
-        "question" => Some("messages".to_owned()),
+        // The whole of it, and not the option of this name.
+        "question" | "prompt" => Some("messages".to_owned()),
         "json_schema" => Some("response_format".to_owned()),
         "logprobs" => Some("top_logprobs".to_owned()),
         "stop texts" => Some("stop".to_owned()),

@@ -1,10 +1,12 @@
 //! What a client of OpenAI's Responses gets.
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::reply::{Head, Usage, facts};
 use crate::package::Package;
 use crate::request::{AskOptions, Finish, Reply};
+use crate::server::fault::Fault;
 
 /// What a response repeats of its request.
 #[derive(Debug, Clone)]
@@ -14,6 +16,9 @@ pub(in crate::server) struct Echo {
     pub(in crate::server) temperature: f32,
     pub(in crate::server) top_p: f32,
     pub(in crate::server) effort: Option<String>,
+    /// What the answer must look like.
+    pub(in crate::server) format: Value,
+    pub(in crate::server) metadata: Value,
 }
 
 /// A response that has not ended.
@@ -35,14 +40,12 @@ pub(in crate::server) fn begun(head: &Head, echo: &Echo) -> Value {
         "reasoning": {"effort": echo.effort, "summary": null},
         "store": false,
         "temperature": echo.temperature,
-        "text": {"format": {"type": "text"}},
+        "text": {"format": echo.format},
         "tool_choice": "auto",
         "tools": [],
         "top_p": echo.top_p,
         "truncation": "disabled",
-        "usage": null,
-        "user": null,
-        "metadata": {},
+        "metadata": echo.metadata,
     })
 }
 
@@ -67,6 +70,18 @@ pub(in crate::server) fn ended(
     response["output"] = thought.into_iter().chain(answer).collect();
     response["usage"] = Usage::of(std::slice::from_ref(reply)).of_response();
     response["fleming"] = facts(reply, options, package);
+    response
+}
+
+/// A response that could not be answered.
+pub(in crate::server) fn failed(head: &Head, echo: &Echo, fault: &Fault) -> Value {
+    let mut response = begun(head, echo);
+    // Of the words that the protocol has for it, the others are about pictures.
+    let code =
+        if fault.status == StatusCode::TOO_MANY_REQUESTS { "rate_limit_exceeded" } else { "server_error" };
+    response["status"] = "failed".into();
+    response["error"] = json!({"code": code, "message": fault.facts.to_string()});
+    response["fleming"] = json!(fault.body());
     response
 }
 

@@ -1,7 +1,7 @@
 //! OpenAI's other protocol, Responses: a body becomes a chat.
 
 use serde::Deserialize;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 use utoipa::ToSchema;
 
 use super::body::{ChatBody, Content, DataUrl, FilePart, Message, NamedSchema, Part, ResponseFormat, one_of};
@@ -11,6 +11,7 @@ use crate::server::fault::Fault;
 
 /// The body of `POST /v1/responses`.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 pub(in crate::server) struct ResponsesBody {
     /// Which model; the one there is if absent.
     model: Option<String>,
@@ -21,7 +22,7 @@ pub(in crate::server) struct ResponsesBody {
     /// Whether the answer comes as server-sent events.
     stream: Option<bool>,
     /// Most tokens of the reply.
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 4294967295u64)]
     max_output_tokens: Option<Number>,
     text: Option<TextOptions>,
     reasoning: Option<ReasoningOptions>,
@@ -48,6 +49,7 @@ one_of!(Input, "a text or a list of items", Text, Items);
 
 /// A message, or the thought before one.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 struct Item {
     /// `message` or `reasoning`; `message` if absent.
     r#type: Option<String>,
@@ -73,6 +75,7 @@ one_of!(ItemContent, "a text or a list of parts", Text, Parts);
 
 /// A part of a message.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 struct ItemPart {
     /// `input_text`, `input_image`, `input_video`, `input_file`, `output_text` or `reasoning_text`.
     r#type: String,
@@ -95,7 +98,7 @@ struct ItemPart {
 
 /// What the answer must look like.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct TextOptions {
     format: Option<TextFormat>,
     /// Is not used.
@@ -105,7 +108,7 @@ struct TextOptions {
 
 /// The form of the answer.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct TextFormat {
     /// `text`, `json_object` or `json_schema`.
     r#type: String,
@@ -118,7 +121,7 @@ struct TextFormat {
 
 /// How much the model thinks.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct ReasoningOptions {
     /// `none`: the question goes to the model as it is.
     effort: Option<String>,
@@ -154,6 +157,15 @@ impl ResponsesBody {
             temperature: real("temperature", 0.0),
             top_p: real("top_p", 1.0),
             effort: self.reasoning.as_ref().and_then(|reasoning| reasoning.effort.clone()),
+            format: self
+                .text
+                .as_ref()
+                .and_then(|text| text.format.as_ref())
+                .map_or_else(|| json!({"type": "text"}), TextFormat::echo),
+            metadata: match self.others.get("metadata") {
+                Some(Value::Object(pairs)) if pairs.values().all(Value::is_string) => json!(pairs),
+                _ => json!({}),
+            },
         }
     }
 
@@ -195,6 +207,22 @@ impl ResponsesBody {
 }
 
 impl TextFormat {
+    /// The same, as a response repeats it.
+    fn echo(&self) -> Value {
+        let Self { r#type, name, description, schema, strict } = self;
+        let mut echo = json!({"type": r#type});
+        if let Some(schema) = schema.as_ref().filter(|_| r#type == "json_schema") {
+            // The protocol has a name always.
+            echo["name"] = name.as_deref().unwrap_or("answer").into();
+            echo["schema"] = json!(schema);
+            echo["strict"] = json!(strict);
+            if let Some(description) = description {
+                echo["description"] = description.as_str().into();
+            }
+        }
+        echo
+    }
+
     fn into_format(self) -> Result<ResponseFormat, Fault> {
         let Self { r#type, name, description, schema, strict } = self;
         let missing = || Fault::field("text.format.schema", "a schema", "none").hint("add it");
@@ -290,23 +318,32 @@ impl ItemPart {
 
 /// A fault of a chat, with the names that its fields have here.
 pub(in crate::server) fn renamed(mut fault: Fault, echo: &Echo) -> Fault {
-    let Some(param) = fault.param.take() else { return fault };
+    let Some(named) = fault.param.take() else { return fault };
+    let param = here(&named, echo);
+    // The words of the error name it too.
+    if fault.facts.thing == named {
+        fault.facts.thing.clone_from(&param);
+    }
+    fault.param(param)
+}
+
+/// The name that a field of a chat has here.
+fn here(param: &str, echo: &Echo) -> String {
     // Instructions are the first message.
     let shift = usize::from(echo.instructions.is_some());
     let place = param.strip_prefix("messages[").and_then(|rest| rest.split_once(']'));
-    let param = match place.and_then(|(place, rest)| Some((place.parse::<usize>().ok()?, rest))) {
+    match place.and_then(|(place, rest)| Some((place.parse::<usize>().ok()?, rest))) {
         Some((place, _)) if place < shift => "instructions".to_owned(),
         Some((place, rest)) => {
             let rest = rest.replace(".image_url.url", ".image_url").replace(".image_url.detail", ".detail");
             let rest = rest.replace(".input_video.url", ".video_url").replace(".file.", ".");
             format!("input[{}]{rest}", place - shift)
         }
-        None => match param.as_str() {
+        None => match param {
             "messages" => "input".into(),
-            "max_completion_tokens" => "max_output_tokens".into(),
+            "max_completion_tokens" | "max_tokens" => "max_output_tokens".into(),
             "reasoning_effort" => "reasoning.effort".into(),
             other => other.replace("response_format", "text.format"),
         },
-    };
-    fault.param(param)
+    }
 }

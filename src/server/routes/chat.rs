@@ -1,27 +1,17 @@
 //! Chat completions, and how long their prompts would be.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::Json;
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::fails::AskingFails;
-use super::models::known;
-use crate::engine::Engine;
 use crate::request::{AskOptions, Reply, ReplyPart};
-use crate::server::asking::{From, Received, received};
+use crate::server::answering::{Answering, answer};
+use crate::server::asking::{Call, Received};
 use crate::server::fault::Fault;
-use crate::server::identity::id;
-use crate::server::job::Job;
-use crate::server::openai::{ChatBody, ChatCompletion, Chunk, Delivery, Head, StreamForm, parse, with_param};
-use crate::server::record::Record;
-use crate::server::state::{App, Caller, Loaded, Shared};
-use crate::server::stream::{Streaming, Telling, event};
+use crate::server::openai::{ChatBody, ChatCompletion, Chunk, parse, with_param};
+use crate::server::stream::{Telling, event};
 use crate::server::work::cancellable;
 
 /// Answers a question, at once or in chunks.
@@ -38,35 +28,9 @@ use crate::server::work::cancellable;
         AskingFails,
     ),
 )]
-pub(super) async fn complete(
-    State(app): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    Extension(record): Extension<Record>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Fault> {
-    let from = From { app: &app, caller: &caller, record: &record };
-    let Received { asked, room, .. } = received(from, &headers, body, chat).await?;
-    let loaded = app.ready()?;
-    let head = head(&app, loaded, "chatcmpl-", asked.model.as_deref())?;
-    let mut options = asked.options;
-    options.scope = app.reuse_scope(&caller);
-    let job = Job::start(&app, &loaded.engine, &asked.request, options.clone())?;
-    drop(asked.request);
-    match asked.delivery {
-        Delivery::Whole => {
-            let replies = job.replies().await?;
-            replies.iter().for_each(|reply| record.answered(reply));
-            let package = loaded.engine.package();
-            drop(room);
-            Ok(Json(ChatCompletion::new(head, &replies, &options, package)).into_response())
-        }
-        Delivery::Stream(form) => {
-            let engine = loaded.engine.clone();
-            let chunks = Chunks { engine, head, options, form, began: Vec::new(), replies: Vec::new() };
-            Streaming::new(&app, job, chunks, record, room).respond().await
-        }
-    }
+pub(super) async fn complete(call: Call) -> Result<Response, Fault> {
+    let telling = |answering, (): &()| Chunks { answering, began: Vec::new(), replies: Vec::new() };
+    answer(call, chat, "chatcmpl-", telling).await
 }
 
 /// The body is a chat, and nothing beside.
@@ -87,17 +51,10 @@ pub(super) fn chat(body: &[u8]) -> Result<(ChatBody, ()), Fault> {
         AskingFails,
     ),
 )]
-pub(super) async fn input_tokens(
-    State(app): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    Extension(record): Extension<Record>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Value>, Fault> {
-    let from = From { app: &app, caller: &caller, record: &record };
-    let Received { asked, room, .. } = received(from, &headers, body, chat).await?;
-    let loaded = app.ready()?;
-    known(&app, asked.model.as_deref())?;
+pub(super) async fn input_tokens(mut call: Call) -> Result<Json<Value>, Fault> {
+    let Received { asked, room, .. } = call.received(chat).await?;
+    let loaded = call.app.ready()?;
+    call.app.known(asked.model.as_deref())?;
     let engine = loaded.engine.clone();
     let count = cancellable(move |cancel| {
         let _room = room;
@@ -117,24 +74,9 @@ pub(super) async fn input_tokens(
     })))
 }
 
-/// What all parts of an answer have in common. The id of each begins with `prefix`.
-///
-/// # Errors
-/// Status 404 for a model that is not there.
-pub(super) fn head(app: &App, loaded: &Loaded, prefix: &str, model: Option<&str>) -> Result<Head, Fault> {
-    let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let digest = loaded.engine.package().digest();
-    let fingerprint = format!("fleming_{}", digest.get(..12).unwrap_or(digest));
-    let model = known(app, model)?.to_owned();
-    Ok(Head { id: id(prefix)?, created, model, fingerprint })
-}
-
 /// The chunks of OpenAI's streams.
 struct Chunks {
-    engine: Engine,
-    head: Head,
-    options: AskOptions,
-    form: StreamForm,
+    answering: Answering,
     /// The answers of which the first chunk was sent.
     began: Vec<usize>,
     replies: Vec<(usize, Reply)>,
@@ -147,37 +89,43 @@ impl Chunks {
             return Vec::new();
         }
         self.began.push(index);
-        vec![event(&Chunk::role(&self.head, index))]
+        vec![event(&Chunk::role(&self.answering.head, index))]
     }
 }
 
 impl Telling for Chunks {
+    fn whole(&self, replies: &[Reply]) -> Response {
+        let Answering { engine, head, options, .. } = &self.answering;
+        Json(ChatCompletion::new(head.clone(), replies, options, engine.package())).into_response()
+    }
+
     fn progress(&mut self, stage: &str, done: usize, total: usize) -> Vec<Event> {
-        match self.form.progress {
-            true => vec![event(&Chunk::progress(&self.head, stage, done, total))],
+        match self.answering.form.progress {
+            true => vec![event(&Chunk::progress(&self.answering.head, stage, done, total))],
             false => Vec::new(),
         }
     }
 
     fn text(&mut self, index: usize, part: ReplyPart, text: String) -> Vec<Event> {
         let mut events = self.begin(index);
-        events.push(event(&Chunk::text(&self.head, index, part, text)));
+        events.push(event(&Chunk::text(&self.answering.head, index, part, text)));
         events
     }
 
     fn ended(&mut self, index: usize, reply: Reply) -> Vec<Event> {
         let mut events = self.begin(index);
-        events.push(event(&Chunk::end(&self.head, index, &reply, &self.options, self.engine.package())));
+        let Answering { engine, head, options, .. } = &self.answering;
+        events.push(event(&Chunk::end(head, index, &reply, options, engine.package())));
         self.replies.push((index, reply));
         events
     }
 
     fn closed(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        if self.form.usage {
+        if self.answering.form.usage {
             self.replies.sort_by_key(|(index, _)| *index);
             let replies: Vec<_> = self.replies.drain(..).map(|(_, reply)| reply).collect();
-            events.push(event(&Chunk::usage(&self.head, &replies)));
+            events.push(event(&Chunk::usage(&self.answering.head, &replies)));
         }
         events.push(Event::default().data("[DONE]"));
         events

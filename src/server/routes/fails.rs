@@ -33,3 +33,33 @@ pub(super) enum AskingFails {
     #[response(status = 503)]
     Unavailable(ErrorBody),
 }
+
+/// How every call fails that needs a key.
+#[derive(IntoResponses)]
+#[response(status = 401, description = "The key is missing or unknown")]
+#[expect(dead_code, reason = "it is only described")]
+pub(super) struct NoKey(ErrorBody);
+
+/// How a call fails that has fields.
+#[derive(IntoResponses)]
+#[response(status = 400, description = "A field cannot be taken")]
+#[expect(dead_code, reason = "it is only described")]
+pub(super) struct NoField(ErrorBody);
+
+/// How a call fails that names a file.
+#[derive(IntoResponses)]
+#[response(status = 404, description = "There is no such file with this key")]
+#[expect(dead_code, reason = "it is only described")]
+pub(super) struct NoFile(ErrorBody);
+
+/// How a call fails that reads a study.
+#[derive(IntoResponses)]
+#[response(status = 408, description = "It took too long")]
+#[expect(dead_code, reason = "it is only described")]
+pub(super) struct TooSlow(ErrorBody);
+
+/// How a call fails that needs the model.
+#[derive(IntoResponses)]
+#[response(status = 503, description = "The server loads, stands still or is about to end")]
+#[expect(dead_code, reason = "it is only described")]
+pub(super) struct NotReady(ErrorBody);

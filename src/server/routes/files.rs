@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use utoipa::ToSchema;
 
+use super::fails::{NoField, NoFile, NoKey, TooSlow};
 use super::query::{Query, of_query};
 use crate::input::inspect;
 use crate::limits::Whole;
@@ -53,8 +54,9 @@ pub(super) struct FileObject {
 pub(super) struct FileList {
     object: &'static str,
     data: Vec<FileObject>,
-    first_id: Option<String>,
-    last_id: Option<String>,
+    /// Empty if the page is.
+    first_id: String,
+    last_id: String,
     /// Whether further files follow; `after` with `last_id` asks for them.
     has_more: bool,
 }
@@ -90,13 +92,13 @@ impl FileObject {
     params(
         ("after" = Option<String>, Query, description = "The id of the file after which the list begins"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 10_000, description = "Most files of the list"),
-        ("order" = Option<String>, Query, description = "By time: `desc`, the usual one, or `asc`"),
-        ("purpose" = Option<String>, Query, description = "Only files of this purpose"),
+        ("order" = Option<String>, Query, pattern = "^(asc|desc)$", description = "By time: `desc`, the usual one, or `asc`"),
+        ("purpose" = Option<String>, Query, pattern = "^(user_data|vision)$", description = "Only files of this purpose"),
     ),
     responses(
         (status = 200, description = "The files", body = FileList),
-        (status = 400, description = "A field cannot be taken", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        NoField,
+        NoKey,
         (status = 404, description = "The file after which the list would begin is not there", body = ErrorBody),
     ),
 )]
@@ -124,7 +126,7 @@ pub(super) async fn list(
     let has_more = files.len() > limit;
     files.truncate(limit);
     let data: Vec<_> = files.iter().map(|held| FileObject::of(held.record())).collect();
-    let id = |file: Option<&FileObject>| file.map(|file| file.id.clone());
+    let id = |file: Option<&FileObject>| file.map(|file| file.id.clone()).unwrap_or_default();
     Ok(Json(FileList {
         object: "list",
         first_id: id(data.first()),
@@ -141,8 +143,8 @@ pub(super) async fn list(
     params(("id" = String, Path, description = "The file's id")),
     responses(
         (status = 200, description = "The file", body = FileObject),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "There is no such file with this key", body = ErrorBody),
+        NoKey,
+        NoFile,
     ),
 )]
 pub(super) async fn one(
@@ -160,8 +162,8 @@ pub(super) async fn one(
     params(("id" = String, Path, description = "The file's id")),
     responses(
         (status = 200, description = "The file is deleted", body = FileDeleted),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "There is no such file with this key", body = ErrorBody),
+        NoKey,
+        NoFile,
     ),
 )]
 pub(super) async fn delete(
@@ -181,8 +183,8 @@ pub(super) async fn delete(
     params(("id" = String, Path, description = "The file's id")),
     responses(
         (status = 200, description = "The content", body = [u8], content_type = "application/octet-stream"),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "There is no such file with this key", body = ErrorBody),
+        NoKey,
+        NoFile,
     ),
 )]
 pub(super) async fn content(
@@ -242,14 +244,13 @@ fn attachment(name: &str) -> HeaderValue {
     path = "/v1/files/{id}/facts",
     params(
         ("id" = String, Path, description = "The file's id"),
-        ("plane" = Option<String>, Query, description = "As all options of a study: `plane=coronal`, `series=3`, `form=native`"),
     ),
     responses(
         (status = 200, description = "`source`, `format`, `modality`, `contents`, and `chosen`", body = Object),
-        (status = 400, description = "A field cannot be taken", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "There is no such file with this key", body = ErrorBody),
-        (status = 408, description = "It took too long", body = ErrorBody),
+        NoField,
+        NoKey,
+        NoFile,
+        TooSlow,
     ),
 )]
 pub(super) async fn facts(

@@ -13,6 +13,7 @@ mod files;
 mod upload;
 mod slices;
 mod preview;
+mod rules;
 mod openapi;
 mod page;
 

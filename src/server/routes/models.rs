@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::fails::{NoKey, NotReady};
 use crate::server::fault::{ErrorBody, Fault};
-use crate::server::state::{App, Loaded, Shared};
+use crate::server::state::{Loaded, Shared};
 
 /// A list of models.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,8 +65,8 @@ impl Model {
     path = "/v1/models",
     responses(
         (status = 200, description = "The model under each of its names", body = Models),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+        NoKey,
+        NotReady,
     ),
 )]
 pub(super) async fn list(State(app): State<Shared>) -> Result<Json<Models>, Fault> {
@@ -81,29 +82,12 @@ pub(super) async fn list(State(app): State<Shared>) -> Result<Json<Models>, Faul
     params(("name" = String, Path, description = "One of the model's names")),
     responses(
         (status = 200, description = "The model", body = Model),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        NoKey,
         (status = 404, description = "It has no such name", body = ErrorBody),
-        (status = 503, description = "The server loads, stands still or is about to end", body = ErrorBody),
+        NotReady,
     ),
 )]
 pub(super) async fn one(State(app): State<Shared>, Path(name): Path<String>) -> Result<Json<Model>, Fault> {
     let loaded = app.ready()?;
-    Ok(Json(Model::new(known(&app, Some(&name))?, loaded)))
-}
-
-/// The name that a client used, if it is one of the model's; the first without one.
-///
-/// # Errors
-/// Status 404 for another name.
-pub(super) fn known<'a>(app: &'a App, name: Option<&str>) -> Result<&'a str, Fault> {
-    let names = app.names();
-    let found = match name {
-        None => names.first(),
-        Some(name) => names.iter().find(|known| **known == name),
-    };
-    found.map(String::as_str).ok_or_else(|| {
-        let mut fault = Fault::not_found("model", names.join(" or ")).code("model_not_found").param("model");
-        fault.facts.got = crate::error::shortened(name.unwrap_or_default(), 100);
-        fault.hint("GET /v1/models lists the names")
-    })
+    Ok(Json(Model::new(app.known(Some(&name))?, loaded)))
 }

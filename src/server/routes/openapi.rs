@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{chat, files, health, models, preview, responses, slices, upload};
+use super::query::is_of_query;
+use super::{chat, files, health, models, preview, responses, rules, slices, upload};
 use crate::server::fault::ErrorBody;
 use crate::server::openai::{ChatBody, ChatCompletion, Chunk, FIELDS, HARMLESS, is_ours};
-use crate::wire::{Form, Row, option, options};
+use crate::wire::{option, options};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -51,14 +52,24 @@ pub(super) async fn openapi() -> Response {
 /// The document, with the fields that the table of options has.
 fn document() -> Value {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
-    document["paths"]["/v1/files"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"] =
-        upload::schema();
-    let schemas = &mut document["components"]["schemas"];
-    for (field, row) in FIELDS {
-        schemas["ChatBody"]["properties"][field] = option(row).map(schema).unwrap_or_default();
+    let paths = &mut document["paths"];
+    paths["/v1/files"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"] = rules::upload();
+    for call in ["facts", "slices"] {
+        let parameters = &mut paths[format!("/v1/files/{{id}}/{call}")]["get"]["parameters"];
+        rules::look_at(parameters, options().filter(|row| is_of_query(row)));
     }
-    for field in HARMLESS {
-        schemas["ChatBody"]["properties"][field] = json!({"description": "Is not used."});
+    let schemas = &mut document["components"]["schemas"];
+    for body in ["ChatBody", "ResponsesBody"] {
+        // Responses have a name of their own for it.
+        let is_there =
+            |field: &str| body == "ChatBody" || !["max_tokens", "max_completion_tokens"].contains(&field);
+        for (field, row) in FIELDS.iter().filter(|(field, _)| is_there(field)) {
+            schemas[body]["properties"][field] = option(row).map(rules::in_body).unwrap_or_default();
+        }
+        let unused = HARMLESS.iter().filter(|field| body == "ChatBody" || **field != "store");
+        for field in unused {
+            schemas[body]["properties"][field] = json!({"description": "Is not used."});
+        }
     }
     for closed in ["ChatBody", "Message", "Part", "ResponsesBody", "Item", "ItemPart"] {
         schemas[closed]["additionalProperties"] = false.into();
@@ -71,7 +82,7 @@ fn document() -> Value {
         }
     }
     let mut ours: Map<String, Value> =
-        options().filter(|row| is_ours(row)).map(|row| (row.name.to_owned(), schema(row))).collect();
+        options().filter(|row| is_ours(row)).map(|row| (row.name.to_owned(), rules::in_body(row))).collect();
     let progress = json!({"type": "boolean", "description": "Whether a stream tells how far the work is."});
     ours.insert("progress".into(), progress);
     schemas["FlemingOptions"] = json!({
@@ -80,34 +91,12 @@ fn document() -> Value {
         "properties": ours,
         "additionalProperties": false,
     });
-    for holder in ["ChatBody", "Part"] {
+    for holder in ["ChatBody", "Part", "ResponsesBody", "ItemPart"] {
         schemas[holder]["properties"]["fleming"] =
             json!({"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/FlemingOptions"}]});
     }
+    rules::add(schemas);
     document
-}
-
-/// What values an option has.
-fn schema(row: &Row) -> Value {
-    let mut schema = match &row.form {
-        Form::Whole(range, ..) => {
-            json!({"type": ["integer", "null"], "minimum": range.least, "maximum": range.most})
-        }
-        Form::Real(range, ..) if range.least == f64::MIN => json!({"type": ["number", "null"]}),
-        Form::Real(range, ..) => {
-            json!({"type": ["number", "null"], "minimum": range.least, "maximum": range.most})
-        }
-        Form::Switch(..) => json!({"type": ["boolean", "null"]}),
-        Form::Word(words, ..) => {
-            json!({"enum": words.iter().map(|word| json!(word)).chain([Value::Null]).collect::<Vec<_>>()})
-        }
-        Form::Texts(..) => json!({"type": ["string", "array", "null"], "items": {"type": "string"}}),
-        Form::Pairs(..) => json!({"type": ["object", "null"], "additionalProperties": {"type": "number"}}),
-        Form::Document(..) => json!({"type": ["string", "object", "null"]}),
-        Form::Text(..) | Form::Parsed(..) | Form::Path(..) => json!({"type": ["string", "null"]}),
-    };
-    schema["description"] = row.help.into();
-    schema
 }
 
 #[cfg(test)]

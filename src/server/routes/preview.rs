@@ -1,10 +1,8 @@
 //! What the model will see of a question's studies, before it is asked.
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -13,17 +11,14 @@ use utoipa::ToSchema;
 
 use super::chat::chat;
 use super::fails::AskingFails;
-use super::models::known;
 use super::pictures::png;
 use crate::engine::{Engine, TokenCount};
 use crate::input::ReadOptions;
 use crate::preview::{Preview, preview as look};
 use crate::request::{AskOptions, Cancel};
-use crate::server::asking::{From, Received, received};
+use crate::server::asking::{Call, Received};
 use crate::server::fault::Fault;
 use crate::server::openai::{Asked, ChatBody, with_param};
-use crate::server::record::Record;
-use crate::server::state::{Caller, Shared};
 use crate::server::work::reading;
 use crate::wire;
 
@@ -66,26 +61,19 @@ pub(super) struct PreviewUsage {
         AskingFails,
     ),
 )]
-pub(super) async fn preview(
-    State(app): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    Extension(record): Extension<Record>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Fault> {
-    let _under_way = app.enters()?;
-    let from = From { app: &app, caller: &caller, record: &record };
-    let Received { asked, room, .. } = received(from, &headers, body, chat).await?;
-    let loaded = app.ready()?;
-    known(&app, asked.model.as_deref())?;
+pub(super) async fn preview(mut call: Call) -> Result<Response, Fault> {
+    let _under_way = call.app.enters()?;
+    let Received { asked, room, .. } = call.received(chat).await?;
+    let loaded = call.app.ready()?;
+    call.app.known(asked.model.as_deref())?;
     if asked.request.studies.is_empty() {
         return Err(
             Fault::field("messages", "at least one study to look at", "none").hint("add a picture or a file")
         );
     }
     let engine = loaded.engine.clone();
-    let as_picture = wants_picture(&headers);
-    reading(&app, move |options, cancel| {
+    let as_picture = wants_picture(&call.headers);
+    reading(&call.app, move |options, cancel| {
         // Studies of the body live as long.
         let _room = room;
         let (count, seen) = seen(&engine, &asked, (options, cancel))?;

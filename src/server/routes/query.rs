@@ -10,7 +10,7 @@ use crate::limits::Whole;
 use crate::server::fault::Fault;
 use crate::server::openai::with_param;
 use crate::study::{Look, Preprocessing};
-use crate::wire::{Chosen, Files, Form, Subject, option};
+use crate::wire::{Chosen, Files, Form, Row, Subject, option};
 
 /// Fields of a query that nobody has read yet.
 pub(super) struct Query(BTreeMap<String, String>);
@@ -92,7 +92,7 @@ impl Query {
     pub(super) fn study(self) -> Result<StudyQuery, Fault> {
         let mut fields = Map::new();
         for (name, text) in &self.0 {
-            let row = option(name).filter(|row| is_of_study(row.subject) || row.name == PREPROCESSING);
+            let row = option(name).filter(|row| is_of_query(row));
             let row = row.ok_or_else(|| unknown(name))?;
             let value = match (&row.form, text.as_str()) {
                 (Form::Switch(..), "true") => Value::Bool(true),
@@ -120,6 +120,11 @@ pub(super) fn of_query(error: crate::Error) -> Fault {
         fault.param = Some(name.to_owned());
     }
     fault
+}
+
+/// Whether an option is a field of a query.
+pub(super) fn is_of_query(row: &Row) -> bool {
+    is_of_study(row.subject) || row.name == PREPROCESSING
 }
 
 fn is_of_study(subject: Subject) -> bool {

@@ -1,25 +1,20 @@
 //! OpenAI's Responses, without a memory on the server.
 
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::Json;
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use super::chat::head;
 use super::fails::AskingFails;
-use crate::engine::Engine;
-use crate::request::{AskOptions, Reply, ReplyPart};
-use crate::server::asking::{Beside, From, Received, received};
+use crate::request::{Reply, ReplyPart};
+use crate::server::answering::{Answering, answer};
+use crate::server::asking::{Beside, Call};
 use crate::server::fault::Fault;
-use crate::server::job::Job;
-use crate::server::openai::responses::{Echo, begun, ended, item_id, message, output_text, reasoning};
-use crate::server::openai::{ChatBody, Delivery, Head, ResponsesBody, parse, renamed};
-use crate::server::record::Record;
-use crate::server::state::{Caller, Shared};
-use crate::server::stream::{Streaming, Telling};
+use crate::server::openai::responses::{
+    Echo, begun, ended, failed, item_id, message, output_text, reasoning,
+};
+use crate::server::openai::{ChatBody, ResponsesBody, parse, renamed};
+use crate::server::stream::Telling;
 
 /// Answers a question in OpenAI's other protocol. Nothing is stored.
 #[utoipa::path(
@@ -31,38 +26,16 @@ use crate::server::stream::{Streaming, Telling};
         AskingFails,
     ),
 )]
-pub(super) async fn respond(
-    State(app): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    Extension(record): Extension<Record>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Fault> {
-    let from = From { app: &app, caller: &caller, record: &record };
-    let Received { asked, beside: echo, room } = received(from, &headers, body, chat).await?;
-    let loaded = app.ready()?;
-    let head = head(&app, loaded, "resp_", asked.model.as_deref())?;
-    let mut options = asked.options;
-    options.scope = app.reuse_scope(&caller);
-    let job = Job::start(&app, &loaded.engine, &asked.request, options.clone())
-        .map_err(|fault| echo.renamed(fault))?;
-    drop(asked.request);
-    match asked.delivery {
-        Delivery::Whole => {
-            let replies = job.replies().await.map_err(|fault| echo.renamed(fault))?;
-            replies.iter().for_each(|reply| record.answered(reply));
-            let package = loaded.engine.package();
-            let response = replies.first().map(|reply| ended(&head, &echo, reply, &options, package));
-            drop(room);
-            Ok(Json(response).into_response())
-        }
-        Delivery::Stream(_) => {
-            let engine = loaded.engine.clone();
-            let events =
-                Events { engine, head, echo, options, number: 0, open: None, output: 0, begun: false };
-            Streaming::new(&app, job, events, record, room).respond().await
-        }
-    }
+pub(super) async fn respond(call: Call) -> Result<Response, Fault> {
+    let telling = |answering, echo: &Echo| Events {
+        answering,
+        echo: echo.clone(),
+        number: 0,
+        open: None,
+        output: 0,
+        begun: false,
+    };
+    answer(call, chat, "resp_", telling).await
 }
 
 fn chat(body: &[u8]) -> Result<(ChatBody, Echo), Fault> {
@@ -79,10 +52,8 @@ impl Beside for Echo {
 
 /// The events of a streamed response.
 struct Events {
-    engine: Engine,
-    head: Head,
+    answering: Answering,
     echo: Echo,
-    options: AskOptions,
     /// Of the next event.
     number: u64,
     /// The item that is being written, and its text so far.
@@ -100,12 +71,18 @@ impl Events {
         Event::default().event(kind).data(fields.to_string())
     }
 
+    /// A response that has ended.
+    fn response(&self, reply: &Reply) -> Value {
+        let Answering { engine, head, options, .. } = &self.answering;
+        ended(head, &self.echo, reply, options, engine.package())
+    }
+
     /// The first events, once.
     fn begin(&mut self) -> Vec<Event> {
         if std::mem::replace(&mut self.begun, true) {
             return Vec::new();
         }
-        let response = begun(&self.head, &self.echo);
+        let response = begun(&self.answering.head, &self.echo);
         ["response.created", "response.in_progress"]
             .map(|kind| self.event(kind, json!({"response": response})))
             .into()
@@ -114,7 +91,7 @@ impl Events {
     /// Where an event belongs.
     fn place(&self, part: ReplyPart) -> Value {
         let prefix = if part == ReplyPart::Thought { "rs_" } else { "msg_" };
-        json!({"item_id": item_id(&self.head, prefix), "output_index": self.output, "content_index": 0})
+        json!({"item_id": item_id(&self.answering.head, prefix), "output_index": self.output, "content_index": 0})
     }
 
     fn with(&self, part: ReplyPart, name: &str, value: Value) -> Value {
@@ -125,8 +102,8 @@ impl Events {
 
     fn item(&self, part: ReplyPart, text: &str, status: &str) -> Value {
         let mut item = match part {
-            ReplyPart::Thought => reasoning(&self.head, text, status),
-            ReplyPart::Answer => message(&self.head, text, status),
+            ReplyPart::Thought => reasoning(&self.answering.head, text, status),
+            ReplyPart::Answer => message(&self.answering.head, text, status),
         };
         if status == "in_progress" {
             item["content"] = json!([]);
@@ -176,6 +153,10 @@ fn content_part(part: ReplyPart, text: &str) -> Value {
 }
 
 impl Telling for Events {
+    fn whole(&self, replies: &[Reply]) -> Response {
+        Json(replies.first().map(|reply| self.response(reply))).into_response()
+    }
+
     fn progress(&mut self, _stage: &str, _done: usize, _total: usize) -> Vec<Event> {
         self.begin()
     }
@@ -199,7 +180,7 @@ impl Telling for Events {
 
     fn ended(&mut self, _index: usize, reply: Reply) -> Vec<Event> {
         let mut events = self.begin();
-        let response = ended(&self.head, &self.echo, &reply, &self.options, self.engine.package());
+        let response = self.response(&reply);
         let status = if response["status"] == "completed" { "completed" } else { "incomplete" };
         events.extend(self.close(status));
         events.push(self.event(&format!("response.{status}"), json!({"response": response})));
@@ -212,10 +193,7 @@ impl Telling for Events {
 
     fn failed(&mut self, fault: &Fault) -> Vec<Event> {
         let mut events = self.begin();
-        let code = fault.failure().code;
-        let mut response = begun(&self.head, &self.echo);
-        response["status"] = "failed".into();
-        response["error"] = json!({"code": code, "message": fault.facts.to_string()});
+        let response = failed(&self.answering.head, &self.echo, &self.echo.renamed(fault.clone()));
         events.push(self.event("response.failed", json!({"response": response})));
         events
     }

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
+use super::fails::{NoFile, NoKey, TooSlow};
 use super::pictures::png;
 use super::query::{Query, of_query};
 use crate::digest::hex;
@@ -33,17 +34,16 @@ const SIZE: Whole = Whole::new(1, 4096);
     path = "/v1/files/{id}/slices",
     params(
         ("id" = String, Path, description = "The file's id"),
-        ("index" = u64, Query, description = "Which one, counted from 0"),
+        ("index" = u64, Query, maximum = 4294967295u64, description = "Which one, counted from 0"),
         ("size" = Option<u64>, Query, minimum = 1, maximum = 4096, description = "Most pixels of its width"),
-        ("plane" = Option<String>, Query, description = "As all options of a study: `plane=coronal`, `window=lung`"),
     ),
     responses(
         (status = 200, description = "The picture; x-fleming-count says how many there are", body = [u8], content_type = "image/png"),
         (status = 304, description = "The picture is the one that If-None-Match names"),
         (status = 400, description = "A field cannot be taken, or there is no such slice", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
-        (status = 404, description = "There is no such file with this key", body = ErrorBody),
-        (status = 408, description = "It took too long", body = ErrorBody),
+        NoKey,
+        NoFile,
+        TooSlow,
     ),
 )]
 pub(super) async fn slice(

@@ -9,9 +9,9 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::{Extension, Json};
 use futures_util::Stream;
-use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
+use super::fails::NoKey;
 use super::files::{FileObject, PURPOSES};
 use crate::input::inspect;
 use crate::limits::Whole;
@@ -50,7 +50,7 @@ struct Form {
     responses(
         (status = 200, description = "The file", body = FileObject),
         (status = 400, description = "A field cannot be taken, or the file cannot be read", body = ErrorBody),
-        (status = 401, description = "The key is missing or unknown", body = ErrorBody),
+        NoKey,
         (status = 408, description = "The body came too slowly, or reading took too long", body = ErrorBody),
         (status = 413, description = "The file is too large, or there are too many with this key", body = ErrorBody),
         (status = 415, description = "The body is no form", body = ErrorBody),
@@ -96,20 +96,6 @@ async fn gathered(
         form.field(app, caller, wire, field).await?;
     }
     Err(Fault::field("body", format!("at most {MOST_FIELDS} fields"), "more").hint("send one file at a time"))
-}
-
-/// The fields of an upload, for the description of the server.
-pub(super) fn schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "file": {"type": "string", "format": "binary", "description": "The file"},
-            "purpose": {"type": "string", "enum": PURPOSES, "description": "What it is for, which changes nothing"},
-            "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
-            "expires_after[seconds]": {"type": "integer", "minimum": 1, "description": "After how long it is deleted"},
-        },
-        "required": ["file", "purpose"],
-    })
 }
 
 /// Reads what has come, and keeps the file if it is a study.

@@ -13,8 +13,8 @@ mod table;
 mod chosen;
 
 pub use chosen::Chosen;
-pub use read::Files;
-pub use row::{Form, Options, Row};
+pub use read::{Files, whole};
+pub use row::{Form, Options, Row, Spelling};
 pub use table::{option, options};
 
 #[cfg(test)]

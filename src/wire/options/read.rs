@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::row::{Document, Form, Options, Row, Spelling};
 use crate::error::{Error, Result, shortened};
@@ -118,7 +118,11 @@ pub(super) fn read(row: &'static Row, given: &Given) -> Result<Option<Setter>> {
     let refuse = |got: String| refused(row, given, &wanted(&row.form), got);
     let setter: Setter = match &row.form {
         Form::Whole(range, set, _) => {
-            let whole = given.number::<u64>().map_err(refuse)?;
+            let whole = match given {
+                Given::Json(Value::Number(number), _) => whole(number).ok_or_else(|| number.to_string()),
+                given => given.number(),
+            };
+            let whole = whole.map_err(refuse)?;
             range.contains(whole).then_some(()).ok_or_else(|| refuse(whole.to_string()))?;
             Arc::new(move |options| set(options, whole))
         }
@@ -150,6 +154,14 @@ pub(super) fn read(row: &'static Row, given: &Given) -> Result<Option<Setter>> {
         form => text(form, given).map_err(refuse)?,
     };
     Ok(Some(setter))
+}
+
+/// The whole number that a number in JSON is. `3.0` is 3: JSON has one kind of number.
+pub fn whole(number: &Number) -> Option<u64> {
+    /// Up to here numbers with a point are exact.
+    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    let is_whole = |real: &f64| real.fract() == 0.0 && (0.0..=EXACT).contains(real);
+    number.as_u64().or_else(|| number.as_f64().filter(is_whole).map(|real| real as u64))
 }
 
 /// Reads a value of one of the forms that are texts; the error is what was given instead.

@@ -213,6 +213,7 @@ fn other_fields_are_named() {
 fn values_in_json() {
     assert_eq!(set(json!({"seed": u64::MAX})).ask.sampling.seed, u64::MAX);
     assert_eq!(set(json!({"slices": "7"})).look.slices, Some(7), "a text that is a number");
+    assert_eq!(set(json!({"slices": 7.0})).look.slices, Some(7), "JSON has one kind of number");
     assert_eq!(set(json!({"stop": "a"})).ask.stop_strings, ["a"]);
     assert_eq!(set(json!({"window": "lung"})).look.window, set(json!({"window": "-600/1500"})).look.window);
     assert_eq!(
