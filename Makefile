@@ -217,7 +217,8 @@ install-c: .make/system
 	cargo cinstall --profile dist --locked --target-dir target/cargo-c --prefix $(PREFIX) $(if $(DESTDIR),--destdir $(DESTDIR)) \
 	  --no-default-features --features constrained,jpeg-turbo,video
 
-# Programs that speak OpenAI's protocol, each as its makers ship it, against a server of the demo model. Needs Node.
+# Programs that speak OpenAI's protocol, each as its makers ship it, against a server of the demo model; and the server against
+# OpenAI's description of the protocol and against its own. Needs Node and npm.
 CLIENTS := $(VENV)/clients
 $(CLIENTS)/%/ready: tests/server/clients/requirements-%.txt
 	python3 -m venv $(@D)
@@ -230,6 +231,6 @@ $(CLIENTS)/node/ready: tests/server/clients/package.json
 	@touch $@
 
 .PHONY: clients
-clients: setup $(CLIENTS)/current/ready $(CLIENTS)/others/ready $(CLIENTS)/node/ready
+clients: setup $(CLIENTS)/current/ready $(CLIENTS)/others/ready $(CLIENTS)/schema/ready $(CLIENTS)/node/ready
 	cargo build
 	$(PYTHON) -m pytest -q tests/server/test_clients.py

@@ -1,4 +1,4 @@
-"""Programs that speak OpenAI's protocol, unchanged, against the demo model. `make clients` installs them."""
+"""Programs that speak OpenAI's protocol, unchanged, and judges of it. `make clients` installs them."""
 
 import json
 import os
@@ -25,6 +25,8 @@ PROGRAMS = [
     ("current", "once.py"),
     ("current", "schema.py"),
     ("others", "schema.py"),
+    ("schema", "published.py"),
+    ("schema", "described.py"),
 ]
 
 
