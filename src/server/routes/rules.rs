@@ -9,8 +9,9 @@ use crate::wire::{Form, Row, Spelling, option, options};
 /// A URL with its content in base64.
 const DATA_URL: &str = "^[dD][aA][tT][aA]:[^,]*;[bB][aA][sS][eE]64,[A-Za-z0-9+/]+={0,2}$";
 /// Parts of a message in the Responses protocol.
-const ITEM_PARTS: [&str; 6] =
-    ["input_text", "input_image", "input_video", "input_file", "output_text", "reasoning_text"];
+const SPOKEN: [&str; 5] = ["input_text", "input_image", "input_video", "input_file", "output_text"];
+/// The part of a thought in it.
+const THOUGHT: &str = "reasoning_text";
 
 /// Adds the rules to the schemas of bodies.
 pub(super) fn add(schemas: &mut Value) {
@@ -45,7 +46,7 @@ fn fields() -> Vec<(&'static str, &'static str, Value)> {
         ("TextFormat", "type", words(&forms)),
         ("Item", "type", words_or_none(&["message", "reasoning"])),
         ("Item", "role", words_or_none(&roles)),
-        ("ItemPart", "type", words(&ITEM_PARTS)),
+        ("ItemPart", "type", words(&[SPOKEN.as_slice(), &[THOUGHT]].concat())),
         ("ItemPart", "detail", words_or_none(&details)),
         ("ItemPart", "image_url", url()),
         ("ItemPart", "video_url", url()),
@@ -112,16 +113,20 @@ fn responses() -> Rules {
         };
         all([with("type", json!({"const": name})), held])
     };
+    let said = json!({"anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"properties": {"type": {"enum": SPOKEN}}}},
+    ]});
     vec![
         ("TextFormat", vec![any([is_one_of("type", json!(["text", "json_object"])), present("schema")])]),
         (
             "Item",
             vec![any([
                 with("type", json!({"const": "reasoning"})),
-                all([present("role"), present("content")]),
+                all([present("role"), with("content", said)]),
             ])],
         ),
-        ("ItemPart", vec![any(ITEM_PARTS.iter().map(holds))]),
+        ("ItemPart", vec![any(SPOKEN.iter().chain([&THOUGHT]).map(holds))]),
     ]
 }
 
