@@ -8,10 +8,10 @@ use crate::readme::blocks;
 use crate::support::{Scratch, demo_model, example, input, package, stderr};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const C: &[&str] = &["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic"];
-const CPP: &[&str] = &["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+pub const C: &[&str] = &["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+pub const CPP: &[&str] = &["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic"];
 
-fn root(path: &str) -> PathBuf {
+pub fn root(path: &str) -> PathBuf {
     Path::new(ROOT).join(path)
 }
 
@@ -25,9 +25,14 @@ pub fn library() -> PathBuf {
 
 /// Compiles a program against the header and links it with the library.
 fn build(compiler: &[&str], source: &Path, program: &Path) -> PathBuf {
+    build_against(&root("include"), compiler, source, program)
+}
+
+/// The same against the headers of this folder.
+pub fn build_against(headers: &Path, compiler: &[&str], source: &Path, program: &Path) -> PathBuf {
     let folder = library().parent().unwrap().to_owned();
     let mut command = Command::new(compiler[0]);
-    command.args(&compiler[1..]).arg("-g").arg("-I").arg(root("include")).arg(source).arg("-o").arg(program);
+    command.args(&compiler[1..]).arg("-g").arg("-I").arg(headers).arg(source).arg("-o").arg(program);
     command.arg("-L").arg(&folder).arg("-lfleming").arg("-lpthread");
     command.arg(format!("-Wl,-rpath,{}", folder.display()));
     let output = command.output().unwrap();
@@ -36,7 +41,7 @@ fn build(compiler: &[&str], source: &Path, program: &Path) -> PathBuf {
 }
 
 /// Runs a program that must succeed and say nothing on stderr; returns what it printed.
-fn run(command: &mut Command) -> String {
+pub fn run(command: &mut Command) -> String {
     let output = command.current_dir(ROOT).output().unwrap();
     assert!(output.status.success(), "{command:?}: {:?} {}", output.status, stderr(&output));
     assert_eq!(stderr(&output), "", "{command:?}");
@@ -48,8 +53,8 @@ fn stdout(output: &Output) -> String {
 }
 
 /// The program at the top of a header, its `//` taken off.
-fn program_of(header: &str) -> String {
-    let text = fs::read_to_string(root("include").join(header)).unwrap();
+pub fn program_of(header: &Path) -> String {
+    let text = fs::read_to_string(header).unwrap();
     let lines = text.lines().skip_while(|line| !line.starts_with("//     #include"));
     let lines = lines.take_while(|line| line.starts_with("//     ") || *line == "//");
     let program: Vec<_> = lines.map(|line| line.strip_prefix("//     ").unwrap_or("")).collect();
@@ -57,10 +62,10 @@ fn program_of(header: &str) -> String {
     program.join("\n") + "\n"
 }
 
-const QUESTION: &str = "Is there a nodule, and on which side?";
+pub const QUESTION: &str = "Is there a nodule, and on which side?";
 
 /// What the command line answers.
-fn answer() -> String {
+pub fn answer() -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
     command.arg("ask").arg("--model").arg(demo_model()).arg("--image").arg(example("chest.png"));
     let output = command.args(["-q", QUESTION]).current_dir(ROOT).output().unwrap();
@@ -71,9 +76,9 @@ fn answer() -> String {
 #[test]
 fn the_programs_of_the_headers_answer_like_the_command_line() {
     let scratch = Scratch::new();
-    let c = scratch.file("program.c", program_of("fleming.h").as_bytes());
-    let cpp_from_c = scratch.file("from_c.cpp", program_of("fleming.h").as_bytes());
-    let cpp = scratch.file("program.cpp", program_of("fleming.hpp").as_bytes());
+    let c = scratch.file("program.c", program_of(&root("include/fleming.h")).as_bytes());
+    let cpp_from_c = scratch.file("from_c.cpp", program_of(&root("include/fleming.h")).as_bytes());
+    let cpp = scratch.file("program.cpp", program_of(&root("include/fleming.hpp")).as_bytes());
     let answer = answer();
     for (compiler, source, program) in [(C, c, "c"), (CPP, cpp_from_c, "from_c"), (CPP, cpp, "cpp")] {
         let program = build(compiler, &source, &scratch.path(program));
@@ -105,7 +110,7 @@ fn the_cpp_of_the_documents_is_cpp() {
 #[test]
 fn a_program_that_fails_says_why() {
     let scratch = Scratch::new();
-    let source = scratch.file("program.c", program_of("fleming.h").as_bytes());
+    let source = scratch.file("program.c", program_of(&root("include/fleming.h")).as_bytes());
     let program = build(C, &source, &scratch.path("program"));
     let mut command = Command::new(program);
     let output = command.arg(demo_model()).args(["nowhere.png", "Why?"]).current_dir(ROOT).output().unwrap();

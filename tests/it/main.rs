@@ -14,6 +14,7 @@ mod device;
 mod doctor;
 mod engine;
 mod eval;
+mod first_edition;
 mod header;
 mod hostile;
 mod house;

@@ -1,0 +1,769 @@
+// fleming.h: questions about medical images, videos and volumes, answered by a vision-language model on your own machine.
+//
+// For research and non-clinical use. Not a medical device: do not base a diagnosis or treatment on what it says.
+//
+// A whole program. `cc program.c -lfleming -o program`, then `./program models/demo chest.png 'Is there a nodule?'`:
+//
+//     #include <stdio.h>
+//     #include <fleming.h>
+//
+//     // Prints the answer as it is made; the thought before it is passed over.
+//     static int32_t on_event(void *user_data, const fleming_event *event) {
+//         (void)user_data;
+//         if (event->kind == FLEMING_EVENT_KIND_ANSWER) {
+//             fputs(event->text, stdout);
+//             fflush(stdout);
+//         }
+//         return 0; // anything else stops the answer
+//     }
+//
+//     int main(int argc, char **argv) {
+//         fleming_engine *engine = NULL;
+//         fleming_request *request = NULL;
+//         fleming_reply *reply = NULL;
+//         fleming_ask_options options = FLEMING_ASK_OPTIONS_INIT;
+//         fleming_reply_facts facts = FLEMING_REPLY_FACTS_INIT;
+//         fleming_status status = FLEMING_STATUS_ARGUMENT;
+//         if (argc != 4) {
+//             fprintf(stderr, "usage: %s PACKAGE IMAGE QUESTION\n", argv[0]);
+//             return 2;
+//         }
+//         options.on_event = on_event;
+//         if ((status = fleming_engine_open(argv[1], NULL, &engine)) == FLEMING_STATUS_OK
+//             && (status = fleming_request_new(argv[3], &request)) == FLEMING_STATUS_OK
+//             && (status = fleming_request_file(request, FLEMING_MODALITY_IMAGE, argv[2], NULL)) == FLEMING_STATUS_OK
+//             && (status = fleming_engine_ask(engine, request, &options, &reply)) == FLEMING_STATUS_OK
+//             && (status = fleming_reply_read(reply, &facts)) == FLEMING_STATUS_OK) {
+//             printf("\n%d tokens, the first after %.0f ms\n", (int)facts.completion_tokens, facts.first_token_ms);
+//         } else {
+//             fprintf(stderr, "error %d: %s\n%s\n", (int)status, fleming_last_error_message(),
+//                     fleming_last_error_hint());
+//         }
+//         fleming_reply_free(reply);
+//         fleming_request_free(request);
+//         fleming_engine_free(engine);
+//         return status == FLEMING_STATUS_OK ? 0 : 1;
+//     }
+//
+// The rules, which hold for every function:
+//
+// - A function is named after the object it works on. Those that can fail return a fleming_status and write their result through
+//   their last argument, only if they return FLEMING_STATUS_OK. What went wrong, and what to do about it, is then told in words by
+//   fleming_last_error_message and fleming_last_error_hint, for each thread.
+// - What a function gives you through a pointer to a pointer is yours: free it once with the _free of its type. Every _free takes
+//   NULL. Objects may be freed in any order, also while an answer is made: what is under way holds what it needs. But no call
+//   may begin with an object that was freed.
+// - Everything you hand in is copied before the function returns and stays yours. A callback and its pointer are kept until the
+//   answer (or, for the log, the engine and all answers it began) is done.
+// - Texts and numbers that you are shown belong to the object they came from and stand until it is freed.
+// - Texts are UTF-8 and end with a NUL; what a model writes as NUL is shown as U+FFFD. Paths are the system's bytes.
+// - Where NULL is not said to be allowed, it is FLEMING_STATUS_ARGUMENT.
+// - Structs begin with their size and are made with their _INIT macro, so that they can grow: a program works with any later
+//   library of the same major version, and fields it knows nothing of are 0. 0 and NULL are the default of every option.
+// - Numbers of enums stay what they are; new ones may be added. In structs they are int32_t.
+// - An engine may be used from many threads at once; a request may be added to and asked from any thread; replies and
+//   embeddings do not change; for a pending answer see there.
+//
+// The process stays the host's:
+//
+// - A thread that calls needs a stack of 256 kB. Threads of the library have their own.
+// - The library installs no signal handler and changes no signal mask. Its threads have the mask of the thread that opened the
+//   engine, so block there what they should not handle.
+// - An engine belongs to the process that opened it. In a child that fork made, its calls are FLEMING_STATUS_RUNTIME. The child
+//   may free what it inherited, exit, or exec. To use the library in a child, call exec first, or fork before the first engine
+//   is opened.
+// - exit may be called at any time, with engines open and answers under way.
+// - Before ONNX Runtime is loaded, with the first engine, ORT_DISABLE_TELEMETRY=1 is set in the environment, unless the variable
+//   is there: ONNX Runtime sends no reports of its use. setenv is not safe beside threads that read the environment: a host with
+//   such threads sets the variable itself, at its start.
+// - The library stays in memory after dlclose, which is harmless and frees nothing: free the objects first.
+// - The files of a package must not change while it is loaded. A loaded engine does not need them. To replace a package, write
+//   the new one to a folder of its own and open that.
+
+#ifndef FLEMING_H
+#define FLEMING_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FLEMING_VERSION "0.1.0"
+#define FLEMING_VERSION_MAJOR 0
+#define FLEMING_VERSION_MINOR 1
+
+// What a call came to. The numbers stay what they are; new ones may be added.
+enum fleming_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Done; results are written.
+    FLEMING_STATUS_OK = 0,
+    // An image, video, volume or file that cannot be read as asked.
+    FLEMING_STATUS_INPUT = 1,
+    // A request that cannot be carried out: options that contradict, a prompt that does not fit.
+    FLEMING_STATUS_REQUEST = 2,
+    // A package that is incomplete, altered or not what this version reads.
+    FLEMING_STATUS_PACKAGE = 3,
+    // ONNX Runtime, an execution provider or a graph that does not load or run.
+    FLEMING_STATUS_RUNTIME = 4,
+    // More requests are waiting than the engine was set up to hold: try again later.
+    FLEMING_STATUS_BUSY = 5,
+    // Cancelled before there was anything to return.
+    FLEMING_STATUS_CANCELLED = 6,
+    // The time was up before there was anything to return.
+    FLEMING_STATUS_TIMED_OUT = 7,
+    // An argument breaks the rules at the top: NULL where it is forbidden, no UTF-8, a wrong struct_size.
+    FLEMING_STATUS_ARGUMENT = 100,
+    // A defect of this library. The engine stays usable; please report the message.
+    FLEMING_STATUS_PANIC = 101,
+    // Not complete yet: no failure.
+    FLEMING_STATUS_PENDING = 102,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_status fleming_status;
+#else
+typedef int32_t fleming_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// The severity of a line of the log, and the least that a `fleming_log_callback` receives.
+enum fleming_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // A failure that no status reports.
+    FLEMING_LOG_LEVEL_ERROR = 1,
+    // What the user should know.
+    FLEMING_LOG_LEVEL_WARN = 2,
+    // What was loaded, and how much memory it takes.
+    FLEMING_LOG_LEVEL_INFO = 3,
+    // Counts of each request, and what ONNX Runtime logs.
+    FLEMING_LOG_LEVEL_DEBUG = 4,
+    // Everything.
+    FLEMING_LOG_LEVEL_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_log_level fleming_log_level;
+#else
+typedef int32_t fleming_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// How faithfully the authors' script is followed where it is broken. docs/input.md lists the cases.
+enum fleming_preprocessing
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Its defects are corrected, each with a warning.
+    FLEMING_PREPROCESSING_CLINICAL = 0,
+    // Bit for bit the script, defects included.
+    FLEMING_PREPROCESSING_REFERENCE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_preprocessing fleming_preprocessing;
+#else
+typedef int32_t fleming_preprocessing;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// The kind of an event.
+enum fleming_event_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // done of total tiles went through the vision tower.
+    FLEMING_EVENT_KIND_ENCODING = 1,
+    // done of total prompt tokens are in memory.
+    FLEMING_EVENT_KIND_PREFILLING = 2,
+    // The next piece of the thought.
+    FLEMING_EVENT_KIND_THOUGHT = 3,
+    // The next piece of the answer.
+    FLEMING_EVENT_KIND_ANSWER = 4,
+    // done of total was read in a pass over a file: bytes, packets or slices. Each pass starts anew. Only where reading takes
+    // longer than half a second.
+    FLEMING_EVENT_KIND_READING = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_event_kind fleming_event_kind;
+#else
+typedef int32_t fleming_event_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Why generation ended.
+enum fleming_finish
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // The model ended its turn, or a stop string came.
+    FLEMING_FINISH_STOP = 1,
+    // The limit on new tokens or the end of the context was reached.
+    FLEMING_FINISH_LENGTH = 2,
+    // The caller stopped it.
+    FLEMING_FINISH_CANCELLED = 3,
+    // The time for it was up.
+    FLEMING_FINISH_TIMED_OUT = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_finish fleming_finish;
+#else
+typedef int32_t fleming_finish;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// A part of a reply.
+enum fleming_part
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // None.
+    FLEMING_PART_NONE = 0,
+    // The reasoning before the answer.
+    FLEMING_PART_THOUGHT = 1,
+    // The answer.
+    FLEMING_PART_ANSWER = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_part fleming_part;
+#else
+typedef int32_t fleming_part;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What kind of thing a study is.
+enum fleming_modality
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // A single picture.
+    FLEMING_MODALITY_IMAGE = 1,
+    // Frames of a clip in order of time.
+    FLEMING_MODALITY_VIDEO = 2,
+    // Slices of a volume, in order.
+    FLEMING_MODALITY_VOLUME = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_modality fleming_modality;
+#else
+typedef int32_t fleming_modality;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// A type of numbers.
+enum fleming_voxel
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // int16_t, as of most CT.
+    FLEMING_VOXEL_INT16 = 1,
+    // uint16_t, as of most MR.
+    FLEMING_VOXEL_UINT16 = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_voxel fleming_voxel;
+#else
+typedef int32_t fleming_voxel;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Image embeddings. They do not change: any thread may read them.
+typedef struct fleming_embeddings fleming_embeddings;
+
+// A loaded model. It may be used from any number of threads at once. Freed while calls are under way or pending answers are
+// there, it is unloaded when the last of them is done.
+typedef struct fleming_engine fleming_engine;
+
+// An answer that is being made. Any thread may wait for it, one at a time, and any thread may cancel it meanwhile.
+typedef struct fleming_pending fleming_pending;
+
+// An answer and how it came about. It does not change: any thread may read it.
+typedef struct fleming_reply fleming_reply;
+
+// A question about any number of studies. The word <image> in the question or in a turn places the next study; with no such
+// word anywhere, all studies come before the question (with earlier turns and an instruction of "" the word is needed). It may
+// be asked any number of times, of any engine.
+typedef struct fleming_request fleming_request;
+
+// What of a file is looked at. 0 and NULL are the defaults; what does not fit the kind of file is refused.
+typedef struct fleming_study_options {
+    // sizeof(fleming_study_options)
+    size_t struct_size;
+    // The name of bytes in memory, for messages and the reply; "bytes" by default. A file's name is its path.
+    const char *name;
+    // Volumes: how many slices, evenly spaced; 11 by default.
+    size_t slices;
+    // Videos: one frame a second, at most this many; 32 by default. Of max_frames, frames and seconds at most one may be given.
+    size_t max_frames;
+    // Videos: exactly this many frames.
+    size_t frames;
+    // Videos: one frame for each second of a duration that you state.
+    double seconds;
+    // Videos: the part to look at, in seconds; end 0 is the clip's end.
+    double start;
+    double end;
+    // Volumes, and grey pictures and clips of DICOM: how values become grey: a centre and a width, "-600/1500", or a window's
+    // name, "lung", as docs/input.md lists them. Each slice of an array is scaled by its own range by default.
+    const char *window;
+    // Other options of docs/input.md, by their names in JSON: {"form": "native", "plane": "coronal", "range": "40-120"}. The
+    // fields above hold before them.
+    const char *options;
+} fleming_study_options;
+
+// Frames that you have: count pictures of height rows of width pixels of 3 bytes, red, green, blue.
+typedef struct fleming_frames {
+    // sizeof(fleming_frames)
+    size_t struct_size;
+    // For messages and the reply; "frames" if NULL.
+    const char *name;
+    // count pointers to the first pixel of each frame.
+    const uint8_t *const *frames;
+    // 1 for an image, 1 or more for a video.
+    size_t count;
+    // The time of each frame in seconds, count numbers. A video needs them, an image has none.
+    const double *seconds;
+    size_t width;
+    size_t height;
+    // Bytes from one row to the next; 0: width * 3.
+    size_t row_bytes;
+    // FLEMING_MODALITY_IMAGE or FLEMING_MODALITY_VIDEO.
+    int32_t modality;
+    // 0
+    int32_t reserved;
+} fleming_frames;
+
+// A volume that you have: depth slices of height rows of width numbers of 16 bits, without gaps, in the machine's byte order.
+typedef struct fleming_volume {
+    // sizeof(fleming_volume)
+    size_t struct_size;
+    // For messages and the reply; "volume" if NULL.
+    const char *name;
+    // The numbers.
+    const void *voxels;
+    size_t depth;
+    size_t height;
+    size_t width;
+    // Millimetres between slices, rows and columns; all 0: unknown. They change no pixel; the reply has them.
+    double spacing_mm[3];
+    // The values window_center - window_width / 2 to window_center + window_width / 2, in the numbers of the volume, become 0 to
+    // 255. With a width of 0 (and a center of 0) each slice is scaled by its own range.
+    double window_center;
+    double window_width;
+    // How many slices, evenly spaced; 0: 11.
+    size_t slices;
+    // A fleming_voxel.
+    int32_t voxel;
+    // 0
+    int32_t reserved;
+} fleming_volume;
+
+// What a reply holds. The texts stand until it is freed.
+typedef struct fleming_reply_facts {
+    // sizeof(fleming_reply_facts)
+    size_t struct_size;
+    // The answer; "" if generation ended before.
+    const char *answer;
+    // The reasoning; NULL if the model showed none.
+    const char *thought;
+    // The whole reply, tags included.
+    const char *text;
+    // What you should know about the inputs and the reply, a sentence a line; "" if nothing.
+    const char *warnings;
+    // A fleming_finish.
+    int32_t finish;
+    // The fleming_part that was cut off.
+    int32_t truncated;
+    // Tokens of the prompt; of those, of pictures; of those, the ones that were in memory already.
+    size_t prompt_tokens;
+    size_t image_tokens;
+    size_t cached_tokens;
+    // Tokens generated.
+    size_t completion_tokens;
+    // Tokens that were guessed ahead, and those of them that were right.
+    size_t drafted_tokens;
+    size_t accepted_tokens;
+    // Frames that the model saw: see fleming_reply_frame.
+    size_t frame_count;
+    // Milliseconds: reading the inputs, preparing their pixels, waiting for a slot, the vision tower, the prompt, from the
+    // call to the first token, and the steps after it.
+    double read_ms;
+    double preprocess_ms;
+    double queue_ms;
+    double vision_ms;
+    double prefill_ms;
+    double first_token_ms;
+    double decode_ms;
+} fleming_reply_facts;
+
+// A frame that the model saw. The name stands until the reply is freed.
+typedef struct fleming_frame_facts {
+    // sizeof(fleming_frame_facts)
+    size_t struct_size;
+    // Name of its study.
+    const char *source;
+    // Place of the study in the request, from 0.
+    size_t study;
+    // Into how many tiles it was cut.
+    size_t tiles;
+    // Videos: place in the clip, from 0. Volumes: place of the slice, from 0.
+    size_t index;
+    // Videos: seconds from the start of the clip.
+    double seconds;
+    // Volumes: the values that became 0 and 255.
+    double window_low;
+    double window_high;
+    // Volumes: millimetres between slices, rows and columns; 0 where unknown.
+    double spacing_mm[3];
+    // A fleming_modality.
+    int32_t modality;
+    // 0
+    int32_t reserved;
+} fleming_frame_facts;
+
+// What embeddings hold: values[tile][token][number], without gaps. The values stand until the embeddings are freed.
+typedef struct fleming_embeddings_facts {
+    // sizeof(fleming_embeddings_facts)
+    size_t struct_size;
+    // tiles × tokens × hidden numbers.
+    const float *values;
+    // Tiles of all frames, in the order of the studies.
+    size_t tiles;
+    // Tokens of a tile.
+    size_t tokens;
+    // Numbers of a token.
+    size_t hidden;
+} fleming_embeddings_facts;
+
+// Hears a line of the log, of level `level` (a fleming_log_level). It is called from any thread, also from several at once, and
+// calls no function of this library. No line holds a prompt, an answer, a path or a pixel.
+typedef void (*fleming_log_callback)(void *user_data, int32_t level, const char *message);
+
+// How an engine is set up. 0 and NULL are the defaults.
+typedef struct fleming_engine_options {
+    // sizeof(fleming_engine_options)
+    size_t struct_size;
+    // The ONNX Runtime library; searched for by default, as docs/packaging.md says.
+    const char *onnxruntime;
+    // The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1". "cpu" by default.
+    const char *provider;
+    // Options of that provider, as "name=value" with ONNX Runtime's names; provider_option_count texts.
+    const char *const *provider_options;
+    size_t provider_option_count;
+    // Threads inside an operator, 1 to 1024; ONNX Runtime's choice by default, one for each physical core.
+    size_t threads;
+    // Answers at a time, and conversations kept in memory; 1 by default.
+    size_t slots;
+    // Most tokens in a conversation, prompt and reply together; the model's limit by default.
+    size_t context;
+    // Requests that may wait for a slot; 64 by default. More are FLEMING_STATUS_BUSY.
+    size_t queue;
+    // Prompt tokens that run together; 512 by default.
+    size_t chunk;
+    // Most bytes of image embeddings that are kept; 256 MiB by default. 1 keeps none.
+    uint64_t image_cache;
+    // Hears the log; nothing is logged by default. It and log_user_data must be good until the engine is freed, and
+    // everything that was begun with it.
+    fleming_log_callback log;
+    // Handed to the callback.
+    void *log_user_data;
+    // Most that is logged, a fleming_log_level; warnings by default.
+    int32_t log_level;
+    // 0
+    int32_t reserved;
+    // Folder for TensorRT's plans, which take minutes to build the first time; "fleming" in the user's cache folder by
+    // default.
+    const char *engine_cache;
+    // Most bytes of a file that is read as a whole, as pictures are; 2 GiB by default.
+    uint64_t max_input_bytes;
+    // Most pixels of one picture, frame or slice; 178956970 by default.
+    uint64_t max_pixels;
+    // Most bytes of all frames of a study, and of what is unpacked on the way to them; 4 GiB by default.
+    uint64_t max_unpacked_bytes;
+    // Most frames, slices or pictures that a file may say it holds; 16777216 by default.
+    uint64_t max_declared_frames;
+} fleming_engine_options;
+
+// Memory in bytes that an engine takes.
+typedef struct fleming_memory {
+    // sizeof(fleming_memory)
+    size_t struct_size;
+    // The weights of both graphs.
+    uint64_t weights;
+    // Keys and values of all slots.
+    uint64_t slots;
+    // The most that kept image embeddings take.
+    uint64_t image_cache;
+    // The most that runs work with while they last, and ONNX Runtime itself.
+    uint64_t work;
+    // All of it.
+    uint64_t total;
+} fleming_memory;
+
+// What was loaded. The texts stand until the engine is freed.
+typedef struct fleming_engine_facts {
+    // sizeof(fleming_engine_facts)
+    size_t struct_size;
+    // Name of the package.
+    const char *package;
+    // SHA-256 of the package, which names what answered: to be kept with the answers.
+    const char *digest;
+    // Precision of the weights: "f32", "int8", "int4".
+    const char *precision;
+    // What the package was exported for: "cpu".
+    const char *target;
+    // File name of the ONNX Runtime library, and what that says about its build.
+    const char *onnxruntime;
+    const char *onnxruntime_build;
+    // Side of the square that every frame or tile is brought to, in pixels.
+    size_t tile_size;
+    // Bytes of memory that the engine takes.
+    uint64_t memory;
+} fleming_engine_facts;
+
+// What happens while an answer is made.
+typedef struct fleming_event {
+    // How much of this struct is there.
+    size_t struct_size;
+    // A fleming_event_kind. There may be more kinds in time: pass over those you do not know.
+    int32_t kind;
+    // 0
+    int32_t reserved;
+    // Whole characters, and a NUL at the end; "" where there is no text. It stands until the callback returns.
+    const char *text;
+    // Bytes of text, without the NUL.
+    size_t length;
+    // See fleming_event_kind.
+    size_t done;
+    size_t total;
+} fleming_event;
+
+// Receives events while an answer is generated, in the thread that asks or waits. A return value other than 0 cancels the
+// answer. It may call functions of this library, but must not throw, panic or jump out.
+typedef int32_t (*fleming_event_callback)(void *user_data, const struct fleming_event *event);
+
+// How a question is answered. 0 and NULL are the defaults.
+typedef struct fleming_ask_options {
+    // sizeof(fleming_ask_options)
+    size_t struct_size;
+    // Called with events while the answer is generated.
+    fleming_event_callback on_event;
+    // Handed to the callback.
+    void *user_data;
+    // The system message; the package's by default.
+    const char *system;
+    // What stands before the question. By default the package's text, which asks for a thought and an answer; "" is
+    // nothing: the question as it is.
+    const char *instruction;
+    // Holds the answer to one of these texts. Of choices, json_schema, regex and grammar at most one may be given.
+    const char *const *choices;
+    // How many choices there are.
+    size_t choice_count;
+    // Holds the answer to JSON that is valid under this schema.
+    const char *json_schema;
+    // Holds the answer to a match of this regular expression.
+    const char *regex;
+    // Holds the answer to a text of this Lark grammar.
+    const char *grammar;
+    // Texts that end the reply where they first occur in it.
+    const char *const *stops;
+    // How many stops there are.
+    size_t stop_count;
+    // Most tokens to generate; the package's number by default.
+    size_t max_new_tokens;
+    // Most tokens of thought; then the answer begins. No limit by default.
+    size_t max_thinking_tokens;
+    // Most tiles that an image is cut into; 1 by default.
+    size_t max_tiles;
+    // Tokens guessed ahead and verified in one run, 1 to 32; none by default. For replies that repeat the prompt or themselves.
+    size_t speculation;
+    // Most milliseconds from the call to the end of the answer, which is then as far as it got. No limit by default.
+    uint64_t timeout_ms;
+    // Where the random numbers start; the same seed gives the same reply.
+    uint64_t seed;
+    // With a temperature, draws from this many of the likeliest tokens; from all by default.
+    size_t top_k;
+    // 0 takes the likeliest token; above, tokens are drawn.
+    float temperature;
+    // With a temperature, draws from the fewest tokens that together have this probability; from all by default.
+    float top_p;
+    // With a temperature, draws from tokens with at least this share of the likeliest one's probability.
+    float min_p;
+    // Above 1, makes tokens of prompt and reply less likely; 1 by default.
+    float repetition_penalty;
+    // Subtracted from a token's logit for each time that it occurs in the reply.
+    float frequency_penalty;
+    // Subtracted from a token's logit if it occurs in the reply.
+    float presence_penalty;
+    // A fleming_preprocessing; FLEMING_PREPROCESSING_CLINICAL by default.
+    int32_t preprocessing;
+    // 0
+    int32_t reserved;
+} fleming_ask_options;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// What went wrong in the last call of this thread that failed, in one sentence; empty if none did. It stands until the
+// next call of this thread that fails.
+const char *fleming_last_error_message(void);
+
+// What to do about it; may be empty. It stands as long as the message.
+const char *fleming_last_error_hint(void);
+
+// Begins a request with its question.
+fleming_status fleming_request_new(const char *question, struct fleming_request **request);
+
+// Adds an earlier turn, oldest first: what was asked and what was answered.
+fleming_status fleming_request_turn(struct fleming_request *request,
+                                    const char *question,
+                                    const char *answer);
+
+// Adds a study in a file of this fleming_modality; options may be NULL. The file is read when the request is asked.
+fleming_status fleming_request_file(struct fleming_request *request,
+                                    int32_t modality,
+                                    const char *file,
+                                    const struct fleming_study_options *options);
+
+// Adds a study in memory: the bytes of a whole file of this fleming_modality. Options may be NULL.
+fleming_status fleming_request_bytes(struct fleming_request *request,
+                                     int32_t modality,
+                                     const void *data,
+                                     size_t size,
+                                     const struct fleming_study_options *options);
+
+// Adds pictures that you have: an image or a clip.
+fleming_status fleming_request_frames(struct fleming_request *request, const struct fleming_frames *frames);
+
+// Adds a volume that you have.
+fleming_status fleming_request_volume(struct fleming_request *request, const struct fleming_volume *volume);
+
+// Frees a request; NULL is nothing to free. Answers to it go on.
+void fleming_request_free(struct fleming_request *request);
+
+// Tells what a reply holds.
+fleming_status fleming_reply_read(const struct fleming_reply *reply, struct fleming_reply_facts *facts);
+
+// Tells of one of the frames that the model saw, from 0.
+fleming_status fleming_reply_frame(const struct fleming_reply *reply,
+                                   size_t place,
+                                   struct fleming_frame_facts *facts);
+
+// Frees a reply; NULL is nothing to free.
+void fleming_reply_free(struct fleming_reply *reply);
+
+// Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
+// callback that was given to fleming_engine_submit is called in this thread with the events since the last call.
+// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is returned once. An answer that was
+// cancelled or whose time is over is FLEMING_STATUS_OK with the text so far; fleming_reply_facts.finish says so.
+fleming_status fleming_pending_wait(const struct fleming_pending *pending,
+                                    int64_t timeout_ms,
+                                    struct fleming_reply **reply);
+
+// Ends an answer at its next step, from any thread; fleming_pending_wait then returns the text so far.
+fleming_status fleming_pending_cancel(const struct fleming_pending *pending);
+
+// Cancels an answer that is not complete, and frees it; NULL is nothing to free.
+void fleming_pending_free(struct fleming_pending *pending);
+
+// Tells what embeddings hold.
+fleming_status fleming_embeddings_read(const struct fleming_embeddings *embeddings,
+                                       struct fleming_embeddings_facts *facts);
+
+// Frees embeddings; NULL is nothing to free.
+void fleming_embeddings_free(struct fleming_embeddings *embeddings);
+
+// Tells how much memory an engine on the package in this folder will take with these options. Nothing is loaded.
+fleming_status fleming_package_memory(const char *package,
+                                      const struct fleming_engine_options *options,
+                                      struct fleming_memory *memory);
+
+// Loads the package in this folder; options may be NULL. All memory for conversations is taken here. What the machine has no
+// room for is refused.
+fleming_status fleming_engine_open(const char *package,
+                                   const struct fleming_engine_options *options,
+                                   struct fleming_engine **engine);
+
+// Tells what was loaded.
+fleming_status fleming_engine_read(const struct fleming_engine *engine, struct fleming_engine_facts *facts);
+
+// Answers a request and returns when the answer is complete. The callback of the options hears of it meanwhile, in this
+// thread; an answer that it cancels is FLEMING_STATUS_OK, as far as it got. Options may be NULL.
+fleming_status fleming_engine_ask(const struct fleming_engine *engine,
+                                  const struct fleming_request *request,
+                                  const struct fleming_ask_options *options,
+                                  struct fleming_reply **reply);
+
+// Hands a request in and returns at once. The studies are read and the answer is made meanwhile: fleming_pending_wait tells of
+// studies that cannot be read. The callback of the options is called from fleming_pending_wait.
+fleming_status fleming_engine_submit(const struct fleming_engine *engine,
+                                     const struct fleming_request *request,
+                                     const struct fleming_ask_options *options,
+                                     struct fleming_pending **pending);
+
+// Makes the image embeddings of a request's studies; the text of the request is ignored. Of the options, preprocessing,
+// max_tiles and timeout_ms matter; they may be NULL.
+fleming_status fleming_engine_embed(const struct fleming_engine *engine,
+                                    const struct fleming_request *request,
+                                    const struct fleming_ask_options *options,
+                                    struct fleming_embeddings **embeddings);
+
+// Writes what the conversation of a reply left in memory to a file, as long as no other request took its slot. The file is as
+// confidential as the study.
+fleming_status fleming_engine_save_session(const struct fleming_engine *engine,
+                                           const struct fleming_reply *reply,
+                                           const char *file);
+
+// Reads a saved conversation into a free slot: a request that begins like it (the same studies, the same turns) runs only what
+// is new.
+fleming_status fleming_engine_load_session(const struct fleming_engine *engine,
+                                           const char *file);
+
+// Frees an engine; NULL is nothing to free. It does not wait: see fleming_engine.
+void fleming_engine_free(struct fleming_engine *engine);
+
+// The version of the library that runs, as FLEMING_VERSION was when it was built.
+const char *fleming_version(void);
+
+// What was built: version, machine, features, one line. For a report of a defect.
+const char *fleming_build(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+// What a struct begins as: its size, and 0 or NULL in every field.
+#define FLEMING_ENGINE_OPTIONS_INIT \
+    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0 }
+#define FLEMING_ASK_OPTIONS_INIT \
+    { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
+      0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FLEMING_STUDY_OPTIONS_INIT { sizeof(fleming_study_options), NULL, 0, 0, 0, 0, 0, 0, NULL, NULL }
+#define FLEMING_FRAMES_INIT { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0 }
+#define FLEMING_VOLUME_INIT \
+    { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0 }
+#define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0, 0 }
+#define FLEMING_ENGINE_FACTS_INIT \
+    { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0 }
+#define FLEMING_REPLY_FACTS_INIT \
+    { sizeof(fleming_reply_facts), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FLEMING_FRAME_FACTS_INIT \
+    { sizeof(fleming_frame_facts), NULL, 0, 0, 0, 0, 0, 0, { 0, 0, 0 }, 0, 0 }
+#define FLEMING_EMBEDDINGS_FACTS_INIT { sizeof(fleming_embeddings_facts), NULL, 0, 0, 0 }
+
+#endif

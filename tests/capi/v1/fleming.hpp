@@ -1,0 +1,574 @@
+// fleming.hpp: fleming.h for C++17, header only. What is said there holds here; objects free themselves and can be moved.
+//
+//     #include <fleming.hpp>
+//     #include <iostream>
+//
+//     int main(int argc, char **argv) {
+//         if (argc != 4) return 2;
+//         try {
+//             fleming::engine engine(argv[1]);
+//             auto request = fleming::request(argv[3]).image(argv[2]);
+//             auto reply = engine.ask(request, {}, [](const fleming::event &event) {
+//                 if (event.answer()) std::cout << event.text << std::flush;
+//                 return true; // false stops the answer
+//             });
+//             std::cout << "\n" << reply.facts().completion_tokens << " tokens\n";
+//         } catch (const fleming::error &error) {
+//             std::cerr << error.what() << "\n" << error.hint() << "\n";
+//             return 1;
+//         }
+//     }
+//
+// Whoever wants no exceptions calls the functions that begin with try_: they return a fleming::result, which holds a value or a
+// fleming::failure. Built without exceptions (-fno-exceptions), only those are there.
+
+#ifndef FLEMING_HPP
+#define FLEMING_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "fleming.h"
+
+#if defined(__cpp_exceptions)
+#define FLEMING_EXCEPTIONS 1
+#else
+#define FLEMING_EXCEPTIONS 0
+#endif
+
+namespace fleming {
+
+// ── failures
+
+// Why a call failed.
+struct failure {
+    fleming_status status = FLEMING_STATUS_OK;
+    std::string message;
+    std::string hint;
+};
+
+#if FLEMING_EXCEPTIONS
+// The same, thrown. what() is the message.
+class error : public std::runtime_error {
+public:
+    explicit error(failure why) : std::runtime_error(why.message), why_(std::make_shared<failure>(std::move(why))) {}
+    fleming_status status() const noexcept { return why_->status; }
+    const std::string &hint() const noexcept { return why_->hint; }
+
+private:
+    std::shared_ptr<const failure> why_; // exceptions are copied, and a copy must not throw
+};
+#endif
+
+// A value, or why there is none.
+template <class T> class [[nodiscard]] result {
+public:
+    result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    result(failure why) : state_(std::in_place_index<1>, std::move(why)) {}
+
+    bool has_value() const noexcept { return state_.index() == 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+    // Only where there is one.
+    T &operator*() & { return *std::get_if<0>(&state_); }
+    const T &operator*() const & { return *std::get_if<0>(&state_); }
+    T &&operator*() && { return std::move(*std::get_if<0>(&state_)); }
+    T *operator->() { return std::get_if<0>(&state_); }
+    const T *operator->() const { return std::get_if<0>(&state_); }
+    // Only where there is no value.
+    const failure &error() const { return *std::get_if<1>(&state_); }
+
+#if FLEMING_EXCEPTIONS
+    // The value, or the failure as an exception.
+    T value() && {
+        if (!has_value()) throw fleming::error(error());
+        return std::move(**this);
+    }
+#endif
+
+private:
+    std::variant<T, failure> state_;
+};
+
+namespace detail {
+
+inline failure last(fleming_status status) {
+    return {status, fleming_last_error_message(), fleming_last_error_hint()};
+}
+
+template <class T, void (*Free)(T *)> struct deleter {
+    void operator()(T *object) const noexcept { Free(object); }
+};
+template <class T, void (*Free)(T *)> using handle = std::unique_ptr<T, deleter<T, Free>>;
+
+inline const char *text_or_null(const std::string &text) { return text.empty() ? nullptr : text.c_str(); }
+inline const char *text_or_null(const std::optional<std::string> &text) { return text ? text->c_str() : nullptr; }
+
+inline std::vector<const char *> pointers(const std::vector<std::string> &texts) {
+    std::vector<const char *> all;
+    for (const auto &text : texts) all.push_back(text.c_str());
+    return all;
+}
+
+} // namespace detail
+
+inline std::string_view version() { return fleming_version(); }
+inline std::string_view build() { return fleming_build(); }
+
+// ── how an engine is set up
+
+// 0 and "" are the defaults; see fleming_engine_options.
+struct engine_options {
+    std::string onnxruntime;
+    std::string provider;
+    std::vector<std::string> provider_options; // "name=value"
+    std::size_t threads = 0, slots = 0, context = 0, queue = 0, chunk = 0;
+    std::uint64_t image_cache = 0;
+    // Hears the log, from any thread; it must not throw.
+    std::function<void(fleming_log_level, std::string_view)> log;
+    fleming_log_level log_level = FLEMING_LOG_LEVEL_WARN;
+    std::string engine_cache;
+
+private:
+    friend class engine;
+    friend result<fleming_memory> try_memory(const std::string &, const engine_options &);
+    using log_function = std::function<void(fleming_log_level, std::string_view)>;
+
+    // The pointers must live as long as what is returned.
+    fleming_engine_options c(const std::vector<const char *> &settings, log_function *function) const {
+        fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
+        options.onnxruntime = detail::text_or_null(onnxruntime);
+        options.provider = detail::text_or_null(provider);
+        options.provider_options = settings.data();
+        options.provider_option_count = settings.size();
+        options.threads = threads;
+        options.slots = slots;
+        options.context = context;
+        options.queue = queue;
+        options.chunk = chunk;
+        options.image_cache = image_cache;
+        if (function != nullptr) {
+            options.log = [](void *user_data, std::int32_t level, const char *message) {
+                (*static_cast<log_function *>(user_data))(static_cast<fleming_log_level>(level), message);
+            };
+            options.log_user_data = function;
+        }
+        options.log_level = log_level;
+        options.engine_cache = detail::text_or_null(engine_cache);
+        return options;
+    }
+};
+
+// The memory that an engine will take; nothing is loaded.
+inline result<fleming_memory> try_memory(const std::string &package, const engine_options &options = {}) {
+    fleming_memory memory = FLEMING_MEMORY_INIT;
+    const auto settings = detail::pointers(options.provider_options);
+    const auto c = options.c(settings, nullptr);
+    const auto status = fleming_package_memory(package.c_str(), &c, &memory);
+    if (status != FLEMING_STATUS_OK) return detail::last(status);
+    return memory;
+}
+
+// ── what is asked
+
+// What of a file is looked at; see fleming_study_options.
+struct study_options {
+    std::size_t slices = 0, max_frames = 0, frames = 0;
+    double seconds = 0, start = 0, end = 0;
+    std::string window;
+    std::string options;
+};
+
+// A volume of 16-bit numbers that you have; see fleming_volume. An array of int16_t or uint16_t says its type itself.
+struct volume {
+    const void *voxels = nullptr;
+    fleming_voxel voxel = FLEMING_VOXEL_INT16;
+    std::size_t depth = 0, height = 0, width = 0;
+    double spacing_mm[3] = {0, 0, 0};
+    double window_center = 0, window_width = 0;
+    std::size_t slices = 0;
+    std::string name;
+
+    volume(const std::int16_t *values, std::size_t d, std::size_t h, std::size_t w)
+        : voxels(values), voxel(FLEMING_VOXEL_INT16), depth(d), height(h), width(w) {}
+    volume(const std::uint16_t *values, std::size_t d, std::size_t h, std::size_t w)
+        : voxels(values), voxel(FLEMING_VOXEL_UINT16), depth(d), height(h), width(w) {}
+};
+
+// A question, put together in one expression. What goes wrong meanwhile is kept, and told when the request is asked.
+class request {
+public:
+    explicit request(const std::string &question) {
+        fleming_request *made = nullptr;
+        keep(fleming_request_new(question.c_str(), &made));
+        handle_.reset(made);
+    }
+
+    request &turn(const std::string &question, const std::string &answer) & {
+        return keep(fleming_request_turn(handle_.get(), question.c_str(), answer.c_str()));
+    }
+    request &image(const std::string &file) & { return add(FLEMING_MODALITY_IMAGE, file, {}); }
+    request &video(const std::string &file, const study_options &options = {}) & {
+        return add(FLEMING_MODALITY_VIDEO, file, options);
+    }
+    request &volume(const std::string &file, const study_options &options = {}) & {
+        return add(FLEMING_MODALITY_VOLUME, file, options);
+    }
+    request &bytes(fleming_modality modality, const void *data, std::size_t size, const std::string &name = "",
+                   const study_options &options = {}) & {
+        const auto c = of(options, detail::text_or_null(name));
+        return keep(fleming_request_bytes(handle_.get(), modality, data, size, &c));
+    }
+    // One picture of height rows of width pixels of 3 bytes; see fleming_frames for the rest.
+    request &pixels(const std::uint8_t *rgb, std::size_t width, std::size_t height, std::size_t row_bytes = 0) & {
+        fleming_frames frames = FLEMING_FRAMES_INIT;
+        frames.frames = &rgb;
+        frames.count = 1;
+        frames.width = width;
+        frames.height = height;
+        frames.row_bytes = row_bytes;
+        frames.modality = FLEMING_MODALITY_IMAGE;
+        return this->frames(frames);
+    }
+    request &frames(const fleming_frames &frames) & { return keep(fleming_request_frames(handle_.get(), &frames)); }
+    request &volume(const fleming::volume &volume) & {
+        fleming_volume c = FLEMING_VOLUME_INIT;
+        c.name = detail::text_or_null(volume.name);
+        c.voxels = volume.voxels;
+        c.voxel = volume.voxel;
+        c.depth = volume.depth;
+        c.height = volume.height;
+        c.width = volume.width;
+        for (int axis = 0; axis < 3; ++axis) c.spacing_mm[axis] = volume.spacing_mm[axis];
+        c.window_center = volume.window_center;
+        c.window_width = volume.window_width;
+        c.slices = volume.slices;
+        return keep(fleming_request_volume(handle_.get(), &c));
+    }
+
+    // The same for a request that has no name yet.
+    template <class... T> request turn(T &&...t) && { return std::move(turn(std::forward<T>(t)...)); }
+    template <class... T> request image(T &&...t) && { return std::move(image(std::forward<T>(t)...)); }
+    template <class... T> request video(T &&...t) && { return std::move(video(std::forward<T>(t)...)); }
+    template <class... T> request volume(T &&...t) && { return std::move(volume(std::forward<T>(t)...)); }
+    template <class... T> request bytes(T &&...t) && { return std::move(bytes(std::forward<T>(t)...)); }
+    template <class... T> request pixels(T &&...t) && { return std::move(pixels(std::forward<T>(t)...)); }
+    template <class... T> request frames(T &&...t) && { return std::move(frames(std::forward<T>(t)...)); }
+
+    // What went wrong first, if anything did.
+    const std::optional<failure> &failed() const noexcept { return failed_; }
+    const fleming_request *get() const noexcept { return handle_.get(); }
+
+private:
+    static fleming_study_options of(const study_options &options, const char *name) {
+        fleming_study_options c = FLEMING_STUDY_OPTIONS_INIT;
+        c.name = name;
+        c.slices = options.slices;
+        c.max_frames = options.max_frames;
+        c.frames = options.frames;
+        c.seconds = options.seconds;
+        c.start = options.start;
+        c.end = options.end;
+        c.window = options.window.empty() ? nullptr : options.window.c_str();
+        c.options = options.options.empty() ? nullptr : options.options.c_str();
+        return c;
+    }
+    request &add(fleming_modality modality, const std::string &file, const study_options &options) {
+        const auto c = of(options, nullptr);
+        return keep(fleming_request_file(handle_.get(), modality, file.c_str(), &c));
+    }
+    request &keep(fleming_status status) {
+        if (status != FLEMING_STATUS_OK && !failed_) failed_ = detail::last(status);
+        return *this;
+    }
+
+    detail::handle<fleming_request, fleming_request_free> handle_;
+    std::optional<failure> failed_;
+};
+
+// How a question is answered; 0, "" and none are the defaults. See fleming_ask_options.
+struct ask_options {
+    std::optional<std::string> system, instruction;
+    std::vector<std::string> choices;
+    std::string json_schema, regex, grammar;
+    std::vector<std::string> stops;
+    std::size_t max_new_tokens = 0, max_thinking_tokens = 0, max_tiles = 0, speculation = 0, top_k = 0;
+    std::chrono::milliseconds timeout{0};
+    std::uint64_t seed = 0;
+    float temperature = 0, top_p = 0, min_p = 0;
+    float repetition_penalty = 0, frequency_penalty = 0, presence_penalty = 0;
+    fleming_preprocessing preprocessing = FLEMING_PREPROCESSING_CLINICAL;
+};
+
+// ── what comes back
+
+// What happens while an answer is made.
+struct event {
+    fleming_event_kind kind;
+    std::string_view text;
+    std::size_t done, total;
+
+    bool thought() const noexcept { return kind == FLEMING_EVENT_KIND_THOUGHT; }
+    bool answer() const noexcept { return kind == FLEMING_EVENT_KIND_ANSWER; }
+};
+
+// Hears of an answer; false stops it. What it throws stops the answer too, and comes out of ask or wait.
+using listener = std::function<bool(const event &)>;
+
+class reply {
+public:
+    std::string_view answer() const noexcept { return facts_.answer; }
+    std::optional<std::string_view> thought() const {
+        if (facts_.thought == nullptr) return std::nullopt;
+        return facts_.thought;
+    }
+    std::string_view text() const noexcept { return facts_.text; }
+    std::string_view warnings() const noexcept { return facts_.warnings; }
+    fleming_finish finish() const noexcept { return static_cast<fleming_finish>(facts_.finish); }
+    // Tokens, times, and the rest.
+    const fleming_reply_facts &facts() const noexcept { return facts_; }
+    std::vector<fleming_frame_facts> frames() const {
+        std::vector<fleming_frame_facts> all(facts_.frame_count, FLEMING_FRAME_FACTS_INIT);
+        for (std::size_t place = 0; place < all.size(); ++place) fleming_reply_frame(handle_.get(), place, &all[place]);
+        return all;
+    }
+    const fleming_reply *get() const noexcept { return handle_.get(); }
+
+private:
+    friend class engine;
+    friend class pending;
+    explicit reply(fleming_reply *made) : handle_(made) { fleming_reply_read(made, &facts_); }
+
+    detail::handle<fleming_reply, fleming_reply_free> handle_;
+    fleming_reply_facts facts_ = FLEMING_REPLY_FACTS_INIT;
+};
+
+// Image embeddings: values()[tile][token][number].
+class embeddings {
+public:
+    const float *values() const noexcept { return facts_.values; }
+    std::size_t tiles() const noexcept { return facts_.tiles; }
+    std::size_t tokens() const noexcept { return facts_.tokens; }
+    std::size_t hidden() const noexcept { return facts_.hidden; }
+
+private:
+    friend class engine;
+    explicit embeddings(fleming_embeddings *made) : handle_(made) { fleming_embeddings_read(made, &facts_); }
+
+    detail::handle<fleming_embeddings, fleming_embeddings_free> handle_;
+    fleming_embeddings_facts facts_ = FLEMING_EMBEDDINGS_FACTS_INIT;
+};
+
+namespace detail {
+
+// The options of one question in C's form, and who hears of its answer. It stays where it is.
+struct asking {
+    asking(const ask_options &options, listener hears)
+        : own(options), hears(std::move(hears)), choices(pointers(own.choices)), stops(pointers(own.stops)) {
+        c.system = text_or_null(own.system);
+        c.instruction = text_or_null(own.instruction);
+        c.choices = choices.data();
+        c.choice_count = choices.size();
+        c.json_schema = text_or_null(own.json_schema);
+        c.regex = text_or_null(own.regex);
+        c.grammar = text_or_null(own.grammar);
+        c.stops = stops.data();
+        c.stop_count = stops.size();
+        c.max_new_tokens = own.max_new_tokens;
+        c.max_thinking_tokens = own.max_thinking_tokens;
+        c.max_tiles = own.max_tiles;
+        c.speculation = own.speculation;
+        c.timeout_ms = own.timeout.count() < 0 ? 1 : static_cast<std::uint64_t>(own.timeout.count());
+        c.seed = own.seed;
+        c.top_k = own.top_k;
+        c.temperature = own.temperature;
+        c.top_p = own.top_p;
+        c.min_p = own.min_p;
+        c.repetition_penalty = own.repetition_penalty;
+        c.frequency_penalty = own.frequency_penalty;
+        c.presence_penalty = own.presence_penalty;
+        c.preprocessing = own.preprocessing;
+        if (this->hears) {
+            c.on_event = hear;
+            c.user_data = this;
+        }
+    }
+    asking(const asking &) = delete;
+    asking &operator=(const asking &) = delete;
+
+    static std::int32_t hear(void *user_data, const fleming_event *told) {
+        auto &self = *static_cast<asking *>(user_data);
+        const event event{static_cast<fleming_event_kind>(told->kind), {told->text, told->length}, told->done, told->total};
+#if FLEMING_EXCEPTIONS
+        try {
+            return self.thrown || !self.hears(event);
+        } catch (...) {
+            self.thrown = std::current_exception();
+            return 1;
+        }
+#else
+        return !self.hears(event);
+#endif
+    }
+
+    // What the listener threw goes on its way.
+    void rethrow() {
+#if FLEMING_EXCEPTIONS
+        if (thrown) std::rethrow_exception(std::exchange(thrown, nullptr));
+#endif
+    }
+
+    const ask_options own;
+    listener hears;
+    std::vector<const char *> choices, stops;
+    fleming_ask_options c = FLEMING_ASK_OPTIONS_INIT;
+    std::exception_ptr thrown;
+};
+
+using log_function = std::function<void(fleming_log_level, std::string_view)>;
+
+} // namespace detail
+
+// An answer that was handed in. One thread waits for it, any thread may cancel it. Destroyed, it is cancelled.
+class pending {
+public:
+    // Until the answer is complete.
+    result<reply> try_wait() {
+        fleming_reply *made = nullptr;
+        const auto status = fleming_pending_wait(handle_.get(), -1, &made);
+        detail::handle<fleming_reply, fleming_reply_free> owned(made);
+        asking_->rethrow();
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return reply(owned.release());
+    }
+    // At most so long; 0 only looks.
+    result<std::optional<reply>> try_wait_for(std::chrono::milliseconds time) {
+        fleming_reply *made = nullptr;
+        const auto status = fleming_pending_wait(handle_.get(), time.count() < 0 ? 0 : time.count(), &made);
+        detail::handle<fleming_reply, fleming_reply_free> owned(made);
+        asking_->rethrow();
+        if (status == FLEMING_STATUS_PENDING) return std::optional<reply>();
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return std::optional<reply>(reply(owned.release()));
+    }
+    void cancel() const noexcept { fleming_pending_cancel(handle_.get()); }
+
+#if FLEMING_EXCEPTIONS
+    reply wait() { return try_wait().value(); }
+    std::optional<reply> wait_for(std::chrono::milliseconds time) { return try_wait_for(time).value(); }
+#endif
+
+private:
+    friend class engine;
+    pending(fleming_pending *made, std::unique_ptr<detail::asking> asking, std::shared_ptr<detail::log_function> log)
+        : log_(std::move(log)), asking_(std::move(asking)), handle_(made) {}
+
+    std::shared_ptr<detail::log_function> log_;
+    std::unique_ptr<detail::asking> asking_;
+    detail::handle<fleming_pending, fleming_pending_free> handle_; // goes first
+};
+
+// ── a loaded model
+
+// Usable from many threads at once. Destroyed while answers are made, it is unloaded when the last of them is done; the function
+// for the log must live until then.
+class engine {
+public:
+    static result<engine> try_open(const std::string &package, const engine_options &options = {}) {
+        auto log = options.log ? std::make_shared<detail::log_function>(options.log) : nullptr;
+        const auto settings = detail::pointers(options.provider_options);
+        const auto c = options.c(settings, log.get());
+        fleming_engine *made = nullptr;
+        const auto status = fleming_engine_open(package.c_str(), &c, &made);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return engine(made, std::move(log));
+    }
+    result<reply> try_ask(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
+        if (request.failed()) return *request.failed();
+        detail::asking asking(options, std::move(hears));
+        const auto log = log_; // for as long as the call, whatever becomes of the engine
+        fleming_reply *made = nullptr;
+        const auto status = fleming_engine_ask(handle_.get(), request.get(), &asking.c, &made);
+        detail::handle<fleming_reply, fleming_reply_free> owned(made);
+        asking.rethrow();
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return reply(owned.release());
+    }
+    result<pending> try_submit(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
+        if (request.failed()) return *request.failed();
+        auto asking = std::make_unique<detail::asking>(options, std::move(hears));
+        fleming_pending *made = nullptr;
+        const auto status = fleming_engine_submit(handle_.get(), request.get(), &asking->c, &made);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return pending(made, std::move(asking), log_);
+    }
+    result<embeddings> try_embed(const request &request, const ask_options &options = {}) const {
+        if (request.failed()) return *request.failed();
+        const detail::asking asking(options, nullptr);
+        fleming_embeddings *made = nullptr;
+        const auto status = fleming_engine_embed(handle_.get(), request.get(), &asking.c, &made);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return embeddings(made);
+    }
+    // The texts stand as long as the engine.
+    result<fleming_engine_facts> try_facts() const {
+        fleming_engine_facts facts = FLEMING_ENGINE_FACTS_INIT;
+        const auto status = fleming_engine_read(handle_.get(), &facts);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return facts;
+    }
+    result<std::monostate> try_save_session(const reply &reply, const std::string &file) const {
+        const auto status = fleming_engine_save_session(handle_.get(), reply.get(), file.c_str());
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return std::monostate();
+    }
+    result<std::monostate> try_load_session(const std::string &file) const {
+        const auto status = fleming_engine_load_session(handle_.get(), file.c_str());
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return std::monostate();
+    }
+
+#if FLEMING_EXCEPTIONS
+    explicit engine(const std::string &package, const engine_options &options = {})
+        : engine(try_open(package, options).value()) {}
+    reply ask(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
+        return try_ask(request, options, std::move(hears)).value();
+    }
+    pending submit(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
+        return try_submit(request, options, std::move(hears)).value();
+    }
+    embeddings embed(const request &request, const ask_options &options = {}) const {
+        return try_embed(request, options).value();
+    }
+    fleming_engine_facts facts() const { return try_facts().value(); }
+    void save_session(const reply &reply, const std::string &file) const { try_save_session(reply, file).value(); }
+    void load_session(const std::string &file) const { try_load_session(file).value(); }
+#endif
+
+private:
+    engine(fleming_engine *made, std::shared_ptr<detail::log_function> log) : log_(std::move(log)), handle_(made) {}
+
+    std::shared_ptr<detail::log_function> log_;
+    detail::handle<fleming_engine, fleming_engine_free> handle_; // goes first
+};
+
+#if FLEMING_EXCEPTIONS
+inline fleming_memory memory(const std::string &package, const engine_options &options = {}) {
+    return try_memory(package, options).value();
+}
+#endif
+
+} // namespace fleming
+
+#endif // FLEMING_HPP
