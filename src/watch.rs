@@ -116,6 +116,11 @@ impl Watch {
         }
     }
 
+    /// Whether there is anything that may end the work.
+    pub(crate) fn may_end(&self) -> bool {
+        !self.switches.is_empty() || self.deadline.is_some()
+    }
+
     /// Whether work may go on.
     ///
     /// # Errors

@@ -1,14 +1,14 @@
 //! A loaded model.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use super::build;
-use super::caller::Caller;
+use super::caller::{Caller, Messages, Wakers};
 use super::counts::Counts;
-use super::handle::Handle;
+use super::handle::{Handle, Loading};
 use super::memory::MemoryNeeds;
 use super::options::EngineOptions;
 use super::pending::{Group, Pending, Switches};
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::onnx::Runtime;
 use crate::package::Package;
 use crate::request::{AskOptions, ConversationId, Event, Reply, Request};
-use crate::watch::Cancel;
+use crate::watch::{Cancel, Watch};
 
 /// A loaded model that answers questions. Cheap to clone and usable from any thread; the model is unloaded when the last
 /// clone and the last [`Pending`] are gone.
@@ -45,10 +45,20 @@ impl Engine {
     /// [`Error::Package`] if the folder holds no intact package, [`Error::Runtime`] if ONNX Runtime, the provider or
     /// a graph does not load, [`Error::Request`] for options that cannot be met or that the machine has no memory for.
     pub fn open(folder: &Path, options: &EngineOptions) -> Result<Self> {
-        threads::with_room("fleming-open", || Self::open_here(folder, options))
+        Self::open_watched(folder, options, &Watch::default())
     }
 
-    fn open_here(folder: &Path, options: &EngineOptions) -> Result<Self> {
+    /// The same, for a caller who may end it early and hears how far it is: its listener is told how many bytes of the
+    /// package were compared with their digests. Meanwhile the graphs load, which may take longer. A plan that is being built
+    /// is built to its end.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), and [`Error::Cancelled`] or [`Error::TimedOut`] if the watch ended it.
+    pub fn open_watched(folder: &Path, options: &EngineOptions, watch: &Watch) -> Result<Self> {
+        threads::with_room("fleming-open", || Self::open_here(folder, options, watch))
+    }
+
+    fn open_here(folder: &Path, options: &EngineOptions, watch: &Watch) -> Result<Self> {
         options.check()?;
         let package = Package::open(folder)?;
         build::check(&package, options)?;
@@ -62,7 +72,30 @@ impl Engine {
         );
         let runtime = Runtime::load(options.library.as_deref())?;
         memory.check(options.graph()?.device.free_memory(&runtime)?)?;
-        Ok(Self(Arc::new(Handle::open(package, options, &runtime, memory)?)))
+        let handle = Arc::new(Handle::open(package, options, &Loading { runtime, memory, watch })?);
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|other| other.strong_count() > 0);
+        open.push(Arc::downgrade(&handle));
+        Ok(Self(handle))
+    }
+
+    /// Shuts down every engine of this process that is open, as [`shut_down`](Self::shut_down) does. New ones may be opened
+    /// afterwards.
+    pub fn shut_down_all() {
+        let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+        open.iter().filter_map(Weak::upgrade).for_each(|handle| handle.shut_down());
+    }
+
+    /// Cancels all answers under way, unloads the model and waits for the end of its threads. Who waits for an answer gets
+    /// the text so far. Whatever is asked of this engine or its clones afterwards is [`Error::Runtime`]. Not to be called by
+    /// what an engine calls from its threads. In a child of the process that opened the engine it does nothing.
+    pub fn shut_down(&self) {
+        self.0.shut_down();
+    }
+
+    /// How it was set up.
+    pub fn options(&self) -> &EngineOptions {
+        &self.0.options
     }
 
     /// The package that was loaded.
@@ -119,13 +152,15 @@ impl Engine {
         let admissions = self.0.queue.admissions(options.answers.unwrap_or(1))?;
         let options = Arc::new(options.clone());
         let everybody_left = Cancel::default();
+        let stopped = &self.0.stopped;
         let group = Arc::new(Group(everybody_left.clone()));
-        let shared_watch = options.watch(submitted);
+        let shared_watch = options.watch(submitted).switch(stopped);
         let mut preparation = shared_watch.clone().switch(&everybody_left);
         let alone = admissions.len() == 1;
         let (mut callers, mut all) = (Vec::new(), Vec::new());
         for admission in admissions {
-            let (messages, receiver) = mpsc::channel();
+            let (sender, receiver) = mpsc::channel();
+            let wakers = Arc::<Wakers>::default();
             let (cancel, abandoned) = (Cancel::default(), Cancel::default());
             if alone {
                 preparation = preparation.switch(&cancel);
@@ -136,11 +171,11 @@ impl Engine {
                 submitted,
                 watch: shared_watch.clone().switch(&cancel).switch(&abandoned),
                 abandoned: abandoned.clone(),
-                messages,
+                messages: Messages::new(sender, &wakers),
                 admission,
             });
             let switches = Switches { cancel, abandoned, _group: Arc::clone(&group) };
-            all.push(Pending::new(&self.0, conversation, &options, receiver, switches));
+            all.push(Pending::new(&self.0, conversation, &options, (receiver, wakers), switches));
         }
         let request = request.clone();
         self.0.queue.submit(Submission { request, options, submitted, watch: preparation, callers })?;
@@ -157,15 +192,37 @@ impl Engine {
         session.write(file, self.package().digest())
     }
 
+    /// The same as bytes, which are as confidential as the study.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if the conversation is under way or its place was taken.
+    pub fn session_bytes(&self, conversation: ConversationId) -> Result<Vec<u8>> {
+        let session = self.command(|reply| Command::Save(conversation, reply))??;
+        Ok(session.to_bytes(self.package().digest()))
+    }
+
     /// Reads a saved conversation into a free slot: a request that begins like it is not prefilled again.
     ///
     /// # Errors
     /// [`Error::Input`] if the file is not whole or of another package, [`Error::Request`] if it is longer than the
     /// context, [`Error::Busy`] if no slot is free.
     pub fn load_session(&self, file: &Path) -> Result<ConversationId> {
-        let most = [self.context() as u64, self.memory().slots];
-        let session = Session::read(file, self.package().digest(), most)?;
+        let session = Session::read(file, self.package().digest(), self.most_of_session())?;
         self.command(|reply| Command::Load(session, reply))?
+    }
+
+    /// The same from bytes.
+    ///
+    /// # Errors
+    /// The same, about the bytes.
+    pub fn load_session_bytes(&self, bytes: &[u8]) -> Result<ConversationId> {
+        let session = Session::of_bytes(bytes, self.package().digest(), self.most_of_session())?;
+        self.command(|reply| Command::Load(session, reply))?
+    }
+
+    /// Most tokens of a session, and most bytes of its values.
+    fn most_of_session(&self) -> [u64; 2] {
+        [self.context() as u64, self.memory().slots]
     }
 
     /// What was done and what is under way, as of the loop's last round. It never waits for the loop.
@@ -188,3 +245,6 @@ impl Engine {
         })
     }
 }
+
+/// The engines of this process.
+static OPEN: Mutex<Vec<Weak<Handle>>> = Mutex::new(Vec::new());

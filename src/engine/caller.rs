@@ -1,8 +1,8 @@
 //! The loop's side of a pending answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use ndarray::Array3;
@@ -23,9 +23,54 @@ pub(super) struct Caller {
     pub(super) watch: Watch,
     /// Thrown when the pending answer was dropped.
     pub(super) abandoned: Cancel,
-    pub(super) messages: Sender<Message>,
+    pub(super) messages: Messages,
     /// Counts as one answer under way until it is dropped.
     pub(super) admission: Admission,
+}
+
+/// The loop's end of the channel to a caller. Who is to be woken is woken after each message, and when the last end is gone.
+#[derive(Clone)]
+pub(super) struct Messages {
+    /// Gone only while it is dropped.
+    sender: Option<Sender<Message>>,
+    wakers: Arc<Wakers>,
+}
+
+/// Functions that are called when there is a message.
+#[derive(Default)]
+pub(super) struct Wakers(RwLock<Vec<Box<dyn Fn() + Send + Sync>>>);
+
+impl Wakers {
+    /// Adds one. It is called at once, because there may be a message already.
+    pub(super) fn add(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(wake);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|wake| wake());
+    }
+}
+
+impl Messages {
+    pub(super) fn new(sender: Sender<Message>, wakers: &Arc<Wakers>) -> Self {
+        Self { sender: Some(sender), wakers: Arc::clone(wakers) }
+    }
+
+    /// Sends a message; whether the receiver is there.
+    pub(super) fn send(&self, message: Message) -> bool {
+        let sent = self.sender.as_ref().is_some_and(|sender| sender.send(message).is_ok());
+        self.wakers.wake();
+        sent
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        // Before: who is woken finds the channel closed.
+        self.sender = None;
+        self.wakers.wake();
+    }
 }
 
 /// What the loop sends to a caller.
@@ -61,7 +106,7 @@ impl Caller {
 
     /// Sends a message. If the receiver is gone, the answer ends at the next step.
     pub(super) fn tell(&self, message: Message) {
-        if self.messages.send(message).is_err() {
+        if !self.messages.send(message) {
             self.abandoned.cancel();
         }
     }

@@ -36,7 +36,7 @@ impl Engine {
             return Err(Error::request("studies", "at least one to embed", "none").hint("name one"));
         }
         let shared = &self.0.shared;
-        let watch = options.watch(Instant::now());
+        let watch = options.watch(Instant::now()).switch(&self.0.stopped);
         let prepared = threads::with_room("fleming-embed", || {
             Studies::open(shared, studies, options, &watch)?.read(options.scope.as_deref())
         })?;

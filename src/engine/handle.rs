@@ -1,6 +1,6 @@
 //! What the clones of an engine and its pending answers share, and the threads behind it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::build::{GraphOpener, PlanFolder};
@@ -21,29 +21,36 @@ use crate::onnx::{DeviceLock, Runtime};
 use crate::package::Package;
 use crate::tokenizer::Tokenizer;
 use crate::vision::VisionTower;
+use crate::watch::{Cancel, Watch};
 
 /// What the clones of an engine and its pending answers share. The last one to go ends the threads.
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
     pub(super) queue: Arc<Queue>,
     pub(super) memory: MemoryNeeds,
-    threads: Vec<JoinHandle<()>>,
+    pub(super) options: EngineOptions,
+    /// Ends every answer.
+    pub(super) stopped: Cancel,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What a package is loaded with.
+pub(super) struct Loading<'a> {
+    pub(super) runtime: Runtime,
+    pub(super) memory: MemoryNeeds,
+    pub(super) watch: &'a Watch,
 }
 
 impl Handle {
     /// Loads a package. Its files are compared with their recorded digests while the graphs load.
-    pub(super) fn open(
-        package: Package,
-        options: &EngineOptions,
-        runtime: &Runtime,
-        memory: MemoryNeeds,
-    ) -> Result<Self> {
+    pub(super) fn open(package: Package, options: &EngineOptions, loading: &Loading) -> Result<Self> {
         let (intact, tokenizer, model) = thread::scope(|scope| {
-            let intact = threads::start_in(scope, "fleming-verify", || package.verify());
+            let intact = threads::start_in(scope, "fleming-verify", || package.verify_watched(loading.watch));
             let tokenizer = Tokenizer::open(&package);
-            let model = Model::open(runtime, &package, options);
+            let model = Model::open(loading, &package, options);
             (intact.and_then(threads::joined), tokenizer, model)
         });
+        loading.watch.check()?;
         // An altered file is reported first: it may have made the others fail.
         intact?;
         package.unchanged()?;
@@ -54,21 +61,30 @@ impl Handle {
         }));
         let mut threads = preparing::start(&shared, &queue)?;
         threads.push(start(model?, &shared, &queue, options)?);
-        Ok(Self { shared, queue, memory, threads })
+        let (options, memory, threads) = (options.clone(), loading.memory, Mutex::new(threads));
+        Ok(Self { shared, queue, memory, options, stopped: Cancel::default(), threads })
+    }
+
+    /// Ends every answer, and the threads.
+    pub(super) fn shut_down(&self) {
+        // The threads stayed with the parent.
+        if self.queue.refuse_child().is_err() {
+            return;
+        }
+        self.stopped.cancel();
+        self.queue.close();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // A loop that broke down has sent an error to every waiting caller.
+            let _ = thread.join();
+        }
+        self.queue.end_all();
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // The threads stayed with the parent.
-        if self.queue.refuse_child().is_err() {
-            return;
-        }
-        self.queue.close();
-        for thread in self.threads.drain(..) {
-            // A loop that broke down has sent an error to every waiting caller.
-            let _ = thread.join();
-        }
+        self.shut_down();
     }
 }
 
@@ -79,9 +95,10 @@ struct Model {
 }
 
 impl Model {
-    fn open(runtime: &Runtime, package: &Package, options: &EngineOptions) -> Result<Self> {
+    fn open(loading: &Loading, package: &Package, options: &EngineOptions) -> Result<Self> {
         let _lock = DeviceLock::loading();
-        let opener = GraphOpener::new(runtime, package, options, PlanFolder::Cache)?;
+        let opener = GraphOpener::new(&loading.runtime, package, options, PlanFolder::Cache)?;
+        let opener = opener.watched(loading.watch);
         Ok(Self { vision: opener.vision()?.graph, decoder: opener.decoder()?.graph })
     }
 }

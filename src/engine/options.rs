@@ -7,6 +7,7 @@ use crate::input::Budget;
 use crate::limits::{NumberOption, OptionName, Subject, Whole};
 use crate::onnx::{Device, GraphOptions};
 use crate::package::Manifest;
+use crate::watch::Watch;
 
 /// How an engine is set up.
 #[derive(Debug, Clone)]
@@ -89,7 +90,7 @@ impl EngineOptions {
 
     pub(super) fn graph(&self) -> Result<GraphOptions> {
         let device = Device::parse(&self.provider, &self.provider_options)?;
-        Ok(GraphOptions { device, threads: self.threads, ranges: None })
+        Ok(GraphOptions { device, threads: self.threads, ranges: None, watch: Watch::default() })
     }
 
     /// Most tokens in a conversation.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::caller::{Ended, Message};
+use super::caller::{Ended, Message, Wakers};
 use super::handle::Handle;
 use super::prompt::Prompt;
 use super::writer::{ReplyWriter, WrittenReply};
@@ -33,6 +33,7 @@ pub struct Pending {
     conversation: ConversationId,
     options: Arc<AskOptions>,
     messages: Receiver<Message>,
+    wakers: Arc<Wakers>,
     switches: Switches,
     state: PendingState,
 }
@@ -74,11 +75,11 @@ impl Pending {
         handle: &Arc<Handle>,
         conversation: ConversationId,
         options: &Arc<AskOptions>,
-        messages: Receiver<Message>,
+        (messages, wakers): (Receiver<Message>, Arc<Wakers>),
         switches: Switches,
     ) -> Self {
         let (handle, options) = (Arc::clone(handle), Arc::clone(options));
-        Self { handle, conversation, options, messages, switches, state: PendingState::Preparing }
+        Self { handle, conversation, options, messages, wakers, switches, state: PendingState::Preparing }
     }
 
     /// Names the conversation; see [`Engine::save_session`](crate::Engine::save_session).
@@ -94,6 +95,31 @@ impl Pending {
     /// The switch that [`cancel`](Self::cancel) throws, for another thread.
     pub fn switch(&self) -> Cancel {
         self.switches.cancel.clone()
+    }
+
+    /// Has a function called whenever there may be something for [`poll`](Self::poll), the end included, and once at once: for
+    /// a program that waits for many things in one place, such as an event loop. Threads of the engine call it, so it is
+    /// quick and does not panic: it writes to a descriptor, or posts a message to the program's own queue. Each call adds a function.
+    ///
+    /// ```no_run
+    /// # use fleming::{AskOptions, Engine, EngineOptions, Request};
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// # let engine = Engine::open("models/demo".as_ref(), &EngineOptions::default())?;
+    /// let mut pending = engine.submit(&Request::about(vec![], "What is CT?"), &AskOptions::default())?;
+    /// let (sender, wakes) = mpsc::channel();
+    /// pending.on_message(move || sender.send(()).unwrap_or_default());
+    /// let reply = loop {
+    ///     // What else the program waits for arrives here too.
+    ///     wakes.recv().ok();
+    ///     if let Some(reply) = pending.poll(Duration::ZERO, &mut |_event| {})? {
+    ///         break reply;
+    ///     }
+    /// };
+    /// # Ok::<(), fleming::Error>(())
+    /// ```
+    pub fn on_message(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.wakers.add(Box::new(wake));
     }
 
     /// Waits for the answer. `on_event` is called in this thread with progress and with the text as it is generated. A slow

@@ -79,7 +79,7 @@ fn prepare(shared: &Shared, submission: &Submission, waited: f64) -> Result<Prep
     let watch = submission.watch.clone().listener(move |done, total| {
         for caller in &messages {
             // One that is gone is noticed by who ends its answer.
-            let _ = caller.send(Message::Progress(Event::Reading { done, total }));
+            caller.send(Message::Progress(Event::Reading { done, total }));
         }
     });
     let mut prompt = Prompt::new(shared, request, options, &watch)?;

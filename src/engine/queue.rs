@@ -70,6 +70,7 @@ struct QueueState {
     /// In the order of their arrival, whichever was prepared first.
     ready: VecDeque<Sequence>,
     commands: Vec<Command>,
+    /// Whether the engine is shut down, or being so.
     closed: bool,
     /// Whether the loop broke down.
     broken: bool,
@@ -267,15 +268,28 @@ impl Queue {
         Waiting { preparing: state.preparing + submitted, ready: state.ready.len() }
     }
 
-    /// Drops everything that waits when the loop breaks, so that no caller waits for ever.
+    /// Drops everything that waits when the loop breaks, so that no caller waits for ever. What waits for a loop that was to
+    /// end is left to [`end_all`](Self::end_all).
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
+        if state.closed {
+            return;
+        }
         state.closed = true;
         state.broken = true;
         state.submissions.clear();
         state.ready.clear();
         state.commands.clear();
         self.prepare.notify_all();
+    }
+
+    /// Ends the answers that still wait once the threads of a closed queue have ended, and drops commands.
+    pub(super) fn end_all(&self) {
+        for (sequence, finish) in self.take_ended() {
+            let timings = sequence.prompt.timings;
+            sequence.caller.end(finish, timings);
+        }
+        self.lock().commands.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
@@ -302,9 +316,12 @@ impl Submission {
 }
 
 fn refuse_broken(state: &QueueState) -> Result<()> {
-    match state.broken || state.closed {
-        false => Ok(()),
-        true => Err(Error::runtime("engine", "a running loop", "one that broke down")
+    match (state.broken, state.closed) {
+        (false, false) => Ok(()),
+        (false, true) => {
+            Err(Error::runtime("engine", "one that runs", "one that was shut down").hint("open it again"))
+        }
+        (true, _) => Err(Error::runtime("engine", "a running loop", "one that broke down")
             .hint("open the engine again, and report this")),
     }
 }

@@ -55,20 +55,15 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Request`] if it is too long, [`Error::Input`] if the file is cut short, altered, of another version or of another package.
-    pub(super) fn read(path: &Path, package: &str, [tokens, values]: [u64; 2]) -> Result<Self> {
+    pub(super) fn read(path: &Path, package: &str, most: [u64; 2]) -> Result<Self> {
         let name = path.display().to_string();
         let unreadable = |error: io::Error| {
             Error::input(&name, "a session file that can be read", error)
                 .hint("check the file and its permissions")
         };
         let file = regular(path, &name)?;
-        let most = values.saturating_add(tokens.saturating_mul(TOKEN)).saturating_add(FRAME);
         let length = file.metadata().map_err(unreadable)?.len();
-        if length > most {
-            let wanted = format!("a session of at most {tokens} tokens, which are {most} bytes");
-            return Err(Error::request(&name, wanted, format!("{length} bytes"))
-                .hint("name another file, or open the engine with a longer context"));
-        }
+        let most = check_length(&name, length, most)?;
         let mut bytes = Vec::new();
         file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
         Self::from_bytes(&bytes, package).map_err(|(wanted, got)| {
@@ -76,7 +71,18 @@ impl Session {
         })
     }
 
-    fn to_bytes(&self, package: &str) -> Vec<u8> {
+    /// Reads a session from memory, as [`read`](Self::read) does from a file.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn of_bytes(bytes: &[u8], package: &str, most: [u64; 2]) -> Result<Self> {
+        let name = "session";
+        check_length(name, bytes.len() as u64, most)?;
+        Self::from_bytes(bytes, package)
+            .map_err(|(wanted, got)| Error::input(name, wanted, got).hint("give another one"))
+    }
+
+    pub(super) fn to_bytes(&self, package: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128 + 40 * self.tokens.len() + self.values.len());
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
@@ -136,6 +142,17 @@ impl Session {
         }
         Ok(Self { tokens, values: rest.0[..rest.0.len() - HASH].to_vec() })
     }
+}
+
+/// Refuses a session of more bytes than so many tokens and values are. Returns the most.
+fn check_length(name: &str, length: u64, [tokens, values]: [u64; 2]) -> Result<u64> {
+    let most = values.saturating_add(tokens.saturating_mul(TOKEN)).saturating_add(FRAME);
+    if length > most {
+        let wanted = format!("a session of at most {tokens} tokens, which are {most} bytes");
+        return Err(Error::request(name, wanted, format!("{length} bytes"))
+            .hint("name another one, or open the engine with a longer context"));
+    }
+    Ok(most)
 }
 
 /// Bytes that are read from the front.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
@@ -19,6 +21,7 @@ use super::shape_ranges::ShapeRanges;
 use super::{placement, raw};
 use crate::error::{Error, Result};
 use crate::package::{Dimension, GraphContract, TensorContract};
+use crate::watch::Watch;
 
 /// How graphs are run.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ pub(crate) struct GraphOptions {
     pub(crate) threads: Option<usize>,
     /// The shapes that the graph's plan takes; `None` without a plan, where every shape runs.
     pub(crate) ranges: Option<Arc<ShapeRanges>>,
+    /// What ends the loading early.
+    pub(crate) watch: Watch,
 }
 
 impl GraphOptions {
@@ -266,9 +271,9 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     if let Some(threads) = options.threads {
         builder = builder.with_intra_threads(threads).map_err(|error| refused(error.into()))?;
     }
-    let mut builder = device.register(runtime, builder)?;
+    let builder = device.register(runtime, builder)?;
     let loading = Loading::from(path.parent().unwrap_or(path));
-    let session = builder.commit_from_file(path).map_err(refused)?;
+    let session = committed(builder, path, &options.watch)?.map_err(refused)?;
     let detached = loading.detach().map_err(|error| {
         Error::runtime(path.display(), "memory for the weights, and the file as it was", error)
             .hint("close other programs, and leave the package alone while it loads")
@@ -279,6 +284,35 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
         let placed = raw::placement(&session).map_err(refused)?;
         placement::check(&path.display().to_string(), &placed, provider.nodes_on)?;
     }
+    Ok(session)
+}
+
+/// How often it is checked whether loading is to end.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Loads a graph as long as the watch lets it. ONNX Runtime gives up between two steps of its own.
+fn committed(mut builder: SessionBuilder, path: &Path, watch: &Watch) -> Result<ort::Result<Session>> {
+    watch.check()?;
+    if !watch.may_end() {
+        return Ok(builder.commit_from_file(path));
+    }
+    let canceler = builder.canceler();
+    let session = thread::scope(|scope| {
+        let (done, rest) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while rest.recv_timeout(GLANCE) == Err(RecvTimeoutError::Timeout) {
+                if watch.check().is_err() {
+                    // What cannot be cancelled loads to its end.
+                    let _ = canceler.cancel();
+                    return;
+                }
+            }
+        });
+        let session = builder.commit_from_file(path);
+        drop(done);
+        session
+    });
+    watch.check()?;
     Ok(session)
 }
 
@@ -367,8 +401,12 @@ mod tests {
         let tensor = |name: &str| serde_json::json!({"name": name, "dtype": "float32", "shape": [1]});
         let contract =
             serde_json::json!({"file": "identity", "inputs": [tensor("x")], "outputs": [tensor("y")]});
-        let options =
-            GraphOptions { device: Device::parse("fake", &[]).unwrap(), threads: None, ranges: None };
+        let options = GraphOptions {
+            device: Device::parse("fake", &[]).unwrap(),
+            threads: None,
+            ranges: None,
+            watch: Watch::default(),
+        };
         let runtime = Runtime::load(None).unwrap();
         Graph::open(&runtime, &path, &serde_json::from_value(contract).unwrap(), &options).unwrap()
     }

@@ -45,7 +45,12 @@ impl GraphOptions {
             }
         }
         let device = self.device.with(settings);
-        Self { device, threads: self.threads, ranges: Some(Arc::new(ranges.clone())) }
+        Self {
+            device,
+            threads: self.threads,
+            ranges: Some(Arc::new(ranges.clone())),
+            watch: self.watch.clone(),
+        }
     }
 
     /// The options for what new plans are compared with: the CPU where it runs the package, else CUDA on the same device.
@@ -58,7 +63,7 @@ impl GraphOptions {
             Ok(()) => cpu,
             Err(_) => Device::parse(&format!("cuda:{}", self.device.number()), &[])?,
         };
-        Ok(Self { device, threads: self.threads, ranges: None })
+        Ok(Self { device, threads: self.threads, ranges: None, watch: self.watch.clone() })
     }
 
     /// Tiles in one run of the vision graph: the provider's number, or less where the plan takes less.
@@ -95,13 +100,14 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::Watch;
 
     #[test]
     fn plans_are_built_and_loaded_by_options() {
         let ranges = ShapeRanges::spanning("vision.onnx", &[]);
         let options = [("trt_builder_optimization_level".to_owned(), "5".to_owned())];
         let device = Device::parse("tensorrt:1", &options).unwrap();
-        let options = GraphOptions { device, threads: None, ranges: None };
+        let options = GraphOptions { device, threads: None, ranges: None, watch: Watch::default() };
         let settings = |mode| {
             let device = options.with_plan(&ranges, mode).device;
             let mut settings: Vec<_> = device.settings().to_vec();

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::external;
 use super::manifest::{self, FileFacts, Manifest};
-use crate::digest::{hex, sha256_of};
+use crate::digest::{hex, sha256_while};
 use crate::error::{Error, Result};
+use crate::watch::Watch;
 
 const MANIFEST: &str = "fleming.json";
 
@@ -96,13 +97,29 @@ impl Package {
     /// # Errors
     /// [`Error::Package`] naming the first file that differs from what was exported.
     pub fn verify(&self) -> Result<()> {
+        self.verify_watched(&Watch::default())
+    }
+
+    /// The same, for a caller who may end it early. Its listener is told how many of all bytes were read.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] or [`Error::TimedOut`] too.
+    pub(crate) fn verify_watched(&self, watch: &Watch) -> Result<()> {
+        let total = self.found.values().map(|identity| identity.bytes as usize).sum();
+        let mut done = 0;
         for (name, facts) in &self.manifest.files {
             let path = self.path(name);
-            let got =
-                fs::File::open(&path).and_then(sha256_of).map(|digest| hex(&digest)).map_err(|error| {
-                    Error::package(path.display(), "a readable file", error)
-                        .hint("check the rights, or copy the package again")
-                })?;
+            let block_was_read = |bytes| {
+                done += bytes;
+                watch.tell(done, total);
+                watch.check().is_ok()
+            };
+            let got = fs::File::open(&path).and_then(|file| sha256_while(file, block_was_read));
+            watch.check()?;
+            let got = got.map(|digest| hex(&digest)).map_err(|error| {
+                Error::package(path.display(), "a readable file", error)
+                    .hint("check the rights, or copy the package again")
+            })?;
             if got != facts.sha256 {
                 return Err(Error::package(
                     path.display(),
@@ -221,6 +238,25 @@ mod tests {
             fs::remove_file(package.join(name)).unwrap();
             fs::rename(&elsewhere, package.join(name)).unwrap();
         }
+    }
+
+    #[test]
+    fn whoever_watches_hears_of_every_byte_and_may_end_it() {
+        use std::sync::{Arc, Mutex};
+
+        use crate::watch::Cancel;
+        let package = Package::open(Path::new(DEMO)).unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (all, cancel) = (Arc::clone(&heard), Cancel::default());
+        let watch = Watch::default().eager(move |done, total| all.lock().unwrap().push((done, total)));
+        package.verify_watched(&watch).unwrap();
+        let total = package.found.values().map(|identity| identity.bytes as usize).sum();
+        let heard = heard.lock().unwrap().clone();
+        assert!(heard.is_sorted() && heard.len() > package.found.len(), "{heard:?}");
+        assert_eq!(heard.last(), Some(&(total, total)));
+        let switch = cancel.clone();
+        let watch = Watch::default().switch(&cancel).eager(move |_, _| switch.cancel());
+        assert!(matches!(package.verify_watched(&watch), Err(Error::Cancelled(_))));
     }
 
     #[test]

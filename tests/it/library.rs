@@ -1,8 +1,11 @@
 //! The public API, as a program that embeds it would use it.
 
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
 use fleming::{
     AskOptions, Cancel, Engine, EngineOptions, ErrorCode, Event, Finish, Frame, Instruction, Modality,
-    ReplyPart, Request, Source, StopRule, Study, StudyInput, Tracing,
+    ReplyPart, Request, Source, StopRule, Study, StudyInput, Tracing, Watch,
 };
 
 use crate::support::{input, package};
@@ -134,4 +137,93 @@ fn the_context_is_the_limit() {
     let reply = engine.ask(&request, &options, &mut |_| {}).unwrap();
     assert_eq!(reply.usage.prompt_tokens + reply.usage.completion_tokens, 40);
     assert_eq!(reply.finish, Finish::Length);
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn whoever_waits_elsewhere_is_woken() {
+    let engine = engine();
+    let request = about(StudyInput::image(input("chest.png")));
+    let wanted = engine.ask(&request, &short(), &mut |_| {}).unwrap();
+    let mut pending = engine.submit(&request, &short()).unwrap();
+    let (sender, wakes) = mpsc::channel();
+    pending.on_message(move || sender.send(()).unwrap_or_default());
+    let mut streamed = String::new();
+    let reply = loop {
+        wakes.recv_timeout(LONG).unwrap();
+        let heard = pending.poll(Duration::ZERO, &mut |event| {
+            if let Event::Text { text, .. } = event {
+                streamed += text;
+            }
+        });
+        if let Some(reply) = heard.unwrap() {
+            break reply;
+        }
+    };
+    assert_eq!((reply.completion_ids, streamed.trim()), (wanted.completion_ids, wanted.text.as_str()));
+    // After the end too, there is a wake for whoever asks late.
+    let pending = engine.submit(&request, &short()).unwrap();
+    while engine.counts().preparing + engine.counts().waiting + engine.counts().active > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (sender, wakes) = mpsc::channel();
+    pending.on_message(move || sender.send(()).unwrap_or_default());
+    wakes.recv_timeout(LONG).unwrap();
+}
+
+#[test]
+fn an_engine_that_is_shut_down_ends_its_answers() {
+    let engine = engine();
+    let request = about(StudyInput::image(input("chest.png")));
+    let endless = AskOptions { max_new_tokens: Some(100_000), ..short() };
+    let pending: Vec<_> = (0..12).map(|_| engine.submit(&request, &endless).unwrap()).collect();
+    let other = engine.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(|| other.shut_down());
+        engine.shut_down();
+    });
+    for answer in pending {
+        assert_eq!(answer.wait(&mut |_| {}).unwrap().finish, Finish::Cancelled);
+    }
+    let refused = engine.submit(&request, &short()).err().unwrap();
+    assert_eq!(
+        (refused.code(), refused.facts().got.as_str()),
+        (ErrorCode::Runtime, "one that was shut down")
+    );
+    assert_eq!(engine.embed(&request.studies, &short()).unwrap_err().code(), ErrorCode::Cancelled);
+    assert_eq!(engine.load_session_bytes(b"").unwrap_err().code(), ErrorCode::Input);
+    assert!(!engine.is_alive());
+    engine.shut_down();
+}
+
+#[test]
+fn a_session_in_memory_is_that_of_a_file() {
+    let engine = engine();
+    let request = about(StudyInput::image(input("chest.png")));
+    let reply = engine.ask(&request, &short(), &mut |_| {}).unwrap();
+    let bytes = engine.session_bytes(reply.conversation).unwrap();
+    let other = self::engine();
+    other.load_session_bytes(&bytes).unwrap();
+    let again = other.ask(&request, &short(), &mut |_| {}).unwrap();
+    assert_eq!(again.completion_ids, reply.completion_ids);
+    assert!(again.usage.cached_tokens > again.usage.prompt_tokens / 2, "{:?}", again.usage);
+    for spoilt in [&bytes[..bytes.len() - 1], b"session"] {
+        assert_eq!(other.load_session_bytes(spoilt).unwrap_err().code(), ErrorCode::Input);
+    }
+    let small = EngineOptions { context: Some(8), ..EngineOptions::default() };
+    let small = Engine::open(&package(), &small).unwrap();
+    assert_eq!(small.load_session_bytes(&bytes).unwrap_err().code(), ErrorCode::Request);
+}
+
+#[test]
+fn loading_ends_when_its_watch_does() {
+    let open = |watch: &Watch| Engine::open_watched(&package(), &EngineOptions::default(), watch);
+    let cancel = Cancel::default();
+    let watch = Watch::default().switch(&cancel);
+    open(&watch).unwrap();
+    cancel.cancel();
+    assert_eq!(open(&watch).err().unwrap().code(), ErrorCode::Cancelled);
+    let late = Watch::default().deadline(Instant::now());
+    assert_eq!(open(&late).err().unwrap().code(), ErrorCode::TimedOut);
 }

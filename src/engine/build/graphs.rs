@@ -16,6 +16,7 @@ use crate::onnx::{GraphOptions, KvShape, PLAN_ENDING, PlanMode, Runtime, ShapeRa
 use crate::package::{GraphContract, Package, Profile};
 use crate::plan_store::{BuildInputs, StoredPlan};
 use crate::vision::VisionTower;
+use crate::watch::Watch;
 
 /// The folder for plans in a package's folder.
 const SHIPPED: &str = "engines";
@@ -95,6 +96,13 @@ impl<'a> GraphOpener<'a> {
             false => None,
         };
         Ok(Self { runtime, package, vision, decoder, shape, stores })
+    }
+
+    /// The same, with what ends it early.
+    pub(in crate::engine) fn watched(mut self, watch: &Watch) -> Self {
+        self.vision.watch = watch.clone();
+        self.decoder.watch = watch.clone();
+        self
     }
 
     /// The graphs in the order in which they are opened: contract, options, and ranges where there is a plan.
