@@ -1,53 +1,6 @@
-//! The self-test of a package, told as JSON and as text.
+//! The self-test of a package, told as text.
 
-use fleming::{Bound, CaseReport, Nearness, RunReport, SelfTestReport};
-use serde_json::{Value, json};
-
-/// What `fleming doctor --json` has under `agreement`.
-pub(super) fn to_json(report: &SelfTestReport) -> Value {
-    json!({
-        "within": report.agrees(),
-        "cases": report.cases.iter().map(case).collect::<Vec<_>>(),
-    })
-}
-
-fn case(case: &CaseReport) -> Value {
-    json!({
-        "name": case.name,
-        "pixels_equal": case.pixels_equal,
-        "ids_equal": case.ids_equal,
-        "runs": case.runs.iter().map(run).collect::<Vec<_>>(),
-    })
-}
-
-fn run(run: &RunReport) -> Value {
-    json!({
-        "by": run.by,
-        "precision": run.precision,
-        "embeddings": run.embeddings.as_ref().map(nearness),
-        "logits": nearness(&run.logits),
-        "top_token_equal": run.equal_tokens > 0,
-        "tokens": run.tokens,
-        "equal_tokens": run.equal_tokens,
-        "margin": run.margin,
-        "tie": run.tie,
-        "within": run.agrees(),
-    })
-}
-
-fn nearness(near: &Nearness) -> Value {
-    let (bounded, bound) = match near.bound {
-        Bound::MaxError(most) => ("max_error", most),
-        Bound::RelativeError(most) => ("relative_error", most),
-    };
-    json!({
-        "max_error": near.max_error,
-        "relative_error": near.relative_error,
-        "bounded": bounded,
-        "bound": bound,
-        "within": near.is_within(),
-    })
-}
+use serde_json::Value;
 
 /// A line for each answer on record.
 pub(super) fn lines(agreement: &Value) -> Vec<String> {

@@ -7,16 +7,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::{self, Whole};
-use fleming::{
-    AskOptions, Engine, EngineOptions, Frame, Instruction, Modality, Request, StopRule, Study, StudyInput,
-    Turn,
-};
+use fleming::wire::{self, Round, Whole, gain, machine, noise, onnxruntime, overhead, round, summary};
+use fleming::{AskOptions, Engine, Instruction, Request, StopRule, Turn};
 use serde_json::{Value, json};
 
 use super::arguments::{Given, Looking};
 use super::emit;
-use super::measure::{Round, gain, overhead, round, summary};
 use super::options::RuntimeArguments;
 use super::output::note;
 use super::refusal::unusable;
@@ -200,7 +196,9 @@ impl Bench {
         let studies = match self.studies.is_empty() {
             true => {
                 let size = engine.package().manifest().tile_size();
-                (0..self.tiles as u64).map(|tile| noise(size, seed << 20 | tile)).collect::<Result<_>>()?
+                (0..self.tiles as u64)
+                    .map(|tile| noise(size, seed << 20 | tile))
+                    .collect::<fleming::Result<_>>()?
             }
             false => self.studies.inputs(&self.looking.look()?),
         };
@@ -225,18 +223,6 @@ impl Bench {
 
 const WORD: &str = " the";
 
-pub(super) fn noise(size: u32, seed: u64) -> Result<StudyInput> {
-    // Knuth's linear congruential generator; its high bits are random enough for a picture.
-    let mut state = seed;
-    let samples = (0..size * size * 3).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    });
-    let frame = Frame::rgb(size, size, samples.collect())?;
-    let (modality, source) = (Modality::Image, "noise".to_owned());
-    Ok(StudyInput::Frames(Study { modality, source, frames: vec![frame], warnings: Vec::new() }))
-}
-
 fn package(engine: &Engine) -> Value {
     let manifest = engine.package().manifest();
     json!({
@@ -245,24 +231,6 @@ fn package(engine: &Engine) -> Value {
         "precision": manifest.precision,
         "target": manifest.target,
     })
-}
-
-pub(super) fn machine(options: &EngineOptions) -> Value {
-    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = facts.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim()));
-    json!({
-        "cpu": cpu,
-        "cores": std::thread::available_parallelism().map(usize::from).ok(),
-        "threads": options.threads,
-        "provider": options.provider,
-    })
-}
-
-pub(super) fn onnxruntime() -> Value {
-    match fleming::onnxruntime() {
-        Some(facts) => json!({"library": facts.library, "build": facts.build}),
-        None => Value::Null,
-    }
 }
 
 /// Most memory this process ever had, where the system tells.

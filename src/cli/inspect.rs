@@ -10,7 +10,6 @@ use fleming::{inspect, providers_for, wire};
 use serde_json::{Value, json};
 
 use super::arguments::{Given, Looking};
-use super::doctor::described;
 use super::emit;
 use super::options::RuntimeArguments;
 use super::reading::ReadingBar;
@@ -106,7 +105,7 @@ fn fact(fact: &Fact) -> String {
 fn to_json(package: &Package, memory: &MemoryNeeds) -> Value {
     let manifest = package.manifest();
     let files = manifest.files.iter().map(|(name, facts)| (name.clone(), facts.bytes.into()));
-    let mut found = described(package, Some(memory));
+    let mut found = wire::package_facts(package, Some(memory));
     found["max_positions"] = manifest.max_positions.into();
     found["files"] = files.collect::<serde_json::Map<_, _>>().into();
     found["quality"] = manifest.quality.as_ref().map(quality_json).into();

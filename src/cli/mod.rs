@@ -22,8 +22,6 @@ mod cut;
 mod display;
 mod sheet;
 mod trace;
-mod measure;
-mod gpus;
 mod agreement;
 // ── verbs
 mod ask;

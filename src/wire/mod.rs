@@ -10,8 +10,11 @@ mod fields;
 mod transcript;
 mod case;
 mod reply;
+mod doctor;
 
 pub use case::Case;
+pub use doctor::{Checks, doctor, package_facts};
+pub use doctor::{Round, Sample, gain, machine, noise, onnxruntime, overhead, round, summary};
 pub use error::error;
 pub use json::{json, json_object};
 pub use options::{Chosen, Files, Form, Options, Row, Spelling, option, options, whole};

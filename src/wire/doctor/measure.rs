@@ -1,14 +1,18 @@
-//! What `fleming bench` takes the time of.
+//! The times of replies to requests that are asked at once.
 
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Result;
-use fleming::{AskOptions, Counts, Engine, Event, Reply, Request};
 use serde_json::{Value, json};
 
+use crate::engine::{Counts, Engine};
+use crate::error::Result;
+use crate::frame::{Frame, Modality, Study};
+use crate::request::{AskOptions, Event, Reply, Request, StudyInput};
+
 /// One reply with its times.
-pub(super) struct Sample {
+#[derive(Debug)]
+pub struct Sample {
     reply: Reply,
     /// From being asked to the logits of the first token.
     first_token_ms: f64,
@@ -17,13 +21,17 @@ pub(super) struct Sample {
 }
 
 /// Replies to requests that were asked at the same moment.
-pub(super) struct Round {
+#[derive(Debug)]
+pub struct Round {
     samples: Vec<Sample>,
     wall_s: f64,
 }
 
 /// Asks all of these at once and waits for all replies.
-pub(super) fn round(engine: &Engine, requests: &[Request], options: &AskOptions) -> Result<Round> {
+///
+/// # Errors
+/// The first of those of [`Engine::ask`].
+pub fn round(engine: &Engine, requests: &[Request], options: &AskOptions) -> Result<Round> {
     let started = Instant::now();
     let samples = thread::scope(|scope| {
         let asked: Vec<_> = requests
@@ -51,7 +59,8 @@ fn sample(engine: &Engine, request: &Request, options: &AskOptions, started: Ins
 }
 
 impl Sample {
-    pub(super) fn text_tokens(&self) -> usize {
+    /// Tokens of the prompt that are no picture's.
+    pub fn text_tokens(&self) -> usize {
         self.reply.usage.prompt_tokens - self.reply.usage.image_tokens
     }
 
@@ -73,7 +82,7 @@ impl Sample {
     }
 
     /// The row of `--questions`.
-    pub(super) fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         json!({
             "ttft_ms": self.first_token_ms,
             "vision_ms": self.reply.timings.vision,
@@ -88,13 +97,30 @@ impl Sample {
 }
 
 impl Round {
-    pub(super) fn first(&self) -> Option<&Sample> {
+    /// The reply to the first request.
+    pub fn first(&self) -> Option<&Sample> {
         self.samples.first()
     }
 }
 
+/// A square picture of noise, the same for the same seed.
+///
+/// # Errors
+/// Those of [`Frame::rgb`].
+pub fn noise(size: u32, seed: u64) -> Result<StudyInput> {
+    // Knuth's linear congruential generator; its high bits are random enough for a picture.
+    let mut state = seed;
+    let samples = (0..size * size * 3).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    });
+    let frame = Frame::rgb(size, size, samples.collect())?;
+    let (modality, source) = (Modality::Image, "noise".to_owned());
+    Ok(StudyInput::Frames(Study { modality, source, frames: vec![frame], warnings: Vec::new() }))
+}
+
 /// What guessing ahead gained: rounds without it, each with the same round with it.
-pub(super) fn gain(pairs: &[(Round, Round)]) -> Value {
+pub fn gain(pairs: &[(Round, Round)]) -> Value {
     let ratio = |(without, with): &(Round, Round)| Some(total_decode(with)? / total_decode(without)?);
     let ids =
         |round: &Round| -> Vec<_> { round.samples.iter().map(|s| s.reply.completion_ids.clone()).collect() };
@@ -110,14 +136,14 @@ pub(super) fn gain(pairs: &[(Round, Round)]) -> Value {
 }
 
 /// The share of the time of plain steps that ONNX Runtime did not take; null if there were none.
-pub(super) fn overhead(before: &Counts, after: &Counts) -> Value {
+pub fn overhead(before: &Counts, after: &Counts) -> Value {
     let took = (after.step_time - before.step_time).as_secs_f64();
     let ran = (after.step_run_time - before.step_run_time).as_secs_f64();
     if took > 0.0 { (1.0 - ran / took).into() } else { Value::Null }
 }
 
 /// Medians and spread of rounds with the same number of streams.
-pub(super) fn summary(rounds: &[&Round]) -> Value {
+pub fn summary(rounds: &[&Round]) -> Value {
     let samples = || rounds.iter().flat_map(|round| &round.samples);
     let of_samples = |value: &dyn Fn(&Sample) -> Option<f64>| spread(samples().filter_map(value).collect());
     let of_rounds = |value: &dyn Fn(&Round) -> Option<f64>| {

@@ -1,9 +1,32 @@
-//! NVIDIA's driver and GPUs, as the machine tells.
+//! The processor, ONNX Runtime, and NVIDIA's driver and GPUs, as the machine tells.
 
 use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
+
+use crate::engine::EngineOptions;
+use crate::onnx;
+
+/// The processor, and what of it and of its devices these options take.
+pub fn machine(options: &EngineOptions) -> Value {
+    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = facts.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim()));
+    json!({
+        "cpu": cpu,
+        "cores": std::thread::available_parallelism().map(usize::from).ok(),
+        "threads": options.threads,
+        "provider": options.provider,
+    })
+}
+
+/// The ONNX Runtime of this process; null before one was loaded.
+pub fn onnxruntime() -> Value {
+    match onnx::onnxruntime() {
+        Some(facts) => json!({"library": facts.library, "build": facts.build}),
+        None => Value::Null,
+    }
+}
 
 /// Version of NVIDIA's kernel driver; null where there is none.
 pub(super) fn driver() -> Value {
