@@ -90,6 +90,10 @@
 #define FLEMING_VERSION "0.1.0"
 #define FLEMING_VERSION_MAJOR 0
 #define FLEMING_VERSION_MINOR 1
+#define FLEMING_VERSION_PATCH 0
+// major * 10000 + minor * 100 + patch, for #if.
+#define FLEMING_VERSION_NUMBER \
+    (FLEMING_VERSION_MAJOR * 10000 + FLEMING_VERSION_MINOR * 100 + FLEMING_VERSION_PATCH)
 
 // What a call came to. The numbers stay what they are; new ones may be added.
 enum fleming_status
@@ -282,6 +286,9 @@ typedef int32_t fleming_voxel;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// Bytes that the library made: a text, a session, a file. They do not change: any thread may read them.
+typedef struct fleming_buffer fleming_buffer;
+
 // Image embeddings. They do not change: any thread may read them.
 typedef struct fleming_embeddings fleming_embeddings;
 
@@ -299,6 +306,28 @@ typedef struct fleming_reply fleming_reply;
 // word anywhere, all studies come before the question (with earlier turns and an instruction of "" the word is needed). It may
 // be asked any number of times, of any engine.
 typedef struct fleming_request fleming_request;
+
+// The facts of a failure, each a fragment. The texts stand until the next call of this thread that fails.
+typedef struct fleming_error_facts {
+    // sizeof(fleming_error_facts)
+    size_t struct_size;
+    // As fleming_last_error_message and fleming_last_error_hint return them.
+    const char *message;
+    const char *hint;
+    // What it is about: a file, an option, a tensor, an argument.
+    const char *thing;
+    // What was wanted of it, and what was found instead.
+    const char *wanted;
+    const char *got;
+    // The fleming_status of the call; FLEMING_STATUS_OK if none has failed.
+    int32_t status;
+    // 0
+    int32_t reserved;
+} fleming_error_facts;
+
+// Hears a line of the log, of level `level` (a fleming_log_level). It is called from any thread, also from several at once, and
+// calls no function of this library. No line holds a prompt, an answer, a path or a pixel.
+typedef void (*fleming_log_callback)(void *user_data, int32_t level, const char *message);
 
 // What of a file is looked at. 0 and NULL are the defaults; what does not fit the kind of file is refused.
 typedef struct fleming_study_options {
@@ -408,6 +437,12 @@ typedef struct fleming_reply_facts {
     double prefill_ms;
     double first_token_ms;
     double decode_ms;
+    // The tokens generated: completion_tokens ids of the package's vocabulary, the end-of-turn token included.
+    const uint32_t *completion_ids;
+    // Those of the thought, its tags included.
+    size_t thinking_tokens;
+    // Tokens that fleming_reply_token tells of: completion_tokens if log-probabilities were asked for, else 0.
+    size_t logprob_count;
 } fleming_reply_facts;
 
 // A frame that the model saw. The name stands until the reply is freed.
@@ -435,6 +470,26 @@ typedef struct fleming_frame_facts {
     int32_t reserved;
 } fleming_frame_facts;
 
+// A token, with its log-probability by the raw logits: before bias, penalties, temperature, truncation and constraint. The
+// bytes stand until the reply is freed.
+typedef struct fleming_token_facts {
+    // sizeof(fleming_token_facts)
+    size_t struct_size;
+    // The bytes that it stands for, and a NUL after them. They need not be whole characters, may hold NULs, and are none for
+    // tokens that leave no text.
+    const char *bytes;
+    // Bytes, without that NUL.
+    size_t length;
+    // How many of the likeliest tokens at this place are known: the highest rank.
+    size_t alternatives;
+    // The natural logarithm of its probability.
+    double logprob;
+    // Its id in the package's vocabulary.
+    uint32_t id;
+    // 0
+    int32_t reserved;
+} fleming_token_facts;
+
 // What embeddings hold: values[tile][token][number], without gaps. The values stand until the embeddings are freed.
 typedef struct fleming_embeddings_facts {
     // sizeof(fleming_embeddings_facts)
@@ -449,9 +504,20 @@ typedef struct fleming_embeddings_facts {
     size_t hidden;
 } fleming_embeddings_facts;
 
-// Hears a line of the log, of level `level` (a fleming_log_level). It is called from any thread, also from several at once, and
-// calls no function of this library. No line holds a prompt, an answer, a path or a pixel.
-typedef void (*fleming_log_callback)(void *user_data, int32_t level, const char *message);
+// What a buffer holds. The bytes stand until it is freed.
+typedef struct fleming_buffer_facts {
+    // sizeof(fleming_buffer_facts)
+    size_t struct_size;
+    // size bytes, and a NUL after them: a text can be used as it is.
+    const char *data;
+    // Bytes, without that NUL.
+    size_t size;
+} fleming_buffer_facts;
+
+// Hears that `done` of `total` bytes of a package were compared with their digests; meanwhile the graphs load, which may take
+// longer. A return value other than 0 ends the loading, which is FLEMING_STATUS_CANCELLED. It may call functions of this
+// library, but must not throw, panic or jump out.
+typedef int32_t (*fleming_load_callback)(void *user_data, uint64_t done, uint64_t total);
 
 // How an engine is set up. 0 and NULL are the defaults.
 typedef struct fleming_engine_options {
@@ -459,25 +525,27 @@ typedef struct fleming_engine_options {
     size_t struct_size;
     // The ONNX Runtime library; searched for by default, as docs/packaging.md says.
     const char *onnxruntime;
-    // The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1". "cpu" by default.
+    // The execution provider and, where it has several devices, the number of one: "cpu", "cuda:1"; fleming_doctor lists
+    // them. By default cpu.
     const char *provider;
     // Options of that provider, as "name=value" with ONNX Runtime's names; provider_option_count texts.
     const char *const *provider_options;
     size_t provider_option_count;
-    // Threads inside an operator, 1 to 1024; ONNX Runtime's choice by default, one for each physical core.
+    // Threads inside an operator. 1 to 1024; one for each physical core by default.
     size_t threads;
-    // Answers at a time, and conversations kept in memory; 1 by default.
+    // Answers at a time, and conversations kept in memory, each of `context` tokens. 1 to 1024; 1 by default.
     size_t slots;
-    // Most tokens in a conversation, prompt and reply together; the model's limit by default.
+    // Most tokens in a conversation, prompt and reply together. 1 to 16777216; the model's limit by default.
     size_t context;
-    // Requests that may wait for a slot; 64 by default. More are FLEMING_STATUS_BUSY.
+    // Answers that may wait beside those with a slot; more are FLEMING_STATUS_BUSY. 1 to 65536; 64 by default.
     size_t queue;
-    // Prompt tokens that run together; 512 by default.
+    // Prompt tokens that run together; other answers go on in between. 4 to 1048576; 512 by default.
     size_t chunk;
-    // Most bytes of image embeddings that are kept; 256 MiB by default. 1 keeps none.
+    // Most bytes of image embeddings that are kept, for pictures that are asked about again; 1 keeps none. 1 to 1099511627776;
+    // 268435456 by default.
     uint64_t image_cache;
-    // Hears the log; nothing is logged by default. It and log_user_data must be good until the engine is freed, and
-    // everything that was begun with it.
+    // Hears the log of this engine; by default that of the process does, see fleming_log. It and log_user_data must be good
+    // until the engine is freed, and everything that was begun with it.
     fleming_log_callback log;
     // Handed to the callback.
     void *log_user_data;
@@ -485,17 +553,20 @@ typedef struct fleming_engine_options {
     int32_t log_level;
     // 0
     int32_t reserved;
-    // Folder for TensorRT's plans, which take minutes to build the first time; "fleming" in the user's cache folder by
-    // default.
+    // Folder for TensorRT's plans, which take minutes to build the first time. By default fleming in the user's cache folder.
     const char *engine_cache;
-    // Most bytes of a file that is read as a whole, as pictures are; 2 GiB by default.
+    // Most bytes of a file that is read as a whole, as pictures are. 1 to 1099511627776; 2147483648 by default.
     uint64_t max_input_bytes;
-    // Most pixels of one picture, frame or slice; 178956970 by default.
+    // Most pixels of one picture, frame or slice. 1 to 1099511627776; 178956970 by default.
     uint64_t max_pixels;
-    // Most bytes of all frames of a study, and of what is unpacked on the way to them; 4 GiB by default.
+    // Most bytes of all frames of a study, and of what is unpacked on the way to them. 1 to 1099511627776; 4294967296 by default.
     uint64_t max_unpacked_bytes;
-    // Most frames, slices or pictures that a file may say it holds; 16777216 by default.
+    // Most frames, slices or pictures that a file may say it holds. 1 to 1099511627776; 16777216 by default.
     uint64_t max_declared_frames;
+    // Hears how far fleming_engine_open is, and may end it. In this thread, some ten times a second.
+    fleming_load_callback on_load;
+    // Handed to that callback.
+    void *load_user_data;
 } fleming_engine_options;
 
 // Memory in bytes that an engine takes.
@@ -514,7 +585,7 @@ typedef struct fleming_memory {
     uint64_t total;
 } fleming_memory;
 
-// What was loaded. The texts stand until the engine is freed.
+// What was loaded, and what it is doing. The texts stand until the engine is freed.
 typedef struct fleming_engine_facts {
     // sizeof(fleming_engine_facts)
     size_t struct_size;
@@ -533,6 +604,39 @@ typedef struct fleming_engine_facts {
     size_t tile_size;
     // Bytes of memory that the engine takes.
     uint64_t memory;
+    // The execution provider and its device, as the options named it: "cpu", "cuda:1".
+    const char *provider;
+    // As the engine was set up: most tokens in a conversation, answers at a time, answers that may wait, prompt tokens that
+    // run together, and threads inside an operator; 0 threads: ONNX Runtime's choice.
+    size_t context;
+    size_t slots;
+    size_t queue;
+    size_t chunk;
+    size_t threads;
+    // Tokens of a tile, and the most tiles that fit into the context beside one token of text.
+    size_t tokens_per_tile;
+    size_t most_tiles;
+    // Now: answers whose studies are being read or wait for that, answers that are ready and wait for a slot, answers that have
+    // one, and the tokens that these hold.
+    size_t preparing;
+    size_t waiting;
+    size_t active;
+    size_t held_tokens;
+    // Since the engine was opened: steps of the decoder, each for all answers under way, and those that failed; prompt tokens
+    // that ran; pictures whose embeddings were in memory, and those that had to be encoded; tokens guessed ahead, and right ones.
+    uint64_t steps;
+    uint64_t failed_steps;
+    uint64_t prefilled_tokens;
+    uint64_t image_hits;
+    uint64_t image_misses;
+    uint64_t drafted_tokens;
+    uint64_t accepted_tokens;
+    // Bytes of image embeddings that are kept now.
+    uint64_t image_bytes;
+    // 1 as long as it can answer; 0 after it broke down or was shut down.
+    int32_t alive;
+    // 0
+    int32_t reserved;
 } fleming_engine_facts;
 
 // What happens while an answer is made.
@@ -550,19 +654,26 @@ typedef struct fleming_event {
     // See fleming_event_kind.
     size_t done;
     size_t total;
+    // Which of the answers of fleming_engine_submit_all, from 0.
+    size_t answer;
 } fleming_event;
 
 // Receives events while an answer is generated, in the thread that asks or waits. A return value other than 0 cancels the
 // answer. It may call functions of this library, but must not throw, panic or jump out.
 typedef int32_t (*fleming_event_callback)(void *user_data, const struct fleming_event *event);
 
+// Called by threads of the library, also by several at once, whenever there may be something to wait for; it calls no function
+// of this library. It posts to the host's own loop, as QMetaObject::invokeMethod, g_idle_add or PostMessage do, and that
+// calls fleming_pending_wait. It may be called before fleming_engine_submit has returned, and not after fleming_pending_free has.
+typedef void (*fleming_ready_callback)(void *user_data);
+
 // How a question is answered. 0 and NULL are the defaults.
 typedef struct fleming_ask_options {
     // sizeof(fleming_ask_options)
     size_t struct_size;
-    // Called with events while the answer is generated.
+    // Called with events while the answer is generated, in the thread that asks or waits.
     fleming_event_callback on_event;
-    // Handed to the callback.
+    // Handed to on_event and on_ready.
     void *user_data;
     // The system message; the package's by default.
     const char *system;
@@ -579,41 +690,75 @@ typedef struct fleming_ask_options {
     const char *regex;
     // Holds the answer to a text of this Lark grammar.
     const char *grammar;
-    // Texts that end the reply where they first occur in it.
+    // Texts that end the reply where they first occur in it; they are no part of it. At most 64.
     const char *const *stops;
     // How many stops there are.
     size_t stop_count;
-    // Most tokens to generate; the package's number by default.
+    // Most tokens to generate. 1 to 4294967295; the package's by default.
     size_t max_new_tokens;
-    // Most tokens of thought; then the answer begins. No limit by default.
+    // Most tokens of thought; then the answer begins. 1 to 4294967295; none by default.
     size_t max_thinking_tokens;
-    // Most tiles that an image is cut into; 1 by default.
+    // Most tiles that an image is cut into; 0 and 1 cut none. 1 to 256; none by default.
     size_t max_tiles;
-    // Tokens guessed ahead and verified in one run, 1 to 32; none by default. For replies that repeat the prompt or themselves.
+    // Tokens guessed ahead and verified in one run, for replies that repeat the prompt or themselves. 1 to 32; none by default.
     size_t speculation;
-    // Most milliseconds from the call to the end of the answer, which is then as far as it got. No limit by default.
+    // Most milliseconds from the call to the end of the answer: reading the inputs, waiting for a slot and generating. The
+    // answer is then as far as it got. 0: no limit.
     uint64_t timeout_ms;
-    // Where the random numbers start; the same seed gives the same reply.
+    // Where the random numbers start; the same seed gives the same reply. At least 0; 0 by default.
     uint64_t seed;
-    // With a temperature, draws from this many of the likeliest tokens; from all by default.
+    // With a temperature, draws from this many of the likeliest tokens. 1 to 4294967295; none by default.
     size_t top_k;
-    // 0 takes the likeliest token; above, tokens are drawn.
+    // 0 takes the likeliest token; above, tokens are drawn. 0 to 100; 0 by default.
     float temperature;
-    // With a temperature, draws from the fewest tokens that together have this probability; from all by default.
+    // With a temperature, draws from the fewest tokens that together have this probability. Above 0, at most 1; 1 by default.
     float top_p;
-    // With a temperature, draws from tokens with at least this share of the likeliest one's probability.
+    // With a temperature, draws from tokens with at least this share of the likeliest one's probability. 0 to 1; 0 by default.
     float min_p;
-    // Above 1, makes tokens of prompt and reply less likely; 1 by default.
+    // Above 1, makes tokens of prompt and reply less likely. Above 0, at most 100; 1 by default.
     float repetition_penalty;
-    // Subtracted from a token's logit for each time that it occurs in the reply.
+    // Subtracted from a token's logit for each time that it occurs in the reply. -2 to 2; 0 by default.
     float frequency_penalty;
-    // Subtracted from a token's logit if it occurs in the reply.
+    // Subtracted from a token's logit if it occurs in the reply. -2 to 2; 0 by default.
     float presence_penalty;
     // A fleming_preprocessing; FLEMING_PREPROCESSING_CLINICAL by default.
     int32_t preprocessing;
     // 0
     int32_t reserved;
+    // Whose request it is. What one scope left in memory is never reused for another, nor between a request with a scope and
+    // one without (NULL), so neither cached_tokens nor the times of a reply reveal what others asked.
+    const char *scope;
+    // Added to the logits of these tokens: bias_count ids, and as many numbers, each from -100 to 100.
+    const uint32_t *bias_ids;
+    const float *biases;
+    size_t bias_count;
+    // With logprobs, this many of the likeliest tokens at each place too: 1 to 20.
+    size_t top_logprobs;
+    // 1: report the log-probability of each token, see fleming_reply_token.
+    int32_t logprobs;
+    // 1: go on at the end of the model's turn, up to max_new_tokens. For measuring.
+    int32_t ignore_eos;
+    // For fleming_engine_submit and _submit_all: called whenever there may be something for fleming_pending_wait, from
+    // threads of the library. For hosts that wait for something else than descriptors; see fleming_pending_descriptor.
+    fleming_ready_callback on_ready;
 } fleming_ask_options;
+
+// How long the prompt of a request would be.
+typedef struct fleming_token_count {
+    // sizeof(fleming_token_count)
+    size_t struct_size;
+    // All tokens of the prompt; of those, of pictures.
+    size_t prompt_tokens;
+    size_t image_tokens;
+    // Frames that would be looked at.
+    size_t frames;
+    // Most tokens in a conversation of this engine, prompt and reply together.
+    size_t context;
+    // 1 if the prompt leaves room for a reply, else 0.
+    int32_t fits;
+    // 0
+    int32_t reserved;
+} fleming_token_count;
 
 #ifdef __cplusplus
 extern "C" {
@@ -625,6 +770,25 @@ const char *fleming_last_error_message(void);
 
 // What to do about it; may be empty. It stands as long as the message.
 const char *fleming_last_error_hint(void);
+
+// Tells of the last call of this thread that failed, in its parts.
+fleming_status fleming_last_error_read(struct fleming_error_facts *facts);
+
+// The name of a fleming_status, "busy", as JSON has it under "code"; "unknown" for a number that this version does not have.
+const char *fleming_status_name(int32_t status);
+
+// What a fleming_status means, in a sentence. What happened in one call, fleming_last_error_message says.
+const char *fleming_status_text(int32_t status);
+
+// Sets who hears the log of the whole process: what happens before there is an engine, and engines that have no callback of
+// their own. level is the most that is logged, a fleming_log_level or 0 for warnings; a callback of NULL ends it. When this
+// returns, the callback before is not called any more.
+//
+// Without a callback, the variable FLEMING_LOG of the environment has the log written to stderr, as of the command line: "info",
+// "debug", "fleming=debug,ort=warn". It is read with the first call that works on an engine.
+fleming_status fleming_log(fleming_log_callback callback,
+                           void *user_data,
+                           int32_t level);
 
 // Begins a request with its question.
 fleming_status fleming_request_new(const char *question, struct fleming_request **request);
@@ -664,13 +828,21 @@ fleming_status fleming_reply_frame(const struct fleming_reply *reply,
                                    size_t place,
                                    struct fleming_frame_facts *facts);
 
+// Tells of a token of the reply, where log-probabilities were asked for: place from 0, below logprob_count. rank 0 is the
+// token that was generated, 1 the likeliest at its place, 2 the next.
+fleming_status fleming_reply_token(const struct fleming_reply *reply,
+                                   size_t place,
+                                   size_t rank,
+                                   struct fleming_token_facts *facts);
+
 // Frees a reply; NULL is nothing to free.
 void fleming_reply_free(struct fleming_reply *reply);
 
 // Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
-// callback that was given to fleming_engine_submit is called in this thread with the events since the last call.
-// FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a failure is returned once. An answer that was
-// cancelled or whose time is over is FLEMING_STATUS_OK with the text so far; fleming_reply_facts.finish says so.
+// callback that was given to fleming_engine_submit is called in this thread with the events since the last call; events that
+// nobody takes are kept, some bytes a token, and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by
+// then. A reply or a failure is returned once. An answer that was cancelled or whose time is over is FLEMING_STATUS_OK with the
+// text so far; fleming_reply_facts.finish says so. While one thread waits, another's call is FLEMING_STATUS_ARGUMENT.
 fleming_status fleming_pending_wait(const struct fleming_pending *pending,
                                     int64_t timeout_ms,
                                     struct fleming_reply **reply);
@@ -678,7 +850,16 @@ fleming_status fleming_pending_wait(const struct fleming_pending *pending,
 // Ends an answer at its next step, from any thread; fleming_pending_wait then returns the text so far.
 fleming_status fleming_pending_cancel(const struct fleming_pending *pending);
 
-// Cancels an answer that is not complete, and frees it; NULL is nothing to free.
+// A descriptor to wait on with poll, epoll or an event loop: readable whenever fleming_pending_wait may have something to do,
+// the end included, which then is called with a timeout_ms of 0. It may be readable for nothing. It is an eventfd of Linux, made with
+// the first call (one descriptor for each answer, and a system call for the first event after each look); elsewhere this is
+// FLEMING_STATUS_RUNTIME, and fleming_ask_options.on_ready serves. The answer owns it: take it out of your loop before
+// fleming_pending_free, which closes it; do not read it, write to it or close it.
+fleming_status fleming_pending_descriptor(const struct fleming_pending *pending,
+                                          int32_t *descriptor);
+
+// Cancels an answer that is not complete, and frees it; NULL is nothing to free. A thread that waits for it meanwhile gets the
+// text so far.
 void fleming_pending_free(struct fleming_pending *pending);
 
 // Tells what embeddings hold.
@@ -688,19 +869,36 @@ fleming_status fleming_embeddings_read(const struct fleming_embeddings *embeddin
 // Frees embeddings; NULL is nothing to free.
 void fleming_embeddings_free(struct fleming_embeddings *embeddings);
 
+// Tells what a buffer holds.
+fleming_status fleming_buffer_read(const struct fleming_buffer *buffer, struct fleming_buffer_facts *facts);
+
+// Frees a buffer; NULL is nothing to free.
+void fleming_buffer_free(struct fleming_buffer *buffer);
+
 // Tells how much memory an engine on the package in this folder will take with these options. Nothing is loaded.
 fleming_status fleming_package_memory(const char *package,
                                       const struct fleming_engine_options *options,
                                       struct fleming_memory *memory);
 
 // Loads the package in this folder; options may be NULL. All memory for conversations is taken here. What the machine has no
-// room for is refused.
+// room for is refused. It takes as long as reading the package; on_load of the options hears of it and may end it, which then
+// takes up to a second, or to the end of a plan that TensorRT is building.
 fleming_status fleming_engine_open(const char *package,
                                    const struct fleming_engine_options *options,
                                    struct fleming_engine **engine);
 
-// Tells what was loaded.
+// Tells what was loaded, and what the engine is doing at this moment. It never waits for the engine.
 fleming_status fleming_engine_read(const struct fleming_engine *engine, struct fleming_engine_facts *facts);
+
+// Ends every engine of this process: cancels all answers, unloads the models, and waits for the end of their threads; for a
+// plug-in's last call, or before exit. Who waits for an answer gets the text so far. Objects are to be freed as ever; other calls
+// with these engines are FLEMING_STATUS_RUNTIME. New engines may be opened afterwards. ONNX Runtime stays loaded, as it does
+// until the process ends. It must not be called by a function that hears the log, nor beside fleming_engine_open.
+void fleming_shutdown(void);
+
+// Frees an engine; NULL is nothing to free. The last of the engine and its pending answers to be freed waits for the end of its
+// threads: for one step, or one graph's run.
+void fleming_engine_free(struct fleming_engine *engine);
 
 // Answers a request and returns when the answer is complete. The callback of the options hears of it meanwhile, in this
 // thread; an answer that it cancels is FLEMING_STATUS_OK, as far as it got. Options may be NULL.
@@ -723,6 +921,22 @@ fleming_status fleming_engine_embed(const struct fleming_engine *engine,
                                     const struct fleming_ask_options *options,
                                     struct fleming_embeddings **embeddings);
 
+// Hands a request in for several answers, which share one prefill: the n-th, from 0, is sampled with the seed plus n, so a
+// temperature makes them differ. Writes one pending answer for each to the array `pending`, all or none. The callbacks of the
+// options hear of all of them; fleming_event.answer says of which. At most 128 answers.
+fleming_status fleming_engine_submit_all(const struct fleming_engine *engine,
+                                         const struct fleming_request *request,
+                                         const struct fleming_ask_options *options,
+                                         size_t answers,
+                                         struct fleming_pending **pending);
+
+// Counts the tokens of a request by the headers of its studies: no pixel is made and nothing runs. Of the options, system,
+// instruction, preprocessing and max_tiles matter; they may be NULL. A video counts as its header says.
+fleming_status fleming_engine_count_tokens(const struct fleming_engine *engine,
+                                           const struct fleming_request *request,
+                                           const struct fleming_ask_options *options,
+                                           struct fleming_token_count *count);
+
 // Writes what the conversation of a reply left in memory to a file, as long as no other request took its slot. The file is as
 // confidential as the study.
 fleming_status fleming_engine_save_session(const struct fleming_engine *engine,
@@ -734,11 +948,29 @@ fleming_status fleming_engine_save_session(const struct fleming_engine *engine,
 fleming_status fleming_engine_load_session(const struct fleming_engine *engine,
                                            const char *file);
 
-// Frees an engine; NULL is nothing to free. It does not wait: see fleming_engine.
-void fleming_engine_free(struct fleming_engine *engine);
+// Makes the same bytes in memory.
+fleming_status fleming_engine_save_session_bytes(const struct fleming_engine *engine,
+                                                 const struct fleming_reply *reply,
+                                                 struct fleming_buffer **session);
+
+// Reads such bytes like fleming_engine_load_session.
+fleming_status fleming_engine_load_session_bytes(const struct fleming_engine *engine,
+                                                 const void *data,
+                                                 size_t size);
+
+// Reports what this machine has and lacks, as JSON: "providers" with what each of them lacks, "gpus", "machine",
+// "onnxruntime". With a package it is loaded with these options, and asked the questions of its self-test: "ok" says whether it
+// runs and answers as exported, "problems" what stands in the way. package may be NULL, and so may the options. docs/cli.md
+// has the fields: `fleming doctor --json` is the same.
+fleming_status fleming_doctor(const char *package,
+                              const struct fleming_engine_options *options,
+                              struct fleming_buffer **report);
 
 // The version of the library that runs, as FLEMING_VERSION was when it was built.
 const char *fleming_version(void);
+
+// The same as a number, as FLEMING_VERSION_NUMBER was: major × 10000 + minor × 100 + patch.
+int32_t fleming_version_number(void);
 
 // What was built: version, machine, features, one line. For a report of a defect.
 const char *fleming_build(void);
@@ -749,19 +981,25 @@ const char *fleming_build(void);
 
 // What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
-    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0 }
+    { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, \
+      NULL, NULL }
 #define FLEMING_ASK_OPTIONS_INIT \
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL }
 #define FLEMING_STUDY_OPTIONS_INIT { sizeof(fleming_study_options), NULL, 0, 0, 0, 0, 0, 0, NULL, NULL }
 #define FLEMING_FRAMES_INIT { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0 }
 #define FLEMING_VOLUME_INIT \
     { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0 }
 #define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0, 0 }
 #define FLEMING_ENGINE_FACTS_INIT \
-    { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0 }
+    { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define FLEMING_REPLY_FACTS_INIT \
-    { sizeof(fleming_reply_facts), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(fleming_reply_facts), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
+#define FLEMING_TOKEN_FACTS_INIT { sizeof(fleming_token_facts), NULL, 0, 0, 0, 0, 0 }
+#define FLEMING_TOKEN_COUNT_INIT { sizeof(fleming_token_count), 0, 0, 0, 0, 0, 0 }
+#define FLEMING_BUFFER_FACTS_INIT { sizeof(fleming_buffer_facts), NULL, 0 }
+#define FLEMING_ERROR_FACTS_INIT { sizeof(fleming_error_facts), NULL, NULL, NULL, NULL, NULL, 0, 0 }
 #define FLEMING_FRAME_FACTS_INIT \
     { sizeof(fleming_frame_facts), NULL, 0, 0, 0, 0, 0, 0, { 0, 0, 0 }, 0, 0 }
 #define FLEMING_EMBEDDINGS_FACTS_INIT { sizeof(fleming_embeddings_facts), NULL, 0, 0, 0 }

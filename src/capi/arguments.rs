@@ -112,6 +112,25 @@ impl<T: Growing> StructOut<T> {
     }
 }
 
+/// A place for a number, checked before there is one.
+pub(super) struct NumberOut(*mut i32);
+
+impl NumberOut {
+    /// # Safety
+    /// `to` is NULL or a place for a number for as long as this lives.
+    pub(super) unsafe fn at(name: &str, to: *mut i32) -> CallResult<Self> {
+        match to.is_null() {
+            true => Err(Failure::argument(name, "a place for the result", "NULL")),
+            false => Ok(Self(to)),
+        }
+    }
+
+    pub(super) fn write(self, number: i32) {
+        // SAFETY: the caller of `at` vouches for the place.
+        unsafe { self.0.write_unaligned(number) };
+    }
+}
+
 /// A place for a handle, checked before there is one.
 pub(super) struct HandleOut<T>(*mut *mut T);
 
@@ -123,6 +142,11 @@ impl<T> HandleOut<T> {
             true => Err(Failure::argument(name, "a place for the result", "NULL")),
             false => Ok(Self(to)),
         }
+    }
+
+    /// The place of this number in an array of places, for which the caller of `at` vouches.
+    pub(super) fn nth(&self, number: usize) -> Self {
+        Self(self.0.wrapping_add(number))
     }
 
     /// Hands the object over to the caller.
@@ -260,6 +284,15 @@ pub(super) fn one_of<T: Copy>(name: &str, all: &[(i32, T)], number: i32) -> Call
     found
         .map(|(_, value)| *value)
         .ok_or_else(|| Failure::argument(name, "a number that the header names", &number.to_string()))
+}
+
+/// A field that is 1 or 0.
+pub(super) fn flag(name: &str, number: i32) -> CallResult<bool> {
+    match number {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Failure::argument(name, "0 or 1", &other.to_string())),
+    }
 }
 
 /// Refuses a reserved field that is not 0.

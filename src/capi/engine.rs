@@ -2,26 +2,25 @@
 
 use std::ffi::{CString, c_char};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Dispatch;
 
-use super::arguments::{HandleOut, StructOut, growing, held, options, path, taken, zeroed};
-use super::embeddings::fleming_embeddings;
+use super::arguments::{Growing, HandleOut, StructOut, growing, held, options, path, taken, zeroed};
+use super::aside::aside;
+use super::event::LoadListener;
 use super::log::{dispatch, logged};
-use super::options::{fleming_ask_options, fleming_engine_options};
-use super::pending::fleming_pending;
-use super::reply::fleming_reply;
-use super::request::fleming_request;
-use super::status::{c_text, fleming_status, guard, guard_free};
-use crate::{Cancel, Engine, Package, onnxruntime};
+use super::options::fleming_engine_options;
+use super::status::{CallResult, c_text, fleming_status, guard, guard_free};
+use crate::{Cancel, Engine, Package, Watch, onnxruntime};
 
 /// A loaded model. It may be used from any number of threads at once. Freed while calls are under way or pending answers are
 /// there, it is unloaded when the last of them is done.
 pub struct fleming_engine {
     pub(super) engine: Engine,
     pub(super) log: Option<Dispatch>,
-    /// Of the package: name, digest, precision, target; of ONNX Runtime: file and build.
-    words: [CString; 6],
+    /// Of the package: name, digest, precision, target; of ONNX Runtime: file and build; the provider.
+    words: [CString; 7],
 }
 
 /// Memory in bytes that an engine takes.
@@ -42,7 +41,7 @@ pub struct fleming_memory {
     pub total: u64,
 }
 
-/// What was loaded. The texts stand until the engine is freed.
+/// What was loaded, and what it is doing. The texts stand until the engine is freed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fleming_engine_facts {
@@ -63,9 +62,49 @@ pub struct fleming_engine_facts {
     pub tile_size: usize,
     /// Bytes of memory that the engine takes.
     pub memory: u64,
+    /// The execution provider and its device, as the options named it: "cpu", "cuda:1".
+    pub provider: *const c_char,
+    /// As the engine was set up: most tokens in a conversation, answers at a time, answers that may wait, prompt tokens that
+    /// run together, and threads inside an operator; 0 threads: ONNX Runtime's choice.
+    pub context: usize,
+    pub slots: usize,
+    pub queue: usize,
+    pub chunk: usize,
+    pub threads: usize,
+    /// Tokens of a tile, and the most tiles that fit into the context beside one token of text.
+    pub tokens_per_tile: usize,
+    pub most_tiles: usize,
+    /// Now: answers whose studies are being read or wait for that, answers that are ready and wait for a slot, answers that have
+    /// one, and the tokens that these hold.
+    pub preparing: usize,
+    pub waiting: usize,
+    pub active: usize,
+    pub held_tokens: usize,
+    /// Since the engine was opened: steps of the decoder, each for all answers under way, and those that failed; prompt tokens
+    /// that ran; pictures whose embeddings were in memory, and those that had to be encoded; tokens guessed ahead, and right ones.
+    pub steps: u64,
+    pub failed_steps: u64,
+    pub prefilled_tokens: u64,
+    pub image_hits: u64,
+    pub image_misses: u64,
+    pub drafted_tokens: u64,
+    pub accepted_tokens: u64,
+    /// Bytes of image embeddings that are kept now.
+    pub image_bytes: u64,
+    /// 1 as long as it can answer; 0 after it broke down or was shut down.
+    pub alive: i32,
+    /// 0
+    pub reserved: i32,
 }
 
-growing!(fleming_memory, fleming_engine_facts);
+growing!(fleming_memory);
+
+// SAFETY: as of the others.
+unsafe impl Growing for fleming_engine_facts {
+    // The last field then was `memory`.
+    const FIRST: usize = 72;
+    const NAME: &'static str = "fleming_engine_facts";
+}
 
 /// Tells how much memory an engine on the package in this folder will take with these options. Nothing is loaded.
 #[unsafe(no_mangle)]
@@ -92,7 +131,8 @@ pub unsafe extern "C" fn fleming_package_memory(
 }
 
 /// Loads the package in this folder; options may be NULL. All memory for conversations is taken here. What the machine has no
-/// room for is refused.
+/// room for is refused. It takes as long as reading the package; on_load of the options hears of it and may end it, which then
+/// takes up to a second, or to the end of a plan that TensorRT is building.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_open(
     package: *const c_char,
@@ -105,13 +145,40 @@ pub unsafe extern "C" fn fleming_engine_open(
         let out = HandleOut::at("engine", engine)?;
         let log = dispatch(setup.log, setup.log_user_data, setup.log_level)?;
         let options = setup.read()?;
-        let engine = logged(log.as_ref(), || Engine::open(&folder, &options))?;
+        let hears = LoadListener { callback: setup.on_load, user_data: setup.load_user_data };
+        let engine =
+            opened(hears, |watch| logged(log.as_ref(), || Engine::open_watched(&folder, &options, watch)))?;
         out.give(Arc::new(fleming_engine::new(engine, log)));
         Ok(fleming_status::Ok)
     })
 }
 
-/// Tells what was loaded.
+/// Opens an engine, and tells the host how far it is.
+fn opened(
+    hears: LoadListener,
+    open: impl FnOnce(&Watch) -> crate::Result<Engine> + Send,
+) -> CallResult<Engine> {
+    if hears.callback.is_none() {
+        return Ok(open(&Watch::default())?);
+    }
+    let (cancel, heard) = (Cancel::default(), Arc::new([const { AtomicU64::new(0) }; 2]));
+    let numbers = Arc::clone(&heard);
+    let watch = Watch::default().switch(&cancel).listener(move |done, total| {
+        numbers[0].store(done as u64, Ordering::Relaxed);
+        numbers[1].store(total as u64, Ordering::Relaxed);
+    });
+    Ok(aside(
+        || open(&watch),
+        || {
+            let [done, total] = heard.each_ref().map(|number| number.load(Ordering::Relaxed));
+            if !hears.tell(done, total) {
+                cancel.cancel();
+            }
+        },
+    )??)
+}
+
+/// Tells what was loaded, and what the engine is doing at this moment. It never waits for the engine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_read(
     engine: *const fleming_engine,
@@ -125,104 +192,17 @@ pub unsafe extern "C" fn fleming_engine_read(
     })
 }
 
-/// Answers a request and returns when the answer is complete. The callback of the options hears of it meanwhile, in this
-/// thread; an answer that it cancels is FLEMING_STATUS_OK, as far as it got. Options may be NULL.
+/// Ends every engine of this process: cancels all answers, unloads the models, and waits for the end of their threads; for a
+/// plug-in's last call, or before exit. Who waits for an answer gets the text so far. Objects are to be freed as ever; other calls
+/// with these engines are FLEMING_STATUS_RUNTIME. New engines may be opened afterwards. ONNX Runtime stays loaded, as it does
+/// until the process ends. It must not be called by a function that hears the log, nor beside fleming_engine_open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_ask(
-    engine: *const fleming_engine,
-    request: *const fleming_request,
-    options: *const fleming_ask_options,
-    reply: *mut *mut fleming_reply,
-) -> fleming_status {
-    // SAFETY: the pointers are as the header asks.
-    guard(|| unsafe {
-        let model = held("engine", engine)?;
-        let (request, setup) = (held("request", request)?, self::options(options)?);
-        let out = HandleOut::at("reply", reply)?;
-        let cancel = Cancel::default();
-        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&cancel)?);
-        let listener = setup.listener();
-        let tell = &mut |event: crate::Event<'_>| listener.tell(event, &cancel);
-        let reply = logged(model.log.as_ref(), || model.engine.ask(&request, &options, tell))?;
-        out.give(Arc::new(fleming_reply::new(reply)));
-        Ok(fleming_status::Ok)
-    })
+pub extern "C" fn fleming_shutdown() {
+    guard_free(Engine::shut_down_all);
 }
 
-/// Hands a request in and returns at once. The studies are read and the answer is made meanwhile: fleming_pending_wait tells of
-/// studies that cannot be read. The callback of the options is called from fleming_pending_wait.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_submit(
-    engine: *const fleming_engine,
-    request: *const fleming_request,
-    options: *const fleming_ask_options,
-    pending: *mut *mut fleming_pending,
-) -> fleming_status {
-    // SAFETY: the pointers are as the header asks.
-    guard(|| unsafe {
-        let model = held("engine", engine)?;
-        let (request, setup) = (held("request", request)?, self::options(options)?);
-        let out = HandleOut::at("pending", pending)?;
-        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&Cancel::default())?);
-        let submitted = logged(model.log.as_ref(), || model.engine.submit(&request, &options))?;
-        out.give(Arc::new(fleming_pending::new(submitted, setup.listener(), model.log.clone())));
-        Ok(fleming_status::Ok)
-    })
-}
-
-/// Makes the image embeddings of a request's studies; the text of the request is ignored. Of the options, preprocessing,
-/// max_tiles and timeout_ms matter; they may be NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_embed(
-    engine: *const fleming_engine,
-    request: *const fleming_request,
-    options: *const fleming_ask_options,
-    embeddings: *mut *mut fleming_embeddings,
-) -> fleming_status {
-    // SAFETY: the pointers are as the header asks.
-    guard(|| unsafe {
-        let model = held("engine", engine)?;
-        let (request, setup) = (held("request", request)?, self::options(options)?);
-        let out = HandleOut::at("embeddings", embeddings)?;
-        let (request, options) = (request.with(&setup, &model.engine)?, setup.read(&Cancel::default())?);
-        let made = logged(model.log.as_ref(), || model.engine.embed(&request.studies, &options))?;
-        out.give(Arc::new(fleming_embeddings::new(made)));
-        Ok(fleming_status::Ok)
-    })
-}
-
-/// Writes what the conversation of a reply left in memory to a file, as long as no other request took its slot. The file is as
-/// confidential as the study.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_save_session(
-    engine: *const fleming_engine,
-    reply: *const fleming_reply,
-    file: *const c_char,
-) -> fleming_status {
-    // SAFETY: the pointers are as the header asks.
-    guard(|| unsafe {
-        let (model, reply, file) = (held("engine", engine)?, held("reply", reply)?, path("file", file)?);
-        logged(model.log.as_ref(), || model.engine.save_session(reply.conversation, &file))?;
-        Ok(fleming_status::Ok)
-    })
-}
-
-/// Reads a saved conversation into a free slot: a request that begins like it (the same studies, the same turns) runs only what
-/// is new.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fleming_engine_load_session(
-    engine: *const fleming_engine,
-    file: *const c_char,
-) -> fleming_status {
-    // SAFETY: the pointers are as the header asks.
-    guard(|| unsafe {
-        let (model, file) = (held("engine", engine)?, path("file", file)?);
-        logged(model.log.as_ref(), || model.engine.load_session(&file))?;
-        Ok(fleming_status::Ok)
-    })
-}
-
-/// Frees an engine; NULL is nothing to free. It does not wait: see fleming_engine.
+/// Frees an engine; NULL is nothing to free. The last of the engine and its pending answers to be freed waits for the end of its
+/// threads: for one step, or one graph's run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_free(engine: *mut fleming_engine) {
     // SAFETY: the pointer is as the header asks.
@@ -231,7 +211,7 @@ pub unsafe extern "C" fn fleming_engine_free(engine: *mut fleming_engine) {
 
 impl fleming_engine {
     fn new(engine: Engine, log: Option<Dispatch>) -> Self {
-        let manifest = engine.package().manifest();
+        let (manifest, options) = (engine.package().manifest(), engine.options());
         let (library, build) = match onnxruntime() {
             Some(facts) => (facts.library, facts.build),
             None => Default::default(),
@@ -243,13 +223,16 @@ impl fleming_engine {
             &manifest.target,
             &library,
             &build,
+            &options.provider,
         ];
         Self { words: words.map(c_text), engine, log }
     }
 
     fn facts(&self) -> fleming_engine_facts {
-        let [package, digest, precision, target, onnxruntime, onnxruntime_build] =
+        let [package, digest, precision, target, onnxruntime, onnxruntime_build, provider] =
             self.words.each_ref().map(|word| word.as_ptr());
+        let (options, counts, context) = (self.engine.options(), self.engine.counts(), self.engine.context());
+        let tokens_per_tile = self.engine.package().manifest().vision.tokens_per_tile;
         fleming_engine_facts {
             package,
             digest,
@@ -259,6 +242,27 @@ impl fleming_engine {
             onnxruntime_build,
             tile_size: self.engine.package().manifest().tile_size() as usize,
             memory: self.engine.memory().total(),
+            provider,
+            context,
+            slots: options.slots,
+            queue: options.queue,
+            chunk: options.chunk,
+            threads: options.threads.unwrap_or_default(),
+            tokens_per_tile,
+            most_tiles: context.saturating_sub(1) / tokens_per_tile.max(1),
+            preparing: counts.preparing,
+            waiting: counts.waiting,
+            active: counts.active,
+            held_tokens: counts.held_tokens,
+            steps: counts.steps,
+            failed_steps: counts.failed_steps,
+            prefilled_tokens: counts.prefilled_tokens,
+            image_hits: counts.image_hits,
+            image_misses: counts.image_misses,
+            drafted_tokens: counts.drafted_tokens,
+            accepted_tokens: counts.accepted_tokens,
+            image_bytes: counts.image_bytes as u64,
+            alive: self.engine.is_alive().into(),
             ..zeroed()
         }
     }

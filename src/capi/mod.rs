@@ -7,9 +7,13 @@
 
 mod status;
 mod arguments;
+mod error;
+mod buffer;
+mod aside;
 mod enums;
 mod log;
 mod event;
+mod bell;
 mod options;
 mod study;
 mod request;
@@ -17,6 +21,9 @@ mod reply;
 mod pending;
 mod embeddings;
 mod engine;
+mod asking;
+mod session;
+mod doctor;
 mod version;
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::ffi::{CString, c_char};
 
-use super::arguments::{StructOut, growing, held, taken, zeroed};
+use super::arguments::{Growing, StructOut, growing, held, taken, zeroed};
 use super::enums::{fleming_finish, fleming_modality, fleming_part};
 use super::status::{Failure, c_text, fleming_status, guard, guard_free};
-use crate::{ConversationId, FrameUsed};
+use crate::{ConversationId, FrameUsed, TokenLogprob, TokenLogprobs};
 
 /// An answer and how it came about. It does not change: any thread may read it.
 pub struct fleming_reply {
@@ -15,7 +15,18 @@ pub struct fleming_reply {
     text: CString,
     warnings: CString,
     frames: Vec<(FrameUsed, CString)>,
+    ids: Vec<u32>,
+    /// At each place the token that was generated, then the likeliest.
+    tokens: Vec<Vec<Token>>,
     facts: fleming_reply_facts,
+}
+
+/// A token of which the log-probability is known.
+struct Token {
+    id: u32,
+    /// With a NUL at the end.
+    bytes: Vec<u8>,
+    logprob: f64,
 }
 
 /// What a reply holds. The texts stand until it is freed.
@@ -56,6 +67,34 @@ pub struct fleming_reply_facts {
     pub prefill_ms: f64,
     pub first_token_ms: f64,
     pub decode_ms: f64,
+    /// The tokens generated: completion_tokens ids of the package's vocabulary, the end-of-turn token included.
+    pub completion_ids: *const u32,
+    /// Those of the thought, its tags included.
+    pub thinking_tokens: usize,
+    /// Tokens that fleming_reply_token tells of: completion_tokens if log-probabilities were asked for, else 0.
+    pub logprob_count: usize,
+}
+
+/// A token, with its log-probability by the raw logits: before bias, penalties, temperature, truncation and constraint. The
+/// bytes stand until the reply is freed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fleming_token_facts {
+    /// sizeof(fleming_token_facts)
+    pub struct_size: usize,
+    /// The bytes that it stands for, and a NUL after them. They need not be whole characters, may hold NULs, and are none for
+    /// tokens that leave no text.
+    pub bytes: *const c_char,
+    /// Bytes, without that NUL.
+    pub length: usize,
+    /// How many of the likeliest tokens at this place are known: the highest rank.
+    pub alternatives: usize,
+    /// The natural logarithm of its probability.
+    pub logprob: f64,
+    /// Its id in the package's vocabulary.
+    pub id: u32,
+    /// 0
+    pub reserved: i32,
 }
 
 /// A frame that the model saw. The name stands until the reply is freed.
@@ -85,7 +124,14 @@ pub struct fleming_frame_facts {
     pub reserved: i32,
 }
 
-growing!(fleming_reply_facts, fleming_frame_facts);
+growing!(fleming_token_facts, fleming_frame_facts);
+
+// SAFETY: as of the others.
+unsafe impl Growing for fleming_reply_facts {
+    // The last field then was `decode_ms`.
+    const FIRST: usize = 160;
+    const NAME: &'static str = "fleming_reply_facts";
+}
 
 /// Tells what a reply holds.
 #[unsafe(no_mangle)]
@@ -101,6 +147,7 @@ pub unsafe extern "C" fn fleming_reply_read(
             thought: reply.thought.as_ref().map_or(std::ptr::null(), |thought| thought.as_ptr()),
             text: reply.text.as_ptr(),
             warnings: reply.warnings.as_ptr(),
+            completion_ids: reply.ids.as_ptr(),
             ..reply.facts
         });
         Ok(fleming_status::Ok)
@@ -122,6 +169,39 @@ pub unsafe extern "C" fn fleming_reply_frame(
             Failure::argument("place", &wanted, &place.to_string())
         })?;
         facts.write(&fleming_frame_facts { source: source.as_ptr(), ..of(frame) });
+        Ok(fleming_status::Ok)
+    })
+}
+
+/// Tells of a token of the reply, where log-probabilities were asked for: place from 0, below logprob_count. rank 0 is the
+/// token that was generated, 1 the likeliest at its place, 2 the next.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_reply_token(
+    reply: *const fleming_reply,
+    place: usize,
+    rank: usize,
+    facts: *mut fleming_token_facts,
+) -> fleming_status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (reply, facts) = (held("reply", reply)?, StructOut::at(facts)?);
+        let beyond = |name: &str, most: &str, number: usize| {
+            Failure::argument(name, &format!("a number up to {most}"), &number.to_string())
+        };
+        let tokens = reply.tokens.get(place).ok_or_else(|| {
+            beyond("place", &format!("logprob_count, {}, less one", reply.tokens.len()), place)
+        })?;
+        let token = tokens
+            .get(rank)
+            .ok_or_else(|| beyond("rank", &format!("alternatives, {}", tokens.len() - 1), rank))?;
+        facts.write(&fleming_token_facts {
+            bytes: token.bytes.as_ptr().cast(),
+            length: token.bytes.len() - 1,
+            alternatives: tokens.len() - 1,
+            logprob: token.logprob,
+            id: token.id,
+            ..zeroed()
+        });
         Ok(fleming_status::Ok)
     })
 }
@@ -159,8 +239,16 @@ impl fleming_reply {
             prefill_ms: timings.prefill,
             first_token_ms: timings.first_token,
             decode_ms: timings.decode,
+            thinking_tokens: usage.thinking_tokens,
+            logprob_count: reply.logprobs.as_ref().map_or(0, Vec::len),
             ..zeroed()
         };
+        let token = |TokenLogprob { id, mut bytes, logprob }| {
+            bytes.push(0);
+            Token { id, bytes, logprob: f64::from(logprob) }
+        };
+        let tokens =
+            |place: TokenLogprobs| std::iter::once(place.chosen).chain(place.top).map(token).collect();
         let named = |frame: FrameUsed| {
             let source = c_text(&frame.source);
             (frame, source)
@@ -172,6 +260,8 @@ impl fleming_reply {
             text: c_text(&reply.text),
             warnings: c_text(&reply.warnings.join("\n")),
             frames: reply.frames.iter().cloned().map(named).collect(),
+            ids: reply.completion_ids,
+            tokens: reply.logprobs.unwrap_or_default().into_iter().map(tokens).collect(),
             facts,
         }
     }

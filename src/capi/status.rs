@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
-use crate::{Error, ErrorCode};
+use crate::{Error, ErrorCode, Facts};
 
 /// What a call came to. The numbers stay what they are; new ones may be added.
 #[repr(i32)]
@@ -36,6 +36,23 @@ pub enum fleming_status {
     Pending = 102,
 }
 
+impl fleming_status {
+    /// All of them, each with its name, which JSON has too, and what it means.
+    pub(super) const ALL: [(Self, &CStr, &CStr); 11] = [
+        (Self::Ok, c"ok", c"Done."),
+        (Self::Input, c"input", c"An image, video, volume or file cannot be read as asked."),
+        (Self::Request, c"request", c"The request cannot be carried out."),
+        (Self::Package, c"package", c"The package is incomplete, altered or not what this version reads."),
+        (Self::Runtime, c"runtime", c"ONNX Runtime, an execution provider or a graph does not load or run."),
+        (Self::Busy, c"busy", c"Too many requests are under way: try again later."),
+        (Self::Cancelled, c"cancelled", c"Cancelled before there was anything to return."),
+        (Self::TimedOut, c"timed-out", c"The time was up before there was anything to return."),
+        (Self::Argument, c"argument", c"An argument breaks the rules of fleming.h."),
+        (Self::Panic, c"panic", c"A defect of the library."),
+        (Self::Pending, c"pending", c"Not complete yet: no failure."),
+    ];
+}
+
 impl From<ErrorCode> for fleming_status {
     fn from(code: ErrorCode) -> Self {
         match code {
@@ -55,7 +72,24 @@ impl From<ErrorCode> for fleming_status {
 pub(super) struct Failure {
     status: fleming_status,
     message: String,
-    hint: String,
+    facts: Box<Facts>,
+}
+
+/// The last failure of a thread, for C.
+#[derive(Default)]
+pub(super) struct LastFailure {
+    /// 0 before the first.
+    pub(super) status: i32,
+    pub(super) message: CString,
+    pub(super) hint: CString,
+    pub(super) thing: CString,
+    pub(super) wanted: CString,
+    pub(super) got: CString,
+}
+
+/// A text for C, which cannot hold a NUL: U+FFFD stands in its place.
+pub(super) fn c_text(text: &str) -> CString {
+    CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
 }
 
 /// What reports a panic.
@@ -66,29 +100,34 @@ pub(super) type CallResult<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// An argument that breaks the rules of the header.
     pub(super) fn argument(name: &str, wanted: &str, got: &str) -> Self {
+        let hint = "the top of fleming.h has the rules for arguments".into();
+        let facts = Box::new(Facts { thing: name.into(), wanted: wanted.into(), got: got.into(), hint });
         Self {
             status: fleming_status::Argument,
             message: format!("{name}: wanted {wanted}, got {got}"),
-            hint: "the top of fleming.h has the rules for arguments".into(),
+            facts,
         }
+    }
+}
+
+impl Failure {
+    /// Something that the system does not give.
+    pub(super) fn of_system(thing: &str, wanted: &str, error: &std::io::Error, hint: &str) -> Self {
+        let got = error.to_string();
+        let facts = Box::new(Facts { thing: thing.into(), wanted: wanted.into(), got, hint: hint.into() });
+        Self { status: fleming_status::Runtime, message: facts.sentence(), facts }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let facts = error.facts();
-        Self { status: error.code().into(), message: facts.sentence(), hint: facts.hint.clone() }
+        Self { status: error.code().into(), message: facts.sentence(), facts: Box::new(facts.clone()) }
     }
 }
 
-/// A text for C, which cannot hold a NUL: U+FFFD stands in its place.
-pub(super) fn c_text(text: &str) -> CString {
-    CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
-}
-
 thread_local! {
-    /// Message and hint of the last failure.
-    static LAST: RefCell<(CString, CString)> = RefCell::default();
+    static LAST: RefCell<LastFailure> = RefCell::default();
     /// How many calls into the library this thread is in, a callback's own code not counted.
     static CALLS: Cell<usize> = const { Cell::new(0) };
     /// What the last panic within a call said.
@@ -100,11 +139,13 @@ pub(super) fn guard(body: impl FnOnce() -> CallResult<fleming_status>) -> flemin
     match caught(body) {
         Ok(Ok(status)) => status,
         Ok(Err(failure)) => keep(&failure),
-        Err(payload) => keep(&Failure {
-            status: fleming_status::Panic,
-            message: words(&*payload),
-            hint: "this is a defect of the library: report it; the engine stays usable".into(),
-        }),
+        Err(payload) => {
+            let message = words(&*payload);
+            let hint = "this is a defect of the library: report it; the engine stays usable".into();
+            let (thing, wanted) = ("fleming".into(), "no panic".into());
+            let facts = Box::new(Facts { thing, wanted, got: message.clone(), hint });
+            keep(&Failure { status: fleming_status::Panic, message, facts })
+        }
     }
 }
 
@@ -163,19 +204,28 @@ pub(super) fn quiet(before: Hook) -> Hook {
 }
 
 fn keep(failure: &Failure) -> fleming_status {
-    LAST.with_borrow_mut(|last| *last = (c_text(&failure.message), c_text(&failure.hint)));
+    let Facts { thing, wanted, got, hint } = &*failure.facts;
+    let [message, hint, thing, wanted, got] =
+        [&failure.message, hint, thing, wanted, got].map(|text| c_text(text));
+    let status = failure.status as i32;
+    LAST.with_borrow_mut(|last| *last = LastFailure { status, message, hint, thing, wanted, got });
     failure.status
+}
+
+/// Looks at the last failure of this thread.
+pub(super) fn last<T>(look: impl FnOnce(&LastFailure) -> T) -> T {
+    LAST.with_borrow(look)
 }
 
 /// What went wrong in the last call of this thread that failed, in one sentence; empty if none did. It stands until the
 /// next call of this thread that fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn fleming_last_error_message() -> *const c_char {
-    LAST.with_borrow(|(message, _)| message.as_ptr())
+    last(|last| last.message.as_ptr())
 }
 
 /// What to do about it; may be empty. It stands as long as the message.
 #[unsafe(no_mangle)]
 pub extern "C" fn fleming_last_error_hint() -> *const c_char {
-    LAST.with_borrow(|(_, hint)| hint.as_ptr())
+    last(|last| last.hint.as_ptr())
 }

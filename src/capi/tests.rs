@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{panic, ptr, thread};
 
 use super::arguments::zeroed;
-use super::engine::{fleming_engine_ask, fleming_engine_free, fleming_engine_open, fleming_engine_submit};
+use super::asking::{fleming_engine_ask, fleming_engine_submit};
+use super::engine::{fleming_engine_free, fleming_engine_open};
 use super::event::fleming_event;
 use super::options::fleming_ask_options;
 use super::pending::{fleming_pending_free, fleming_pending_wait};

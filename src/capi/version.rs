@@ -8,6 +8,13 @@ pub extern "C" fn fleming_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
+/// The same as a number, as FLEMING_VERSION_NUMBER was: major × 10000 + minor × 100 + patch.
+#[unsafe(no_mangle)]
+pub extern "C" fn fleming_version_number() -> i32 {
+    let parts = env!("CARGO_PKG_VERSION").split(['.', '-']).take(3);
+    parts.fold(0, |number, part| 100 * number + part.parse::<i32>().unwrap_or(0))
+}
+
 macro_rules! with {
     ($feature:literal) => {
         if cfg!(feature = $feature) { concat!(" ", $feature) } else { "" }

@@ -116,7 +116,7 @@ static void sizes_are_checked(const char *package, fleming_engine *engine, flemi
     options.struct_size = 0;
     REFUSED(fleming_engine_open(package, &options, &none));
     SAYS("fleming_engine_options.struct_size");
-    options.struct_size = sizeof options - 1;
+    options.struct_size = offsetof(fleming_engine_options, on_load) - 1;
     REFUSED(fleming_engine_open(package, &options, &none));
     options.struct_size = sizeof options;
     options.provider = "abacus";

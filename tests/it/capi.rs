@@ -151,6 +151,47 @@ fn misuse_is_a_status() {
     assert_eq!(said.trim(), "nothing came of it");
 }
 
+#[test]
+fn tokens_are_counted_chosen_and_told() {
+    let scratch = Scratch::new();
+    let program = build(C, &root("tests/capi/tokens.c"), &scratch.path("tokens"));
+    assert_eq!(run(Command::new(program).arg(demo_model()).arg(example("chest.png"))), "counted\n");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_event_loop_waits_for_answers() {
+    let scratch = Scratch::new();
+    let c = [C, &["-D_DEFAULT_SOURCE"]].concat();
+    let program = build(&c, &root("tests/capi/loop.c"), &scratch.path("loop"));
+    assert_eq!(run(Command::new(program).arg(package()).arg(input("chest.png"))), "looped\n");
+}
+
+#[test]
+fn a_process_begins_logs_and_ends() {
+    let scratch = Scratch::new();
+    let c = [C, &["-D_DEFAULT_SOURCE"]].concat();
+    let program = build(&c, &root("tests/capi/life.c"), &scratch.path("life"));
+    let mut command = Command::new(&program);
+    assert_eq!(run(command.arg(package()).arg(input("chest.png")).env_remove("FLEMING_LOG")), "lived\n");
+    let asked = |levels: &str| {
+        let program = build(C, &root("tests/capi/unload.c"), &scratch.path("unload"));
+        let mut command = Command::new(program);
+        let output = command
+            .arg(library())
+            .arg(package())
+            .env("FLEMING_LOG", levels)
+            .current_dir(ROOT)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(asked("info,ort=off").contains("bytes of memory"), "{}", asked("info"));
+    assert_eq!(asked("off"), "");
+    assert!(asked("=loud=").contains("WARN") && asked("=loud=").contains("FLEMING_LOG is no list of levels"));
+}
+
 /// A thread of a host has a small stack, and the library keeps to a part of it.
 #[test]
 fn a_small_stack_is_enough() {

@@ -55,7 +55,10 @@ fn its_hosts_live() {
     command.arg("stack").arg("256").arg(package()).arg(input("chest.png"));
     command.args([input("clip.mp4"), input("volume_f32.npy"), scratch.path("session")]);
     assert!(run(&mut command).ends_with("bytes used\n"));
-    assert_eq!(run(Command::new(scratch.path("host")).arg("fork").arg(package()).arg(input("chest.png"))), "");
+    assert_eq!(
+        run(Command::new(scratch.path("host")).arg("fork").arg(package()).arg(input("chest.png"))),
+        ""
+    );
     let said = run(Command::new(built(&scratch, "threads")).arg(package()).args([
         input("chest.png").as_os_str(),
         "4".as_ref(),

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fleming::wire::{Form, Options, Row, Subject, Whole, option, options};
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The order in which a reader meets them.
-const FILES: [&str; 13] = [
+const FILES: [&str; 20] = [
     "status",
+    "error",
     "enums",
     "log",
     "options",
@@ -15,9 +18,15 @@ const FILES: [&str; 13] = [
     "event",
     "reply",
     "pending",
+    "bell",
     "embeddings",
+    "buffer",
     "engine",
+    "asking",
+    "session",
+    "doctor",
     "arguments",
+    "aside",
     "version",
 ];
 
@@ -30,10 +39,14 @@ fn header() -> String {
     let mut config = cbindgen::Config::from_file(capi.join("cbindgen.toml")).unwrap();
     let version: Vec<_> = env!("CARGO_PKG_VERSION").split('.').collect();
     let macros = format!(
-        "#define FLEMING_VERSION \"{}\"\n#define FLEMING_VERSION_MAJOR {}\n#define FLEMING_VERSION_MINOR {}",
+        "#define FLEMING_VERSION \"{}\"\n#define FLEMING_VERSION_MAJOR {}\n#define FLEMING_VERSION_MINOR {}\n\
+         #define FLEMING_VERSION_PATCH {}\n\
+         // major * 10000 + minor * 100 + patch, for #if.\n\
+         #define FLEMING_VERSION_NUMBER \\\n    (FLEMING_VERSION_MAJOR * 10000 + FLEMING_VERSION_MINOR * 100 + FLEMING_VERSION_PATCH)",
         env!("CARGO_PKG_VERSION"),
         version[0],
         version[1],
+        version[2],
     );
     config.header = Some(format!("{}\n", read("src/capi/preamble.h").trim_end()));
     config.after_includes = Some(format!("\n{macros}"));
@@ -42,7 +55,65 @@ fn header() -> String {
     let builder = files.iter().fold(cbindgen::Builder::new(), |builder, file| builder.with_src(file));
     let mut text = Vec::new();
     builder.with_config(config).generate().unwrap().write(&mut text);
-    String::from_utf8(text).unwrap()
+    told(&String::from_utf8(text).unwrap())
+}
+
+/// The text with what stands in braces in comments, names of options, told: what each may be, and what holds without it.
+fn told(text: &str) -> String {
+    let line = |line: &str| {
+        let Some((head, rest)) = line.split_once('{').filter(|_| line.trim_start().starts_with("//")) else {
+            return vec![line.to_owned()];
+        };
+        let Some((name, rest)) = rest.split_once('}').filter(|(name, _)| option(name).is_some()) else {
+            return vec![line.to_owned()];
+        };
+        wrapped(&format!("{head}{}{rest}", in_words(option(name).unwrap(), rest)))
+    };
+    text.lines().flat_map(line).map(|line| line + "\n").collect()
+}
+
+/// A line of a comment in lines that are as long as the others.
+fn wrapped(line: &str) -> Vec<String> {
+    let margin = line.split_once("//").unwrap().0;
+    let mut lines = vec![format!("{margin}//")];
+    for word in line.trim_start()[2..].split_whitespace() {
+        let last = lines.last_mut().unwrap();
+        match last.len() + 1 + word.len() > 130 {
+            true => lines.push(format!("{margin}// {word}")),
+            false => *last += &format!(" {word}"),
+        }
+    }
+    lines
+}
+
+/// What an option may be in C, where 0 is its default, and what that is.
+fn in_words(row: &Row, rest: &str) -> String {
+    let options = Options::default();
+    let default = match &row.form {
+        Form::Whole(_, _, get) => get(&options).map(|number| number.to_string()),
+        _ => row.default(),
+    };
+    let default = default.or_else(|| (!row.absent.is_empty()).then(|| row.absent.to_owned()));
+    let range = match &row.form {
+        Form::Whole(range, ..) if default.as_deref() == Some("0") => Some(range.to_string()),
+        Form::Whole(range, ..) => Some(Whole { least: range.least.max(1), ..*range }.to_string()),
+        _ => row.may_be(),
+    };
+    let words = match (range, default) {
+        (Some(range), Some(default)) => format!("{range}; {default} by default"),
+        (Some(range), None) => format!("{range}; none by default"),
+        (None, default) => format!("By default {}", default.unwrap_or_else(|| "none".into())),
+    };
+    // Within a sentence it is the range alone.
+    match rest.starts_with(['.', ':']) {
+        true => words.split(';').next().unwrap_or_default().to_owned(),
+        false => capital(&words) + ".",
+    }
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[test]
@@ -54,6 +125,37 @@ fn the_header_is_up_to_date() {
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
     assert!(there == wanted, "include/fleming.h is not what src/capi says: `make header` writes it");
+}
+
+/// A new option of an engine, of reading or of an answer is one of C too, and its range stands in the header.
+#[test]
+fn every_option_of_the_table_is_told() {
+    let source: String = FILES.iter().map(|file| read(&format!("src/capi/{file}.rs"))).collect();
+    // What is said in words: by the form of C, by a unit of its own, or by more than a number.
+    let in_words = [
+        "provider_option",
+        "onnxruntime",
+        "preprocessing",
+        "stop",
+        "timeout",
+        "choice",
+        "json_schema",
+        "regex",
+        "grammar",
+        "ignore_eos",
+        "logit_bias",
+    ];
+    let of_c = |row: &&Row| matches!(row.subject, Subject::Engine | Subject::Generation);
+    for row in options().filter(of_c).filter(|row| !in_words.contains(&row.name)) {
+        assert!(source.contains(&format!("{{{}}}", row.name)), "{} stands nowhere in src/capi", row.name);
+    }
+    let header = header();
+    for line in [
+        "// Answers that may wait beside those with a slot; more are FLEMING_STATUS_BUSY. 1 to 65536; 64 by default.",
+        "// Most tokens in a conversation, prompt and reply together. 1 to 16777216; the model's limit by default.",
+    ] {
+        assert!(header.contains(line), "{line}");
+    }
 }
 
 #[test]
