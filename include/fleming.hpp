@@ -19,6 +19,8 @@
 //         }
 //     }
 //
+// With C++20, spans are taken and given, and a std::stop_token stops loading and answers.
+//
 // Whoever wants no exceptions calls the functions that begin with try_: they return a fleming::result, which holds a value or a
 // fleming::failure. Built without exceptions (-fno-exceptions), only those are there.
 
@@ -30,7 +32,9 @@
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -39,6 +43,17 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+#if __cplusplus >= 202002L
+#include <version>
+#endif
+#if defined(__cpp_lib_span)
+#include <cstddef>
+#include <span>
+#endif
+#if defined(__cpp_lib_jthread)
+#include <stop_token>
+#endif
 
 #include "fleming.h"
 
@@ -52,12 +67,17 @@ namespace fleming {
 
 // ── failures
 
-// Why a call failed.
+// Why a call failed: the message, made of the thing, what was wanted and what was got, and what to do about it.
 struct failure {
     fleming_status status = FLEMING_STATUS_OK;
     std::string message;
     std::string hint;
+    std::string thing, wanted, got;
 };
+
+// The name of a status, "busy", and what it means.
+inline std::string_view status_name(fleming_status status) { return fleming_status_name(status); }
+inline std::string_view status_text(fleming_status status) { return fleming_status_text(status); }
 
 #if FLEMING_EXCEPTIONS
 // The same, thrown. what() is the message.
@@ -66,6 +86,7 @@ public:
     explicit error(failure why) : std::runtime_error(why.message), why_(std::make_shared<failure>(std::move(why))) {}
     fleming_status status() const noexcept { return why_->status; }
     const std::string &hint() const noexcept { return why_->hint; }
+    const failure &why() const noexcept { return *why_; }
 
 private:
     std::shared_ptr<const failure> why_; // exceptions are copied, and a copy must not throw
@@ -104,7 +125,11 @@ private:
 namespace detail {
 
 inline failure last(fleming_status status) {
-    return {status, fleming_last_error_message(), fleming_last_error_hint()};
+    fleming_error_facts facts = FLEMING_ERROR_FACTS_INIT;
+    if (fleming_last_error_read(&facts) != FLEMING_STATUS_OK) {
+        return {status, fleming_last_error_message(), fleming_last_error_hint(), "", "", ""};
+    }
+    return {status, facts.message, facts.hint, facts.thing, facts.wanted, facts.got};
 }
 
 template <class T, void (*Free)(T *)> struct deleter {
@@ -123,6 +148,28 @@ inline std::vector<const char *> pointers(const std::vector<std::string> &texts)
 
 } // namespace detail
 
+// Bytes that the library made: a text, a session. They stand as long as the buffer.
+class buffer {
+public:
+    std::string_view view() const noexcept { return {facts_.data, facts_.size}; }
+#if defined(__cpp_lib_span)
+    std::span<const std::byte> bytes() const noexcept {
+        return std::as_bytes(std::span<const char>(facts_.data, facts_.size));
+    }
+#endif
+
+private:
+    friend class engine;
+    friend result<buffer> try_doctor(const std::optional<std::string> &, const struct engine_options &);
+    explicit buffer(fleming_buffer *made) : handle_(made) { fleming_buffer_read(made, &facts_); }
+
+    detail::handle<fleming_buffer, fleming_buffer_free> handle_;
+    fleming_buffer_facts facts_ = FLEMING_BUFFER_FACTS_INIT;
+};
+
+// Ends every engine of the process; see fleming_shutdown.
+inline void shutdown() noexcept { fleming_shutdown(); }
+
 inline std::string_view version() { return fleming_version(); }
 inline std::string_view build() { return fleming_build(); }
 
@@ -135,14 +182,19 @@ struct engine_options {
     std::vector<std::string> provider_options; // "name=value"
     std::size_t threads = 0, slots = 0, context = 0, queue = 0, chunk = 0;
     std::uint64_t image_cache = 0;
+    std::uint64_t max_input_bytes = 0, max_pixels = 0, max_unpacked_bytes = 0, max_declared_frames = 0;
     // Hears the log, from any thread; it must not throw.
     std::function<void(fleming_log_level, std::string_view)> log;
     fleming_log_level log_level = FLEMING_LOG_LEVEL_WARN;
     std::string engine_cache;
+    // Hears how many of how many bytes were checked while the package is loaded, in the thread that opens; false ends it. It
+    // must not throw.
+    std::function<bool(std::uint64_t done, std::uint64_t total)> on_load;
 
 private:
     friend class engine;
     friend result<fleming_memory> try_memory(const std::string &, const engine_options &);
+    friend result<buffer> try_doctor(const std::optional<std::string> &, const engine_options &);
     using log_function = std::function<void(fleming_log_level, std::string_view)>;
 
     // The pointers must live as long as what is returned.
@@ -166,6 +218,16 @@ private:
         }
         options.log_level = log_level;
         options.engine_cache = detail::text_or_null(engine_cache);
+        options.max_input_bytes = max_input_bytes;
+        options.max_pixels = max_pixels;
+        options.max_unpacked_bytes = max_unpacked_bytes;
+        options.max_declared_frames = max_declared_frames;
+        if (on_load) {
+            options.on_load = [](void *user_data, std::uint64_t done, std::uint64_t total) -> std::int32_t {
+                return !static_cast<const engine_options *>(user_data)->on_load(done, total);
+            };
+            options.load_user_data = const_cast<engine_options *>(this);
+        }
         return options;
     }
 };
@@ -178,6 +240,17 @@ inline result<fleming_memory> try_memory(const std::string &package, const engin
     const auto status = fleming_package_memory(package.c_str(), &c, &memory);
     if (status != FLEMING_STATUS_OK) return detail::last(status);
     return memory;
+}
+
+// What this machine has and lacks, and whether a package runs on it, as JSON; see fleming_doctor.
+inline result<buffer> try_doctor(const std::optional<std::string> &package = {}, const engine_options &options = {}) {
+    auto log = options.log;
+    const auto settings = detail::pointers(options.provider_options);
+    const auto c = options.c(settings, log ? &log : nullptr);
+    fleming_buffer *made = nullptr;
+    const auto status = fleming_doctor(detail::text_or_null(package), &c, &made);
+    if (status != FLEMING_STATUS_OK) return detail::last(status);
+    return buffer(made);
 }
 
 // ── what is asked
@@ -225,6 +298,12 @@ public:
     request &volume(const std::string &file, const study_options &options = {}) & {
         return add(FLEMING_MODALITY_VOLUME, file, options);
     }
+#if defined(__cpp_lib_span)
+    request &bytes(fleming_modality modality, std::span<const std::byte> data, const std::string &name = "",
+                   const study_options &options = {}) & {
+        return bytes(modality, data.data(), data.size(), name, options);
+    }
+#endif
     request &bytes(fleming_modality modality, const void *data, std::size_t size, const std::string &name = "",
                    const study_options &options = {}) & {
         const auto c = of(options, detail::text_or_null(name));
@@ -306,6 +385,14 @@ struct ask_options {
     std::size_t max_new_tokens = 0, max_thinking_tokens = 0, max_tiles = 0, speculation = 0, top_k = 0;
     std::chrono::milliseconds timeout{0};
     std::uint64_t seed = 0;
+    std::optional<std::string> scope;
+    std::map<std::uint32_t, float> logit_bias;
+    // The log-probability of each token, and of this many of the likeliest at its place: see reply::token.
+    bool logprobs = false, ignore_eos = false;
+    std::size_t top_logprobs = 0;
+    // For what was handed in: called whenever there may be something to wait for, from threads of the library. It posts to
+    // the program's own loop, calls nothing of the library and does not throw.
+    std::function<void()> on_ready;
     float temperature = 0, top_p = 0, min_p = 0;
     float repetition_penalty = 0, frequency_penalty = 0, presence_penalty = 0;
     fleming_preprocessing preprocessing = FLEMING_PREPROCESSING_CLINICAL;
@@ -318,6 +405,7 @@ struct event {
     fleming_event_kind kind;
     std::string_view text;
     std::size_t done, total;
+    std::size_t number; // which of several answers, from 0
 
     bool thought() const noexcept { return kind == FLEMING_EVENT_KIND_THOUGHT; }
     bool answer() const noexcept { return kind == FLEMING_EVENT_KIND_ANSWER; }
@@ -343,6 +431,20 @@ public:
         for (std::size_t place = 0; place < all.size(); ++place) fleming_reply_frame(handle_.get(), place, &all[place]);
         return all;
     }
+    // The ids of the tokens.
+    std::vector<std::uint32_t> ids() const {
+        return {facts_.completion_ids, facts_.completion_ids + facts_.completion_tokens};
+    }
+    // A token with its log-probability, where that was asked for. rank 0 is the one that was generated, 1 the likeliest.
+    result<fleming_token_facts> try_token(std::size_t place, std::size_t rank = 0) const {
+        fleming_token_facts facts = FLEMING_TOKEN_FACTS_INIT;
+        const auto status = fleming_reply_token(handle_.get(), place, rank, &facts);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return facts;
+    }
+#if FLEMING_EXCEPTIONS
+    fleming_token_facts token(std::size_t place, std::size_t rank = 0) const { return try_token(place, rank).value(); }
+#endif
     const fleming_reply *get() const noexcept { return handle_.get(); }
 
 private:
@@ -361,6 +463,9 @@ public:
     std::size_t tiles() const noexcept { return facts_.tiles; }
     std::size_t tokens() const noexcept { return facts_.tokens; }
     std::size_t hidden() const noexcept { return facts_.hidden; }
+#if defined(__cpp_lib_span)
+    std::span<const float> span() const noexcept { return {facts_.values, tiles() * tokens() * hidden()}; }
+#endif
 
 private:
     friend class engine;
@@ -374,8 +479,9 @@ namespace detail {
 
 // The options of one question in C's form, and who hears of its answer. It stays where it is.
 struct asking {
-    asking(const ask_options &options, listener hears)
-        : own(options), hears(std::move(hears)), choices(pointers(own.choices)), stops(pointers(own.stops)) {
+    asking(const ask_options &options, listener hearing, std::size_t answers = 1)
+        : own(options), hears(std::move(hearing)), choices(pointers(own.choices)), stops(pointers(own.stops)),
+          thrown(answers) {
         c.system = text_or_null(own.system);
         c.instruction = text_or_null(own.instruction);
         c.choices = choices.data();
@@ -399,9 +505,21 @@ struct asking {
         c.frequency_penalty = own.frequency_penalty;
         c.presence_penalty = own.presence_penalty;
         c.preprocessing = own.preprocessing;
-        if (this->hears) {
-            c.on_event = hear;
-            c.user_data = this;
+        c.scope = text_or_null(own.scope);
+        for (const auto &[id, bias] : own.logit_bias) {
+            bias_ids.push_back(id);
+            biases.push_back(bias);
+        }
+        c.bias_ids = bias_ids.data();
+        c.biases = biases.data();
+        c.bias_count = biases.size();
+        c.logprobs = own.logprobs;
+        c.top_logprobs = own.top_logprobs;
+        c.ignore_eos = own.ignore_eos;
+        c.user_data = this;
+        if (hears) c.on_event = hear;
+        if (own.on_ready) {
+            c.on_ready = [](void *user_data) { static_cast<asking *>(user_data)->own.on_ready(); };
         }
     }
     asking(const asking &) = delete;
@@ -409,31 +527,35 @@ struct asking {
 
     static std::int32_t hear(void *user_data, const fleming_event *told) {
         auto &self = *static_cast<asking *>(user_data);
-        const event event{static_cast<fleming_event_kind>(told->kind), {told->text, told->length}, told->done, told->total};
+        const event heard{static_cast<fleming_event_kind>(told->kind), {told->text, told->length}, told->done, told->total,
+                          told->answer};
 #if FLEMING_EXCEPTIONS
+        auto &exception = self.thrown[told->answer];
         try {
-            return self.thrown || !self.hears(event);
+            return exception || !self.hears(heard);
         } catch (...) {
-            self.thrown = std::current_exception();
+            exception = std::current_exception();
             return 1;
         }
 #else
-        return !self.hears(event);
+        return !self.hears(heard);
 #endif
     }
 
-    // What the listener threw goes on its way.
-    void rethrow() {
+    // What the listener threw about an answer goes on its way.
+    void rethrow([[maybe_unused]] std::size_t number = 0) {
 #if FLEMING_EXCEPTIONS
-        if (thrown) std::rethrow_exception(std::exchange(thrown, nullptr));
+        if (thrown[number]) std::rethrow_exception(std::exchange(thrown[number], nullptr));
 #endif
     }
 
     const ask_options own;
     listener hears;
     std::vector<const char *> choices, stops;
+    std::vector<std::uint32_t> bias_ids;
+    std::vector<float> biases;
     fleming_ask_options c = FLEMING_ASK_OPTIONS_INIT;
-    std::exception_ptr thrown;
+    std::vector<std::exception_ptr> thrown; // of each answer
 };
 
 using log_function = std::function<void(fleming_log_level, std::string_view)>;
@@ -448,7 +570,7 @@ public:
         fleming_reply *made = nullptr;
         const auto status = fleming_pending_wait(handle_.get(), -1, &made);
         detail::handle<fleming_reply, fleming_reply_free> owned(made);
-        asking_->rethrow();
+        asking_->rethrow(number_);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return reply(owned.release());
     }
@@ -457,27 +579,63 @@ public:
         fleming_reply *made = nullptr;
         const auto status = fleming_pending_wait(handle_.get(), time.count() < 0 ? 0 : time.count(), &made);
         detail::handle<fleming_reply, fleming_reply_free> owned(made);
-        asking_->rethrow();
+        asking_->rethrow(number_);
         if (status == FLEMING_STATUS_PENDING) return std::optional<reply>();
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return std::optional<reply>(reply(owned.release()));
     }
     void cancel() const noexcept { fleming_pending_cancel(handle_.get()); }
+    // To wait on with poll, epoll or an event loop, until this is destroyed; see fleming_pending_descriptor.
+    result<int> try_descriptor() const {
+        std::int32_t descriptor = -1;
+        const auto status = fleming_pending_descriptor(handle_.get(), &descriptor);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return static_cast<int>(descriptor);
+    }
+#if defined(__cpp_lib_jthread)
+    // Until the answer is complete, or stopped: it is then as far as it got.
+    result<reply> try_wait(std::stop_token stop) {
+        const std::stop_callback cancelled(std::move(stop), [this] { cancel(); });
+        return try_wait();
+    }
+#endif
 
 #if FLEMING_EXCEPTIONS
+    int descriptor() const { return try_descriptor().value(); }
+#if defined(__cpp_lib_jthread)
+    reply wait(std::stop_token stop) { return try_wait(std::move(stop)).value(); }
+#endif
     reply wait() { return try_wait().value(); }
     std::optional<reply> wait_for(std::chrono::milliseconds time) { return try_wait_for(time).value(); }
 #endif
 
 private:
     friend class engine;
-    pending(fleming_pending *made, std::unique_ptr<detail::asking> asking, std::shared_ptr<detail::log_function> log)
-        : log_(std::move(log)), asking_(std::move(asking)), handle_(made) {}
+    pending(fleming_pending *made, std::shared_ptr<detail::asking> asking, std::shared_ptr<detail::log_function> log,
+            std::size_t number = 0)
+        : log_(std::move(log)), asking_(std::move(asking)), number_(number), handle_(made) {}
 
     std::shared_ptr<detail::log_function> log_;
-    std::unique_ptr<detail::asking> asking_;
+    std::shared_ptr<detail::asking> asking_; // of all answers to a request
+    std::size_t number_;
     detail::handle<fleming_pending, fleming_pending_free> handle_; // goes first
 };
+
+// Sets who hears the log of the process, from any thread: what no engine has a function of its own for. None ends it. It must
+// not throw, and calls nothing of the library.
+inline void log(std::function<void(fleming_log_level, std::string_view)> hears, fleming_log_level level = FLEMING_LOG_LEVEL_WARN) {
+    static std::mutex one;
+    static auto &kept = *new detail::log_function; // for as long as the process: threads may log while it ends
+    const std::lock_guard<std::mutex> lock(one);
+    fleming_log(nullptr, nullptr, level); // from here on nobody is called
+    kept = std::move(hears);
+    if (!kept) return;
+    fleming_log(
+        [](void *user_data, std::int32_t line, const char *message) {
+            (*static_cast<detail::log_function *>(user_data))(static_cast<fleming_log_level>(line), message);
+        },
+        &kept, level);
+}
 
 // ── a loaded model
 
@@ -507,11 +665,47 @@ public:
     }
     result<pending> try_submit(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
         if (request.failed()) return *request.failed();
-        auto asking = std::make_unique<detail::asking>(options, std::move(hears));
+        auto asking = std::make_shared<detail::asking>(options, std::move(hears));
         fleming_pending *made = nullptr;
         const auto status = fleming_engine_submit(handle_.get(), request.get(), &asking->c, &made);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return pending(made, std::move(asking), log_);
+    }
+    // Several answers from one prefill; see fleming_engine_submit_all. The listener hears of all of them.
+    result<std::vector<pending>> try_submit_all(const request &request, std::size_t answers, const ask_options &options = {},
+                                                listener hears = nullptr) const {
+        if (request.failed()) return *request.failed();
+        auto asking = std::make_shared<detail::asking>(options, std::move(hears), answers);
+        std::vector<fleming_pending *> made(answers, nullptr);
+        const auto status = fleming_engine_submit_all(handle_.get(), request.get(), &asking->c, answers, made.data());
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        std::vector<pending> all;
+        for (std::size_t number = 0; number < answers; ++number) all.push_back(pending(made[number], asking, log_, number));
+        return all;
+    }
+#if defined(__cpp_lib_jthread)
+    // Stopped, the answer is as far as it got.
+    result<reply> try_ask(const request &request, const ask_options &options, listener hears, std::stop_token stop) const {
+        auto handed_in = try_submit(request, options, std::move(hears));
+        if (!handed_in) return handed_in.error();
+        return handed_in->try_wait(std::move(stop));
+    }
+    // Stopped, it is FLEMING_STATUS_CANCELLED.
+    static result<engine> try_open(const std::string &package, engine_options options, std::stop_token stop) {
+        options.on_load = [heard = std::move(options.on_load), stop = std::move(stop)](std::uint64_t done, std::uint64_t total) {
+            return !stop.stop_requested() && (!heard || heard(done, total));
+        };
+        return try_open(package, options);
+    }
+#endif
+    // The length of a prompt; nothing runs.
+    result<fleming_token_count> try_count_tokens(const request &request, const ask_options &options = {}) const {
+        if (request.failed()) return *request.failed();
+        const detail::asking asking(options, nullptr);
+        fleming_token_count count = FLEMING_TOKEN_COUNT_INIT;
+        const auto status = fleming_engine_count_tokens(handle_.get(), request.get(), &asking.c, &count);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return count;
     }
     result<embeddings> try_embed(const request &request, const ask_options &options = {}) const {
         if (request.failed()) return *request.failed();
@@ -538,6 +732,17 @@ public:
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return std::monostate();
     }
+    result<buffer> try_save_session(const reply &reply) const {
+        fleming_buffer *made = nullptr;
+        const auto status = fleming_engine_save_session_bytes(handle_.get(), reply.get(), &made);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return buffer(made);
+    }
+    result<std::monostate> try_load_session_bytes(std::string_view session) const {
+        const auto status = fleming_engine_load_session_bytes(handle_.get(), session.data(), session.size());
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return std::monostate();
+    }
 
 #if FLEMING_EXCEPTIONS
     explicit engine(const std::string &package, const engine_options &options = {})
@@ -548,6 +753,22 @@ public:
     pending submit(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
         return try_submit(request, options, std::move(hears)).value();
     }
+    std::vector<pending> submit_all(const request &request, std::size_t answers, const ask_options &options = {},
+                                    listener hears = nullptr) const {
+        return try_submit_all(request, answers, options, std::move(hears)).value();
+    }
+#if defined(__cpp_lib_jthread)
+    engine(const std::string &package, engine_options options, std::stop_token stop)
+        : engine(try_open(package, std::move(options), std::move(stop)).value()) {}
+    reply ask(const request &request, const ask_options &options, listener hears, std::stop_token stop) const {
+        return try_ask(request, options, std::move(hears), std::move(stop)).value();
+    }
+#endif
+    fleming_token_count count_tokens(const request &request, const ask_options &options = {}) const {
+        return try_count_tokens(request, options).value();
+    }
+    buffer save_session(const reply &reply) const { return try_save_session(reply).value(); }
+    void load_session_bytes(std::string_view session) const { try_load_session_bytes(session).value(); }
     embeddings embed(const request &request, const ask_options &options = {}) const {
         return try_embed(request, options).value();
     }
@@ -566,6 +787,9 @@ private:
 #if FLEMING_EXCEPTIONS
 inline fleming_memory memory(const std::string &package, const engine_options &options = {}) {
     return try_memory(package, options).value();
+}
+inline buffer doctor(const std::optional<std::string> &package = {}, const engine_options &options = {}) {
+    return try_doctor(package, options).value();
 }
 #endif
 

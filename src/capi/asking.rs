@@ -131,7 +131,7 @@ pub unsafe extern "C" fn fleming_engine_submit_all(
 }
 
 /// Counts the tokens of a request by the headers of its studies: no pixel is made and nothing runs. Of the options, system,
-/// instruction, preprocessing and max_tiles matter; they may be NULL. A video counts as its header says.
+/// instruction, preprocessing, max_tiles and timeout_ms matter; they may be NULL. A video counts as its header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_count_tokens(
     engine: *const fleming_engine,

@@ -1,11 +1,12 @@
 //! How long a prompt would be, without pixels.
 
+use std::time::Instant;
+
 use super::api::Engine;
 use super::studies::Studies;
 use crate::error::Result;
 use crate::prompt;
 use crate::request::{AskOptions, Request};
-use crate::watch::Watch;
 
 /// How long a prompt would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl TokenCount {
 
 impl Engine {
     /// Counts the tokens of a request from headers and options alone: no pixel is made and nothing runs. Of the options only
-    /// `preprocessing`, `max_tiles` and `cancel` matter. A video counts as its header says; a damaged one may hold fewer
+    /// `preprocessing`, `max_tiles`, `cancel` and `timeout` matter. A video counts as its header says; a damaged one may hold fewer
     /// frames.
     ///
     /// ```no_run
@@ -48,12 +49,13 @@ impl Engine {
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) for studies that cannot be read,
     /// [`Error::Request`](crate::Error::Request) for options that cannot be met, for studies that no turn places and for a text
-    /// that is far too long.
+    /// that is far too long; [`Error::Cancelled`](crate::Error::Cancelled) or [`Error::TimedOut`](crate::Error::TimedOut) if it was
+    /// stopped.
     pub fn count_tokens(&self, request: &Request, options: &AskOptions) -> Result<TokenCount> {
         options.check()?;
         let shared = &self.0.shared;
         let manifest = shared.package.manifest();
-        let watch = Watch::default().switch(&options.cancel);
+        let watch = options.watch(Instant::now()).switch(&self.0.stopped);
         let extent = Studies::open(shared, &request.studies, options, &watch)?.extent;
         let (template, mode) = (&manifest.prompt, options.preprocessing);
         let written = prompt::write(template, request, &extent.frames_per_study, mode)?;

@@ -1,10 +1,11 @@
 // What a program may do wrong, and that nothing comes of it but a status. misuse PACKAGE IMAGE
 
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE
 #endif
 #include "check.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ static void null_is_nothing_to_free(void) {
         fleming_reply_free(NULL);
         fleming_pending_free(NULL);
         fleming_embeddings_free(NULL);
+        fleming_buffer_free(NULL);
     }
 }
 
@@ -55,7 +57,27 @@ static void null_is_refused(const char *package, fleming_engine *engine, fleming
     fleming_reply_facts reply_facts = FLEMING_REPLY_FACTS_INIT;
     fleming_frame_facts frame_facts = FLEMING_FRAME_FACTS_INIT;
     fleming_embeddings_facts embeddings_facts = FLEMING_EMBEDDINGS_FACTS_INIT;
+    fleming_token_facts token_facts = FLEMING_TOKEN_FACTS_INIT;
+    fleming_token_count count = FLEMING_TOKEN_COUNT_INIT;
+    fleming_buffer *buffer = NULL;
+    int32_t descriptor = -7;
 
+    REFUSED(fleming_engine_submit_all(NULL, request, NULL, 1, &pending));
+    REFUSED(fleming_engine_submit_all(engine, NULL, NULL, 1, &pending));
+    REFUSED(fleming_engine_submit_all(engine, request, NULL, 1, NULL));
+    REFUSED(fleming_engine_count_tokens(NULL, request, NULL, &count));
+    REFUSED(fleming_engine_count_tokens(engine, NULL, NULL, &count));
+    REFUSED(fleming_engine_count_tokens(engine, request, NULL, NULL));
+    REFUSED(fleming_engine_save_session_bytes(NULL, NULL, &buffer));
+    REFUSED(fleming_engine_save_session_bytes(engine, NULL, &buffer));
+    REFUSED(fleming_engine_load_session_bytes(NULL, "", 0));
+    REFUSED(fleming_engine_load_session_bytes(engine, NULL, 1));
+    REFUSED(fleming_doctor(NULL, NULL, NULL));
+    REFUSED(fleming_buffer_read(NULL, NULL));
+    REFUSED(fleming_reply_token(NULL, 0, 0, &token_facts));
+    REFUSED(fleming_pending_descriptor(NULL, &descriptor));
+    REFUSED(fleming_last_error_read(NULL));
+    CHECK(descriptor == -7 && buffer == NULL && count.prompt_tokens == 0 && token_facts.id == 0);
     REFUSED(fleming_package_memory(NULL, NULL, &memory));
     SAYS("package: wanted a path, got NULL");
     REFUSED(fleming_package_memory(package, NULL, NULL));
@@ -110,6 +132,8 @@ static void sizes_are_checked(const char *package, fleming_engine *engine, flemi
     fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
     fleming_ask_options ask = FLEMING_ASK_OPTIONS_INIT;
     fleming_memory memory = FLEMING_MEMORY_INIT;
+    fleming_token_count count = FLEMING_TOKEN_COUNT_INIT;
+    fleming_error_facts error = FLEMING_ERROR_FACTS_INIT;
     fleming_frames frames = FLEMING_FRAMES_INIT;
     fleming_volume volume = FLEMING_VOLUME_INIT;
 
@@ -130,6 +154,12 @@ static void sizes_are_checked(const char *package, fleming_engine *engine, flemi
     REFUSED(fleming_engine_open(package, &options, &none));
     ask.struct_size = 8;
     REFUSED(fleming_engine_ask(engine, request, &ask, &reply));
+    ask.struct_size = offsetof(fleming_ask_options, scope) - 1;
+    REFUSED(fleming_engine_ask(engine, request, &ask, &reply));
+    count.struct_size = sizeof count - 1;
+    REFUSED(fleming_engine_count_tokens(engine, request, NULL, &count));
+    error.struct_size = 0;
+    REFUSED(fleming_last_error_read(&error));
     memory.struct_size = 1;
     REFUSED(fleming_package_memory(package, NULL, &memory));
     CHECK(memory.total == 0);
@@ -298,6 +328,106 @@ static void wrong_order(fleming_engine *engine, fleming_request *request, flemin
     CHECK(fleming_package_memory("nowhere", NULL, NULL) == FLEMING_STATUS_ARGUMENT);
 }
 
+static fleming_pending *hearing;
+
+static int32_t free_itself(void *user_data, const fleming_event *event) {
+    (void)event;
+    if (hearing != NULL) ++*(int *)user_data;
+    fleming_pending_free(hearing);
+    hearing = NULL;
+    return 0;
+}
+
+static void *wait_for(void *argument) {
+    fleming_reply *reply = NULL;
+    fleming_reply_facts facts = FLEMING_REPLY_FACTS_INIT;
+    OK(fleming_pending_wait(argument, -1, &reply));
+    OK(fleming_reply_read(reply, &facts));
+    CHECK(facts.finish == FLEMING_FINISH_CANCELLED);
+    fleming_reply_free(reply);
+    return NULL;
+}
+
+// A pending answer that is freed by its own callback, and while another thread waits for it.
+static void freed_while_waiting(fleming_engine *engine, fleming_request *request) {
+    fleming_ask_options ask = FLEMING_ASK_OPTIONS_INIT;
+    fleming_pending *pending = NULL;
+    fleming_reply *reply = NULL;
+    fleming_reply_facts facts = FLEMING_REPLY_FACTS_INIT;
+    pthread_t thread;
+    int heard = 0;
+    int32_t descriptor = -1;
+
+    ask.ignore_eos = 1;
+    ask.max_new_tokens = 100000;
+    ask.on_event = free_itself;
+    ask.user_data = &heard;
+    OK(fleming_engine_submit(engine, request, &ask, &hearing));
+    OK(fleming_pending_descriptor(hearing, &descriptor));
+    OK(fleming_pending_wait(hearing, -1, &reply));
+    OK(fleming_reply_read(reply, &facts));
+    CHECK(heard == 1 && facts.finish == FLEMING_FINISH_CANCELLED);
+    fleming_reply_free(reply);
+
+    ask.on_event = NULL;
+    OK(fleming_engine_submit(engine, request, &ask, &pending));
+    CHECK(pthread_create(&thread, NULL, wait_for, pending) == 0);
+    usleep(100 * 1000);
+    // One waits already.
+    REFUSED(fleming_pending_wait(pending, 0, &reply));
+    SAYS("nobody waits for");
+    fleming_pending_free(pending);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+// More than there is room for comes at once, all or none.
+static void busy(const char *package, fleming_request *request) {
+    fleming_engine *engine = NULL;
+    fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
+    fleming_ask_options ask = FLEMING_ASK_OPTIONS_INIT;
+    fleming_pending *pending[3] = {NULL, NULL, NULL};
+    fleming_reply *reply = NULL;
+
+    options.queue = 1;
+    OK(fleming_engine_open(package, &options, &engine));
+    ask.ignore_eos = 1;
+    ask.max_new_tokens = 100000;
+    OK(fleming_engine_submit(engine, request, &ask, &pending[0]));
+    CHECK(fleming_engine_submit_all(engine, request, &ask, 2, pending + 1) == FLEMING_STATUS_BUSY);
+    CHECK(pending[1] == NULL && pending[2] == NULL);
+    CHECK(fleming_engine_submit_all(engine, request, &ask, 3, pending) == FLEMING_STATUS_REQUEST);
+    OK(fleming_engine_submit(engine, request, &ask, &pending[1]));
+    CHECK(fleming_engine_ask(engine, request, &ask, &reply) == FLEMING_STATUS_BUSY);
+    fleming_pending_free(pending[0]);
+    fleming_pending_free(pending[1]);
+    fleming_engine_free(engine);
+}
+
+// Time that is up is a status where there is nothing to return, and an end where there is a text.
+static void late(fleming_engine *engine, const char *image) {
+    fleming_ask_options ask = FLEMING_ASK_OPTIONS_INIT;
+    fleming_request *request = NULL;
+    fleming_reply *reply = NULL;
+    fleming_embeddings *embeddings = NULL;
+    fleming_reply_facts facts = FLEMING_REPLY_FACTS_INIT;
+    int place;
+
+    OK(fleming_request_new("", &request));
+    for (place = 0; place < 60; ++place) OK(fleming_request_file(request, FLEMING_MODALITY_IMAGE, image, NULL));
+    ask.timeout_ms = 1;
+    CHECK(fleming_engine_embed(engine, request, &ask, &embeddings) == FLEMING_STATUS_TIMED_OUT);
+    fleming_request_free(request);
+    OK(fleming_request_new("Why?", &request));
+    ask.timeout_ms = 50;
+    ask.ignore_eos = 1;
+    ask.max_new_tokens = 100000;
+    OK(fleming_engine_ask(engine, request, &ask, &reply));
+    OK(fleming_reply_read(reply, &facts));
+    CHECK(facts.finish == FLEMING_FINISH_TIMED_OUT);
+    fleming_reply_free(reply);
+    fleming_request_free(request);
+}
+
 static void freed_while_asking(const char *package, const char *image, fleming_ask_options *ask) {
     fleming_engine *engine = NULL;
     fleming_request *request = NULL;
@@ -390,6 +520,9 @@ int main(int argc, char **argv) {
     OK(fleming_reply_read(reply, &facts));
     CHECK(facts.completion_tokens > 0 && facts.frame_count == 0);
     fleming_reply_free(reply);
+    freed_while_waiting(engine, request);
+    busy(argv[1], request);
+    late(engine, argv[2]);
     a_child_is_refused(engine, request, &ask);
     fleming_request_free(request);
     fleming_engine_free(engine);

@@ -1,7 +1,11 @@
-// One engine, many threads. threads PACKAGE IMAGE THREADS ASKS: every third ask is cancelled, every fifth is handed in and waited for.
+// One engine, many threads. threads PACKAGE IMAGE THREADS ASKS: every third ask is cancelled, every fifth is handed in and waited
+// for, with a descriptor or for several answers. Meanwhile the first thread reads what the engine is doing, and the log of the process
+// goes to other places.
 
 #include "check.h"
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 static fleming_engine *engine;
 static const char *image;
@@ -31,9 +35,16 @@ static void *cancel(void *argument) {
 static fleming_reply *waited_for(fleming_request *request, fleming_ask_options *options, int stopped) {
     struct canceller canceller = {NULL};
     fleming_reply *reply = NULL;
+    fleming_pending *both[2] = {NULL, NULL};
+    struct pollfd readable = {-1, POLLIN, 0};
     pthread_t other;
-    OK(fleming_engine_submit(engine, request, options, &canceller.pending));
+    OK(fleming_engine_submit_all(engine, request, options, 2, both));
+    // The second is left, which ends it alone.
+    fleming_pending_free(both[1]);
+    canceller.pending = both[0];
     if (stopped) CHECK(pthread_create(&other, NULL, cancel, &canceller) == 0);
+    OK(fleming_pending_descriptor(both[0], &readable.fd));
+    CHECK(poll(&readable, 1, 60000) == 1);
     OK(fleming_pending_wait(canceller.pending, -1, &reply));
     if (stopped) CHECK(pthread_join(other, NULL) == 0);
     fleming_pending_free(canceller.pending);
@@ -88,6 +99,25 @@ static void *work(void *argument) {
     return NULL;
 }
 
+static atomic_int logged;
+
+static void on_log(void *user_data, int32_t level, const char *message) {
+    (void)user_data;
+    (void)level;
+    atomic_fetch_add(&logged, *message != '\0');
+}
+
+// What other threads of a host look at meanwhile.
+static void look(void) {
+    fleming_engine_facts facts = FLEMING_ENGINE_FACTS_INIT;
+    OK(fleming_engine_read(engine, &facts));
+    CHECK(facts.alive == 1 && facts.active <= facts.slots);
+    CHECK(facts.preparing + facts.waiting <= facts.slots + facts.queue);
+    OK(fleming_log(on_log, NULL, FLEMING_LOG_LEVEL_DEBUG));
+    OK(fleming_engine_read(engine, &facts));
+    OK(fleming_log(NULL, NULL, 0));
+}
+
 int main(int argc, char **argv) {
     static struct worker workers[64];
     fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
@@ -99,11 +129,13 @@ int main(int argc, char **argv) {
     asks = atoi(argv[4]);
     CHECK(count > 0 && count <= 64 && asks > 0);
     options.slots = 4;
+    options.queue = 4 * (size_t)count;
     OK(fleming_engine_open(argv[1], &options, &engine));
     for (number = 0; number < count; ++number) {
         workers[number].number = number;
         CHECK(pthread_create(&workers[number].thread, NULL, work, &workers[number]) == 0);
     }
+    for (number = 0; number < 100; ++number) look();
     for (number = 0; number < count; ++number) {
         CHECK(pthread_join(workers[number].thread, NULL) == 0);
         answered += workers[number].answered;

@@ -19,13 +19,17 @@ static_assert(!std::is_copy_constructible_v<fleming::engine> && std::is_nothrow_
 static_assert(!std::is_copy_constructible_v<fleming::reply> && std::is_move_assignable_v<fleming::reply>);
 static_assert(!std::is_copy_constructible_v<fleming::request> && std::is_move_constructible_v<fleming::request>);
 static_assert(!std::is_copy_constructible_v<fleming::pending> && std::is_move_constructible_v<fleming::pending>);
-static_assert(!std::is_copy_constructible_v<fleming::embeddings>);
+static_assert(!std::is_copy_constructible_v<fleming::embeddings> && !std::is_copy_constructible_v<fleming::buffer>);
 
 static const std::string question = "Is there a nodule, and on which side?";
 
 static void without_exceptions(const std::string &package) {
     auto none = fleming::engine::try_open("nowhere");
     CHECK(!none && none.error().status == FLEMING_STATUS_PACKAGE && !none.error().message.empty());
+    CHECK(none.error().wanted == "a package's manifest" && !none.error().thing.empty() && !none.error().got.empty());
+    CHECK(fleming::status_name(FLEMING_STATUS_BUSY) == "busy" && !fleming::status_text(FLEMING_STATUS_BUSY).empty());
+    auto report = fleming::try_doctor();
+    CHECK(report && report->view().find("\"providers\"") != std::string_view::npos);
     auto memory = fleming::try_memory(package);
     CHECK(memory && memory->total > 0);
     auto engine = fleming::engine::try_open(package);
@@ -39,6 +43,8 @@ static void without_exceptions(const std::string &package) {
     CHECK(!refused && refused.error().status == FLEMING_STATUS_ARGUMENT);
     fleming::ask_options options;
     options.max_new_tokens = 2;
+    auto count = engine->try_count_tokens(fleming::request("Why?"));
+    CHECK(count && count->fits == 1 && count->frames == 0);
     reply = engine->try_ask(fleming::request("Why?"), options);
     CHECK(reply && reply->finish() == FLEMING_FINISH_LENGTH && reply->facts().completion_tokens == 2);
 }
@@ -97,6 +103,105 @@ static void handed_in(fleming::engine engine, const std::string &image) {
     CHECK(caught);
 }
 
+static void tokens(const fleming::engine &engine, const std::string &image) {
+    const auto request = fleming::request(question).image(image);
+    fleming::ask_options options;
+    options.logprobs = true;
+    options.top_logprobs = 2;
+    options.max_new_tokens = 4;
+    options.scope = "mine";
+    const auto reply = engine.ask(request, options);
+    // What it left in memory goes on elsewhere.
+    const auto session = engine.save_session(reply);
+    CHECK(session.view().substr(0, 7) == "fleming");
+    engine.load_session_bytes(session.view());
+    const auto ids = reply.ids();
+    CHECK(ids.size() == 4 && reply.token(0).id == ids[0] && reply.token(3, 2).logprob <= reply.token(3, 1).logprob);
+    CHECK(reply.facts().prompt_tokens == engine.count_tokens(request).prompt_tokens);
+    CHECK(!reply.try_token(4) && reply.try_token(4).error().status == FLEMING_STATUS_ARGUMENT);
+    options.logit_bias[ids[0]] = -100;
+    CHECK(engine.ask(request, options).ids()[0] != ids[0]);
+}
+
+static void several_answers(const fleming::engine &engine, const std::string &image) {
+    fleming::ask_options options;
+    options.temperature = 4;
+    options.max_new_tokens = 12;
+    std::atomic<int> ready{0};
+    options.on_ready = [&] { ++ready; };
+    std::vector<std::string> heard(3);
+    auto answers = engine.submit_all(fleming::request(question).image(image), 3, options, [&](const fleming::event &event) {
+        heard[event.number] += event.text;
+        return true;
+    });
+    for (std::size_t number = answers.size(); number-- > 0;) {
+        CHECK(answers[number].descriptor() >= 0);
+        const auto reply = answers[number].wait();
+        CHECK(heard[number].find(reply.answer()) != std::string::npos && !heard[number].empty());
+    }
+    CHECK(answers.size() == 3 && ready > 3 && (heard[0] != heard[1] || heard[1] != heard[2]));
+    // What the listener throws comes out of the answer that it was about.
+    auto thrown = engine.submit_all(fleming::request(question), 2, {}, [](const fleming::event &event) -> bool {
+        if (event.number == 1) throw std::out_of_range("second");
+        return true;
+    });
+    CHECK(!thrown[0].wait().text().empty());
+    bool caught = false;
+    try {
+        thrown[1].wait();
+    } catch (const std::out_of_range &) {
+        caught = true;
+    }
+    CHECK(caught);
+}
+
+static void the_process(const std::string &package) {
+    static std::atomic<int> logged{0};
+    fleming::log([](fleming_log_level, std::string_view line) { logged += !line.empty(); }, FLEMING_LOG_LEVEL_INFO);
+    fleming::engine_options options;
+    options.max_pixels = 1000;
+    std::atomic<int> loading{0};
+    options.on_load = [&](std::uint64_t done, std::uint64_t total) { return ++loading, done <= total; };
+    const fleming::engine engine(package, options);
+    CHECK(logged > 0);
+    fleming::log(nullptr);
+    const int before = logged;
+    const std::vector<std::uint8_t> grey(100 * 100 * 3, 128);
+    fleming::ask_options two;
+    two.max_new_tokens = 2;
+    engine.ask(fleming::request("Why?").pixels(grey.data(), 100, 100), two);
+    CHECK(logged == before);
+    fleming::shutdown();
+    bool caught = false;
+    try {
+        engine.ask(fleming::request("Why?"));
+    } catch (const fleming::error &error) {
+        caught = error.status() == FLEMING_STATUS_RUNTIME && error.why().got == "one that was shut down";
+    }
+    CHECK(caught);
+}
+
+#if __cplusplus >= 202002L
+static void with_cpp20(const std::string &package, const std::string &image) {
+    std::stop_source stop;
+    const fleming::engine engine(package, {}, stop.get_token());
+    const auto request = fleming::request(question).image(image);
+    // Stopped from within, at the first piece of text; and before it began.
+    const auto reply = engine.ask(request, {}, [&](const fleming::event &event) {
+        if (!event.text.empty()) stop.request_stop();
+        return true;
+    }, stop.get_token());
+    CHECK(reply.finish() == FLEMING_FINISH_CANCELLED);
+    CHECK(engine.submit(request).wait(stop.get_token()).finish() == FLEMING_FINISH_CANCELLED);
+    const auto embeddings = engine.embed(request);
+    CHECK(embeddings.span().size() == embeddings.tiles() * embeddings.tokens() * embeddings.hidden());
+    const auto report = fleming::doctor();
+    CHECK(report.bytes().size() == report.view().size());
+    const auto none = engine.try_ask(fleming::request("?").bytes(FLEMING_MODALITY_IMAGE, report.bytes()));
+    CHECK(!none && none.error().status == FLEMING_STATUS_INPUT);
+}
+#endif
+
 static void pictures(const fleming::engine &engine, const std::string &video) {
     const std::vector<std::uint8_t> grey(4 * 4 * 3, 128);
     const auto embeddings = engine.embed(fleming::request("").pixels(grey.data(), 4, 4));
@@ -130,6 +235,12 @@ int main(int argc, char **argv) {
     CHECK(logged > 0 && std::string(engine.facts().precision) == "f32");
     streamed(engine, argv[2]);
     pictures(engine, argv[3]);
+    tokens(engine, argv[2]);
+    several_answers(engine, argv[2]);
+#if __cplusplus >= 202002L
+    with_cpp20(argv[1], argv[2]);
+#endif
     handed_in(std::move(engine), argv[2]);
+    the_process(argv[1]);
 #endif
 }

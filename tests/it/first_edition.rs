@@ -5,8 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::capi::{C, CPP, QUESTION, answer, build_against, library, program_of, root, run};
+use crate::capi::{QUESTION, answer, build_against, library, program_of, root, run};
 use crate::support::{Scratch, demo_model, example, input, package};
+
+const C: &[&str] = &["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+const CPP: &[&str] = &["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic"];
 
 fn build(compiler: &[&str], source: &Path, program: &Path) -> PathBuf {
     build_against(&root("tests/capi/v1"), compiler, source, program)

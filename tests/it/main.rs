@@ -5,6 +5,7 @@
 mod ask;
 mod batch;
 mod bench;
+mod c_hosts;
 mod capi;
 mod chat;
 #[cfg(target_arch = "x86_64")]
