@@ -17,7 +17,7 @@ mkdir -p "$out"
 awk '/^\/\/     #include/ { on = 1 } on && !/^\/\/(     |$)/ { exit } on { print substr($0, 8) }' include/fleming.h >"$out/program.c"
 
 build() { # NAME SOURCE FLAG...
-  cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -pedantic -g "${@:3}" -Iinclude "$2" -o "$out/$1" \
+  cc -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -pedantic -g "${@:3}" -Iinclude "$2" -o "$out/$1" \
     -L"$libraries" -lfleming -lpthread -Wl,-rpath,"$libraries"
 }
 
@@ -30,24 +30,32 @@ address() {
   build program.asan "$out/program.c" -fsanitize=address,undefined
   build misuse.asan tests/capi/misuse.c -fsanitize=address,undefined
   build use.asan tests/capi/use.c -fsanitize=address,undefined
+  for name in tokens loop life growth; do build $name.asan tests/capi/$name.c -fsanitize=address,undefined; done
   export ASAN_OPTIONS=detect_leaks=1
   "$out/program.asan" "${demo[@]}" "$question"
   "$out/misuse.asan" "${small[@]}"
   "$out/use.asan" "${use[@]}"
+  "$out/tokens.asan" "${demo[@]}"
+  "$out/loop.asan" "${small[@]}"
+  "$out/life.asan" "${small[@]}"
+  "$out/growth.asan" "${small[@]}" 200
 }
 
 thread() {
   build threads.tsan tests/capi/threads.c -fsanitize=thread
-  TSAN_OPTIONS='ignore_noninstrumented_modules=1 halt_on_error=1' "$out/threads.tsan" "${small[@]}" 16 200
+  build loop.tsan tests/capi/loop.c -fsanitize=thread
+  export TSAN_OPTIONS='ignore_noninstrumented_modules=1 halt_on_error=1'
+  "$out/threads.tsan" "${small[@]}" 16 200
+  "$out/loop.tsan" "${small[@]}"
 }
 
 memory() {
   build program.plain "$out/program.c"
-  build misuse.plain tests/capi/misuse.c
+  for name in misuse loop life; do build $name.plain tests/capi/$name.c; done
   check=(valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect
     --errors-for-leak-kinds=definite,indirect --suppressions=tests/capi/valgrind.supp)
   "${check[@]}" "$out/program.plain" "${demo[@]}" "$question"
-  "${check[@]}" "$out/misuse.plain" "${small[@]}"
+  for name in misuse loop life; do "${check[@]}" "$out/$name.plain" "${small[@]}"; done
 }
 
 [ $# -gt 0 ] || set -- address thread memory

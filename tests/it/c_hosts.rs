@@ -76,7 +76,7 @@ fn ten_thousand_asks_of_c() {
 }
 
 #[test]
-#[ignore = "measures: cargo test --release --test it what_c_costs -- --ignored --nocapture"]
+#[ignore = "measures: cargo test --test it what_c_costs -- --ignored --nocapture"]
 fn what_c_costs() {
     let asks = 2000;
     let scratch = Scratch::new();
@@ -86,15 +86,18 @@ fn what_c_costs() {
     let engine = Engine::open(&package(), &setup).unwrap();
     let options = AskOptions { max_new_tokens: Some(1), ..AskOptions::default() };
     let request = Request::about(Vec::new(), "Why?");
-    for _ in 0..3 {
+    // The least of several: what else the machine does only makes it more.
+    let mut least = [f64::MAX; 2];
+    for _ in 0..10 {
         let began = Instant::now();
         for _ in 0..asks {
             engine.ask(&request, &options, &mut |_| {}).unwrap();
         }
         let rust = began.elapsed().as_secs_f64() * 1e3 / f64::from(asks);
         let said = run(Command::new(&program).arg(package()).arg("-").arg(asks.to_string()));
-        println!("milliseconds an ask: {rust:.4} in Rust, {} in C", said.trim());
+        least = [least[0].min(rust), least[1].min(said.trim().parse().unwrap())];
     }
+    println!("milliseconds an ask: {:.3} in Rust, {:.3} in C", least[0], least[1]);
 }
 
 /// As in docs/c.md, with a tree like the tarball's.

@@ -158,6 +158,25 @@ fn every_option_of_the_table_is_told() {
     }
 }
 
+/// The header, the documents and the soname promise the same.
+#[test]
+fn there_is_one_promise_of_compatibility() {
+    let words = |text: &str| {
+        let text = text.replace("//", " ").replace('`', "");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let promise = "program works with every later library of its series, which the soname names: 0.1, 0.2 and so on \
+                   before version 1 (libfleming.so.0.1), then 1, 2 and so on (libfleming.so.1).";
+    for path in ["include/fleming.h", "docs/c.md", "README.md"] {
+        assert!(words(&read(path)).contains(promise), "{path}");
+    }
+    // What makes the soname.
+    assert!(
+        read("packaging/dist.py")
+            .contains(r#"return f"libfleming.so.{major}" if major != "0" else f"libfleming.so.0.{minor}""#)
+    );
+}
+
 #[test]
 fn every_file_of_the_c_library_is_in_the_header() {
     let mut there: Vec<_> = fs::read_dir(Path::new(ROOT).join("src/capi"))

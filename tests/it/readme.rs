@@ -13,9 +13,17 @@ use crate::support::{self, Scratch, ask, input, package, package_at, stderr};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Commands that would change the environment of the tests.
-const NOT_RUN: [&str; 2] = ["pip uninstall onnxruntime", "pip install 'onnxruntime-gpu[cuda]>=1.31'"];
+const NOT_RUN: [&str; 5] = [
+    "pip uninstall onnxruntime",
+    "pip install 'onnxruntime-gpu[cuda]>=1.31'",
+    // A test of the C library does the same with a tree of its own.
+    "cmake -S examples/cpp -B build -DCMAKE_PREFIX_PATH=$PWD",
+    "cmake --build build",
+    "build/ask models/demo examples/chest.png 'Is there a nodule, and on which side?'",
+];
 /// Options of other programs than `fleming`, the exporter and the GPU kit.
-const FOREIGN: [&str; 5] = ["--editable", "--features", "--lib", "--no-default-features", "--release"];
+const FOREIGN: [&str; 6] =
+    ["--build", "--editable", "--features", "--lib", "--no-default-features", "--release"];
 
 fn text(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
