@@ -144,9 +144,10 @@ impl Frame {
         width: u32,
         height: u32,
         mode: PixelMode,
-        samples: Vec<u8>,
+        samples: impl Into<Arc<Vec<u8>>>,
         provenance: Provenance,
     ) -> Result<Self> {
+        let samples = samples.into();
         let wanted =
             (width as usize).checked_mul(height as usize).and_then(|n| n.checked_mul(mode.bytes_per_pixel()));
         if width == 0 || height == 0 || wanted != Some(samples.len()) {
@@ -157,7 +158,7 @@ impl Frame {
             )
             .hint("hand over width × height × channels bytes, row by row without padding"));
         }
-        Ok(Self { width, height, mode, samples: Arc::new(samples), provenance })
+        Ok(Self { width, height, mode, samples, provenance })
     }
 
     /// An RGB frame of a single image, the usual case for a caller that brings its own pixels.

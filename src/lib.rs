@@ -59,7 +59,9 @@ pub use preview::{Picture, Preview, preview};
 pub use quality::{Accuracy, Divergence, Quality};
 pub use request::*;
 pub use self_test::{Bound, CaseReport, Nearness, RunReport, SelfTestReport, self_test};
-pub use study::{FrameCount, KeptFile, Look, RawVolume, Source, Voxels, Window, WindowFunction, Windowing};
+pub use study::{Buffer, FrameCount, KeptFile, Look, Source, Window, WindowFunction, Windowing};
+pub use study::{PatientSpace, RawPicture, RawVolume, Rescale, VolumeKind, Voxels};
+pub use study::{PixelFormat, RawFrame, RawFrames, Yuv, YuvMatrix, YuvRange};
 pub use view::{Crop, Plane, Slab, VolumeForm, VolumeView};
 pub use watch::Watch;
 

@@ -1,6 +1,9 @@
 //! Studies as callers name them: source, kind, and the part to look at.
 
+mod values;
 mod volume;
+mod picture;
+mod pixels;
 mod windowing;
 mod look;
 mod leafing;
@@ -13,7 +16,11 @@ use crate::frame::{Modality, Study};
 
 pub(crate) use look::Every;
 pub use look::{FrameCount, Look};
-pub use volume::{RawVolume, Voxels, Window, WindowFunction};
+pub use picture::RawPicture;
+pub use pixels::{PixelFormat, RawFrame, RawFrames, Yuv, YuvMatrix, YuvRange};
+pub(crate) use values::NumberForm;
+pub use values::{PatientSpace, Rescale, VolumeKind, Voxels};
+pub use volume::{RawVolume, Window, WindowFunction};
 pub use windowing::Windowing;
 
 /// Where the bytes of a study are.
@@ -33,6 +40,17 @@ pub enum Source {
     },
     /// Several files that are one study: the slices of a series.
     Files(Vec<PathBuf>),
+    /// The same in memory.
+    Buffers(Vec<Buffer>),
+}
+
+/// The whole content of one of several files in memory.
+#[derive(Debug, Clone)]
+pub struct Buffer {
+    /// The name used in messages and in [`Provenance::part`](crate::Provenance::part).
+    pub name: String,
+    /// The whole content.
+    pub bytes: Arc<[u8]>,
 }
 
 /// A file that a program keeps under another name than its users know it by. It stays where it is as long as this lives, so
@@ -52,12 +70,17 @@ impl Source {
             Source::Path(path) => path.display().to_string(),
             Source::Kept(file) => file.name().to_owned(),
             Source::Bytes { name, .. } => name.clone(),
-            Source::Files(files) => match files.as_slice() {
-                [] => "no files".into(),
-                [file] => file.display().to_string(),
-                [first, others @ ..] => format!("{} and {} more", first.display(), others.len()),
-            },
+            Source::Files(files) => of_several(files.iter().map(|file| file.display().to_string())),
+            Source::Buffers(buffers) => of_several(buffers.iter().map(|buffer| buffer.name.clone())),
         }
+    }
+}
+
+fn of_several(mut names: impl ExactSizeIterator<Item = String>) -> String {
+    match (names.next(), names.len()) {
+        (None, _) => "no files".into(),
+        (Some(only), 0) => only,
+        (Some(first), others) => format!("{first} and {others} more"),
     }
 }
 
@@ -118,8 +141,12 @@ pub enum StudyInput {
     },
     /// A volume that the caller already has.
     Raw(RawVolume, Look),
-    /// Frames that the caller already has.
+    /// A grey picture of measured values that the caller already has.
+    RawPicture(RawPicture, Look),
+    /// Frames that the caller already has, as they go into preprocessing.
     Frames(Study),
+    /// Frames that the caller already has, in the layout of a camera or a decoder.
+    RawFrames(RawFrames),
 }
 
 impl StudyInput {
@@ -153,11 +180,23 @@ impl StudyInput {
         StudyInput::Raw(volume, Look::default())
     }
 
+    /// A grey picture of measured values that the caller already has.
+    pub fn raw_picture(picture: RawPicture) -> Self {
+        StudyInput::RawPicture(picture, Look::default())
+    }
+
+    /// Frames that the caller already has.
+    pub fn raw_frames(frames: RawFrames) -> Self {
+        StudyInput::RawFrames(frames)
+    }
+
     /// The same study, looked at in this way. Frames that the caller has are looked at as they are.
     pub fn look(mut self, chosen: Look) -> Self {
         match &mut self {
-            StudyInput::File { look, .. } | StudyInput::Raw(_, look) => *look = chosen,
-            StudyInput::Frames(_) => {}
+            StudyInput::File { look, .. } | StudyInput::Raw(_, look) | StudyInput::RawPicture(_, look) => {
+                *look = chosen
+            }
+            StudyInput::Frames(_) | StudyInput::RawFrames(_) => {}
         }
         self
     }
@@ -167,6 +206,8 @@ impl StudyInput {
         match self {
             StudyInput::File { source, .. } => source.name(),
             StudyInput::Raw(volume, _) => volume.source.clone(),
+            StudyInput::RawPicture(picture, _) => picture.source.clone(),
+            StudyInput::RawFrames(frames) => frames.source.clone(),
             StudyInput::Frames(study) => study.source.clone(),
         }
     }

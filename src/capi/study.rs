@@ -243,12 +243,8 @@ impl fleming_volume {
                 fleming_voxel::Uint16 => Voxels::U16(values("voxels", self.voxels.cast(), count)?.into()),
             }
         };
-        let volume = RawVolume {
-            source: name.unwrap_or_else(|| "volume".into()),
-            shape,
-            voxels,
-            spacing_mm: (self.spacing_mm != [0.0; 3]).then_some(self.spacing_mm),
-        };
+        let mut volume = RawVolume::new(name.unwrap_or_else(|| "volume".into()), shape, voxels);
+        volume.spacing_mm = (self.spacing_mm != [0.0; 3]).then_some(self.spacing_mm);
         let mut look = of_volume(self.slices);
         if self.window_center != 0.0 || self.window_width != 0.0 {
             look = look.window(Window::linear_exact(self.window_center, self.window_width));

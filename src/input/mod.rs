@@ -18,6 +18,8 @@ mod nifti;
 mod video;
 mod image;
 mod dicom;
+// ── pictures in memory
+mod layouts;
 // ── the table of them
 mod readers;
 mod browse;

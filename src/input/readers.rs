@@ -3,6 +3,7 @@
 use super::dicom;
 use super::foreign;
 use super::image;
+use super::layouts;
 use super::nifti;
 use super::npy;
 use super::reading::{Chosen, Header, Measured, ReadOptions, Reader, StudyFacts};
@@ -140,8 +141,10 @@ pub fn inspect(study: &StudyInput, options: &ReadOptions) -> Result<StudyFacts> 
 }
 
 fn choose(study: &StudyInput, options: &ReadOptions) -> Result<Box<dyn Chosen>> {
-    if let StudyInput::Frames(study) = study {
-        return stored::open(study.clone());
+    match study {
+        StudyInput::Frames(study) => return stored::open(study.clone()),
+        StudyInput::RawFrames(frames) => return layouts::open(frames.clone()),
+        _ => {}
     }
     let Known { header, look, .. } = known(study, options)?;
     chosen(&study.name(), header, look, options)
@@ -182,8 +185,9 @@ pub(super) fn known<'a>(study: &'a StudyInput, options: &ReadOptions) -> Result<
             (format, header, look)
         }
         StudyInput::Raw(volume, look) => ("array", volume::open(volume.clone())?, look),
-        StudyInput::Frames(study) => {
-            return Err(Error::request(&study.source, "a file or a volume", "frames, which have no header")
+        StudyInput::RawPicture(picture, look) => ("picture", dicom::open_picture(picture.clone())?, look),
+        StudyInput::Frames(_) | StudyInput::RawFrames(_) => {
+            return Err(Error::request(study.name(), "a file or a volume", "frames, which have no header")
                 .hint("read them instead"));
         }
     };

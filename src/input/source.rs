@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::limits::Budget;
 use super::location::Location;
 use crate::error::{Error, Result};
-use crate::study::Source;
+use crate::study::{Buffer, Source};
 use crate::watch::Watch;
 use crate::words::counted;
 
@@ -51,16 +51,17 @@ impl Opened {
             Source::Bytes { bytes, .. } => (Content::Memory(Cursor::new(bytes.clone())), None),
             Source::Files(files) => match files.as_slice() {
                 [path] => located(path, &name)?,
-                _ => {
-                    return Err(Error::input(name, "one file", counted(files.len(), "file"))
-                        .hint("hand over several files for a DICOM series alone, or each as a study"));
-                }
+                _ => return Err(several(name, files.len())),
+            },
+            Source::Buffers(buffers) => match buffers.as_slice() {
+                [Buffer { bytes, .. }] => (Content::Memory(Cursor::new(bytes.clone())), None),
+                _ => return Err(several(name, buffers.len())),
             },
         };
         let path = match source {
             Source::Path(path) => Some(path.clone()),
             Source::Files(files) => files.first().cloned(),
-            Source::Kept(_) | Source::Bytes { .. } => None,
+            Source::Kept(_) | Source::Bytes { .. } | Source::Buffers(_) => None,
         };
         let mut opened = Self {
             name,
@@ -211,6 +212,12 @@ impl Deref for Bytes {
             Bytes::Shared(bytes) => bytes,
         }
     }
+}
+
+/// What several files come to where one is read.
+fn several(name: String, count: usize) -> Error {
+    Error::input(name, "one file", counted(count, "file"))
+        .hint("hand over several files for a DICOM series alone, or each as a study")
 }
 
 /// What a failed read of the named source comes to.

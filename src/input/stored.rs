@@ -10,14 +10,20 @@ use crate::study::Look;
 /// # Errors
 /// [`Error::Input`] if there are none, [`Error::Request`] if there are too many.
 pub(super) fn open(study: Study) -> Result<Box<dyn Chosen>> {
-    if study.frames.is_empty() {
-        return Err(Error::input(&study.source, "at least one frame", "none").hint("hand one in"));
-    }
-    Look::FRAME_COUNT
-        .range
-        .check(format_args!("{}: frames", study.source), study.frames.len())
-        .map_err(|error| error.hint("hand in fewer frames"))?;
+    check_count(&study.source, study.frames.len())?;
     Ok(Box::new(Stored(study)))
+}
+
+/// Refuses no frames, and too many.
+///
+/// # Errors
+/// [`Error::Input`] if there are none, [`Error::Request`] if there are too many.
+pub(super) fn check_count(source: &str, frames: usize) -> Result<()> {
+    if frames == 0 {
+        return Err(Error::input(source, "at least one frame", "none").hint("hand one in"));
+    }
+    let checked = Look::FRAME_COUNT.range.check(format_args!("{source}: frames"), frames);
+    checked.map_err(|error| error.hint("hand in fewer frames"))
 }
 
 struct Stored(Study);

@@ -1,53 +1,9 @@
 //! Volumes in memory, and windows on their values.
 
 use std::fmt;
-use std::sync::Arc;
 
+use super::values::{PatientSpace, Rescale, Voxels, check_shape};
 use crate::error::{Error, Result};
-
-/// The numbers of a volume in memory: slice by slice, each row by row.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Voxels {
-    /// 8 bits with a sign.
-    I8(Arc<[i8]>),
-    /// 8 bits without a sign.
-    U8(Arc<[u8]>),
-    /// 16 bits with a sign, as of most CT.
-    I16(Arc<[i16]>),
-    /// 16 bits without a sign, as of most MR.
-    U16(Arc<[u16]>),
-    /// 32 bits with a sign.
-    I32(Arc<[i32]>),
-    /// 32 bits without a sign.
-    U32(Arc<[u32]>),
-    /// 64 bits with a sign.
-    I64(Arc<[i64]>),
-    /// 64 bits without a sign.
-    U64(Arc<[u64]>),
-    /// Single precision.
-    F32(Arc<[f32]>),
-    /// Double precision.
-    F64(Arc<[f64]>),
-}
-
-impl Voxels {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Voxels::I8(values) => values.len(),
-            Voxels::U8(values) => values.len(),
-            Voxels::I16(values) => values.len(),
-            Voxels::U16(values) => values.len(),
-            Voxels::I32(values) => values.len(),
-            Voxels::U32(values) => values.len(),
-            Voxels::I64(values) => values.len(),
-            Voxels::U64(values) => values.len(),
-            Voxels::F32(values) => values.len(),
-            Voxels::F64(values) => values.len(),
-        }
-    }
-}
 
 /// How a window makes grey of a value `x`; centre `c` and width `w` are in the numbers of the volume. The names and formulas
 /// are DICOM's.
@@ -107,21 +63,20 @@ impl fmt::Display for Window {
     }
 }
 
-/// A volume that the caller already has.
+/// A volume that the caller already has. One that does not say how the patient lies is looked at like a NumPy array; one that
+/// does ([`RawVolume::space`]), like a DICOM series or a NIfTI volume.
 ///
 /// ```
-/// use fleming::{Look, RawVolume, StudyInput, Voxels, Window};
+/// use fleming::{Look, RawVolume, Rescale, StudyInput, Voxels, Window};
 ///
-/// let volume = RawVolume {
-///     source: "CT of the chest".into(),
-///     shape: [4, 2, 2],
-///     voxels: Voxels::I16(vec![-1000; 16].into()),
-///     spacing_mm: Some([5.0, 0.7, 0.7]),
-/// };
+/// let volume = RawVolume::new("CT of the chest", [4, 2, 2], Voxels::I16(vec![24; 16].into()))
+///     .spacing_mm([5.0, 0.7, 0.7])
+///     .rescale(Rescale { slope: 1.0, intercept: -1024.0 });
 /// let lung = Look::default().slices(3).window(Window::linear_exact(-600.0, 1500.0));
 /// let study = StudyInput::raw(volume).look(lung);
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RawVolume {
     /// The name used in messages and in [`FrameUsed::source`](crate::FrameUsed::source).
     pub source: String,
@@ -129,36 +84,51 @@ pub struct RawVolume {
     pub shape: [usize; 3],
     /// As many as `shape` says, the last axis fastest.
     pub voxels: Voxels,
-    /// Distances of neighbours along each axis in millimetres, where known. They change no pixel; the reply has them with
-    /// each slice.
+    /// Distances of neighbours along each axis in millimetres, where known. They change no pixel unless `space` is there; the
+    /// reply has them with each slice.
     pub spacing_mm: Option<[f64; 3]>,
+    /// What makes values of the voxels. Windows are in these values.
+    pub rescale: Rescale,
+    /// How many bits of an integer count, such as 12 of 16; all if absent. A voxel that takes more is refused.
+    pub bits: Option<u32>,
+    /// How it lies in the patient, where that is known.
+    pub space: Option<PatientSpace>,
 }
 
 impl RawVolume {
+    /// Numbers of this shape, the last axis fastest.
+    pub fn new(source: impl Into<String>, shape: [usize; 3], voxels: Voxels) -> Self {
+        let rescale = Rescale::default();
+        Self { source: source.into(), shape, voxels, spacing_mm: None, rescale, bits: None, space: None }
+    }
+
+    /// The same with these distances.
+    pub fn spacing_mm(self, spacing_mm: [f64; 3]) -> Self {
+        Self { spacing_mm: Some(spacing_mm), ..self }
+    }
+
+    /// The same with values made like this.
+    pub fn rescale(self, rescale: Rescale) -> Self {
+        Self { rescale, ..self }
+    }
+
+    /// The same with numbers of so many bits.
+    pub fn bits(self, bits: u32) -> Self {
+        Self { bits: Some(bits), ..self }
+    }
+
+    /// The same, lying in the patient like this.
+    pub fn space(self, space: PatientSpace) -> Self {
+        Self { space: Some(space), ..self }
+    }
+
     /// Refuses what contradicts itself.
     ///
     /// # Errors
-    /// [`Error::Input`] naming shape or spacing.
+    /// [`Error::Input`] naming shape, spacing, slope, intercept, bits, voxels, directions or origin.
     pub(crate) fn check(&self) -> Result<()> {
         let name = &self.source;
-        let [depth, height, width] = self.shape;
-        let promised = depth.checked_mul(height).and_then(|n| n.checked_mul(width));
-        if self.shape.contains(&0) {
-            return Err(Error::input(
-                name,
-                "at least one slice, row and column",
-                format!("shape {:?}", self.shape),
-            )
-            .hint("correct the shape"));
-        }
-        if promised != Some(self.voxels.len()) {
-            return Err(Error::input(
-                name,
-                format!("as many voxels as the shape {:?} has", self.shape),
-                self.voxels.len(),
-            )
-            .hint("correct the shape, or hand in all voxels"));
-        }
+        check_shape(name, &self.shape, self.voxels.len())?;
         let wrong = |distance: &f64| !(distance.is_finite() && *distance > 0.0);
         if let Some(spacing) = self.spacing_mm.filter(|spacing| spacing.iter().any(wrong)) {
             return Err(Error::input(
@@ -168,6 +138,8 @@ impl RawVolume {
             )
             .hint("correct it, or leave it out"));
         }
-        Ok(())
+        self.rescale.check(name)?;
+        self.voxels.check_bits(name, self.bits)?;
+        self.space.as_ref().map_or(Ok(()), |space| space.check(name))
     }
 }

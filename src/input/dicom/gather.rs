@@ -9,6 +9,7 @@ use zip::ZipArchive;
 use super::super::source::{Opened, unreadable};
 use super::place::{Bytes, Place, damaged};
 use crate::error::{Error, Result};
+use crate::study::{Buffer, Source};
 use crate::watch::Watch;
 
 /// Files of one study. A study of the whole body has some 5,000.
@@ -62,6 +63,20 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<Place>> {
         Place { part: Some(name.clone()), name, bytes: Bytes::Path(path.clone()) }
     };
     Ok(paths.iter().map(place).collect())
+}
+
+/// Files in memory.
+///
+/// # Errors
+/// [`Error::Input`] if there are more than any study has.
+pub(super) fn buffers(buffers: &[Buffer], watch: &Watch) -> Result<Vec<Place>> {
+    check_count("buffers", buffers.len())?;
+    let place = |Buffer { name, bytes }: &Buffer| {
+        let source = Source::Bytes { name: name.clone(), bytes: bytes.clone() };
+        let opened = Arc::new(Mutex::new(Opened::new(&source, watch)?));
+        Ok(Place { part: Some(name.clone()), name: name.clone(), bytes: Bytes::Opened(opened) })
+    };
+    buffers.iter().map(place).collect()
 }
 
 /// The files in an archive, in the order of their names.

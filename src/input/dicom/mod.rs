@@ -36,6 +36,7 @@ mod alike;
 mod split;
 mod stack;
 mod shown;
+mod memory;
 mod clip;
 mod video;
 mod open;
@@ -45,4 +46,5 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(super) use memory::open as open_picture;
 pub(super) use open::{open, several, sniff, sniff_bare};

@@ -80,6 +80,7 @@ pub(in crate::input) fn several(source: &Source, options: &ReadOptions) -> Resul
             gather::folder(&path.with_file_name("."), &options.watch)?
         }
         Source::Files(paths) if paths.len() > 1 => gather::files(paths)?,
+        Source::Buffers(buffers) if buffers.len() > 1 => gather::buffers(buffers, &options.watch)?,
         _ => return Ok(None),
     };
     if let Some(study) = DicomStudy::read(&source.name(), &places, options)? {

@@ -5,6 +5,7 @@ use super::colour::Colours;
 use super::frames::Frames;
 use super::grey::{Shown, Values};
 use super::instance::{Instance, is_narrow};
+use super::layout::Layout;
 use super::modality::Rescale;
 use super::padding::Padding;
 use super::voi::{Voi, is_inverse};
@@ -109,8 +110,12 @@ fn way(
         _ => match (table, windows.first()) {
             (Some(table), _) => Some(Shown::Table(table)),
             (None, Some(window)) => Some(Shown::Window(*window)),
-            (None, None) if is_narrow(&file.layout) && *rescale == Rescale::Identity => Some(Shown::AsStored),
-            _ => None,
+            (None, None) => usual(&file.layout, rescale),
         },
     })
+}
+
+/// How values are shown that have neither table nor window; `None` where their range is what is left.
+pub(super) fn usual(layout: &Layout, rescale: &Rescale) -> Option<Shown> {
+    (is_narrow(layout) && *rescale == Rescale::Identity).then_some(Shown::AsStored)
 }

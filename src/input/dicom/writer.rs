@@ -168,7 +168,7 @@ fn tag_bytes(tag: u32, how: Encoding) -> Vec<u8> {
 fn head(out: &mut Vec<u8>, (tag, letters): (u32, [u8; 2]), length: Option<u32>, how: Encoding) {
     out.extend(tag_bytes(tag, how));
     let length = length.unwrap_or(u32::MAX);
-    let is_long = matches!(&letters, b"OB" | b"OW" | b"SQ" | b"UN" | b"OV" | b"UT");
+    let is_long = matches!(&letters, b"OB" | b"OW" | b"OF" | b"OD" | b"SQ" | b"UN" | b"OV" | b"UT");
     match how.explicit && tag >> 16 != 0xFFFE {
         true if is_long => {
             out.extend(letters);

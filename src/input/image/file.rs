@@ -3,11 +3,11 @@
 use super::super::reading::{Chosen, Header, Measured, ReadOptions};
 use super::super::source::{Bytes, Opened};
 use super::formats::Format;
-use super::mend::{mend, remark_defects};
+use super::mend::finished;
 use super::picture::Picture;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Modality, Provenance, Study};
-use crate::study::{Look, Preprocessing};
+use crate::study::Look;
 
 /// The name of the image format that a file beginning with `head` has, judged by content alone.
 pub(in crate::input) fn sniff(head: &[u8]) -> Option<&'static str> {
@@ -62,13 +62,10 @@ impl Chosen for File {
 
     fn read(self: Box<Self>, options: &ReadOptions) -> Result<Study> {
         let Self { name, bytes, format, .. } = *self;
-        let mut picture = (format.decode)(&bytes, options).map_err(|fault| fault.named(&name))?;
+        let picture = (format.decode)(&bytes, options).map_err(|fault| fault.named(&name))?;
         drop(bytes);
         options.watch.check()?;
-        match options.preprocessing {
-            Preprocessing::Reference => remark_defects(&mut picture),
-            Preprocessing::Clinical => picture = mend(picture).map_err(|fault| fault.named(&name))?,
-        }
+        let picture = finished(picture, options.preprocessing).map_err(|fault| fault.named(&name))?;
         let Picture { width, height, mode, samples, remarks, .. } = picture;
         Ok(Study {
             modality: Modality::Image,

@@ -2,12 +2,42 @@
 
 use super::super::limits::collected;
 use super::orientation::Orientation;
-use super::picture::{Fault, ON_WHITE, Picture, on_white};
+use super::picture::{Fault, ON_WHITE, Picture, Size, on_white};
 use super::wide::Wide;
+use crate::error::Error;
 use crate::frame::{PixelMode, colours_of, values16};
+use crate::study::Preprocessing;
+
+/// Red, green, blue and alpha of a picture in memory, as they go on from here, and what there is to say.
+///
+/// # Errors
+/// [`Error::Input`] naming the picture if there is too little memory.
+pub(in crate::input) fn of_rgba(
+    name: &str,
+    (size, rgba): (Size, Vec<u8>),
+    mode: Preprocessing,
+) -> Result<(PixelMode, Vec<u8>, Vec<String>), Error> {
+    let picture = finished(Picture::new(size, PixelMode::Rgba, rgba), mode);
+    let Picture { mode, samples, remarks, .. } = picture.map_err(|fault| fault.named(name))?;
+    Ok((mode, samples, remarks))
+}
+
+/// The picture as it goes on from here.
+///
+/// # Errors
+/// If there is too little memory.
+pub(super) fn finished(mut picture: Picture, mode: Preprocessing) -> Result<Picture, Fault> {
+    match mode {
+        Preprocessing::Clinical => mend(picture),
+        Preprocessing::Reference => {
+            remark_defects(&mut picture);
+            Ok(picture)
+        }
+    }
+}
 
 /// Says where the reference's way does the picture harm.
-pub(super) fn remark_defects(picture: &mut Picture) {
+fn remark_defects(picture: &mut Picture) {
     if picture.mode == PixelMode::Grey16 {
         let clipped = values16(&picture.samples).filter(|&value| value > 255).count();
         if clipped > 0 {
@@ -37,7 +67,7 @@ pub(super) fn remark_defects(picture: &mut Picture) {
 ///
 /// # Errors
 /// If there is too little memory.
-pub(super) fn mend(mut picture: Picture) -> Result<Picture, Fault> {
+fn mend(mut picture: Picture) -> Result<Picture, Fault> {
     if picture.orientation != Orientation::UPRIGHT {
         let tag = picture.orientation.tag();
         picture.stand_up()?;

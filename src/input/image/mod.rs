@@ -37,3 +37,4 @@ mod heif_tests;
 
 pub(super) use animation::{open as open_clip, sniff as sniff_clip};
 pub(super) use file::{open, sniff};
+pub(super) use mend::of_rgba;

@@ -11,7 +11,7 @@ use super::sniff;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Study};
 use crate::input::ReadOptions;
-use crate::study::{Look, Source, StudyInput, Window};
+use crate::study::{Look, PatientSpace, RawVolume, Rescale, Source, StudyInput, VolumeKind, Voxels, Window};
 use crate::view::{Plane, VolumeForm};
 
 /// A file to be written: 4 columns, 3 rows, 2 slices of 16-bit numbers, whose axes rise to the left, to posterior and to the
@@ -318,5 +318,27 @@ proptest! {
         let _ = NiftiHeader::parse("any", &header);
         let _ = read(header.to_vec(), Look::default());
         let _ = read(packed(&header), Look::default());
+    }
+}
+
+#[test]
+fn a_volume_in_memory_is_that_of_a_file() {
+    let space = PatientSpace {
+        directions: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        origin_mm: [0.0; 3],
+        kind: VolumeKind::Unknown,
+    };
+    let plain = RawVolume::new("brain", [2, 3, 4], Voxels::I16(numbers().into()));
+    let plain = plain.spacing_mm([5.0, 1.0, 1.0]).space(space);
+    for scaling in [[0.0, 0.0], [2.5, -700.0]] {
+        let file = File { scaling, ..File::new(2, false) }.bytes();
+        let [slope, intercept] = if scaling == [0.0; 2] { [1.0, 0.0] } else { scaling };
+        let volume = plain.clone().rescale(Rescale { slope, intercept });
+        for look in [Look::default(), as_stored(), Look::default().plane(Plane::Sagittal)] {
+            let wanted = read(file.clone(), look.clone()).unwrap();
+            let study = StudyInput::raw(volume.clone()).look(look.clone());
+            let got = crate::input::read(&study, &ReadOptions::default()).unwrap();
+            assert_eq!((got.frames, got.warnings), (wanted.frames, wanted.warnings), "{scaling:?} {look:?}");
+        }
     }
 }

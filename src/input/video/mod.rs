@@ -8,6 +8,7 @@ mod hollow;
 mod track;
 mod timeline;
 mod painter;
+mod planes;
 mod items;
 mod still;
 mod decoding;
@@ -16,6 +17,7 @@ mod seek;
 mod clip;
 
 pub(super) use clip::{open, sniff};
+pub(super) use planes::Planes;
 pub(super) use still::{Still, StillHeader, decode_still, still_header};
 
 #[cfg(test)]

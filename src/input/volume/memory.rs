@@ -2,11 +2,13 @@
 
 use super::super::reading::{Chosen, Header, Measured, ReadOptions};
 use super::grid::{Grid, SliceChoice, Slices};
-use super::number::Number;
+use super::number::{Number, rescaled};
+use super::space::{Placement, Samples, Space, UsualPlane, Values, dot};
+use super::stack::choose;
 use super::window::{Sample, Scaled, Scaling};
 use crate::error::Result;
 use crate::frame::{Modality, Study};
-use crate::study::{Look, RawVolume, Voxels};
+use crate::study::{Look, PatientSpace, RawVolume, Rescale, Voxels};
 
 /// A volume in memory.
 ///
@@ -25,10 +27,39 @@ impl Header for Memory {
     }
 
     fn choose(self: Box<Self>, look: &Look) -> Result<Box<dyn Chosen>> {
-        let RawVolume { source, shape, spacing_mm, voxels } = self.0;
-        let choice = Grid { name: source, shape, spacing_mm }.choose(look)?;
-        let axis = choice.axis;
-        Ok(Box::new(Picked { choice, slices: Strided { voxels, shape, axis } }))
+        let RawVolume { source, shape, spacing_mm, voxels, rescale, space, .. } = self.0;
+        let Some(patient) = space else {
+            let choice = Grid { name: source, shape, spacing_mm }.choose(look)?;
+            let axis = choice.axis;
+            return Ok(Box::new(Picked { choice, slices: Strided { voxels, shape, axis, rescale } }));
+        };
+        let space = in_patient((source, shape), spacing_mm, patient);
+        choose(space, Box::new(Strided { voxels, shape, axis: 0, rescale }), look)
+    }
+}
+
+/// What a volume that lies in a patient says of itself.
+fn in_patient(
+    (name, shape): (String, [usize; 3]),
+    spacing_mm: Option<[f64; 3]>,
+    PatientSpace { directions, origin_mm, kind }: PatientSpace,
+) -> Space {
+    let first = dot(origin_mm, directions[0]);
+    let slice = |spacing: f64| (0..shape[0]).map(|slice| first + slice as f64 * spacing).collect();
+    let slices_mm = spacing_mm.map(|[spacing, ..]| slice(spacing)).unwrap_or_default();
+    Space {
+        name,
+        shape,
+        placement: Some(Placement { directions, origin: origin_mm, slices_mm }),
+        spacing_mm,
+        kind,
+        usual_plane: UsualPlane::Stored,
+        windows: Vec::new(),
+        display: None,
+        padding: None,
+        parts: Vec::new(),
+        colour: false,
+        notes: Vec::new(),
     }
 }
 
@@ -52,11 +83,32 @@ struct Strided {
     voxels: Voxels,
     shape: [usize; 3],
     axis: usize,
+    rescale: Rescale,
+}
+
+/// Does something with the numbers, whatever their type.
+macro_rules! of_numbers {
+    ($voxels:expr, $values:ident => $work:expr) => {
+        match $voxels {
+            Voxels::I8($values) => $work,
+            Voxels::U8($values) => $work,
+            Voxels::I16($values) => $work,
+            Voxels::U16($values) => $work,
+            Voxels::I32($values) => $work,
+            Voxels::U32($values) => $work,
+            Voxels::I64($values) => $work,
+            Voxels::U64($values) => $work,
+            Voxels::F32($values) => $work,
+            Voxels::F64($values) => $work,
+        }
+    };
 }
 
 impl Slices for Strided {
     fn number(&self) -> Number {
         match self.voxels {
+            // What slope and intercept make of any number.
+            _ if !self.rescale.is_identity() => Number::F32,
             Voxels::I8(_) => Number::I8,
             Voxels::U8(_) => Number::U8,
             Voxels::I16(_) => Number::I16,
@@ -77,18 +129,7 @@ impl Slices for Strided {
         take: &mut dyn FnMut(usize, Scaled) -> Result<()>,
     ) -> Result<()> {
         for &place in places {
-            let scaled = match &self.voxels {
-                Voxels::I8(values) => self.scaled(values, place, scaling),
-                Voxels::U8(values) => self.scaled(values, place, scaling),
-                Voxels::I16(values) => self.scaled(values, place, scaling),
-                Voxels::U16(values) => self.scaled(values, place, scaling),
-                Voxels::I32(values) => self.scaled(values, place, scaling),
-                Voxels::U32(values) => self.scaled(values, place, scaling),
-                Voxels::I64(values) => self.scaled(values, place, scaling),
-                Voxels::U64(values) => self.scaled(values, place, scaling),
-                Voxels::F32(values) => self.scaled(values, place, scaling),
-                Voxels::F64(values) => self.scaled(values, place, scaling),
-            };
+            let scaled = of_numbers!(&self.voxels, values => self.scaled(values, place, scaling));
             take(place, scaled?)?;
         }
         Ok(())
@@ -99,14 +140,47 @@ impl Strided {
     fn scaled<T: Sample>(&self, values: &[T], place: usize, scaling: &Scaling<'_>) -> Result<Scaled> {
         let [depth, height, width] = self.shape;
         let slice: Vec<T> = match self.axis {
-            0 => return scaling.scale(place, &values[place * height * width..][..height * width]),
+            0 => return self.scale(self.slice(values, place), place, scaling),
             1 => {
                 let planes = values.chunks_exact(height * width);
                 planes.flat_map(|plane| &plane[place * width..][..width]).copied().collect()
             }
             _ => values.iter().skip(place).step_by(width).take(depth * height).copied().collect(),
         };
-        scaling.scale(place, &slice)
+        self.scale(&slice, place, scaling)
+    }
+
+    fn scale<T: Sample>(&self, slice: &[T], place: usize, scaling: &Scaling<'_>) -> Result<Scaled> {
+        match self.rescale.is_identity() {
+            true => scaling.scale(place, slice),
+            false => scaling.scale(place, &self.values(slice)),
+        }
+    }
+
+    /// A slice of the first axis.
+    fn slice<'a, T>(&self, values: &'a [T], place: usize) -> &'a [T] {
+        let [_, height, width] = self.shape;
+        &values[place * height * width..][..height * width]
+    }
+
+    /// The values of these numbers.
+    fn values<T: Sample>(&self, numbers: &[T]) -> Vec<f32> {
+        let Rescale { slope, intercept } = self.rescale;
+        numbers.iter().map(|number| rescaled(number.value(), [slope, intercept])).collect()
+    }
+}
+
+impl Values for Strided {
+    fn each(
+        &mut self,
+        slices: &[usize],
+        take: &mut dyn FnMut(usize, Samples<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for &place in slices {
+            let values = of_numbers!(&self.voxels, numbers => self.values(self.slice(numbers, place)));
+            take(place, Samples::Values(&values))?;
+        }
+        Ok(())
     }
 }
 
@@ -122,7 +196,7 @@ mod tests {
     }
 
     fn volume(shape: [usize; 3], voxels: Voxels) -> RawVolume {
-        RawVolume { source: "ct".into(), shape, voxels, spacing_mm: Some([5.0, 0.5, 0.25]) }
+        RawVolume::new("ct", shape, voxels).spacing_mm([5.0, 0.5, 0.25])
     }
 
     #[test]

@@ -94,10 +94,10 @@ impl Number {
     pub(in crate::input) fn read(
         self,
         (bytes, order): (&[u8], ByteOrder),
-        [slope, intercept]: [f64; 2],
+        scaling: [f64; 2],
         out: &mut Vec<f32>,
     ) {
-        let scale = |value: f64| (value * slope + intercept) as f32;
+        let scale = |value: f64| rescaled(value, scaling);
         out.clear();
         match self {
             Number::F16 => out.extend(numbers(bytes, order, |b| scale(f16::from_le_bytes(b).into()))),
@@ -132,6 +132,11 @@ impl Number {
         let list: Vec<_> = slices.iter().map(usize::to_string).collect();
         Some(format!("slices {} {what}", list.join(", ")))
     }
+}
+
+/// A number times a slope plus an intercept, in single precision, computed in double.
+pub(super) fn rescaled(value: f64, [slope, intercept]: [f64; 2]) -> f32 {
+    (value * slope + intercept) as f32
 }
 
 /// The numbers of a slice, from bytes in either order.

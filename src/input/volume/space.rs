@@ -3,6 +3,7 @@
 //! Directions and places are DICOM's: x rises to the patient's left, y to posterior, z to the head (LPS).
 
 use crate::error::{Error, Result};
+pub(in crate::input) use crate::study::VolumeKind as Kind;
 use crate::study::Window;
 
 /// What a header says of a volume.
@@ -43,19 +44,6 @@ pub(in crate::input) struct Placement {
     pub(in crate::input) origin: [f64; 3],
     /// Of each slice, its place along the first direction in millimetres; they rise. Empty if distances are not known.
     pub(in crate::input) slices_mm: Vec<f64>,
-}
-
-/// What the values of a volume are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::input) enum Kind {
-    /// Hounsfield units.
-    Ct,
-    Mr,
-    Pet,
-    /// Something else, as the header says.
-    Other,
-    /// The header does not say.
-    Unknown,
 }
 
 /// The plane that is looked at where none is asked for.

@@ -6,7 +6,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::*;
 use crate::error::Error;
-use crate::study::{RawVolume, Source, StudyInput, Voxels, Window};
+use crate::study::{RawVolume, Rescale, Source, StudyInput, Voxels, Window};
 
 fn npy(header: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
@@ -39,20 +39,58 @@ fn samples(study: &Study) -> Vec<&[u8]> {
     study.frames.iter().map(crate::frame::Frame::samples).collect()
 }
 
+fn of_memory(shape: [usize; 3], voxels: Voxels, rescale: Rescale, look: &Look) -> Study {
+    let volume = RawVolume::new("volume", shape, voxels).rescale(rescale);
+    crate::input::read(&StudyInput::raw(volume).look(look.clone()), &ReadOptions::default()).unwrap()
+}
+
+/// Voxels of this type, and the array of them.
+macro_rules! both {
+    ($case:ident, $type:ty, $descr:literal, $numbers:expr) => {{
+        let numbers: [$type; 8] = $numbers;
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        (Voxels::$case(numbers.into()), described($descr, "False", "(2, 2, 2)", &bytes))
+    }};
+}
+
 #[test]
 fn raw_slices_are_those_of_an_array() {
-    let values = [-1000, -600, 0, 3000, -32768, 0, 1, 32767];
-    let bytes: Vec<u8> = values.iter().flat_map(|value: &i16| value.to_le_bytes()).collect();
-    let array = read(described("<i2", "False", "(2, 1, 4)", &bytes), Look::default().slices(2)).unwrap();
-    let volume = RawVolume {
-        source: "volume".into(),
-        shape: [2, 1, 4],
-        voxels: Voxels::I16(values.into()),
-        spacing_mm: None,
-    };
-    let look = Look::default().slices(2);
-    let study = crate::input::read(&StudyInput::raw(volume).look(look), &ReadOptions::default()).unwrap();
-    assert_eq!((study.warnings, study.frames), (array.warnings, array.frames));
+    let all = [
+        both!(I8, i8, "|i1", [-128, -6, 0, 30, -32, 0, 1, 127]),
+        both!(U8, u8, "|u1", [0, 6, 0, 30, 255, 0, 1, 127]),
+        both!(I16, i16, "<i2", [-1000, -600, 0, 3000, -32768, 0, 1, 32767]),
+        both!(U16, u16, "<u2", [0, 1, 40, 3000, 65535, 0, 1, 32767]),
+        both!(I32, i32, "<i4", [i32::MIN, 1, 40, 3000, 65535, 0, 1, i32::MAX]),
+        both!(U32, u32, "<u4", [0, 1, 40, 3000, 65535, 0, 1, u32::MAX]),
+        both!(I64, i64, "<i8", [-(1 << 40), 1, 40, 3000, 65535, 0, 1, 1 << 41]),
+        both!(U64, u64, "<u8", [0, 1, 40, 3000, 65535, 0, 1, 1 << 41]),
+        both!(F32, f32, "<f4", [-0.5, 0.25, 40.0, 3000.0, -1e6, 0.0, 1.0, 1e7]),
+        both!(F64, f64, "<f8", [-0.1, 0.25, 40.0, 3000.0, -1e6, 0.0, 1.0, 1e7]),
+    ];
+    let windows = [Window::linear(40.0, 400.0), Window::linear_exact(0.5, 3.0), Window::sigmoid(40.0, 400.0)];
+    let plain = Look::default().slices(2);
+    let looks = windows.map(|window| plain.clone().window(window));
+    for (voxels, file) in all {
+        for look in [&looks[..], &[plain.clone(), plain.clone().axis(1), plain.clone().axis(2)]].concat() {
+            let array = read(file.clone(), look.clone()).unwrap();
+            let study = of_memory([2, 2, 2], voxels.clone(), Rescale::default(), &look);
+            assert_eq!((study.warnings, study.frames), (array.warnings, array.frames), "{look:?}");
+        }
+    }
+}
+
+#[test]
+fn slope_and_intercept_make_the_array_of_the_values() {
+    let stored: [u16; 8] = [0, 24, 1024, 4095, 7, 500, 2000, 65535];
+    let values = stored.map(|number| (f64::from(number) * 0.7 - 1024.0) as f32);
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let plain = Look::default().slices(2);
+    for look in [plain.clone(), plain.clone().axis(2), plain.window(Window::linear(-600.0, 1500.0))] {
+        let array = read(described("<f4", "False", "(2, 2, 2)", &bytes), look.clone()).unwrap();
+        let rescale = Rescale { slope: 0.7, intercept: -1024.0 };
+        let study = of_memory([2, 2, 2], Voxels::U16(stored.into()), rescale, &look);
+        assert_eq!((study.warnings, study.frames), (array.warnings, array.frames), "{look:?}");
+    }
 }
 
 /// The numbers of an array of this shape as an array of the other memory order has them.
@@ -72,12 +110,7 @@ fn both_memory_orders_and_archives_give_the_same_slices_along_each_axis() {
     let values: Vec<i16> = (0..60).map(|i| (i * 37 % 61) - 30).collect();
     for axis in 0..3 {
         let look = Look::default().slices(6).axis(axis).window(Window::linear_exact(0.0, 61.0));
-        let volume = RawVolume {
-            source: "volume".into(),
-            shape,
-            voxels: Voxels::I16(values.clone().into()),
-            spacing_mm: None,
-        };
+        let volume = RawVolume::new("volume", shape, Voxels::I16(values.clone().into()));
         let raw = StudyInput::raw(volume).look(look.clone());
         let wanted = crate::input::read(&raw, &ReadOptions::default()).unwrap();
         for (fortran, values) in [("False", values.clone()), ("True", turned_over(&values, shape))] {
