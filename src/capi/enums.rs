@@ -4,7 +4,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::arguments::one_of;
 use super::status::CallResult;
-use crate::{Finish, Modality, Preprocessing, ReplyPart};
+use crate::{Finish, Modality, Preprocessing, ReplyPart, Role};
 
 /// The severity of a line of the log, and the least that a `fleming_log_callback` receives.
 #[repr(i32)]
@@ -93,8 +93,30 @@ pub enum fleming_modality {
 pub enum fleming_voxel {
     /// int16_t, as of most CT.
     Int16 = 1,
-    /// uint16_t, as of most MR.
+    /// uint16_t, as of most MR and radiographs; 12 bits in 16 too, see fleming_volume.bits.
     Uint16 = 2,
+    /// int8_t
+    Int8 = 3,
+    /// uint8_t
+    Uint8 = 4,
+    /// int32_t
+    Int32 = 5,
+    /// uint32_t
+    Uint32 = 6,
+    /// float
+    Float32 = 7,
+    /// double
+    Float64 = 8,
+}
+
+/// A side of a conversation.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum fleming_role {
+    /// Who asks.
+    User = 1,
+    /// The model.
+    Assistant = 2,
 }
 
 /// What is logged at a level, whose default 0 is that of warnings.
@@ -128,8 +150,22 @@ pub(super) fn modality(number: i32) -> CallResult<Modality> {
 }
 
 pub(super) fn voxel(number: i32) -> CallResult<fleming_voxel> {
-    let all = [fleming_voxel::Int16, fleming_voxel::Uint16].map(|kind| (kind as i32, kind));
-    one_of("fleming_voxel", &all, number)
+    let all = [
+        fleming_voxel::Int16,
+        fleming_voxel::Uint16,
+        fleming_voxel::Int8,
+        fleming_voxel::Uint8,
+        fleming_voxel::Int32,
+        fleming_voxel::Uint32,
+        fleming_voxel::Float32,
+        fleming_voxel::Float64,
+    ];
+    one_of("fleming_voxel", &all.map(|kind| (kind as i32, kind)), number)
+}
+
+pub(super) fn role(number: i32) -> CallResult<Role> {
+    let all = [(fleming_role::User as i32, Role::User), (fleming_role::Assistant as i32, Role::Assistant)];
+    one_of("fleming_role", &all, number)
 }
 
 impl From<Modality> for fleming_modality {

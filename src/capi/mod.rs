@@ -16,6 +16,8 @@ mod event;
 mod bell;
 mod options;
 mod study;
+mod frames;
+mod volume;
 mod request;
 mod reply;
 mod pending;
@@ -24,6 +26,7 @@ mod engine;
 mod asking;
 mod session;
 mod doctor;
+mod preview;
 mod version;
 
 #[cfg(test)]

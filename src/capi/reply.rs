@@ -267,7 +267,8 @@ impl fleming_reply {
     }
 }
 
-fn of(frame: &FrameUsed) -> fleming_frame_facts {
+/// What is told of a frame, but for its name.
+pub(super) fn of(frame: &FrameUsed) -> fleming_frame_facts {
     let place = &frame.provenance;
     let [window_low, window_high] = place.window.unwrap_or_default();
     fleming_frame_facts {

@@ -1,15 +1,12 @@
-//! What there is to look at: in files, in bytes, in frames, in volumes.
+//! What of a file is looked at, and several files that are one study.
 
 use std::ffi::{c_char, c_void};
 
-use super::arguments::{Growing, given, growing, optional_text, values, zero};
-use super::enums::{fleming_voxel, modality, voxel};
+use super::arguments::{Growing, given, growing, optional_text, path, text, values};
+use super::enums::modality;
 use super::status::{CallResult, Failure};
 use crate::wire;
-use crate::{
-    Frame, FrameCount, Look, Modality, Provenance, RawVolume, Source, Study, StudyInput, Voxels, Window,
-    Windowing,
-};
+use crate::{Buffer, FrameCount, Look, Modality, Source, StudyInput, Windowing};
 
 /// What of a file is looked at. 0 and NULL are the defaults; what does not fit the kind of file is refused.
 #[repr(C)]
@@ -38,68 +35,31 @@ pub struct fleming_study_options {
     pub options: *const c_char,
 }
 
-/// Frames that you have: count pictures of height rows of width pixels of 3 bytes, red, green, blue.
+/// Several files that are one study, such as the slices of a DICOM series, in any order: on disk or in memory. Each file counts
+/// as fleming_request_file and fleming_request_bytes take one; what the files say decides their order.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct fleming_frames {
-    /// sizeof(fleming_frames)
+pub struct fleming_series {
+    /// sizeof(fleming_series)
     pub struct_size: usize,
-    /// For messages and the reply; "frames" if NULL.
-    pub name: *const c_char,
-    /// count pointers to the first pixel of each frame.
-    pub frames: *const *const u8,
-    /// 1 for an image, 1 or more for a video.
-    pub count: usize,
-    /// The time of each frame in seconds, count numbers. A video needs them, an image has none.
-    pub seconds: *const f64,
-    pub width: usize,
-    pub height: usize,
-    /// Bytes from one row to the next; 0: width * 3.
-    pub row_bytes: usize,
-    /// FLEMING_MODALITY_IMAGE or FLEMING_MODALITY_VIDEO.
-    pub modality: i32,
-    /// 0
-    pub reserved: i32,
+    /// file_count paths, or NULL.
+    pub files: *const *const c_char,
+    pub file_count: usize,
+    /// The contents of buffer_count whole files, and the bytes of each; or NULL. Either files or buffers.
+    pub buffers: *const *const c_void,
+    pub buffer_sizes: *const usize,
+    /// The name of each buffer, for messages and warnings; "file 0", "file 1" and so on if NULL.
+    pub buffer_names: *const *const c_char,
+    pub buffer_count: usize,
 }
 
-/// A volume that you have: depth slices of height rows of width numbers of 16 bits, without gaps, in the machine's byte order.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct fleming_volume {
-    /// sizeof(fleming_volume)
-    pub struct_size: usize,
-    /// For messages and the reply; "volume" if NULL.
-    pub name: *const c_char,
-    /// The numbers.
-    pub voxels: *const c_void,
-    pub depth: usize,
-    pub height: usize,
-    pub width: usize,
-    /// Millimetres between slices, rows and columns; all 0: unknown. They change no pixel; the reply has them.
-    pub spacing_mm: [f64; 3],
-    /// The values window_center - window_width / 2 to window_center + window_width / 2, in the numbers of the volume, become 0 to
-    /// 255. With a width of 0 (and a center of 0) each slice is scaled by its own range.
-    pub window_center: f64,
-    pub window_width: f64,
-    /// How many slices, evenly spaced; 0: 11.
-    pub slices: usize,
-    /// A fleming_voxel.
-    pub voxel: i32,
-    /// 0
-    pub reserved: i32,
-}
-
-growing!(fleming_frames, fleming_volume);
+growing!(fleming_series);
 
 // SAFETY: as of the others.
 unsafe impl Growing for fleming_study_options {
     // `window` and `options` came later.
     const FIRST: usize = 64;
     const NAME: &'static str = "fleming_study_options";
-}
-
-fn of_volume(slices: usize) -> Look {
-    Look { slices: given(slices), ..Look::default() }
 }
 
 impl fleming_study_options {
@@ -110,8 +70,7 @@ impl fleming_study_options {
         let window = unsafe { optional_text("window", self.window) }?;
         let window = window.map(|text| text.parse::<Windowing>()).transpose()?;
         // SAFETY: the caller's.
-        let others = unsafe { optional_text("options", self.options) }?;
-        let others = others.map(|text| wire::look(&text)).transpose()?.unwrap_or_default();
+        let others = unsafe { look(self.options) }?;
         let others = Look { window: window.or(others.window), ..others };
         let counts = [self.max_frames != 0, self.frames != 0, self.seconds != 0.0];
         let of_videos = counts.contains(&true) || self.start != 0.0 || self.end != 0.0;
@@ -146,109 +105,55 @@ impl fleming_study_options {
     }
 }
 
-impl fleming_frames {
-    /// # Safety
-    /// The pointers are as the header asks.
-    pub(super) unsafe fn study(&self) -> CallResult<Study> {
-        let modality = match modality(self.modality)? {
-            Modality::Volume => {
-                return Err(Failure::argument("modality", "image or video", "volume"));
-            }
-            modality => modality,
-        };
-        let times = self.times(modality)?;
-        let (Ok(width), Ok(height)) = (u32::try_from(self.width), u32::try_from(self.height)) else {
-            let got = format!("{}×{}", self.width, self.height);
-            return Err(Failure::argument("width, height", "sides below 2^32", &got));
-        };
-        // SAFETY: the caller's.
-        let (name, pointers) =
-            unsafe { (optional_text("name", self.name)?, values("frames", self.frames, self.count)?) };
-        // SAFETY: the caller's.
-        let seconds = unsafe { values("seconds", self.seconds, times) }?;
-        let mut frames = Vec::with_capacity(pointers.len());
-        for (index, pixels) in pointers.into_iter().enumerate() {
-            // SAFETY: the caller's.
-            let frame = Frame::rgb(width, height, unsafe { self.pixels(pixels) }?)?;
-            frames.push(match seconds.get(index) {
-                Some(&seconds) => frame.at(Provenance::video(index, seconds)),
-                None => frame,
-            });
-        }
-        let source = name.unwrap_or_else(|| "frames".into());
-        Ok(Study { modality, source, frames, warnings: Vec::new() })
-    }
-
-    /// How many times are given.
-    fn times(&self, modality: Modality) -> CallResult<usize> {
-        zero("reserved", self.reserved)?;
-        let count = self.count.to_string();
-        match (modality, self.count, self.seconds.is_null()) {
-            (_, 0, _) => Err(Failure::argument("count", "at least 1", &count)),
-            (Modality::Image, 2.., _) => Err(Failure::argument("count", "1 for an image", &count)),
-            (Modality::Image, _, false) => Err(Failure::argument("seconds", "NULL for an image", "times")),
-            (Modality::Image, ..) => Ok(0),
-            (_, _, true) => Err(Failure::argument("seconds", "the time of each frame of a video", "NULL")),
-            _ => Ok(self.count),
-        }
-    }
-
-    /// A frame's pixels without the gaps between rows.
-    ///
-    /// # Safety
-    /// `pixels` is NULL or a frame as the header asks.
-    unsafe fn pixels(&self, pixels: *const u8) -> CallResult<Vec<u8>> {
-        let row = self.width.checked_mul(3).filter(|row| *row > 0);
-        let step = given(self.row_bytes).or(row);
-        let (Some(row), Some(step)) = (row, step) else {
-            return Err(Failure::argument("width", "a row of pixels", &self.width.to_string()));
-        };
-        if step < row {
-            return Err(Failure::argument("row_bytes", &format!("at least {row}"), &step.to_string()));
-        }
-        if pixels.is_null() {
-            return Err(Failure::argument("frames", "a pointer to each frame", "NULL"));
-        }
-        let mut copy = Vec::new();
-        let place = |index: usize| index.checked_mul(step).filter(|place| *place <= isize::MAX as usize);
-        for index in 0..self.height {
-            let Some(place) = place(index) else {
-                return Err(Failure::argument("row_bytes", "rows that fit into memory", &step.to_string()));
-            };
-            // SAFETY: the caller vouches for `height` rows, each `step` bytes after the one before.
-            copy.extend(unsafe { values("frames", pixels.add(place), row) }?);
-        }
-        Ok(copy)
-    }
+/// The look that a text of JSON asks for; the default if it is NULL.
+///
+/// # Safety
+/// The text is as the header asks.
+pub(super) unsafe fn look(options: *const c_char) -> CallResult<Look> {
+    // SAFETY: the caller's.
+    let text = unsafe { optional_text("options", options) }?;
+    Ok(text.map(|text| wire::look(&text)).transpose()?.unwrap_or_default())
 }
 
-impl fleming_volume {
+impl fleming_series {
     /// # Safety
     /// The pointers are as the header asks.
-    pub(super) unsafe fn input(&self) -> CallResult<StudyInput> {
-        zero("reserved", self.reserved)?;
-        let shape = [self.depth, self.height, self.width];
-        let count = shape.iter().try_fold(1_usize, |count, &side| count.checked_mul(side));
-        let Some(count) = count.filter(|count| *count > 0) else {
-            let got = format!("{shape:?}");
-            return Err(Failure::argument("depth, height, width", "sizes of a volume", &got));
-        };
-        // SAFETY: the caller's.
-        let name = unsafe { optional_text("name", self.name) }?;
-        let kind = voxel(self.voxel)?;
-        // SAFETY: the caller's; any bytes are numbers.
-        let voxels = unsafe {
-            match kind {
-                fleming_voxel::Int16 => Voxels::I16(values("voxels", self.voxels.cast(), count)?.into()),
-                fleming_voxel::Uint16 => Voxels::U16(values("voxels", self.voxels.cast(), count)?.into()),
+    pub(super) unsafe fn source(&self) -> CallResult<Source> {
+        let refuse = |name: &str, wanted: &str, got: &str| Err(Failure::argument(name, wanted, got));
+        match (self.file_count, self.buffer_count) {
+            (0, 0) => refuse("file_count", "at least one file, or buffer_count at least one", "none"),
+            (1.., 1..) => refuse("file_count", "files or buffers", "both"),
+            (1.., 0) => {
+                // SAFETY: the caller's.
+                let files = unsafe { values("files", self.files, self.file_count) }?;
+                // SAFETY: the caller's.
+                let files = files.into_iter().map(|file| unsafe { path("files", file) });
+                Ok(Source::Files(files.collect::<CallResult<_>>()?))
             }
-        };
-        let mut volume = RawVolume::new(name.unwrap_or_else(|| "volume".into()), shape, voxels);
-        volume.spacing_mm = (self.spacing_mm != [0.0; 3]).then_some(self.spacing_mm);
-        let mut look = of_volume(self.slices);
-        if self.window_center != 0.0 || self.window_width != 0.0 {
-            look = look.window(Window::linear_exact(self.window_center, self.window_width));
+            (0, count) => {
+                // SAFETY: the caller's.
+                let (buffers, sizes) = unsafe {
+                    (
+                        values("buffers", self.buffers, count)?,
+                        values("buffer_sizes", self.buffer_sizes, count)?,
+                    )
+                };
+                let named = if self.buffer_names.is_null() { 0 } else { count };
+                // SAFETY: the caller's.
+                let names = unsafe { values("buffer_names", self.buffer_names, named) }?;
+                let mut all = Vec::with_capacity(count);
+                for (place, (buffer, size)) in buffers.into_iter().zip(sizes).enumerate() {
+                    let name = match names.get(place) {
+                        // SAFETY: the caller's.
+                        Some(name) => unsafe { text("buffer_names", *name) }?,
+                        None => format!("file {place}"),
+                    };
+                    // SAFETY: the caller's.
+                    let bytes = unsafe { values("buffers", buffer.cast::<u8>(), size) }?.into();
+                    all.push(Buffer { name, bytes });
+                }
+                Ok(Source::Buffers(all))
+            }
         }
-        Ok(StudyInput::raw(volume).look(look))
     }
 }

@@ -6,9 +6,12 @@
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
       0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL }
 #define FLEMING_STUDY_OPTIONS_INIT { sizeof(fleming_study_options), NULL, 0, 0, 0, 0, 0, 0, NULL, NULL }
-#define FLEMING_FRAMES_INIT { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0 }
+#define FLEMING_SERIES_INIT { sizeof(fleming_series), NULL, 0, NULL, NULL, NULL, 0 }
+#define FLEMING_FRAMES_INIT \
+    { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0 }
 #define FLEMING_VOLUME_INIT \
-    { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0 }
+    { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+      { { 0, 0, 0 }, { 0, 0, 0 }, { 0, 0, 0 } }, { 0, 0, 0 }, NULL, 0, 0, 0, 0, 0, 0 }
 #define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0, 0 }
 #define FLEMING_ENGINE_FACTS_INIT \
     { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
@@ -21,6 +24,8 @@
 #define FLEMING_ERROR_FACTS_INIT { sizeof(fleming_error_facts), NULL, NULL, NULL, NULL, NULL, 0, 0 }
 #define FLEMING_FRAME_FACTS_INIT \
     { sizeof(fleming_frame_facts), NULL, 0, 0, 0, 0, 0, 0, { 0, 0, 0 }, 0, 0 }
+#define FLEMING_PREVIEW_FACTS_INIT { sizeof(fleming_preview_facts), NULL, 0, NULL, 0, 0, NULL, 0 }
+#define FLEMING_PICTURE_INIT { sizeof(fleming_picture), NULL, 0, 0 }
 #define FLEMING_EMBEDDINGS_FACTS_INIT { sizeof(fleming_embeddings_facts), NULL, 0, 0, 0 }
 
 #endif

@@ -16,6 +16,7 @@ use super::queue::{Command, Submission};
 use super::session::Session;
 use super::threads;
 use crate::error::{Error, Result};
+use crate::input::Budget;
 use crate::onnx::Runtime;
 use crate::package::Package;
 use crate::request::{AskOptions, ConversationId, Event, Reply, Request};
@@ -106,6 +107,11 @@ impl Engine {
     /// The memory that this engine takes.
     pub fn memory(&self) -> MemoryNeeds {
         self.0.memory
+    }
+
+    /// How much of a study is read at most.
+    pub fn budget(&self) -> Budget {
+        self.0.shared.budget
     }
 
     /// Most tokens in a conversation, prompt and reply together.

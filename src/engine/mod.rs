@@ -46,3 +46,4 @@ pub use embed::ImageEmbeddings;
 pub use memory::MemoryNeeds;
 pub use options::EngineOptions;
 pub use pending::Pending;
+pub(crate) use threads::with_room;

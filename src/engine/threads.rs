@@ -44,7 +44,7 @@ pub(super) fn start_in<'scope, T: Send + 'scope>(
 ///
 /// # Errors
 /// [`Error::Runtime`] if the system gives no thread, and those of the work.
-pub(super) fn with_room<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn with_room<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| joined(start_in(scope, name, work)?))
 }
 

@@ -1,15 +1,18 @@
 //! What the model will see of studies, before it is asked.
 
+use std::time::Instant;
+
 use ndarray::{Array4, Axis};
 
 use super::sheet::Picture;
+use crate::engine::{Engine, with_room};
 use crate::error::{Error, Result};
 use crate::frame::{self, Study};
 use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
 use crate::package::Package;
 use crate::pixels::{self, Tiling};
-use crate::request::{FrameUsed, StudyInput};
+use crate::request::{AskOptions, FrameUsed, StudyInput};
 
 /// What the model will see of studies.
 #[derive(Debug, Clone)]
@@ -63,6 +66,20 @@ pub fn preview(
     let tiles = pixels::stack(&tiles, vision.image_size);
     let sheet = Picture::sheet(tiles.view(), &frames);
     Ok(Preview { frames, warnings, sheet, studies: read, tiles })
+}
+
+impl Engine {
+    /// What an answer about these studies would see, by the same options: `preprocessing`, `max_tiles`, `cancel` and `timeout`
+    /// matter. The engine's budget holds. No graph runs.
+    ///
+    /// # Errors
+    /// As [`preview`].
+    pub fn preview(&self, studies: &[StudyInput], options: &AskOptions) -> Result<Preview> {
+        options.check()?;
+        let reading = ReadOptions::default().preprocessing(options.preprocessing).budget(self.budget());
+        let reading = reading.watch(options.watch(Instant::now()));
+        with_room("fleming-preview", || preview(self.package(), studies, options.max_tiles, &reading))
+    }
 }
 
 impl Preview {

@@ -151,6 +151,23 @@ fn all_of_the_wrapper_works() {
 }
 
 #[test]
+fn studies_in_memory_are_those_of_files() {
+    let scratch = Scratch::new();
+    let strict = [C, &["-Wshadow", "-Wconversion"]].concat();
+    let program = build(&strict, &root("tests/capi/inputs.c"), &scratch.path("inputs"));
+    let (series, sheet) = (example("chest_ct"), scratch.path("sheet.png"));
+    let mut command = Command::new(program);
+    command.arg(demo_model()).arg(example("chest.png")).arg(&series).arg(example("chest.nii.gz")).arg(&sheet);
+    assert_eq!(run(&mut command).trim(), "all is seen");
+    let wanted = scratch.path("preview.png");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.arg("preview").arg("--model").arg(demo_model()).arg("--volume").arg(series);
+    let output = command.arg("-o").arg(&wanted).current_dir(ROOT).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(fs::read(sheet).unwrap() == fs::read(wanted).unwrap(), "the sheet of `fleming preview`");
+}
+
+#[test]
 fn misuse_is_a_status() {
     let scratch = Scratch::new();
     let program = build(C, &root("tests/capi/misuse.c"), &scratch.path("misuse"));

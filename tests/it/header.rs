@@ -7,13 +7,15 @@ use fleming::wire::{Form, Options, Row, Subject, Whole, option, options};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The order in which a reader meets them.
-const FILES: [&str; 20] = [
+const FILES: [&str; 23] = [
     "status",
     "error",
     "enums",
     "log",
     "options",
     "study",
+    "frames",
+    "volume",
     "request",
     "event",
     "reply",
@@ -25,6 +27,7 @@ const FILES: [&str; 20] = [
     "asking",
     "session",
     "doctor",
+    "preview",
     "arguments",
     "aside",
     "version",

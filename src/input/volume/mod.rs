@@ -6,7 +6,6 @@
 mod window;
 mod number;
 mod grid;
-mod memory;
 // ── in patient space
 mod space;
 mod asked;
@@ -19,6 +18,8 @@ mod planes;
 mod stacked;
 mod scout;
 mod stack;
+// ── either
+mod memory;
 
 pub(super) use grid::{Grid, SliceChoice, Slices};
 pub(super) use memory::open;
