@@ -27,7 +27,9 @@
 #ifndef FLEMING_HPP
 #define FLEMING_HPP
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
@@ -48,7 +50,6 @@
 #include <version>
 #endif
 #if defined(__cpp_lib_span)
-#include <cstddef>
 #include <span>
 #endif
 #if defined(__cpp_lib_jthread)
@@ -263,7 +264,26 @@ struct study_options {
     std::string options;
 };
 
-// A volume of 16-bit numbers that you have; see fleming_volume. An array of int16_t or uint16_t says its type itself.
+namespace detail {
+
+// The fleming_voxel of a type of numbers.
+template <class T> constexpr fleming_voxel voxel_of() {
+    if constexpr (std::is_same_v<T, std::int8_t>) return FLEMING_VOXEL_INT8;
+    else if constexpr (std::is_same_v<T, std::uint8_t>) return FLEMING_VOXEL_UINT8;
+    else if constexpr (std::is_same_v<T, std::int16_t>) return FLEMING_VOXEL_INT16;
+    else if constexpr (std::is_same_v<T, std::uint16_t>) return FLEMING_VOXEL_UINT16;
+    else if constexpr (std::is_same_v<T, std::int32_t>) return FLEMING_VOXEL_INT32;
+    else if constexpr (std::is_same_v<T, std::uint32_t>) return FLEMING_VOXEL_UINT32;
+    else if constexpr (std::is_same_v<T, float>) return FLEMING_VOXEL_FLOAT32;
+    else {
+        static_assert(std::is_same_v<T, double>, "integers of 8, 16 or 32 bits, float or double");
+        return FLEMING_VOXEL_FLOAT64;
+    }
+}
+
+} // namespace detail
+
+// A volume of numbers that you have; see fleming_volume. A pointer says the type of the numbers itself.
 struct volume {
     const void *voxels = nullptr;
     fleming_voxel voxel = FLEMING_VOXEL_INT16;
@@ -272,11 +292,72 @@ struct volume {
     double window_center = 0, window_width = 0;
     std::size_t slices = 0;
     std::string name;
+    fleming_window window_function = FLEMING_WINDOW_LINEAR_EXACT;
+    double slope = 1, intercept = 0;
+    std::size_t row_bytes = 0, slice_bytes = 0;
+    std::int32_t bits = 0;
+    // Of slices, rows and columns; see fleming_volume.directions.
+    std::optional<std::array<std::array<double, 3>, 3>> directions;
+    std::array<double, 3> origin_mm{};
+    fleming_volume_kind kind = FLEMING_VOLUME_KIND_UNKNOWN;
+    std::string options;
+    // The numbers that a span has; none where a pointer was given.
+    std::optional<std::size_t> count;
 
-    volume(const std::int16_t *values, std::size_t d, std::size_t h, std::size_t w)
-        : voxels(values), voxel(FLEMING_VOXEL_INT16), depth(d), height(h), width(w) {}
-    volume(const std::uint16_t *values, std::size_t d, std::size_t h, std::size_t w)
-        : voxels(values), voxel(FLEMING_VOXEL_UINT16), depth(d), height(h), width(w) {}
+    template <class T>
+    volume(const T *values, std::size_t d, std::size_t h, std::size_t w)
+        : voxels(values), voxel(detail::voxel_of<T>()), depth(d), height(h), width(w) {}
+#if defined(__cpp_lib_span)
+    template <class T>
+    volume(std::span<T> values, std::size_t d, std::size_t h, std::size_t w)
+        : volume(static_cast<const std::remove_const_t<T> *>(values.data()), d, h, w) {
+        count = values.size();
+    }
+#endif
+};
+
+// A grey picture of numbers that you have, as a detector gives it; see fleming_volume, of FLEMING_MODALITY_IMAGE.
+struct radiograph {
+    const void *values = nullptr;
+    fleming_voxel voxel = FLEMING_VOXEL_UINT16;
+    std::size_t width = 0, height = 0;
+    std::int32_t bits = 0;
+    bool inverse = false; // the lowest value is white
+    double slope = 1, intercept = 0;
+    double window_center = 0, window_width = 0;
+    fleming_window window_function = FLEMING_WINDOW_LINEAR;
+    std::size_t row_bytes = 0;
+    std::string name;
+    std::optional<std::size_t> count;
+
+    template <class T>
+    radiograph(const T *numbers, std::size_t w, std::size_t h)
+        : values(numbers), voxel(detail::voxel_of<T>()), width(w), height(h) {}
+#if defined(__cpp_lib_span)
+    template <class T>
+    radiograph(std::span<T> numbers, std::size_t w, std::size_t h)
+        : radiograph(static_cast<const std::remove_const_t<T> *>(numbers.data()), w, h) {
+        count = numbers.size();
+    }
+#endif
+};
+
+// A picture in the layout of a camera or a decoder; see fleming_frames. Planes and strides: RGB and grey have one plane, NV12 two,
+// I420 three. A stride of 0 is a row without a gap.
+struct frame {
+    fleming_pixels pixels = FLEMING_PIXELS_RGB;
+    std::size_t width = 0, height = 0;
+    std::array<const std::uint8_t *, 3> planes{};
+    std::array<std::size_t, 3> strides{};
+    fleming_yuv_matrix matrix = FLEMING_YUV_MATRIX_BT601;
+    fleming_yuv_range range = FLEMING_YUV_RANGE_LIMITED;
+};
+
+// The content of a whole file, and what it is called.
+struct memory_file {
+    const void *data = nullptr;
+    std::size_t size = 0;
+    std::string name;
 };
 
 // A question, put together in one expression. What goes wrong meanwhile is kept, and told when the request is asked.
@@ -320,20 +401,96 @@ public:
         frames.modality = FLEMING_MODALITY_IMAGE;
         return this->frames(frames);
     }
-    request &frames(const fleming_frames &frames) & { return keep(fleming_request_frames(handle_.get(), &frames)); }
-    request &volume(const fleming::volume &volume) & {
+    request &frames(const fleming_frames &given) & { return keep(fleming_request_frames(handle_.get(), &given)); }
+    // One picture.
+    request &picture(const frame &shown, const std::string &name = "") & {
+        return clip(&shown, nullptr, 1, name);
+    }
+    // A clip of frames of one size and layout, each with its time in seconds.
+    request &clip(const std::vector<frame> &shown, const std::vector<double> &seconds, const std::string &name = "") & {
+        if (shown.size() != seconds.size() || shown.empty()) {
+            return fail("seconds", "a time for each frame of a clip", std::to_string(seconds.size()));
+        }
+        return clip(shown.data(), seconds.data(), shown.size(), name);
+    }
+    request &volume(const fleming::volume &given) & {
         fleming_volume c = FLEMING_VOLUME_INIT;
-        c.name = detail::text_or_null(volume.name);
-        c.voxels = volume.voxels;
-        c.voxel = volume.voxel;
-        c.depth = volume.depth;
-        c.height = volume.height;
-        c.width = volume.width;
-        for (int axis = 0; axis < 3; ++axis) c.spacing_mm[axis] = volume.spacing_mm[axis];
-        c.window_center = volume.window_center;
-        c.window_width = volume.window_width;
-        c.slices = volume.slices;
-        return keep(fleming_request_volume(handle_.get(), &c));
+        c.name = detail::text_or_null(given.name);
+        c.voxels = given.voxels;
+        c.voxel = given.voxel;
+        c.depth = given.depth;
+        c.height = given.height;
+        c.width = given.width;
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+            c.spacing_mm[axis] = given.spacing_mm[axis];
+            c.origin_mm[axis] = given.origin_mm[axis];
+            if (!given.directions) continue;
+            for (std::size_t part = 0; part < 3; ++part) c.directions[axis][part] = (*given.directions)[axis][part];
+        }
+        c.window_center = given.window_center;
+        c.window_width = given.window_width;
+        c.window_function = given.window_width == 0 ? 0 : given.window_function;
+        c.slices = given.slices;
+        c.slope = given.slope;
+        c.intercept = given.intercept;
+        c.row_bytes = given.row_bytes;
+        c.slice_bytes = given.slice_bytes;
+        c.bits = given.bits;
+        c.kind = given.kind;
+        c.options = detail::text_or_null(given.options);
+        return numbers(c, given.count);
+    }
+    request &radiograph(const fleming::radiograph &given) & {
+        fleming_volume c = FLEMING_VOLUME_INIT;
+        c.name = detail::text_or_null(given.name);
+        c.voxels = given.values;
+        c.voxel = given.voxel;
+        c.depth = 1;
+        c.height = given.height;
+        c.width = given.width;
+        c.modality = FLEMING_MODALITY_IMAGE;
+        c.window_center = given.window_center;
+        c.window_width = given.window_width;
+        c.window_function = given.window_width == 0 ? 0 : given.window_function;
+        c.slope = given.slope;
+        c.intercept = given.intercept;
+        c.row_bytes = given.row_bytes;
+        c.bits = given.bits;
+        c.inverse = given.inverse ? 1 : 0;
+        return numbers(c, given.count);
+    }
+    // Several files that are one study, such as a DICOM series, in any order.
+    request &series(fleming_modality modality, const std::vector<std::string> &files, const study_options &options = {}) & {
+        const auto paths = detail::pointers(files);
+        fleming_series c = FLEMING_SERIES_INIT;
+        c.files = paths.data();
+        c.file_count = paths.size();
+        return add(modality, c, options);
+    }
+    // The same in memory.
+    request &series(fleming_modality modality, const std::vector<memory_file> &files, const study_options &options = {}) & {
+        std::vector<const void *> data;
+        std::vector<std::size_t> sizes;
+        std::vector<std::string> names;
+        for (const auto &file : files) {
+            data.push_back(file.data);
+            sizes.push_back(file.size);
+            names.push_back(file.name.empty() ? "file " + std::to_string(names.size()) : file.name);
+        }
+        const auto called = detail::pointers(names);
+        fleming_series c = FLEMING_SERIES_INIT;
+        c.buffers = data.data();
+        c.buffer_sizes = sizes.data();
+        c.buffer_names = called.data();
+        c.buffer_count = data.size();
+        return add(modality, c, options);
+    }
+    // Texts and studies in order, of a request that began with "": see fleming_request_text.
+    request &user(const std::string &text) & {
+        return keep(fleming_request_text(handle_.get(), FLEMING_ROLE_USER, text.c_str()));
+    }
+    request &assistant(const std::string &text) & {
+        return keep(fleming_request_text(handle_.get(), FLEMING_ROLE_ASSISTANT, text.c_str()));
     }
 
     // The same for a request that has no name yet.
@@ -344,6 +501,14 @@ public:
     template <class... T> request bytes(T &&...t) && { return std::move(bytes(std::forward<T>(t)...)); }
     template <class... T> request pixels(T &&...t) && { return std::move(pixels(std::forward<T>(t)...)); }
     template <class... T> request frames(T &&...t) && { return std::move(frames(std::forward<T>(t)...)); }
+    template <class... T> request picture(T &&...t) && { return std::move(picture(std::forward<T>(t)...)); }
+    request clip(const std::vector<frame> &shown, const std::vector<double> &seconds, const std::string &name = "") && {
+        return std::move(clip(shown, seconds, name));
+    }
+    template <class... T> request radiograph(T &&...t) && { return std::move(radiograph(std::forward<T>(t)...)); }
+    template <class... T> request series(T &&...t) && { return std::move(series(std::forward<T>(t)...)); }
+    template <class... T> request user(T &&...t) && { return std::move(user(std::forward<T>(t)...)); }
+    template <class... T> request assistant(T &&...t) && { return std::move(assistant(std::forward<T>(t)...)); }
 
     // What went wrong first, if anything did.
     const std::optional<failure> &failed() const noexcept { return failed_; }
@@ -366,6 +531,60 @@ private:
     request &add(fleming_modality modality, const std::string &file, const study_options &options) {
         const auto c = of(options, nullptr);
         return keep(fleming_request_file(handle_.get(), modality, file.c_str(), &c));
+    }
+    request &add(fleming_modality modality, const fleming_series &files, const study_options &options) {
+        const auto c = of(options, nullptr);
+        return keep(fleming_request_series(handle_.get(), modality, &files, &c));
+    }
+    request &clip(const frame *shown, const double *seconds, std::size_t count, const std::string &name) {
+        std::array<std::vector<const std::uint8_t *>, 3> planes;
+        for (std::size_t place = 0; place < count; ++place) {
+            const auto &one = shown[place], &first = shown[0];
+            const bool alike = one.pixels == first.pixels && one.width == first.width && one.height == first.height &&
+                               one.strides == first.strides && one.matrix == first.matrix && one.range == first.range;
+            if (!alike) return fail("frames", "frames of one size and layout", "another in frame " + std::to_string(place));
+            for (std::size_t plane = 0; plane < 3; ++plane) planes[plane].push_back(one.planes[plane]);
+        }
+        fleming_frames c = FLEMING_FRAMES_INIT;
+        c.name = detail::text_or_null(name);
+        c.frames = planes[0].data();
+        c.chroma = shown->planes[1] == nullptr ? nullptr : planes[1].data();
+        c.chroma_v = shown->planes[2] == nullptr ? nullptr : planes[2].data();
+        c.count = count;
+        c.seconds = seconds;
+        c.width = shown->width;
+        c.height = shown->height;
+        c.row_bytes = shown->strides[0];
+        c.chroma_row_bytes = shown->strides[1];
+        c.chroma_v_row_bytes = shown->strides[2];
+        c.modality = seconds == nullptr ? FLEMING_MODALITY_IMAGE : FLEMING_MODALITY_VIDEO;
+        c.pixels = shown->pixels;
+        c.yuv_matrix = shown->matrix;
+        c.yuv_range = shown->range;
+        return keep(fleming_request_frames(handle_.get(), &c));
+    }
+    // Refuses a span that has other than the numbers of the shape; gaps are for pointers.
+    request &numbers(const fleming_volume &c, std::optional<std::size_t> count) {
+        if (count && (c.row_bytes != 0 || c.slice_bytes != 0)) return fail("row_bytes", "0 of a span", "another");
+        // Without a product that could overflow.
+        const auto sides = {c.depth, c.height, c.width};
+        std::size_t left = count.value_or(0);
+        bool whole = true;
+        for (const auto side : sides) {
+            whole = whole && side != 0 && left % side == 0;
+            if (whole) left /= side;
+        }
+        if (count && !(whole && left == 1)) {
+            return fail("voxels", "a span of depth * height * width numbers", std::to_string(*count));
+        }
+        return keep(fleming_request_volume(handle_.get(), &c));
+    }
+    request &fail(const std::string &thing, const std::string &wanted, const std::string &got) {
+        if (!failed_) {
+            failed_ = failure{FLEMING_STATUS_ARGUMENT, thing + ": wanted " + wanted + ", got " + got, "see fleming.hpp",
+                              thing, wanted, got};
+        }
+        return *this;
     }
     request &keep(fleming_status status) {
         if (status != FLEMING_STATUS_OK && !failed_) failed_ = detail::last(status);
@@ -473,6 +692,44 @@ private:
 
     detail::handle<fleming_embeddings, fleming_embeddings_free> handle_;
     fleming_embeddings_facts facts_ = FLEMING_EMBEDDINGS_FACTS_INIT;
+};
+
+// What the model sees of a request's studies, before it is asked. Pictures stand as long as it does.
+class preview {
+public:
+    // A picture of 3 bytes a pixel, row by row without gaps.
+    struct picture {
+        const std::uint8_t *rgb;
+        std::size_t width, height;
+#if defined(__cpp_lib_span)
+        std::span<const std::uint8_t> bytes() const noexcept { return {rgb, width * height * 3}; }
+#endif
+    };
+
+    // All frames side by side, and where in the studies they lie; and the content of a PNG file of it.
+    picture sheet() const noexcept { return {facts_.rgb, facts_.width, facts_.height}; }
+    std::string_view png() const noexcept { return {reinterpret_cast<const char *>(facts_.png), facts_.png_size}; }
+    std::string_view warnings() const noexcept { return facts_.warnings; }
+    std::size_t frame_count() const noexcept { return facts_.frame_count; }
+    // Of a frame that there is; its tiles stand one below the other.
+    fleming_frame_facts frame(std::size_t place) const noexcept { return look(place).first; }
+    picture seen(std::size_t place) const noexcept {
+        const auto shown = look(place).second;
+        return {shown.rgb, shown.width, shown.height};
+    }
+    const fleming_preview *get() const noexcept { return handle_.get(); }
+
+private:
+    friend class engine;
+    explicit preview(fleming_preview *made) : handle_(made) { fleming_preview_read(made, &facts_); }
+    std::pair<fleming_frame_facts, fleming_picture> look(std::size_t place) const noexcept {
+        std::pair<fleming_frame_facts, fleming_picture> found{FLEMING_FRAME_FACTS_INIT, FLEMING_PICTURE_INIT};
+        fleming_preview_frame(handle_.get(), place, &found.first, &found.second);
+        return found;
+    }
+
+    detail::handle<fleming_preview, fleming_preview_free> handle_;
+    fleming_preview_facts facts_ = FLEMING_PREVIEW_FACTS_INIT;
 };
 
 namespace detail {
@@ -715,6 +972,14 @@ public:
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return embeddings(made);
     }
+    result<fleming::preview> try_preview(const request &request, const ask_options &options = {}) const {
+        if (request.failed()) return *request.failed();
+        const detail::asking asking(options, nullptr);
+        fleming_preview *made = nullptr;
+        const auto status = fleming_engine_preview(handle_.get(), request.get(), &asking.c, &made);
+        if (status != FLEMING_STATUS_OK) return detail::last(status);
+        return fleming::preview(made);
+    }
     // The texts stand as long as the engine.
     result<fleming_engine_facts> try_facts() const {
         fleming_engine_facts facts = FLEMING_ENGINE_FACTS_INIT;
@@ -771,6 +1036,9 @@ public:
     void load_session_bytes(std::string_view session) const { try_load_session_bytes(session).value(); }
     embeddings embed(const request &request, const ask_options &options = {}) const {
         return try_embed(request, options).value();
+    }
+    fleming::preview preview(const request &request, const ask_options &options = {}) const {
+        return try_preview(request, options).value();
     }
     fleming_engine_facts facts() const { return try_facts().value(); }
     void save_session(const reply &reply, const std::string &file) const { try_save_session(reply, file).value(); }

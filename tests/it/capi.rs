@@ -153,8 +153,8 @@ fn all_of_the_wrapper_works() {
 #[test]
 fn studies_in_memory_are_those_of_files() {
     let scratch = Scratch::new();
-    let strict = [C, &["-Wshadow", "-Wconversion"]].concat();
-    let program = build(&strict, &root("tests/capi/inputs.c"), &scratch.path("inputs"));
+    let strict = |compiler: &[&'static str]| [compiler, &["-Wshadow", "-Wconversion"]].concat();
+    let program = build(&strict(C), &root("tests/capi/inputs.c"), &scratch.path("inputs"));
     let (series, sheet) = (example("chest_ct"), scratch.path("sheet.png"));
     let mut command = Command::new(program);
     command.arg(demo_model()).arg(example("chest.png")).arg(&series).arg(example("chest.nii.gz")).arg(&sheet);
@@ -165,6 +165,13 @@ fn studies_in_memory_are_those_of_files() {
     let output = command.arg("-o").arg(&wanted).current_dir(ROOT).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(fs::read(sheet).unwrap() == fs::read(wanted).unwrap(), "the sheet of `fleming preview`");
+    for standard in ["-std=c++17", "-std=c++20"] {
+        let compiler = [&["c++", standard], &CPP[2..]].concat();
+        let program = build(&strict(&compiler), &root("tests/capi/inputs.cpp"), &scratch.path("wrapped"));
+        let mut command = Command::new(program);
+        command.arg(demo_model()).arg(example("chest.png")).arg(example("chest_ct"));
+        assert_eq!(run(&mut command).trim(), "all is seen", "{standard}");
+    }
 }
 
 #[test]
