@@ -322,14 +322,161 @@ enum fleming_voxel
  {
     // int16_t, as of most CT.
     FLEMING_VOXEL_INT16 = 1,
-    // uint16_t, as of most MR.
+    // uint16_t, as of most MR and radiographs; 12 bits in 16 too, see fleming_volume.bits.
     FLEMING_VOXEL_UINT16 = 2,
+    // int8_t
+    FLEMING_VOXEL_INT8 = 3,
+    // uint8_t
+    FLEMING_VOXEL_UINT8 = 4,
+    // int32_t
+    FLEMING_VOXEL_INT32 = 5,
+    // uint32_t
+    FLEMING_VOXEL_UINT32 = 6,
+    // float
+    FLEMING_VOXEL_FLOAT32 = 7,
+    // double
+    FLEMING_VOXEL_FLOAT64 = 8,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
 typedef enum fleming_voxel fleming_voxel;
 #else
 typedef int32_t fleming_voxel;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// A side of a conversation.
+enum fleming_role
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Who asks.
+    FLEMING_ROLE_USER = 1,
+    // The model.
+    FLEMING_ROLE_ASSISTANT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_role fleming_role;
+#else
+typedef int32_t fleming_role;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// How the bytes of a picture are to be read.
+enum fleming_pixels
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // 3 bytes a pixel: red, green, blue.
+    FLEMING_PIXELS_RGB = 0,
+    // 3 bytes a pixel: blue, green, red.
+    FLEMING_PIXELS_BGR = 1,
+    // 4 bytes a pixel: red, green, blue, alpha; not premultiplied. What can be seen through is laid on white, as of a file, and a
+    // warning says so.
+    FLEMING_PIXELS_RGBA = 2,
+    // 4 bytes a pixel: blue, green, red, alpha.
+    FLEMING_PIXELS_BGRA = 3,
+    // 1 byte a pixel, 0 black. Grey of more bits, or with a window, is a fleming_volume of FLEMING_MODALITY_IMAGE.
+    FLEMING_PIXELS_GREY = 4,
+    // Two planes: frames holds Y, 1 byte a pixel; chroma holds U and V in turns, for 2 by 2 pixels. Of odd sides, the last is
+    // for one.
+    FLEMING_PIXELS_NV12 = 5,
+    // Three planes: frames holds Y; chroma holds U and chroma_v holds V, each 1 byte for 2 by 2 pixels.
+    FLEMING_PIXELS_I420 = 6,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_pixels fleming_pixels;
+#else
+typedef int32_t fleming_pixels;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// The matrix from YUV to RGB.
+enum fleming_yuv_matrix
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // ITU-R BT.601, of standard definition: what FFmpeg, and the reference script, take of a video that does not say.
+    FLEMING_YUV_MATRIX_BT601 = 0,
+    // ITU-R BT.709, of high definition.
+    FLEMING_YUV_MATRIX_BT709 = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_yuv_matrix fleming_yuv_matrix;
+#else
+typedef int32_t fleming_yuv_matrix;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// The numbers of YUV that are black and white.
+enum fleming_yuv_range
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Y from 16 to 235, U and V from 16 to 240: the usual one of video.
+    FLEMING_YUV_RANGE_LIMITED = 0,
+    // All from 0 to 255: of JPEG, and of many cameras.
+    FLEMING_YUV_RANGE_FULL = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_yuv_range fleming_yuv_range;
+#else
+typedef int32_t fleming_yuv_range;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// How a window makes grey of a value x; c is its centre and w its width. Grey is cut to a whole number. The names are DICOM's.
+enum fleming_window
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // ((x - c) / w + 0.5) * 255, cut off at 0 and 255: from c - w / 2 to c + w / 2. PS3.3 C.11.2.1.3.2.
+    FLEMING_WINDOW_LINEAR_EXACT = 0,
+    // ((x - (c - 0.5)) / (w - 1) + 0.5) * 255, cut off at 0 and 255; w is at least 1. PS3.3 C.11.2.1.2.1: what a DICOM file
+    // means that names no function.
+    FLEMING_WINDOW_LINEAR = 1,
+    // 255 / (1 + exp(-4 * (x - c) / w)). PS3.3 C.11.2.1.3.1.
+    FLEMING_WINDOW_SIGMOID = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_window fleming_window;
+#else
+typedef int32_t fleming_window;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What the values of a volume are. It decides which of them are looked at where there is no window, as docs/input.md says.
+enum fleming_volume_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Not known: a CT if the values look like one.
+    FLEMING_VOLUME_KIND_UNKNOWN = 0,
+    // CT, in Hounsfield units.
+    FLEMING_VOLUME_KIND_CT = 1,
+    // MR.
+    FLEMING_VOLUME_KIND_MR = 2,
+    // PET.
+    FLEMING_VOLUME_KIND_PET = 3,
+    // Something else.
+    FLEMING_VOLUME_KIND_OTHER = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fleming_volume_kind fleming_volume_kind;
+#else
+typedef int32_t fleming_volume_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -346,12 +493,17 @@ typedef struct fleming_engine fleming_engine;
 // An answer that is being made. Any thread may wait for it, one at a time, and any thread may cancel it meanwhile.
 typedef struct fleming_pending fleming_pending;
 
+// What the model sees of a request's studies, as pictures. It does not change: any thread may read it. The pictures are as
+// confidential as the studies; no text in them names a file or a patient.
+typedef struct fleming_preview fleming_preview;
+
 // An answer and how it came about. It does not change: any thread may read it.
 typedef struct fleming_reply fleming_reply;
 
-// A question about any number of studies. The word <image> in the question or in a turn places the next study; with no such
-// word anywhere, all studies come before the question (with earlier turns and an instruction of "" the word is needed). It may
-// be asked any number of times, of any engine.
+// A question about any number of studies. It may be asked any number of times, of any engine. Studies are placed in one of two
+// ways. By words: the word <image> in the question or in a turn places the next study; with no such word anywhere, all studies
+// come before the question (with earlier turns and an instruction of "" the word is needed). Or by order, with
+// fleming_request_text: each text and each study stands where it was added.
 typedef struct fleming_request fleming_request;
 
 // The facts of a failure, each a fragment. The texts stand until the next call of this thread that fails.
@@ -401,51 +553,119 @@ typedef struct fleming_study_options {
     const char *options;
 } fleming_study_options;
 
-// Frames that you have: count pictures of height rows of width pixels of 3 bytes, red, green, blue.
+// Several files that are one study, such as the slices of a DICOM series, in any order: on disk or in memory. Each file counts
+// as fleming_request_file and fleming_request_bytes take one; what the files say decides their order.
+typedef struct fleming_series {
+    // sizeof(fleming_series)
+    size_t struct_size;
+    // file_count paths, or NULL.
+    const char *const *files;
+    size_t file_count;
+    // The contents of buffer_count whole files, and the bytes of each; or NULL. Either files or buffers.
+    const void *const *buffers;
+    const size_t *buffer_sizes;
+    // The name of each buffer, for messages and warnings; "file 0", "file 1" and so on if NULL.
+    const char *const *buffer_names;
+    size_t buffer_count;
+} fleming_series;
+
+// Pictures that you have: count pictures of height rows of width pixels each, of one fleming_pixels: an image, or a clip. Between
+// the rows of a plane may be gaps; behind the last pixel nothing is read. YUV becomes RGB by FFmpeg, bit for bit as the same
+// frames of a video file; a library that was built without it refuses YUV.
 typedef struct fleming_frames {
     // sizeof(fleming_frames)
     size_t struct_size;
     // For messages and the reply; "frames" if NULL.
     const char *name;
-    // count pointers to the first pixel of each frame.
+    // count pointers to the first pixel of each frame, of its first plane.
     const uint8_t *const *frames;
-    // 1 for an image, 1 or more for a video.
+    // 1 for an image, 1 to 4096 for a video.
     size_t count;
     // The time of each frame in seconds, count numbers. A video needs them, an image has none.
     const double *seconds;
+    // In pixels.
     size_t width;
     size_t height;
-    // Bytes from one row to the next; 0: width * 3.
+    // Bytes from one row of the first plane to the next; 0: as many as a row has.
     size_t row_bytes;
     // FLEMING_MODALITY_IMAGE or FLEMING_MODALITY_VIDEO.
     int32_t modality;
     // 0
     int32_t reserved;
+    // A fleming_pixels; RGB by default.
+    int32_t pixels;
+    // Of NV12 and I420: a fleming_yuv_matrix; BT.601 by default.
+    int32_t yuv_matrix;
+    // Of NV12 and I420: a fleming_yuv_range; limited by default.
+    int32_t yuv_range;
+    // 0
+    int32_t reserved_2;
+    // NV12: count pointers to U and V. I420: count pointers to U. Else NULL.
+    const uint8_t *const *chroma;
+    // I420: count pointers to V. Else NULL.
+    const uint8_t *const *chroma_v;
+    // Bytes from one row of chroma, and of chroma_v, to the next; 0: as many as a row has.
+    size_t chroma_row_bytes;
+    size_t chroma_v_row_bytes;
 } fleming_frames;
 
-// A volume that you have: depth slices of height rows of width numbers of 16 bits, without gaps, in the machine's byte order.
+// Numbers that you have: a volume of depth slices of height rows of width voxels, or one grey picture, in the machine's byte
+// order. What is written here of the values of a study in a file (slope, window, inversion, place in the patient) gives bit for
+// bit the frames of that file: without directions those of a NumPy array, with them those of a DICOM series or a NIfTI
+// volume, and of a picture those of a radiograph in DICOM.
 typedef struct fleming_volume {
     // sizeof(fleming_volume)
     size_t struct_size;
     // For messages and the reply; "volume" if NULL.
     const char *name;
-    // The numbers.
+    // The first voxel of the first row of the first slice; it may be aligned to anything.
     const void *voxels;
+    // Slices, rows and columns; a picture has a depth of 1.
     size_t depth;
     size_t height;
     size_t width;
-    // Millimetres between slices, rows and columns; all 0: unknown. They change no pixel; the reply has them.
+    // Millimetres between slices, rows and columns; all 0: unknown. Without directions they change no pixel; the reply has them. A
+    // picture has none.
     double spacing_mm[3];
-    // The values window_center - window_width / 2 to window_center + window_width / 2, in the numbers of the volume, become 0 to
-    // 255. With a width of 0 (and a center of 0) each slice is scaled by its own range.
+    // The window, in values: after slope and intercept. A width of 0 (and a centre of 0) is none: each slice of an array is
+    // scaled by its own range, a volume with directions as docs/input.md says, a picture of at most 8 bits is shown as it is, and any
+    // other from its lowest to its highest value, with a warning.
     double window_center;
     double window_width;
-    // How many slices, evenly spaced; 0: 11.
+    // How many slices, evenly spaced, 1 to 4096; 0: 11. Of a picture 0.
     size_t slices;
     // A fleming_voxel.
     int32_t voxel;
     // 0
     int32_t reserved;
+    // What a number is multiplied by to become a value, in double precision; 0: 1. As DICOM's RescaleSlope.
+    double slope;
+    // What is added then. As DICOM's RescaleIntercept.
+    double intercept;
+    // Bytes from one row to the next, and from one slice to the next; 0: without gaps. Behind the last voxel nothing is read.
+    size_t row_bytes;
+    size_t slice_bytes;
+    // Unit vectors: in which directions slices, rows and columns follow one another. x rises to the patient's left, y to
+    // posterior, z to the head, as in DICOM: of ImageOrientationPatient the last three numbers are the directions of rows, and the first
+    // three of columns. All 0: unknown, and the volume is looked at as it is.
+    double directions[3][3];
+    // The middle of the first voxel in millimetres, as DICOM's ImagePositionPatient of the first slice. With directions.
+    double origin_mm[3];
+    // Other options of docs/input.md, by their names in JSON: {"plane": "coronal", "range": "40-120"}. slices and the window
+    // above hold before them. NULL: none.
+    const char *options;
+    // FLEMING_MODALITY_VOLUME, which 0 is too, or FLEMING_MODALITY_IMAGE.
+    int32_t modality;
+    // A fleming_volume_kind. With directions.
+    int32_t kind;
+    // A fleming_window, of the window above.
+    int32_t window_function;
+    // How many bits of an integer count, such as 12 of 16: a voxel that takes more is refused. 0: all.
+    int32_t bits;
+    // Of a picture: 1 if the lowest value is white, as of MONOCHROME1; else 0.
+    int32_t inverse;
+    // 0
+    int32_t reserved_2;
 } fleming_volume;
 
 // What a reply holds. The texts stand until it is freed.
@@ -536,6 +756,17 @@ typedef struct fleming_token_facts {
     // 0
     int32_t reserved;
 } fleming_token_facts;
+
+// A picture as the vision tower takes it, before its numbers are normalised. It stands until what it came from is freed.
+typedef struct fleming_picture {
+    // sizeof(fleming_picture)
+    size_t struct_size;
+    // height rows of width pixels of 3 bytes, red, green, blue, without gaps. The tiles of a frame stand one below the other, in
+    // the tower's order: width is fleming_engine_facts.tile_size, height is that times fleming_frame_facts.tiles.
+    const uint8_t *rgb;
+    size_t width;
+    size_t height;
+} fleming_picture;
 
 // What embeddings hold: values[tile][token][number], without gaps. The values stand until the embeddings are freed.
 typedef struct fleming_embeddings_facts {
@@ -788,6 +1019,10 @@ typedef struct fleming_ask_options {
     // For fleming_engine_submit and _submit_all: called whenever there may be something for fleming_pending_wait, from
     // threads of the library. For hosts that wait for something else than descriptors; see fleming_pending_descriptor.
     fleming_ready_callback on_ready;
+    // 1: the reply keeps the pictures that the model saw, 3 bytes a pixel of each tile: see fleming_reply_seen.
+    int32_t keep_seen;
+    // 0
+    int32_t reserved_2;
 } fleming_ask_options;
 
 // How long the prompt of a request would be.
@@ -806,6 +1041,24 @@ typedef struct fleming_token_count {
     // 0
     int32_t reserved;
 } fleming_token_count;
+
+// What a preview holds. Texts and bytes stand until it is freed.
+typedef struct fleming_preview_facts {
+    // sizeof(fleming_preview_facts)
+    size_t struct_size;
+    // A file of png_size bytes: all frames side by side, each with its place and its range of values, and bars that show where in
+    // the studies they lie. `fleming preview` writes the same.
+    const uint8_t *png;
+    size_t png_size;
+    // Of the same picture: height rows of width pixels of 3 bytes, red, green, blue, without gaps.
+    const uint8_t *rgb;
+    size_t width;
+    size_t height;
+    // What you should know about the inputs, a sentence a line; "" if nothing.
+    const char *warnings;
+    // Frames of all studies: see fleming_preview_frame.
+    size_t frame_count;
+} fleming_preview_facts;
 
 #ifdef __cplusplus
 extern "C" {
@@ -845,23 +1098,39 @@ fleming_status fleming_request_turn(struct fleming_request *request,
                                     const char *question,
                                     const char *answer);
 
-// Adds a study in a file of this fleming_modality; options may be NULL. The file is read when the request is asked.
+// Adds a text to a request that is put together in order: one that began with the question "" and has no fleming_request_turn.
+// A study stands where it was added among the texts, in a turn of the user's. Texts of one fleming_role without another's
+// between them are one turn, written with nothing between them; the last turn is the user's and is answered. A text is taken
+// literally: <image> in it places nothing.
+fleming_status fleming_request_text(struct fleming_request *request,
+                                    int32_t role,
+                                    const char *text);
+
+// Adds a study in a file of this fleming_modality, or in a folder: a DICOM study is read with all folders in it. Options may be
+// NULL. Files are read when the request is asked.
 fleming_status fleming_request_file(struct fleming_request *request,
                                     int32_t modality,
                                     const char *file,
                                     const struct fleming_study_options *options);
 
-// Adds a study in memory: the bytes of a whole file of this fleming_modality. Options may be NULL.
+// Adds a study in memory: the bytes of a whole file of this fleming_modality, in any format that files may have, DICOM and NIfTI
+// too. Options may be NULL.
 fleming_status fleming_request_bytes(struct fleming_request *request,
                                      int32_t modality,
                                      const void *data,
                                      size_t size,
                                      const struct fleming_study_options *options);
 
+// Adds a study of this fleming_modality in several files, on disk or in memory: a DICOM series. Options may be NULL.
+fleming_status fleming_request_series(struct fleming_request *request,
+                                      int32_t modality,
+                                      const struct fleming_series *series,
+                                      const struct fleming_study_options *options);
+
 // Adds pictures that you have: an image or a clip.
 fleming_status fleming_request_frames(struct fleming_request *request, const struct fleming_frames *frames);
 
-// Adds a volume that you have.
+// Adds a volume that you have, or a radiograph.
 fleming_status fleming_request_volume(struct fleming_request *request, const struct fleming_volume *volume);
 
 // Frees a request; NULL is nothing to free. Answers to it go on.
@@ -881,6 +1150,11 @@ fleming_status fleming_reply_token(const struct fleming_reply *reply,
                                    size_t place,
                                    size_t rank,
                                    struct fleming_token_facts *facts);
+
+// Shows one of the frames that the model saw, from 0, of a reply that kept them: see fleming_ask_options.keep_seen.
+fleming_status fleming_reply_seen(const struct fleming_reply *reply,
+                                  size_t place,
+                                  struct fleming_picture *picture);
 
 // Frees a reply; NULL is nothing to free.
 void fleming_reply_free(struct fleming_reply *reply);
@@ -1013,6 +1287,27 @@ fleming_status fleming_doctor(const char *package,
                               const struct fleming_engine_options *options,
                               struct fleming_buffer **report);
 
+// Makes pictures of what an answer to this request with these options sees: the studies are read and brought to the size of tiles in
+// the same way, and no graph runs. The text of the request is ignored. Of the options, preprocessing, max_tiles and timeout_ms
+// matter; they may be NULL.
+fleming_status fleming_engine_preview(const struct fleming_engine *engine,
+                                      const struct fleming_request *request,
+                                      const struct fleming_ask_options *options,
+                                      struct fleming_preview **preview);
+
+// Tells what a preview holds.
+fleming_status fleming_preview_read(const struct fleming_preview *preview,
+                                    struct fleming_preview_facts *facts);
+
+// Tells of one of the frames, from 0, and shows it as the model sees it. facts may be NULL.
+fleming_status fleming_preview_frame(const struct fleming_preview *preview,
+                                     size_t place,
+                                     struct fleming_frame_facts *facts,
+                                     struct fleming_picture *picture);
+
+// Frees a preview; NULL is nothing to free.
+void fleming_preview_free(struct fleming_preview *preview);
+
 // The version of the library that runs, as FLEMING_VERSION was when it was built.
 const char *fleming_version(void);
 
@@ -1032,11 +1327,14 @@ const char *fleming_build(void);
       NULL, NULL }
 #define FLEMING_ASK_OPTIONS_INIT \
     { sizeof(fleming_ask_options), NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, 0, 0 }
 #define FLEMING_STUDY_OPTIONS_INIT { sizeof(fleming_study_options), NULL, 0, 0, 0, 0, 0, 0, NULL, NULL }
-#define FLEMING_FRAMES_INIT { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0 }
+#define FLEMING_SERIES_INIT { sizeof(fleming_series), NULL, 0, NULL, NULL, NULL, 0 }
+#define FLEMING_FRAMES_INIT \
+    { sizeof(fleming_frames), NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0 }
 #define FLEMING_VOLUME_INIT \
-    { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0 }
+    { sizeof(fleming_volume), NULL, NULL, 0, 0, 0, { 0, 0, 0 }, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+      { { 0, 0, 0 }, { 0, 0, 0 }, { 0, 0, 0 } }, { 0, 0, 0 }, NULL, 0, 0, 0, 0, 0, 0 }
 #define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0, 0 }
 #define FLEMING_ENGINE_FACTS_INIT \
     { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
@@ -1049,6 +1347,8 @@ const char *fleming_build(void);
 #define FLEMING_ERROR_FACTS_INIT { sizeof(fleming_error_facts), NULL, NULL, NULL, NULL, NULL, 0, 0 }
 #define FLEMING_FRAME_FACTS_INIT \
     { sizeof(fleming_frame_facts), NULL, 0, 0, 0, 0, 0, 0, { 0, 0, 0 }, 0, 0 }
+#define FLEMING_PREVIEW_FACTS_INIT { sizeof(fleming_preview_facts), NULL, 0, NULL, 0, 0, NULL, 0 }
+#define FLEMING_PICTURE_INIT { sizeof(fleming_picture), NULL, 0, 0 }
 #define FLEMING_EMBEDDINGS_FACTS_INIT { sizeof(fleming_embeddings_facts), NULL, 0, 0, 0 }
 
 #endif

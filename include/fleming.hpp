@@ -615,9 +615,19 @@ struct ask_options {
     float temperature = 0, top_p = 0, min_p = 0;
     float repetition_penalty = 0, frequency_penalty = 0, presence_penalty = 0;
     fleming_preprocessing preprocessing = FLEMING_PREPROCESSING_CLINICAL;
+    bool keep_seen = false; // for reply::seen
 };
 
 // ── what comes back
+
+// A picture of 3 bytes a pixel, red, green, blue, row by row without gaps. It stands as long as what it came from.
+struct picture {
+    const std::uint8_t *rgb = nullptr;
+    std::size_t width = 0, height = 0;
+#if defined(__cpp_lib_span)
+    std::span<const std::uint8_t> bytes() const noexcept { return {rgb, width * height * 3}; }
+#endif
+};
 
 // What happens while an answer is made.
 struct event {
@@ -664,6 +674,12 @@ public:
 #if FLEMING_EXCEPTIONS
     fleming_token_facts token(std::size_t place, std::size_t rank = 0) const { return try_token(place, rank).value(); }
 #endif
+    // A frame as the model saw it, its tiles one below the other; empty if it was not kept: see ask_options::keep_seen.
+    picture seen(std::size_t place) const noexcept {
+        fleming_picture shown = FLEMING_PICTURE_INIT;
+        fleming_reply_seen(handle_.get(), place, &shown);
+        return {shown.rgb, shown.width, shown.height};
+    }
     const fleming_reply *get() const noexcept { return handle_.get(); }
 
 private:
@@ -697,15 +713,6 @@ private:
 // What the model sees of a request's studies, before it is asked. Pictures stand as long as it does.
 class preview {
 public:
-    // A picture of 3 bytes a pixel, row by row without gaps.
-    struct picture {
-        const std::uint8_t *rgb;
-        std::size_t width, height;
-#if defined(__cpp_lib_span)
-        std::span<const std::uint8_t> bytes() const noexcept { return {rgb, width * height * 3}; }
-#endif
-    };
-
     // All frames side by side, and where in the studies they lie; and the content of a PNG file of it.
     picture sheet() const noexcept { return {facts_.rgb, facts_.width, facts_.height}; }
     std::string_view png() const noexcept { return {reinterpret_cast<const char *>(facts_.png), facts_.png_size}; }
@@ -773,6 +780,7 @@ struct asking {
         c.logprobs = own.logprobs;
         c.top_logprobs = own.top_logprobs;
         c.ignore_eos = own.ignore_eos;
+        c.keep_seen = own.keep_seen ? 1 : 0;
         c.user_data = this;
         if (hears) c.on_event = hear;
         if (own.on_ready) {

@@ -19,6 +19,7 @@ mod study;
 mod frames;
 mod volume;
 mod request;
+mod picture;
 mod reply;
 mod pending;
 mod embeddings;

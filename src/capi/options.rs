@@ -8,7 +8,9 @@ use super::enums::preprocessing;
 use super::event::{Listener, fleming_event_callback, fleming_load_callback, fleming_ready_callback};
 use super::log::fleming_log_callback;
 use super::status::{CallResult, Failure};
-use crate::{AskOptions, Budget, Cancel, Constraint, EngineOptions, Instruction, Sampling, StopRule};
+use crate::{
+    AskOptions, Budget, Cancel, Constraint, EngineOptions, Instruction, Sampling, StopRule, Tracing,
+};
 
 /// How an engine is set up. 0 and NULL are the defaults.
 #[repr(C)]
@@ -137,6 +139,10 @@ pub struct fleming_ask_options {
     /// For fleming_engine_submit and _submit_all: called whenever there may be something for fleming_pending_wait, from
     /// threads of the library. For hosts that wait for something else than descriptors; see fleming_pending_descriptor.
     pub on_ready: fleming_ready_callback,
+    /// 1: the reply keeps the pictures that the model saw, 3 bytes a pixel of each tile: see fleming_reply_seen.
+    pub keep_seen: i32,
+    /// 0
+    pub reserved_2: i32,
 }
 
 // SAFETY: as of the others.
@@ -214,6 +220,7 @@ impl fleming_ask_options {
     /// The pointers are as the header asks.
     pub(super) unsafe fn read(&self, cancel: &Cancel) -> CallResult<AskOptions> {
         zero("reserved", self.reserved)?;
+        zero("reserved_2", self.reserved_2)?;
         let preprocessing = preprocessing(self.preprocessing)?;
         Ok(AskOptions {
             max_new_tokens: given(self.max_new_tokens),
@@ -234,6 +241,7 @@ impl fleming_ask_options {
             // SAFETY: the caller's.
             scope: unsafe { optional_text("scope", self.scope) }?.map(|scope| scope.into_bytes().into()),
             preprocessing,
+            tracing: if flag("keep_seen", self.keep_seen)? { Tracing::Pixels } else { Tracing::Off },
             cancel: cancel.clone(),
             timeout: (self.timeout_ms != 0).then(|| Duration::from_millis(self.timeout_ms)),
             ..AskOptions::default()

@@ -7,6 +7,7 @@ use super::arguments::{HandleOut, StructOut, growing, held, options, taken, zero
 use super::engine::fleming_engine;
 use super::log::logged;
 use super::options::fleming_ask_options;
+use super::picture::{Tiles, fleming_picture};
 use super::reply::{fleming_frame_facts, of};
 use super::request::fleming_request;
 use super::status::{Failure, c_text, fleming_status, guard, guard_free};
@@ -22,13 +23,11 @@ pub struct fleming_preview {
     frames: Vec<Seen>,
 }
 
-/// A frame, its name, and its tiles one below the other.
+/// A frame, its name and its tiles.
 struct Seen {
     frame: FrameUsed,
     source: CString,
-    rgb: Vec<u8>,
-    /// Width and height.
-    size: [usize; 2],
+    tiles: Tiles,
 }
 
 /// What a preview holds. Texts and bytes stand until it is freed.
@@ -51,20 +50,7 @@ pub struct fleming_preview_facts {
     pub frame_count: usize,
 }
 
-/// A picture as the vision tower takes it, before its numbers are normalised.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct fleming_picture {
-    /// sizeof(fleming_picture)
-    pub struct_size: usize,
-    /// height rows of width pixels of 3 bytes, red, green, blue, without gaps. The tiles of a frame stand one below the other, in the
-    /// order of the tower: width is fleming_engine_facts.tile_size, height that times fleming_frame_facts.tiles.
-    pub rgb: *const u8,
-    pub width: usize,
-    pub height: usize,
-}
-
-growing!(fleming_preview_facts, fleming_picture);
+growing!(fleming_preview_facts);
 
 /// Makes pictures of what an answer to this request with these options sees: the studies are read and brought to the size of tiles in
 /// the same way, and no graph runs. The text of the request is ignored. Of the options, preprocessing, max_tiles and timeout_ms
@@ -133,8 +119,7 @@ pub unsafe extern "C" fn fleming_preview_frame(
         if let Some(facts) = facts {
             facts.write(&fleming_frame_facts { source: seen.source.as_ptr(), ..of(&seen.frame) });
         }
-        let [width, height] = seen.size;
-        picture.write(&fleming_picture { rgb: seen.rgb.as_ptr(), width, height, ..zeroed() });
+        picture.write(&seen.tiles.facts());
         Ok(fleming_status::Ok)
     })
 }
@@ -149,17 +134,10 @@ pub unsafe extern "C" fn fleming_preview_free(preview: *mut fleming_preview) {
 impl fleming_preview {
     fn new(preview: Preview) -> Result<Self> {
         let png = preview.sheet.png()?;
-        let seen = |(place, frame): (usize, &FrameUsed)| {
-            let tiles = preview.tiles(place);
-            Seen {
-                source: c_text(&frame.source),
-                frame: frame.clone(),
-                size: [
-                    tiles.first().map_or(0, |tile| tile.width() as usize),
-                    tiles.iter().map(|tile| tile.height() as usize).sum(),
-                ],
-                rgb: tiles.iter().flat_map(|tile| tile.rgb()).copied().collect(),
-            }
+        let seen = |(place, frame): (usize, &FrameUsed)| Seen {
+            source: c_text(&frame.source),
+            frame: frame.clone(),
+            tiles: Tiles::new(&preview.tiles(place)),
         };
         Ok(Self {
             png,

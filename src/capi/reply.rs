@@ -4,6 +4,7 @@ use std::ffi::{CString, c_char};
 
 use super::arguments::{Growing, StructOut, growing, held, taken, zeroed};
 use super::enums::{fleming_finish, fleming_modality, fleming_part};
+use super::picture::{Tiles, fleming_picture};
 use super::status::{Failure, c_text, fleming_status, guard, guard_free};
 use crate::{ConversationId, FrameUsed, TokenLogprob, TokenLogprobs};
 
@@ -15,6 +16,8 @@ pub struct fleming_reply {
     text: CString,
     warnings: CString,
     frames: Vec<(FrameUsed, CString)>,
+    /// Of each frame, if they were kept.
+    seen: Vec<Tiles>,
     ids: Vec<u32>,
     /// At each place the token that was generated, then the likeliest.
     tokens: Vec<Vec<Token>>,
@@ -206,6 +209,28 @@ pub unsafe extern "C" fn fleming_reply_token(
     })
 }
 
+/// Shows one of the frames that the model saw, from 0, of a reply that kept them: see fleming_ask_options.keep_seen.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fleming_reply_seen(
+    reply: *const fleming_reply,
+    place: usize,
+    picture: *mut fleming_picture,
+) -> fleming_status {
+    // SAFETY: the pointers are as the header asks.
+    guard(|| unsafe {
+        let (reply, picture) = (held("reply", reply)?, StructOut::at(picture)?);
+        let seen = reply.seen.get(place).ok_or_else(|| match reply.frames.len() > reply.seen.len() {
+            true => Failure::argument("reply", "one that was asked for with keep_seen", "another"),
+            false => {
+                let wanted = format!("less than frame_count, {}", reply.frames.len());
+                Failure::argument("place", &wanted, &place.to_string())
+            }
+        })?;
+        picture.write(&seen.facts());
+        Ok(fleming_status::Ok)
+    })
+}
+
 /// Frees a reply; NULL is nothing to free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_reply_free(reply: *mut fleming_reply) {
@@ -249,6 +274,8 @@ impl fleming_reply {
         };
         let tokens =
             |place: TokenLogprobs| std::iter::once(place.chosen).chain(place.top).map(token).collect();
+        let kept = if reply.pixels.is_some() { reply.frames.len() } else { 0 };
+        let seen = (0..kept).map(|place| Tiles::new(&reply.seen(place))).collect();
         let named = |frame: FrameUsed| {
             let source = c_text(&frame.source);
             (frame, source)
@@ -260,6 +287,7 @@ impl fleming_reply {
             text: c_text(&reply.text),
             warnings: c_text(&reply.warnings.join("\n")),
             frames: reply.frames.iter().cloned().map(named).collect(),
+            seen,
             ids: reply.completion_ids,
             tokens: reply.logprobs.unwrap_or_default().into_iter().map(tokens).collect(),
             facts,

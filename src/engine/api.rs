@@ -114,6 +114,14 @@ impl Engine {
         self.0.shared.budget
     }
 
+    /// Refuses a child of the process that opened the engine.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] in a child.
+    pub(crate) fn refuse_child(&self) -> Result<()> {
+        self.0.queue.refuse_child()
+    }
+
     /// Most tokens in a conversation, prompt and reply together.
     pub fn context(&self) -> usize {
         self.0.shared.context

@@ -242,6 +242,10 @@ impl Pending {
             timings: ended.timings,
             warnings: [warnings, written.warnings].concat(),
             conversation: self.conversation,
+            pixels: prompt
+                .as_ref()
+                .filter(|_| self.options.tracing == Tracing::Pixels)
+                .map(|prompt| pixels::stack(&prompt.tiles, self.handle.shared.geometry.size)),
             trace: prompt.filter(|_| self.options.tracing == Tracing::Tensors).map(|prompt| Trace {
                 prompt: prompt.text.clone(),
                 pixels: pixels::stack(&prompt.tiles, self.handle.shared.geometry.size),

@@ -122,7 +122,7 @@ impl Sequence {
     pub(super) fn missing_tiles(&self, done: usize, sizes: Sizes) -> Vec<usize> {
         let first = match self.options.tracing {
             Tracing::Tensors => 0,
-            Tracing::Off => {
+            Tracing::Off | Tracing::Pixels => {
                 let rest = self.prompt.spliced.rows.iter().skip(done);
                 let row = rest.copied().find(|&row| row >= 0);
                 row.map_or(self.embeddings.len(), |row| row as usize / sizes.tokens_per_tile)
@@ -142,7 +142,7 @@ impl Sequence {
 
     /// Releases the embeddings: nothing needs them after the prompt, except a trace.
     pub(super) fn release_embeddings(&mut self) {
-        if self.options.tracing == Tracing::Off {
+        if self.options.tracing != Tracing::Tensors {
             self.embeddings = Vec::new();
         }
     }
@@ -269,7 +269,7 @@ impl Sequence {
 
     fn traced_embeddings(&self, sizes: Sizes) -> Array3<f32> {
         let none = Array3::zeros((0, 0, 0));
-        if self.options.tracing == Tracing::Off || self.embeddings.iter().any(Option::is_none) {
+        if self.options.tracing != Tracing::Tensors || self.embeddings.iter().any(Option::is_none) {
             return none;
         }
         let values: Result<Vec<_>> = self.embeddings.iter().flatten().map(|tile| tile.to_vec()).collect();

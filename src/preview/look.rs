@@ -12,7 +12,7 @@ use crate::input::{self, OpenedStudy, ReadOptions};
 use crate::limits;
 use crate::package::Package;
 use crate::pixels::{self, Tiling};
-use crate::request::{AskOptions, FrameUsed, StudyInput};
+use crate::request::{AskOptions, FrameUsed, Reply, StudyInput};
 
 /// What the model will see of studies.
 #[derive(Debug, Clone)]
@@ -73,22 +73,35 @@ impl Engine {
     /// matter. The engine's budget holds. No graph runs.
     ///
     /// # Errors
-    /// As [`preview`].
+    /// As [`preview`], and [`Error::Runtime`] in a child of the process that opened the engine.
     pub fn preview(&self, studies: &[StudyInput], options: &AskOptions) -> Result<Preview> {
         options.check()?;
+        self.refuse_child()?;
         let reading = ReadOptions::default().preprocessing(options.preprocessing).budget(self.budget());
         let reading = reading.watch(options.watch(Instant::now()));
         with_room("fleming-preview", || preview(self.package(), studies, options.max_tiles, &reading))
     }
 }
 
+impl Reply {
+    /// The tiles of a frame, in order, as the vision graph took them; none if they were not kept
+    /// ([`Tracing::Pixels`](crate::Tracing::Pixels)), or beyond the last frame.
+    pub fn seen(&self, frame: usize) -> Vec<Picture> {
+        self.pixels.as_ref().map(|pixels| tiles(pixels, &self.frames, frame)).unwrap_or_default()
+    }
+}
+
+/// The tiles of a frame among those of all frames.
+fn tiles(all: &Array4<u8>, frames: &[FrameUsed], frame: usize) -> Vec<Picture> {
+    let before: usize = frames.iter().take(frame).map(|frame| frame.tiles).sum();
+    let count = frames.get(frame).map_or(0, |frame| frame.tiles);
+    all.axis_iter(Axis(0)).skip(before).take(count).map(Picture::of_tile).collect()
+}
+
 impl Preview {
     /// The tiles of a frame, in order, as the vision graph takes them; none beyond the last frame.
     pub fn tiles(&self, frame: usize) -> Vec<Picture> {
-        let before: usize = self.frames.iter().take(frame).map(|frame| frame.tiles).sum();
-        let count = self.frames.get(frame).map_or(0, |frame| frame.tiles);
-        let tiles = self.tiles.axis_iter(Axis(0)).skip(before).take(count);
-        tiles.map(Picture::of_tile).collect()
+        tiles(&self.tiles, &self.frames, frame)
     }
 
     /// A frame as it was read, before it is brought to the size of a tile; none beyond the last.

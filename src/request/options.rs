@@ -25,6 +25,8 @@ pub enum Tracing {
     /// Nothing.
     #[default]
     Off,
+    /// The pictures that the model saw, in [`Reply::pixels`].
+    Pixels,
     /// The tensors of every stage, in [`Reply::trace`].
     Tensors,
 }

@@ -173,6 +173,9 @@ pub struct Reply {
     pub warnings: Vec<String>,
     /// The conversation, by which [`Engine::save_session`](crate::Engine::save_session) finds what it left in memory.
     pub conversation: ConversationId,
+    /// The pictures that the model saw, before their numbers were normalised, if asked for: `[tiles, 3, size, size]`, the tiles
+    /// of the first frame first.
+    pub pixels: Option<Array4<u8>>,
     /// The tensors of every stage, if asked for.
     pub trace: Option<Trace>,
 }

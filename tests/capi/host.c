@@ -32,6 +32,7 @@ static void *life(void *argument) {
     fleming_reply *reply = NULL;
     fleming_pending *pending = NULL;
     fleming_embeddings *embeddings = NULL;
+    fleming_preview *preview = NULL;
     fleming_memory memory = FLEMING_MEMORY_INIT;
     fleming_engine_options setup = FLEMING_ENGINE_OPTIONS_INIT;
     fleming_ask_options options = FLEMING_ASK_OPTIONS_INIT;
@@ -48,6 +49,8 @@ static void *life(void *argument) {
     OK(fleming_engine_save_session(engine, reply, paths[4]));
     OK(fleming_engine_load_session(engine, paths[4]));
     OK(fleming_engine_embed(engine, request, &options, &embeddings));
+    OK(fleming_engine_preview(engine, request, &options, &preview));
+    fleming_preview_free(preview);
     OK(fleming_engine_submit(engine, request, &options, &pending));
     fleming_reply_free(reply);
     OK(fleming_pending_wait(pending, -1, &reply));

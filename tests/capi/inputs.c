@@ -107,7 +107,7 @@ static void layouts(fleming_engine *engine, const char *image, size_t side) {
     CHECK(wanted.size == side * side * 3);
     for (layout = 0; layout < sizeof all / sizeof *all; ++layout) {
         for (gap = 0; gap < 8; gap += 5) {
-            for (clear = 0; clear < 2; ++clear) {
+            for (clear = 0; clear < (all[layout].bytes == 4 ? 2 : 1); ++clear) {
                 const size_t row = side * all[layout].bytes + gap;
                 // Not a byte behind the last pixel.
                 const size_t size = row * (side - 1) + side * all[layout].bytes;
@@ -351,6 +351,49 @@ static void answered(fleming_engine *engine, fleming_request *request, char *tex
     fleming_request_free(request);
 }
 
+// A reply keeps what the model saw if it is asked to: what a preview shows.
+static void kept(fleming_engine *engine, const char *image, const char *volume) {
+    fleming_request *request = of_file(FLEMING_MODALITY_IMAGE, image), *again = of_file(FLEMING_MODALITY_IMAGE, image);
+    fleming_reply *reply = NULL;
+    fleming_ask_options options = FLEMING_ASK_OPTIONS_INIT;
+    fleming_reply_facts facts = FLEMING_REPLY_FACTS_INIT;
+    fleming_picture picture = FLEMING_PICTURE_INIT;
+    struct seen wanted;
+    size_t place, size = 0;
+
+    OK(fleming_request_file(request, FLEMING_MODALITY_VOLUME, volume, NULL));
+    OK(fleming_request_file(again, FLEMING_MODALITY_VOLUME, volume, NULL));
+    wanted = seen(engine, again);
+    options.max_new_tokens = 2;
+    OK(fleming_engine_ask(engine, request, &options, &reply));
+    REFUSED(fleming_reply_seen(reply, 0, &picture));
+    SAYS("keep_seen");
+    fleming_reply_free(reply);
+    reply = NULL;
+    options.keep_seen = 2;
+    REFUSED(fleming_engine_ask(engine, request, &options, &reply));
+    SAYS("keep_seen: wanted 0 or 1");
+    options.keep_seen = 1;
+    OK(fleming_engine_ask(engine, request, &options, &reply));
+    OK(fleming_reply_read(reply, &facts));
+    CHECK(facts.frame_count == wanted.frames && facts.frame_count == 12);
+    // What was in memory was seen too.
+    CHECK(facts.cached_tokens > 0);
+    for (place = 0; place < facts.frame_count; ++place) {
+        OK(fleming_reply_seen(reply, place, &picture));
+        CHECK(memcmp(picture.rgb, wanted.rgb + size, picture.width * picture.height * 3) == 0);
+        size += picture.width * picture.height * 3;
+    }
+    CHECK(size == wanted.size);
+    REFUSED(fleming_reply_seen(reply, place, &picture));
+    SAYS("place: wanted less than frame_count, 12");
+    REFUSED(fleming_reply_seen(NULL, 0, &picture));
+    REFUSED(fleming_reply_seen(reply, 0, NULL));
+    free(wanted.rgb);
+    fleming_reply_free(reply);
+    fleming_request_free(request);
+}
+
 // Texts and studies in order are what the word <image> says, turn by turn.
 static void in_order(fleming_engine *engine, const char *image) {
     static char wanted[4200], got[4200];
@@ -584,6 +627,7 @@ int main(int argc, char **argv) {
     a_file_in_memory(engine, FLEMING_MODALITY_VOLUME, argv[4]);
     a_file_in_memory(engine, FLEMING_MODALITY_IMAGE, argv[2]);
     in_order(engine, argv[2]);
+    kept(engine, argv[2], argv[4]);
     frames_are_checked();
     numbers_are_checked(engine);
     series_are_checked(engine);

@@ -138,6 +138,13 @@ static void in_order(const fleming::engine &engine, const std::string &image) {
         options);
     CHECK(by_words && in_order && by_words->text() == in_order->text());
     CHECK(by_words->facts().prompt_tokens == in_order->facts().prompt_tokens);
+    CHECK(by_words->seen(0).rgb == nullptr);
+    options.keep_seen = true;
+    const auto kept = engine.try_ask(fleming::request("").image(image).user("?"), options);
+    CHECK(kept && kept->seen(0).rgb != nullptr && kept->seen(1).rgb == nullptr);
+    const auto shown = kept->seen(0);
+    const auto wanted = seen(engine, fleming::request("").image(image));
+    CHECK(shown.width * shown.height * 3 == wanted.size() && std::equal(wanted.begin(), wanted.end(), shown.rgb));
 }
 
 int main(int argc, char **argv) {

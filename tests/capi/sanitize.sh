@@ -24,6 +24,7 @@ build() { # NAME SOURCE FLAG...
 demo=(models/demo examples/chest.png)
 small=(models/synthetic examples/generated/inputs/chest.png)
 use=("${demo[@]}" examples/volume.npz examples/clip.mp4 "$out/session")
+inputs=("${demo[@]}" examples/chest_ct examples/chest.nii.gz "$out/sheet.png")
 question='Is there a nodule, and on which side?'
 
 address() {
@@ -31,6 +32,7 @@ address() {
   build misuse.asan tests/capi/misuse.c -fsanitize=address,undefined
   build use.asan tests/capi/use.c -fsanitize=address,undefined
   for name in tokens loop life growth; do build $name.asan tests/capi/$name.c -fsanitize=address,undefined; done
+  build inputs.asan tests/capi/inputs.c -fsanitize=address,undefined
   export ASAN_OPTIONS=detect_leaks=1
   "$out/program.asan" "${demo[@]}" "$question"
   "$out/misuse.asan" "${small[@]}"
@@ -39,6 +41,7 @@ address() {
   "$out/loop.asan" "${small[@]}"
   "$out/life.asan" "${small[@]}"
   "$out/growth.asan" "${small[@]}" 200
+  "$out/inputs.asan" "${inputs[@]}"
 }
 
 thread() {

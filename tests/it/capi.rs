@@ -113,6 +113,19 @@ fn the_cpp_of_the_documents_is_cpp() {
 }
 
 #[test]
+fn the_c_of_the_documents_is_c() {
+    let codes = blocks("docs/c.md", &["c"]);
+    assert!(codes.len() > 1, "{codes:?}");
+    let scratch = Scratch::new();
+    for (_, code) in codes {
+        let given = "fleming_request *request = NULL;\nstatic const uint16_t detector[3072 * 2560];\n";
+        let text =
+            format!("#include <fleming.h>\nint main(void) {{\n{given}(void)detector;\n{code}return 0;\n}}\n");
+        build(C, &scratch.file("page.c", text.as_bytes()), &scratch.path("page"));
+    }
+}
+
+#[test]
 fn a_program_that_fails_says_why() {
     let scratch = Scratch::new();
     let source = scratch.file("program.c", program_of(&root("include/fleming.h")).as_bytes());

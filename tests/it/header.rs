@@ -7,7 +7,7 @@ use fleming::wire::{Form, Options, Row, Subject, Whole, option, options};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The order in which a reader meets them.
-const FILES: [&str; 23] = [
+const FILES: [&str; 24] = [
     "status",
     "error",
     "enums",
@@ -18,6 +18,7 @@ const FILES: [&str; 23] = [
     "volume",
     "request",
     "event",
+    "picture",
     "reply",
     "pending",
     "bell",

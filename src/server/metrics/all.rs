@@ -130,6 +130,7 @@ mod tests {
             },
             warnings: vec![],
             conversation: ConversationId::next(),
+            pixels: None,
             trace: None,
         }
     }

@@ -1,5 +1,7 @@
 //! Pictures and volumes in memory are those of a DICOM file of them, bit for bit.
 
+use proptest::prelude::*;
+
 use super::super::tag;
 use super::super::writer::{EXPLICIT_LITTLE, Set};
 use super::bytes;
@@ -106,6 +108,33 @@ fn a_radiograph_in_memory_is_that_of_a_file() {
         }
     }
     assert_eq!(seen_ways, 12 * 2 * 2 * 7);
+}
+
+proptest! {
+    #[test]
+    fn any_radiograph_in_memory_is_that_of_a_file(
+        values in prop::array::uniform6(any::<i16>()),
+        // In decimals that a header can hold.
+        (slope, intercept) in (1_i32..800, -9000_i32..9000),
+        (center, width, function) in (-9000_i32..9000, 8_i32..90_000, 0_usize..4),
+        inverse in any::<bool>(),
+    ) {
+        let [slope, intercept, center, width] = [slope, intercept, center, width].map(|number| f64::from(number) / 8.0);
+        let (rescale, values) = (Rescale { slope, intercept }, Voxels::I16(values.into()));
+        let look = match function {
+            0 => Look::default().window(Window::linear(center, width)),
+            1 => Look::default().window(Window::linear_exact(center, width)),
+            2 => Look::default().window(Window::sigmoid(center, width)),
+            _ => Look::default(),
+        };
+        let picture = RawPicture::new("x", [3, 2], values.clone()).rescale(rescale);
+        let mut set = with_rescale(set("CR", &values, None), rescale);
+        if inverse {
+            set = set.with(Set::default().text(tag::PHOTOMETRIC_INTERPRETATION, b"CS", "MONOCHROME1"));
+        }
+        let got = seen(StudyInput::raw_picture(RawPicture { inverse, ..picture }), &look).unwrap();
+        prop_assert_eq!(got.frames, seen(file(&set), &look).unwrap().frames);
+    }
 }
 
 /// The 30 voxels of a CT of five slices, and where it lies.
