@@ -127,6 +127,7 @@ static void by_ready(fleming_engine *engine, fleming_request *request) {
         CHECK(read(woken[0], &byte, 1) == 1);
         look(&answer);
     }
+    fleming_pending_free(answer.pending);
     // Once it is freed nobody is woken any more.
     OK(fleming_engine_submit(engine, request, &options, &answer.pending));
     fleming_pending_free(answer.pending);
