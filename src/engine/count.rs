@@ -50,8 +50,9 @@ impl Engine {
     /// [`Error::Input`](crate::Error::Input) for studies that cannot be read,
     /// [`Error::Request`](crate::Error::Request) for options that cannot be met, for studies that no turn places and for a text
     /// that is far too long; [`Error::Cancelled`](crate::Error::Cancelled) or [`Error::TimedOut`](crate::Error::TimedOut) if it was
-    /// stopped.
+    /// stopped; [`Error::Runtime`](crate::Error::Runtime) if the engine was shut down.
     pub fn count_tokens(&self, request: &Request, options: &AskOptions) -> Result<TokenCount> {
+        self.0.queue.refuse_unserved()?;
         options.check()?;
         let shared = &self.0.shared;
         let manifest = shared.package.manifest();

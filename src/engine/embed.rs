@@ -32,6 +32,7 @@ impl Engine {
     /// [`Error::Input`] for studies that cannot be read, [`Error::Request`] if there are none and for options that cannot be
     /// met, [`Error::Cancelled`] or [`Error::TimedOut`] if it was stopped, [`Error::Runtime`] if the graph fails.
     pub fn embed(&self, studies: &[StudyInput], options: &AskOptions) -> Result<ImageEmbeddings> {
+        self.0.queue.refuse_unserved()?;
         if studies.is_empty() {
             return Err(Error::request("studies", "at least one to embed", "none").hint("name one"));
         }

@@ -122,6 +122,15 @@ impl Queue {
         refuse_broken(&self.lock()).is_ok()
     }
 
+    /// Refuses work that the loop could not do.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] in a child, and if the loop broke down or was shut down.
+    pub(super) fn refuse_unserved(&self) -> Result<()> {
+        self.refuse_child()?;
+        refuse_broken(&self.lock())
+    }
+
     /// Takes a place for each of `answers`, all or none.
     ///
     /// # Errors

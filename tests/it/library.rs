@@ -191,7 +191,8 @@ fn an_engine_that_is_shut_down_ends_its_answers() {
         (refused.code(), refused.facts().got.as_str()),
         (ErrorCode::Runtime, "one that was shut down")
     );
-    assert_eq!(engine.embed(&request.studies, &short()).unwrap_err().code(), ErrorCode::Cancelled);
+    assert_eq!(engine.embed(&request.studies, &short()).unwrap_err().code(), ErrorCode::Runtime);
+    assert_eq!(engine.count_tokens(&request, &short()).unwrap_err().code(), ErrorCode::Runtime);
     assert_eq!(engine.load_session_bytes(b"").unwrap_err().code(), ErrorCode::Input);
     assert!(!engine.is_alive());
     engine.shut_down();
