@@ -374,8 +374,8 @@ enum fleming_pixels
     FLEMING_PIXELS_RGB = 0,
     // 3 bytes a pixel: blue, green, red.
     FLEMING_PIXELS_BGR = 1,
-    // 4 bytes a pixel: red, green, blue, alpha; not premultiplied. What can be seen through is laid on white, as of a file, and a
-    // warning says so.
+    // 4 bytes a pixel: red, green, blue, alpha; not premultiplied. What can be seen through is laid on white, as of a file,
+    // and a warning says so.
     FLEMING_PIXELS_RGBA = 2,
     // 4 bytes a pixel: blue, green, red, alpha.
     FLEMING_PIXELS_BGRA = 3,
@@ -569,9 +569,9 @@ typedef struct fleming_series {
     size_t buffer_count;
 } fleming_series;
 
-// Pictures that you have: count pictures of height rows of width pixels each, of one fleming_pixels: an image, or a clip. Between
-// the rows of a plane may be gaps; behind the last pixel nothing is read. YUV becomes RGB by FFmpeg, bit for bit as the same
-// frames of a video file; a library that was built without it refuses YUV.
+// Pictures that you have: count pictures of height rows of width pixels each, of one fleming_pixels: an image, or a clip.
+// Between the rows of a plane may be gaps; behind the last pixel nothing is read. YUV becomes RGB by FFmpeg, bit for bit as
+// the same frames of a video file; a library that was built without it refuses YUV.
 typedef struct fleming_frames {
     // sizeof(fleming_frames)
     size_t struct_size;
@@ -610,26 +610,27 @@ typedef struct fleming_frames {
 } fleming_frames;
 
 // Numbers that you have: a volume of depth slices of height rows of width voxels, or one grey picture, in the machine's byte
-// order. What is written here of the values of a study in a file (slope, window, inversion, place in the patient) gives bit for
-// bit the frames of that file: without directions those of a NumPy array, with them those of a DICOM series or a NIfTI
+// order. What is written here of the values of a study in a file (slope, window, inversion, place in the patient) gives bit
+// for bit the frames of that file: without directions those of a NumPy array, with them those of a DICOM series or a NIfTI
 // volume, and of a picture those of a radiograph in DICOM.
 typedef struct fleming_volume {
     // sizeof(fleming_volume)
     size_t struct_size;
     // For messages and the reply; "volume" if NULL.
     const char *name;
-    // The first voxel of the first row of the first slice; it may be aligned to anything.
+    // The first voxel of the first row of the first slice; it may be aligned to anything. Of floating-point numbers, NaN and
+    // infinity are refused in an array, and black in a volume with directions, with a warning; in a picture NaN is black.
     const void *voxels;
     // Slices, rows and columns; a picture has a depth of 1.
     size_t depth;
     size_t height;
     size_t width;
-    // Millimetres between slices, rows and columns; all 0: unknown. Without directions they change no pixel; the reply has them. A
-    // picture has none.
+    // Millimetres between slices, rows and columns; all 0: unknown. Without directions they change no pixel; the reply has
+    // them. A picture has none.
     double spacing_mm[3];
     // The window, in values: after slope and intercept. A width of 0 (and a centre of 0) is none: each slice of an array is
-    // scaled by its own range, a volume with directions as docs/input.md says, a picture of at most 8 bits is shown as it is, and any
-    // other from its lowest to its highest value, with a warning.
+    // scaled by its own range, a volume with directions as docs/input.md says, a picture of at most 8 bits is shown as it is,
+    // and any other from its lowest to its highest value, with a warning.
     double window_center;
     double window_width;
     // How many slices, evenly spaced, 1 to 4096; 0: 11. Of a picture 0.
@@ -646,8 +647,8 @@ typedef struct fleming_volume {
     size_t row_bytes;
     size_t slice_bytes;
     // Unit vectors: in which directions slices, rows and columns follow one another. x rises to the patient's left, y to
-    // posterior, z to the head, as in DICOM: of ImageOrientationPatient the last three numbers are the directions of rows, and the first
-    // three of columns. All 0: unknown, and the volume is looked at as it is.
+    // posterior, z to the head, as in DICOM: of ImageOrientationPatient the last three numbers are the directions of rows, and
+    // the first three of columns. All 0: unknown, and the volume is looked at as it is.
     double directions[3][3];
     // The middle of the first voxel in millimetres, as DICOM's ImagePositionPatient of the first slice. With directions.
     double origin_mm[3];
@@ -761,8 +762,8 @@ typedef struct fleming_token_facts {
 typedef struct fleming_picture {
     // sizeof(fleming_picture)
     size_t struct_size;
-    // height rows of width pixels of 3 bytes, red, green, blue, without gaps. The tiles of a frame stand one below the other, in
-    // the tower's order: width is fleming_engine_facts.tile_size, height is that times fleming_frame_facts.tiles.
+    // height rows of width pixels of 3 bytes, red, green, blue, without gaps. The tiles of a frame stand one below the other,
+    // in the tower's order: width is fleming_engine_facts.tile_size, height is that times fleming_frame_facts.tiles.
     const uint8_t *rgb;
     size_t width;
     size_t height;
@@ -1046,8 +1047,8 @@ typedef struct fleming_token_count {
 typedef struct fleming_preview_facts {
     // sizeof(fleming_preview_facts)
     size_t struct_size;
-    // A file of png_size bytes: all frames side by side, each with its place and its range of values, and bars that show where in
-    // the studies they lie. `fleming preview` writes the same.
+    // A file of png_size bytes: all frames side by side, each with its place and its range of values, and bars that show where
+    // in the studies they lie. `fleming preview` writes the same.
     const uint8_t *png;
     size_t png_size;
     // Of the same picture: height rows of width pixels of 3 bytes, red, green, blue, without gaps.
@@ -1106,15 +1107,15 @@ fleming_status fleming_request_text(struct fleming_request *request,
                                     int32_t role,
                                     const char *text);
 
-// Adds a study in a file of this fleming_modality, or in a folder: a DICOM study is read with all folders in it. Options may be
-// NULL. Files are read when the request is asked.
+// Adds a study in a file of this fleming_modality, or in a folder: a DICOM study is read with all folders in it. Options may
+// be NULL. Files are read when the request is asked.
 fleming_status fleming_request_file(struct fleming_request *request,
                                     int32_t modality,
                                     const char *file,
                                     const struct fleming_study_options *options);
 
-// Adds a study in memory: the bytes of a whole file of this fleming_modality, in any format that files may have, DICOM and NIfTI
-// too. Options may be NULL.
+// Adds a study in memory: the bytes of a whole file of this fleming_modality, in any format that files may have, DICOM and
+// NIfTI too. Options may be NULL.
 fleming_status fleming_request_bytes(struct fleming_request *request,
                                      int32_t modality,
                                      const void *data,
@@ -1287,9 +1288,9 @@ fleming_status fleming_doctor(const char *package,
                               const struct fleming_engine_options *options,
                               struct fleming_buffer **report);
 
-// Makes pictures of what an answer to this request with these options sees: the studies are read and brought to the size of tiles in
-// the same way, and no graph runs. The text of the request is ignored. Of the options, preprocessing, max_tiles and timeout_ms
-// matter; they may be NULL.
+// Makes pictures of what an answer to this request with these options sees: the studies are read and brought to the size of
+// tiles in the same way, and no graph runs. The text of the request is ignored. Of the options, preprocessing, max_tiles and
+// timeout_ms matter; they may be NULL.
 fleming_status fleming_engine_preview(const struct fleming_engine *engine,
                                       const struct fleming_request *request,
                                       const struct fleming_ask_options *options,

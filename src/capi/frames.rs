@@ -15,8 +15,8 @@ pub enum fleming_pixels {
     Rgb = 0,
     /// 3 bytes a pixel: blue, green, red.
     Bgr = 1,
-    /// 4 bytes a pixel: red, green, blue, alpha; not premultiplied. What can be seen through is laid on white, as of a file, and a
-    /// warning says so.
+    /// 4 bytes a pixel: red, green, blue, alpha; not premultiplied. What can be seen through is laid on white, as of a file,
+    /// and a warning says so.
     Rgba = 2,
     /// 4 bytes a pixel: blue, green, red, alpha.
     Bgra = 3,
@@ -49,9 +49,9 @@ pub enum fleming_yuv_range {
     Full = 1,
 }
 
-/// Pictures that you have: count pictures of height rows of width pixels each, of one fleming_pixels: an image, or a clip. Between
-/// the rows of a plane may be gaps; behind the last pixel nothing is read. YUV becomes RGB by FFmpeg, bit for bit as the same
-/// frames of a video file; a library that was built without it refuses YUV.
+/// Pictures that you have: count pictures of height rows of width pixels each, of one fleming_pixels: an image, or a clip.
+/// Between the rows of a plane may be gaps; behind the last pixel nothing is read. YUV becomes RGB by FFmpeg, bit for bit as
+/// the same frames of a video file; a library that was built without it refuses YUV.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fleming_frames {

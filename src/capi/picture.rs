@@ -9,8 +9,8 @@ use crate::Picture;
 pub struct fleming_picture {
     /// sizeof(fleming_picture)
     pub struct_size: usize,
-    /// height rows of width pixels of 3 bytes, red, green, blue, without gaps. The tiles of a frame stand one below the other, in
-    /// the tower's order: width is fleming_engine_facts.tile_size, height is that times fleming_frame_facts.tiles.
+    /// height rows of width pixels of 3 bytes, red, green, blue, without gaps. The tiles of a frame stand one below the other,
+    /// in the tower's order: width is fleming_engine_facts.tile_size, height is that times fleming_frame_facts.tiles.
     pub rgb: *const u8,
     pub width: usize,
     pub height: usize,

@@ -36,8 +36,8 @@ struct Seen {
 pub struct fleming_preview_facts {
     /// sizeof(fleming_preview_facts)
     pub struct_size: usize,
-    /// A file of png_size bytes: all frames side by side, each with its place and its range of values, and bars that show where in
-    /// the studies they lie. `fleming preview` writes the same.
+    /// A file of png_size bytes: all frames side by side, each with its place and its range of values, and bars that show where
+    /// in the studies they lie. `fleming preview` writes the same.
     pub png: *const u8,
     pub png_size: usize,
     /// Of the same picture: height rows of width pixels of 3 bytes, red, green, blue, without gaps.
@@ -52,9 +52,9 @@ pub struct fleming_preview_facts {
 
 growing!(fleming_preview_facts);
 
-/// Makes pictures of what an answer to this request with these options sees: the studies are read and brought to the size of tiles in
-/// the same way, and no graph runs. The text of the request is ignored. Of the options, preprocessing, max_tiles and timeout_ms
-/// matter; they may be NULL.
+/// Makes pictures of what an answer to this request with these options sees: the studies are read and brought to the size of
+/// tiles in the same way, and no graph runs. The text of the request is ignored. Of the options, preprocessing, max_tiles and
+/// timeout_ms matter; they may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_preview(
     engine: *const fleming_engine,

@@ -95,8 +95,8 @@ pub unsafe extern "C" fn fleming_request_text(
     })
 }
 
-/// Adds a study in a file of this fleming_modality, or in a folder: a DICOM study is read with all folders in it. Options may be
-/// NULL. Files are read when the request is asked.
+/// Adds a study in a file of this fleming_modality, or in a folder: a DICOM study is read with all folders in it. Options may
+/// be NULL. Files are read when the request is asked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_request_file(
     request: *mut fleming_request,
@@ -116,8 +116,8 @@ pub unsafe extern "C" fn fleming_request_file(
     })
 }
 
-/// Adds a study in memory: the bytes of a whole file of this fleming_modality, in any format that files may have, DICOM and NIfTI
-/// too. Options may be NULL.
+/// Adds a study in memory: the bytes of a whole file of this fleming_modality, in any format that files may have, DICOM and
+/// NIfTI too. Options may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_request_bytes(
     request: *mut fleming_request,

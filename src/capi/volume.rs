@@ -42,8 +42,8 @@ pub enum fleming_volume_kind {
 }
 
 /// Numbers that you have: a volume of depth slices of height rows of width voxels, or one grey picture, in the machine's byte
-/// order. What is written here of the values of a study in a file (slope, window, inversion, place in the patient) gives bit for
-/// bit the frames of that file: without directions those of a NumPy array, with them those of a DICOM series or a NIfTI
+/// order. What is written here of the values of a study in a file (slope, window, inversion, place in the patient) gives bit
+/// for bit the frames of that file: without directions those of a NumPy array, with them those of a DICOM series or a NIfTI
 /// volume, and of a picture those of a radiograph in DICOM.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -52,18 +52,19 @@ pub struct fleming_volume {
     pub struct_size: usize,
     /// For messages and the reply; "volume" if NULL.
     pub name: *const c_char,
-    /// The first voxel of the first row of the first slice; it may be aligned to anything.
+    /// The first voxel of the first row of the first slice; it may be aligned to anything. Of floating-point numbers, NaN and
+    /// infinity are refused in an array, and black in a volume with directions, with a warning; in a picture NaN is black.
     pub voxels: *const c_void,
     /// Slices, rows and columns; a picture has a depth of 1.
     pub depth: usize,
     pub height: usize,
     pub width: usize,
-    /// Millimetres between slices, rows and columns; all 0: unknown. Without directions they change no pixel; the reply has them. A
-    /// picture has none.
+    /// Millimetres between slices, rows and columns; all 0: unknown. Without directions they change no pixel; the reply has
+    /// them. A picture has none.
     pub spacing_mm: [f64; 3],
     /// The window, in values: after slope and intercept. A width of 0 (and a centre of 0) is none: each slice of an array is
-    /// scaled by its own range, a volume with directions as docs/input.md says, a picture of at most 8 bits is shown as it is, and any
-    /// other from its lowest to its highest value, with a warning.
+    /// scaled by its own range, a volume with directions as docs/input.md says, a picture of at most 8 bits is shown as it is,
+    /// and any other from its lowest to its highest value, with a warning.
     pub window_center: f64,
     pub window_width: f64,
     /// How many slices, evenly spaced, 1 to 4096; 0: 11. Of a picture 0.
@@ -80,8 +81,8 @@ pub struct fleming_volume {
     pub row_bytes: usize,
     pub slice_bytes: usize,
     /// Unit vectors: in which directions slices, rows and columns follow one another. x rises to the patient's left, y to
-    /// posterior, z to the head, as in DICOM: of ImageOrientationPatient the last three numbers are the directions of rows, and the first
-    /// three of columns. All 0: unknown, and the volume is looked at as it is.
+    /// posterior, z to the head, as in DICOM: of ImageOrientationPatient the last three numbers are the directions of rows, and
+    /// the first three of columns. All 0: unknown, and the volume is looked at as it is.
     pub directions: [[f64; 3]; 3],
     /// The middle of the first voxel in millimetres, as DICOM's ImagePositionPatient of the first slice. With directions.
     pub origin_mm: [f64; 3],
