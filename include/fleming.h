@@ -78,7 +78,8 @@
 // - FLEMING_STATUS_BUSY comes at once, from fleming_engine_ask, _submit and _submit_all, if slots + queue answers are under
 //   way, from the call until their end; of several answers all have room or none. fleming_engine_load_session is busy if no
 //   slot is free. It is no failure of the engine: try again later, or open it with a longer queue.
-// - Events and replies that nobody takes are kept until the answer is freed: some bytes for each token. No slot waits for them.
+// - Events and replies that nobody takes are kept until the answer is freed: some 200 bytes for each
+//   token, more with log-probabilities. No slot waits for them.
 //
 // Freeing:
 //
@@ -534,16 +535,18 @@ typedef struct fleming_study_options {
     size_t struct_size;
     // The name of bytes in memory, for messages and the reply; "bytes" by default. A file's name is its path.
     const char *name;
-    // Volumes: how many slices, evenly spaced; 11 by default.
+    // Volumes: how many slices, evenly spaced. 1 to 4096; 11 by default.
     size_t slices;
-    // Videos: one frame a second, at most this many; 32 by default. Of max_frames, frames and seconds at most one may be given.
+    // Videos: one frame a second, at most this many. Of max_frames, frames and seconds at most one may be given. 1 to 4096; 32 by
+    // default.
     size_t max_frames;
-    // Videos: exactly this many frames.
+    // Videos: exactly this many frames. 1 to 4096; none by default.
     size_t frames;
-    // Videos: one frame for each second of a duration that you state.
+    // Videos: one frame for each second of a duration that you state. 1 to 4096; none by default.
     double seconds;
-    // Videos: the part to look at, in seconds; end 0 is the clip's end.
+    // Videos: from this second on. A finite number; the clip's start by default.
     double start;
+    // Videos: up to this second. A finite number; the clip's end by default.
     double end;
     // Volumes, and grey pictures and clips of DICOM: how values become grey: a centre and a width, "-600/1500", or a window's
     // name, "lung", as docs/input.md lists them. Each slice of an array is scaled by its own range by default.

@@ -78,8 +78,8 @@
 // - FLEMING_STATUS_BUSY comes at once, from fleming_engine_ask, _submit and _submit_all, if slots + queue answers are under
 //   way, from the call until their end; of several answers all have room or none. fleming_engine_load_session is busy if no
 //   slot is free. It is no failure of the engine: try again later, or open it with a longer queue.
-// - Events and replies that nobody takes are kept until the answer is freed: some 200 bytes for each
-//   token, more with log-probabilities. No slot waits for them.
+// - Events and replies that nobody takes are kept until the answer is freed: some 200 bytes for each token, more with
+//   log-probabilities. No slot waits for them.
 //
 // Freeing:
 //

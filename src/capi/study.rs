@@ -16,16 +16,17 @@ pub struct fleming_study_options {
     pub struct_size: usize,
     /// The name of bytes in memory, for messages and the reply; "bytes" by default. A file's name is its path.
     pub name: *const c_char,
-    /// Volumes: how many slices, evenly spaced; 11 by default.
+    /// Volumes: how many slices, evenly spaced. {slices}
     pub slices: usize,
-    /// Videos: one frame a second, at most this many; 32 by default. Of max_frames, frames and seconds at most one may be given.
+    /// Videos: one frame a second, at most this many. Of max_frames, frames and seconds at most one may be given. {max_frames}
     pub max_frames: usize,
-    /// Videos: exactly this many frames.
+    /// Videos: exactly this many frames. {frames}
     pub frames: usize,
-    /// Videos: one frame for each second of a duration that you state.
+    /// Videos: one frame for each second of a duration that you state. {seconds}
     pub seconds: f64,
-    /// Videos: the part to look at, in seconds; end 0 is the clip's end.
+    /// Videos: from this second on. {start}
     pub start: f64,
+    /// Videos: up to this second. {end}
     pub end: f64,
     /// Volumes, and grey pictures and clips of DICOM: how values become grey: a centre and a width, "-600/1500", or a window's
     /// name, "lung", as docs/input.md lists them. Each slice of an array is scaled by its own range by default.

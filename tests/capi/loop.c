@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { ANSWERS = 6, PATIENCE_MS = 60000 };
+enum { ANSWERS = 6, PATIENCE_MS = 600000 };
 
 // One answer of the host.
 struct answer {
