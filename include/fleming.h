@@ -78,8 +78,8 @@
 // - FLEMING_STATUS_BUSY comes at once, from fleming_engine_ask, _submit and _submit_all, if slots + queue answers are under
 //   way, from the call until their end; of several answers all have room or none. fleming_engine_load_session is busy if no
 //   slot is free. It is no failure of the engine: try again later, or open it with a longer queue.
-// - Events and replies that nobody takes are kept until the answer is freed: some 200 bytes for each
-//   token, more with log-probabilities. No slot waits for them.
+// - Events and replies that nobody takes are kept until the answer is freed: some 200 bytes for each token, more with
+//   log-probabilities. No slot waits for them.
 //
 // Freeing:
 //
@@ -1165,7 +1165,7 @@ void fleming_reply_free(struct fleming_reply *reply);
 
 // Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
 // callback that was given to fleming_engine_submit is called in this thread with the events since the last call; events that
-// nobody takes are kept, some bytes a token, and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by
+// nobody takes are kept and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by
 // then. A reply or a failure is returned once. An answer that was cancelled or whose time is over is FLEMING_STATUS_OK with the
 // text so far; fleming_reply_facts.finish says so. While one thread waits, another's call is FLEMING_STATUS_ARGUMENT.
 fleming_status fleming_pending_wait(const struct fleming_pending *pending,
