@@ -796,8 +796,8 @@ typedef struct fleming_buffer_facts {
     size_t size;
 } fleming_buffer_facts;
 
-// Hears that `done` of `total` bytes of a package were compared with their digests; meanwhile the graphs load, which may take
-// longer. A return value other than 0 ends the loading, which is FLEMING_STATUS_CANCELLED. It may call functions of this
+// Hears that `done` of `total` bytes of a package were compared with their digests (0 of 0 in the first half second); meanwhile
+// the graphs load, which may take longer. A return value other than 0 ends the loading, which is FLEMING_STATUS_CANCELLED. It may call functions of this
 // library, but must not throw, panic or jump out.
 typedef int32_t (*fleming_load_callback)(void *user_data, uint64_t done, uint64_t total);
 
@@ -845,7 +845,8 @@ typedef struct fleming_engine_options {
     uint64_t max_unpacked_bytes;
     // Most frames, slices or pictures that a file may say it holds. 1 to 1099511627776; 16777216 by default.
     uint64_t max_declared_frames;
-    // Hears how far fleming_engine_open is, and may end it. In this thread, some ten times a second.
+    // Hears how far fleming_engine_open is, and may end it. It is called in the thread that opens, at the beginning and some
+    // ten times a second.
     fleming_load_callback on_load;
     // Handed to that callback.
     void *load_user_data;

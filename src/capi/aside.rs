@@ -11,7 +11,8 @@ use super::status::{CallResult, Failure};
 const STACK: usize = 8 << 20;
 const PACE: Duration = Duration::from_millis(100);
 
-/// Does work in a thread of its own and waits for it. Some ten times a second, `meanwhile` is called in this thread.
+/// Does work in a thread of its own and waits for it. At its beginning and some ten times a second, `meanwhile` is called in
+/// this thread.
 pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send, mut meanwhile: impl FnMut()) -> CallResult<T> {
     thread::scope(|scope| {
         let (working, ended) = mpsc::channel::<()>();
@@ -24,6 +25,7 @@ pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send, mut meanwhile: imp
         let thread = builder.spawn_scoped(scope, work).map_err(|error| {
             Failure::of_system("thread", "one more", &error, "raise the limit of threads (`ulimit -u`)")
         })?;
+        meanwhile();
         while ended.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) {
             meanwhile();
         }

@@ -57,7 +57,8 @@ pub struct fleming_engine_options {
     pub max_unpacked_bytes: u64,
     /// Most frames, slices or pictures that a file may say it holds. {max_declared_frames}
     pub max_declared_frames: u64,
-    /// Hears how far fleming_engine_open is, and may end it. In this thread, some ten times a second.
+    /// Hears how far fleming_engine_open is, and may end it. It is called in the thread that opens, at the beginning and some
+    /// ten times a second.
     pub on_load: fleming_load_callback,
     /// Handed to that callback.
     pub load_user_data: *mut c_void,
