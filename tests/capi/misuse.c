@@ -472,7 +472,9 @@ static void a_child_is_refused(fleming_engine *engine, fleming_request *request,
         CHECK(fleming_engine_submit(engine, request, ask, &pending) == FLEMING_STATUS_RUNTIME);
         CHECK(reply == NULL && pending == NULL);
         fleming_engine_free(engine);
-        _exit(0);
+        // What the engine's threads held is lost to a child: valgrind would say so when it exits.
+        execlp("true", "true", (char *)NULL);
+        _exit(1);
     }
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
