@@ -7,7 +7,7 @@ use ::image::{ExtendedColorType, ImageEncoder};
 
 use super::*;
 use crate::input::read;
-use crate::study::{Preprocessing, Source, StudyInput, YuvMatrix, YuvRange};
+use crate::study::{Preprocessing, Source, StudyInput};
 
 const SIZE: [u32; 2] = [5, 3];
 
@@ -105,6 +105,7 @@ mod yuv {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::study::{YuvMatrix, YuvRange};
 
     /// Y, U and V of a picture of this size.
     fn planes([width, height]: [u32; 2]) -> [Vec<u8>; 3] {
