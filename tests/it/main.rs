@@ -6,6 +6,7 @@ mod ask;
 mod batch;
 mod bench;
 mod c_hosts;
+mod bindings;
 mod capi;
 mod chat;
 #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,361 @@
+"""include/fleming.h as ctypes: made by generate.py, not by hand."""
+
+import enum
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint64,
+    c_void_p,
+)
+
+VERSION = "0.1.0"
+VERSION_MAJOR = 0
+VERSION_MINOR = 1
+
+
+class fleming_status(enum.IntEnum):
+    "fleming_status"
+
+    OK = 0
+    INPUT = 1
+    REQUEST = 2
+    PACKAGE = 3
+    RUNTIME = 4
+    BUSY = 5
+    CANCELLED = 6
+    TIMED_OUT = 7
+    ARGUMENT = 100
+    PANIC = 101
+    PENDING = 102
+
+
+class fleming_log_level(enum.IntEnum):
+    "fleming_log_level"
+
+    ERROR = 1
+    WARN = 2
+    INFO = 3
+    DEBUG = 4
+    TRACE = 5
+
+
+class fleming_preprocessing(enum.IntEnum):
+    "fleming_preprocessing"
+
+    CLINICAL = 0
+    REFERENCE = 1
+
+
+class fleming_event_kind(enum.IntEnum):
+    "fleming_event_kind"
+
+    ENCODING = 1
+    PREFILLING = 2
+    THOUGHT = 3
+    ANSWER = 4
+    READING = 5
+
+
+class fleming_finish(enum.IntEnum):
+    "fleming_finish"
+
+    STOP = 1
+    LENGTH = 2
+    CANCELLED = 3
+    TIMED_OUT = 4
+
+
+class fleming_part(enum.IntEnum):
+    "fleming_part"
+
+    NONE = 0
+    THOUGHT = 1
+    ANSWER = 2
+
+
+class fleming_modality(enum.IntEnum):
+    "fleming_modality"
+
+    IMAGE = 1
+    VIDEO = 2
+    VOLUME = 3
+
+
+class fleming_voxel(enum.IntEnum):
+    "fleming_voxel"
+
+    INT16 = 1
+    UINT16 = 2
+
+
+class fleming_study_options(Structure):
+    "fleming_study_options"
+
+
+class fleming_frames(Structure):
+    "fleming_frames"
+
+
+class fleming_volume(Structure):
+    "fleming_volume"
+
+
+class fleming_reply_facts(Structure):
+    "fleming_reply_facts"
+
+
+class fleming_frame_facts(Structure):
+    "fleming_frame_facts"
+
+
+class fleming_embeddings_facts(Structure):
+    "fleming_embeddings_facts"
+
+
+class fleming_engine_options(Structure):
+    "fleming_engine_options"
+
+
+class fleming_memory(Structure):
+    "fleming_memory"
+
+
+class fleming_engine_facts(Structure):
+    "fleming_engine_facts"
+
+
+class fleming_event(Structure):
+    "fleming_event"
+
+
+class fleming_ask_options(Structure):
+    "fleming_ask_options"
+
+
+fleming_log_callback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+
+fleming_event_callback = CFUNCTYPE(c_int32, c_void_p, POINTER(fleming_event))
+
+fleming_study_options._fields_ = [
+    ("struct_size", c_size_t),
+    ("name", c_char_p),
+    ("slices", c_size_t),
+    ("max_frames", c_size_t),
+    ("frames", c_size_t),
+    ("seconds", c_double),
+    ("start", c_double),
+    ("end", c_double),
+    ("window", c_char_p),
+    ("options", c_char_p),
+]
+
+fleming_frames._fields_ = [
+    ("struct_size", c_size_t),
+    ("name", c_char_p),
+    ("frames", POINTER(POINTER(c_uint8))),
+    ("count", c_size_t),
+    ("seconds", POINTER(c_double)),
+    ("width", c_size_t),
+    ("height", c_size_t),
+    ("row_bytes", c_size_t),
+    ("modality", c_int32),
+    ("reserved", c_int32),
+]
+
+fleming_volume._fields_ = [
+    ("struct_size", c_size_t),
+    ("name", c_char_p),
+    ("voxels", c_void_p),
+    ("depth", c_size_t),
+    ("height", c_size_t),
+    ("width", c_size_t),
+    ("spacing_mm", c_double * 3),
+    ("window_center", c_double),
+    ("window_width", c_double),
+    ("slices", c_size_t),
+    ("voxel", c_int32),
+    ("reserved", c_int32),
+]
+
+fleming_reply_facts._fields_ = [
+    ("struct_size", c_size_t),
+    ("answer", c_char_p),
+    ("thought", c_char_p),
+    ("text", c_char_p),
+    ("warnings", c_char_p),
+    ("finish", c_int32),
+    ("truncated", c_int32),
+    ("prompt_tokens", c_size_t),
+    ("image_tokens", c_size_t),
+    ("cached_tokens", c_size_t),
+    ("completion_tokens", c_size_t),
+    ("drafted_tokens", c_size_t),
+    ("accepted_tokens", c_size_t),
+    ("frame_count", c_size_t),
+    ("read_ms", c_double),
+    ("preprocess_ms", c_double),
+    ("queue_ms", c_double),
+    ("vision_ms", c_double),
+    ("prefill_ms", c_double),
+    ("first_token_ms", c_double),
+    ("decode_ms", c_double),
+]
+
+fleming_frame_facts._fields_ = [
+    ("struct_size", c_size_t),
+    ("source", c_char_p),
+    ("study", c_size_t),
+    ("tiles", c_size_t),
+    ("index", c_size_t),
+    ("seconds", c_double),
+    ("window_low", c_double),
+    ("window_high", c_double),
+    ("spacing_mm", c_double * 3),
+    ("modality", c_int32),
+    ("reserved", c_int32),
+]
+
+fleming_embeddings_facts._fields_ = [
+    ("struct_size", c_size_t),
+    ("values", POINTER(c_float)),
+    ("tiles", c_size_t),
+    ("tokens", c_size_t),
+    ("hidden", c_size_t),
+]
+
+fleming_engine_options._fields_ = [
+    ("struct_size", c_size_t),
+    ("onnxruntime", c_char_p),
+    ("provider", c_char_p),
+    ("provider_options", POINTER(c_char_p)),
+    ("provider_option_count", c_size_t),
+    ("threads", c_size_t),
+    ("slots", c_size_t),
+    ("context", c_size_t),
+    ("queue", c_size_t),
+    ("chunk", c_size_t),
+    ("image_cache", c_uint64),
+    ("log", fleming_log_callback),
+    ("log_user_data", c_void_p),
+    ("log_level", c_int32),
+    ("reserved", c_int32),
+    ("engine_cache", c_char_p),
+    ("max_input_bytes", c_uint64),
+    ("max_pixels", c_uint64),
+    ("max_unpacked_bytes", c_uint64),
+    ("max_declared_frames", c_uint64),
+]
+
+fleming_memory._fields_ = [
+    ("struct_size", c_size_t),
+    ("weights", c_uint64),
+    ("slots", c_uint64),
+    ("image_cache", c_uint64),
+    ("work", c_uint64),
+    ("total", c_uint64),
+]
+
+fleming_engine_facts._fields_ = [
+    ("struct_size", c_size_t),
+    ("package", c_char_p),
+    ("digest", c_char_p),
+    ("precision", c_char_p),
+    ("target", c_char_p),
+    ("onnxruntime", c_char_p),
+    ("onnxruntime_build", c_char_p),
+    ("tile_size", c_size_t),
+    ("memory", c_uint64),
+]
+
+fleming_event._fields_ = [
+    ("struct_size", c_size_t),
+    ("kind", c_int32),
+    ("reserved", c_int32),
+    ("text", c_char_p),
+    ("length", c_size_t),
+    ("done", c_size_t),
+    ("total", c_size_t),
+]
+
+fleming_ask_options._fields_ = [
+    ("struct_size", c_size_t),
+    ("on_event", fleming_event_callback),
+    ("user_data", c_void_p),
+    ("system", c_char_p),
+    ("instruction", c_char_p),
+    ("choices", POINTER(c_char_p)),
+    ("choice_count", c_size_t),
+    ("json_schema", c_char_p),
+    ("regex", c_char_p),
+    ("grammar", c_char_p),
+    ("stops", POINTER(c_char_p)),
+    ("stop_count", c_size_t),
+    ("max_new_tokens", c_size_t),
+    ("max_thinking_tokens", c_size_t),
+    ("max_tiles", c_size_t),
+    ("speculation", c_size_t),
+    ("timeout_ms", c_uint64),
+    ("seed", c_uint64),
+    ("top_k", c_size_t),
+    ("temperature", c_float),
+    ("top_p", c_float),
+    ("min_p", c_float),
+    ("repetition_penalty", c_float),
+    ("frequency_penalty", c_float),
+    ("presence_penalty", c_float),
+    ("preprocessing", c_int32),
+    ("reserved", c_int32),
+]
+
+#: Result and arguments of every function.
+FUNCTIONS = {
+    "fleming_last_error_message": (c_char_p, []),
+    "fleming_last_error_hint": (c_char_p, []),
+    "fleming_request_new": (c_int32, [c_char_p, POINTER(c_void_p)]),
+    "fleming_request_turn": (c_int32, [c_void_p, c_char_p, c_char_p]),
+    "fleming_request_file": (c_int32, [c_void_p, c_int32, c_char_p, POINTER(fleming_study_options)]),
+    "fleming_request_bytes": (
+        c_int32,
+        [c_void_p, c_int32, c_void_p, c_size_t, POINTER(fleming_study_options)],
+    ),
+    "fleming_request_frames": (c_int32, [c_void_p, POINTER(fleming_frames)]),
+    "fleming_request_volume": (c_int32, [c_void_p, POINTER(fleming_volume)]),
+    "fleming_request_free": (None, [c_void_p]),
+    "fleming_reply_read": (c_int32, [c_void_p, POINTER(fleming_reply_facts)]),
+    "fleming_reply_frame": (c_int32, [c_void_p, c_size_t, POINTER(fleming_frame_facts)]),
+    "fleming_reply_free": (None, [c_void_p]),
+    "fleming_pending_wait": (c_int32, [c_void_p, c_int64, POINTER(c_void_p)]),
+    "fleming_pending_cancel": (c_int32, [c_void_p]),
+    "fleming_pending_free": (None, [c_void_p]),
+    "fleming_embeddings_read": (c_int32, [c_void_p, POINTER(fleming_embeddings_facts)]),
+    "fleming_embeddings_free": (None, [c_void_p]),
+    "fleming_package_memory": (c_int32, [c_char_p, POINTER(fleming_engine_options), POINTER(fleming_memory)]),
+    "fleming_engine_open": (c_int32, [c_char_p, POINTER(fleming_engine_options), POINTER(c_void_p)]),
+    "fleming_engine_read": (c_int32, [c_void_p, POINTER(fleming_engine_facts)]),
+    "fleming_engine_ask": (c_int32, [c_void_p, c_void_p, POINTER(fleming_ask_options), POINTER(c_void_p)]),
+    "fleming_engine_submit": (c_int32, [c_void_p, c_void_p, POINTER(fleming_ask_options), POINTER(c_void_p)]),
+    "fleming_engine_embed": (c_int32, [c_void_p, c_void_p, POINTER(fleming_ask_options), POINTER(c_void_p)]),
+    "fleming_engine_save_session": (c_int32, [c_void_p, c_void_p, c_char_p]),
+    "fleming_engine_load_session": (c_int32, [c_void_p, c_char_p]),
+    "fleming_engine_free": (None, [c_void_p]),
+    "fleming_version": (c_char_p, []),
+    "fleming_build": (c_char_p, []),
+}
+
+#: What kind of object a function makes.
+MADE = {
+    "fleming_request_new": "request",
+    "fleming_pending_wait": "reply",
+    "fleming_engine_open": "engine",
+    "fleming_engine_ask": "reply",
+    "fleming_engine_submit": "pending",
+    "fleming_engine_embed": "embeddings",
+}

@@ -1,0 +1,172 @@
+"""The C library: where it is, and calls of it."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import _header
+from ._header import fleming_status as Status
+from .errors import KINDS, FlemingError, LibraryError
+
+Struct = TypeVar("Struct", bound=ctypes.Structure)
+
+#: Names a libfleming.so to use in place of the one inside this package.
+VARIABLE = "FLEMING_LIBRARY"
+#: Names an ONNX Runtime; the library reads it too.
+RUNTIME_VARIABLE = "ORT_DYLIB_PATH"
+NAME = "libfleming.so"
+RUNTIME = "libonnxruntime.so"
+
+_HERE = Path(__file__).parent
+_lock = threading.Lock()
+
+
+class Library:
+    """The loaded library, with the functions of `_header.FUNCTIONS` as far as it has them."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            self._loaded = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise LibraryError(f"{path}: {error}", "install fleming-vl for this machine") from error
+        self.functions: dict[str, Callable[..., Any]] = {}
+        for name, (result, arguments) in _header.FUNCTIONS.items():
+            function = getattr(self._loaded, name, None)
+            if function is None:
+                version = self._loaded.fleming_version
+                version.restype = ctypes.c_char_p
+                raise LibraryError(
+                    f"{path}: wanted version {_header.VERSION} or newer, got {version().decode()}",
+                    f"install the library of this version, or unset {VARIABLE}",
+                )
+            function.restype, function.argtypes = result, arguments
+            self.functions[name] = function
+
+    def call(self, name: str, *arguments: object) -> None:
+        """Calls `fleming_NAME`; a failure is an exception."""
+        status = self.functions[f"fleming_{name}"](*arguments)
+        if status != Status.OK:
+            raise self.failure(status)
+
+    def poll(self, name: str, *arguments: object) -> bool:
+        """The same; whether it is complete."""
+        status = self.functions[f"fleming_{name}"](*arguments)
+        if status not in (Status.OK, Status.PENDING):
+            raise self.failure(status)
+        return bool(status == Status.OK)
+
+    def make(self, name: str, *arguments: object) -> Handle:
+        """Calls a function whose last argument is a place for an object; `fleming_KIND_free` frees that."""
+        kind = _header.MADE[f"fleming_{name}"]
+        pointer = ctypes.c_void_p()
+        self.call(name, *arguments, ctypes.byref(pointer))
+        return Handle(pointer, self.functions[f"fleming_{kind}_free"])
+
+    def failure(self, status: int) -> FlemingError:
+        """What went wrong in the last call of this thread."""
+        message, hint = (text(self.functions[f"fleming_last_error_{word}"]()) for word in ("message", "hint"))
+        return KINDS.get(status, FlemingError)(message, hint)
+
+    def word(self, name: str) -> str:
+        """The result of a function that returns a text."""
+        return text(self.functions[f"fleming_{name}"]())
+
+
+class Handle:
+    """An object of the library. It is freed when nothing refers to it any more."""
+
+    __slots__ = ("_free", "pointer")
+
+    def __init__(self, pointer: ctypes.c_void_p, free: Callable[[ctypes.c_void_p], None]):
+        self.pointer, self._free = pointer, free
+
+    def __del__(self) -> None:
+        self._free(self.pointer)
+
+    @property
+    def _as_parameter_(self) -> ctypes.c_void_p:
+        return self.pointer
+
+
+_loaded: list[Library] = []
+
+
+def library() -> Library:
+    """The library of this process, loaded at the first call."""
+    if not _loaded:
+        with _lock:
+            if not _loaded:
+                _loaded.append(Library(place()))
+    return _loaded[0]
+
+
+def place() -> Path:
+    """Where it is: named by FLEMING_LIBRARY, inside this package, or the newest build of a source tree."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    inside = _HERE / "lib" / NAME
+    if inside.is_file():
+        return inside
+    tree = _HERE.parents[2]
+    builds = [tree / "target" / profile / NAME for profile in ("release", "debug")]
+    built = [build for build in builds if build.is_file() and (tree / "include" / "fleming.h").is_file()]
+    if not built:
+        raise LibraryError(
+            f"{NAME}: wanted inside {_HERE}, got none",
+            f"install a wheel of fleming-vl, or set {VARIABLE} to the path of a {NAME}",
+        )
+    return max(built, key=lambda build: build.stat().st_mtime)
+
+
+def onnxruntime() -> Path | None:
+    """The library of this Python's package `onnxruntime` or `onnxruntime-gpu`, which is not imported.
+
+    None leaves the search to the library: where ORT_DYLIB_PATH names one or one lies beside the library, and
+    where this Python has no such package.
+    """
+    if os.environ.get(RUNTIME_VARIABLE) or list(library().path.parent.glob(f"{RUNTIME}*")):
+        return None
+    try:
+        found = importlib.util.find_spec("onnxruntime")
+    except ValueError:  # a module that stands in for it, in a test
+        return None
+    folders = (found.submodule_search_locations if found else None) or []
+    libraries = [path for folder in folders for path in sorted(Path(folder, "capi").glob(f"{RUNTIME}*"))]
+    return libraries[0] if libraries else None
+
+
+def text(raw: bytes | None) -> str:
+    """A text of the library; NULL is an empty one."""
+    return (raw or b"").decode("utf-8", "replace")
+
+
+def c_text(name: str, value: str) -> bytes:
+    """A text for the library."""
+    raw = value.encode("utf-8", "surrogatepass")
+    if b"\0" in raw:
+        raise KINDS[Status.ARGUMENT](
+            f"{name}: wanted a text without the character NUL, got one", thing=name, got="the character NUL"
+        )
+    return raw
+
+
+def c_texts(name: str, values: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    """Texts for the library."""
+    return (ctypes.c_char_p * len(values))(*[c_text(name, value) for value in values])
+
+
+def c_path(path: str | os.PathLike[str]) -> bytes:
+    """A path for the library."""
+    return os.fsencode(path)
+
+
+def made(kind: type[Struct], **fields: object) -> Struct:
+    """A struct with its size and these fields."""
+    return kind(struct_size=ctypes.sizeof(kind), **fields)

@@ -1,0 +1,57 @@
+"""What the tests of the Python package share: the repository's files, and the program's answers to compare with."""
+
+import json
+import os
+import subprocess
+import sys
+
+from program import FLEMING, ROOT
+
+PACKAGE = ROOT / "bindings" / "python"
+EXAMPLES = ROOT / "examples"
+CHEST = EXAMPLES / "chest.png"
+CLIP = EXAMPLES / "clip.mp4"
+VOLUME = EXAMPLES / "volume.npz"
+NIFTI = EXAMPLES / "chest.nii.gz"
+CT = EXAMPLES / "chest_ct"
+SIDE = "Is there a nodule, and on which side?"
+DEVICE = "What device is observed on the chest wall?"
+
+
+def told(*arguments):
+    """The reply of the program to the demo model's question about inputs, as JSON."""
+    command = [FLEMING, "ask", "--model", ROOT / "models" / "demo", "--threads", "1", "--json", *arguments]
+    ended = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+    assert ended.returncode in (0, 4), ended.stderr
+    return json.loads(ended.stdout)
+
+
+def same(reply, told):
+    """Whether a reply is that of the program, names of sources apart."""
+    assert reply.text == told["text"]
+    assert (reply.answer, reply.thought) == (told["answer"], told["thought"])
+    assert (reply.finish, reply.truncated) == (told["finish"], told["truncated"])
+    assert reply.usage.prompt_tokens == told["usage"]["prompt_tokens"]
+    assert reply.digest == told["package"]["digest"]
+    seen = [(frame.index, frame.window, frame.tiles) for frame in reply.frames]
+    for frame, (index, window, tiles) in zip(told["frames"], seen, strict=True):
+        assert frame.get("slice_index", frame.get("frame_index")) == index
+        assert tuple(frame.get("window", ())) == (window or ())
+        assert frame["tiles"] == tiles
+    return True
+
+
+def run(script, *arguments, **options):
+    """A process of this Python that runs a script with the package."""
+    paths = [str(PACKAGE), str(ROOT / "tests"), str(PACKAGE / "tests")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, cwd=ROOT, **options)
+
+
+def printed(script, *arguments):
+    """What such a script prints; it must succeed."""
+    with run(script, *arguments) as process:
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
