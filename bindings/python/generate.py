@@ -218,8 +218,17 @@ def table(rows: list[dict]) -> Iterator[str]:
                 kind = words if row["form"] == "word" else TYPES.get(row["name"], FORMS[row["form"]])
                 yield f"    {row['name']}: {kind}"
                 yield from told(row)
-    yield "\n#: What each option is about."
-    yield f"SUBJECTS: dict[str, str] = { {row['name']: row['subject'] for row in rows}!r}"
+    numbers = [row for row in rows if row["form"] in ("whole", "real")]
+    for name, about, facts in (
+        ("SUBJECTS", "What each option is about.", {row["name"]: row["subject"] for row in rows}),
+        ("RANGES", "The numbers that an option may have.", {row["name"]: row["may_be"] for row in numbers}),
+        (
+            "DEFAULTS",
+            "What holds without it; None for nothing.",
+            {row["name"]: row["default"] for row in rows},
+        ),
+    ):
+        yield f"\n#: {about}\n{name}: dict[str, str{' | None' * (name == 'DEFAULTS')}] = {facts!r}"
 
 
 def told(row: dict) -> Iterator[str]:

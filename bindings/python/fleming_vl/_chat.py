@@ -46,7 +46,7 @@ class Chat:
     def ask(self, question: str, **options: Unpack[AskOptions]) -> Reply:
         """The next question. `<image>` in it places the next new input; else they come before it."""
         turn = _Turn(self, question, options)
-        reply = turn.submit(_answer.hearing(None)).wait()
+        reply = turn.submit(None).wait()
         turn.keep(reply)
         return reply
 

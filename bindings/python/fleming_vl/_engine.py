@@ -6,7 +6,7 @@ import ctypes
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -146,22 +146,22 @@ class Engine:
             RequestError: for an option that may not be, or a prompt that does not fit into the context.
             BusyError: if too many requests wait already.
         """
-        return self._submit(question, dict(options), _answer.hearing(None)).wait()
+        return self.submit(question, options).wait()
 
     def stream(self, question: str, **options: Unpack[AskOptions]) -> Stream:
         """The same as an iterator of what happens: `for event in engine.stream(…)`. See `Stream`.
 
         Leaving it (`close`, the end of a `with`, or dropping it) ends the answer.
         """
-        return Stream(lambda hear: self._submit(question, dict(options), hear))
+        return Stream(lambda hear: self.submit(question, options, hear))
 
     async def aask(self, question: str, **options: Unpack[AskOptions]) -> Reply:
         """The same as `ask`, beside asyncio's loop. Cancelling the task ends the answer."""
-        return await _answer.answered(lambda hear: self._submit(question, dict(options), hear))
+        return await _answer.answered(lambda hear: self.submit(question, options, hear))
 
     def astream(self, question: str, **options: Unpack[AskOptions]) -> AsyncStream:
         """The same as `stream` for `async for`. Cancelling the task ends the answer."""
-        return AsyncStream(lambda hear: self._submit(question, dict(options), hear))
+        return AsyncStream(lambda hear: self.submit(question, options, hear))
 
     def chat(self, **options: Unpack[AskOptions]) -> Chat:
         """A conversation, whose questions all have these options. See `Chat`."""
@@ -214,9 +214,10 @@ class Engine:
             raise EngineError("engine: wanted an open one, got one that was closed", "open it anew")
         return self._handle
 
-    def _submit(self, question: str, options: dict[str, Any], hear: Any) -> Pending:
-        studies = _request.prepared(options)
-        return self.submit_prepared(question, studies, options, hear)
+    def submit(self, question: str, options: Mapping[str, Any], hear: Any = None) -> Pending:
+        """Hands a question in and returns at once. For `ask`, and what is made like it."""
+        given = dict(options)
+        return self.submit_prepared(question, _request.prepared(given), given, hear)
 
     def submit_prepared(
         self, question: str, studies: Sequence[Prepared], options: dict[str, Any], hear: Any
@@ -224,7 +225,8 @@ class Engine:
         """Hands a question in. For `Chat`."""
         handle = self._open()
         asked = _request.asked(question, studies, options)
-        asked.options.on_event = hear
+        if hear is not None:
+            asked.options.on_event = hear
         pending = library().make("engine_submit", handle, asked.request, byref(asked.options))
         package = (self.facts.package, self.facts.digest)
         return Pending(pending, lambda reply: _reply.read(reply, package, asked.parse), hear)

@@ -39,9 +39,10 @@ def from_nibabel(image: Any) -> bytes:
         return bytes(image.to_bytes())
     values, header = stored.get_unscaled(), image.header.copy()
     header.set_data_dtype(values.dtype)
-    if hasattr(header, "set_slope_inter"):
-        header.set_slope_inter(stored.slope, stored.inter)
-    return bytes(type(image)(values, image.affine, header).to_bytes())
+    copy = type(image)(values, image.affine, header)
+    if hasattr(copy.header, "set_slope_inter"):
+        copy.header.set_slope_inter(stored.slope, stored.inter)
+    return bytes(copy.to_bytes())
 
 
 def from_simpleitk(image: Any) -> bytes:

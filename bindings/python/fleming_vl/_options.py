@@ -9,15 +9,24 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ._header import fleming_ask_options, fleming_engine_options, fleming_study_options
+from ._header import (
+    fleming_ask_options,
+    fleming_engine_options,
+    fleming_preprocessing,
+    fleming_study_options,
+)
 from ._library import c_path, c_text, c_texts, made
-from ._table import SUBJECTS
+from ._table import DEFAULTS, RANGES, SUBJECTS
 from .errors import RequestError
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)
 
 #: Fields of the header that have another name than their option: lists are plural there.
 FIELDS = {"stop": "stops", "choice": "choices", "provider_option": "provider_options"}
+#: Numbers of the header that mean the 0 of an option.
+ZEROS = {"image_cache": 1}
+#: What to do where the header has none.
+HINTS = {"max_thinking_tokens": 'choose 1, or prompt="direct"'}
 PROMPTS = {"reasoning": None, "direct": ""}
 
 
@@ -36,11 +45,19 @@ def answer(options: Mapping[str, Any]) -> fleming_ask_options:
     """How a question is answered."""
     given = dict(options)
     if (timeout := given.pop("timeout", None)) is not None:
-        given["timeout_ms"] = max(1, round(_number("timeout", timeout) * 1e3))
+        seconds = _number("timeout", timeout)
+        if not seconds > 0:
+            raise _unfit("timeout", RANGES["timeout"], timeout)
+        given["timeout_ms"] = max(1, round(seconds * 1e3))
     if (prompt := given.pop("prompt", None)) is not None:
         if prompt not in PROMPTS:
             raise _unfit("prompt", " or ".join(PROMPTS), prompt, "give a text of your own as instruction=")
         given["instruction"] = PROMPTS[prompt]
+    if (how := given.get("preprocessing")) is not None:
+        words = {kind.name.lower(): kind for kind in fleming_preprocessing}
+        if how not in words:
+            raise _unfit("preprocessing", " or ".join(words), how)
+        given["preprocessing"] = words[how]
     return _filled(fleming_ask_options, given)
 
 
@@ -63,10 +80,19 @@ def _filled(kind: type[Struct], options: Mapping[str, Any]) -> Struct:
         elif types[field] is ctypes.c_char_p:
             setattr(struct, field, _text(name, value))
         elif types[field] in (ctypes.c_float, ctypes.c_double):
-            setattr(struct, field, _number(name, value))
+            setattr(struct, field, _told(name, _number(name, value)))
         else:
-            setattr(struct, field, _whole(name, value, ctypes.sizeof(types[field])))
+            setattr(struct, field, _told(name, _whole(name, value, ctypes.sizeof(types[field]))))
     return struct
+
+
+def _told(name: str, number: Any) -> Any:
+    """A number as its field says it, where 0 is the default."""
+    if number != 0 or DEFAULTS.get(name) == "0" or name not in RANGES:
+        return number
+    if name in ZEROS:
+        return ZEROS[name]
+    raise _unfit(name, RANGES[name], number, HINTS.get(name, "choose a number in this range"))
 
 
 def _texts(name: str, value: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the tests of the Python package share: the repository's files, and the program's answers to compare with."""
+"""The repository's files, and the program's answers to compare with, for the tests of the Python package."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The library that `cargo test` builds, and an engine of the demo model for the tests that change nothing of it."""
+"""The library that `cargo test` builds, and an engine for the tests that change nothing of it."""
 
 import os
 import sys

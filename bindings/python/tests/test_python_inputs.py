@@ -1,0 +1,189 @@
+"""Objects of other libraries as inputs: the same answer as that of the file that they are of."""
+
+import io
+import shutil
+import sys
+
+import pytest
+from bound import CHEST, CLIP, CT, DEVICE, NIFTI, SIDE, VOLUME, printed, same, told
+
+import fleming_vl
+
+numpy = pytest.importorskip("numpy")
+pillow = pytest.importorskip("PIL.Image")
+SLICES = sorted(path for path in CT.iterdir() if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return told(CHEST, "-q", SIDE)
+
+
+def array(path=CHEST, mode="RGB"):
+    return numpy.asarray(pillow.open(path).convert(mode))
+
+
+class Tensor:
+    """What of a tensor of PyTorch is used."""
+
+    def __init__(self, values):
+        self.values, self.dtype = values, values.dtype
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self.values
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        CHEST.read_bytes,
+        lambda: bytearray(CHEST.read_bytes()),
+        lambda: memoryview(CHEST.read_bytes()),
+        lambda: io.BytesIO(CHEST.read_bytes()),
+        lambda: pillow.open(CHEST),
+        lambda: pillow.open(CHEST).convert("RGBA"),
+        lambda: pillow.open(CHEST).convert("P"),
+        array,
+        lambda: array(mode="L"),
+        lambda: array(mode="L")[..., None],
+        lambda: numpy.asfortranarray(array()),
+        lambda: array()[::-1][::-1],
+        lambda: Tensor(numpy.moveaxis(array(), -1, 0)),
+        lambda: Tensor(array(mode="L")[None]),
+    ],
+)
+def test_a_picture_in_memory(engine, picture, make):
+    assert same(engine.ask(SIDE, image=make()), picture)
+
+
+def test_what_a_picture_needs_rules_for_is_left_to_the_library(engine, tmp_path):
+    deep = pillow.fromarray((array(mode="L").astype("uint16") << 7) + 3)
+    turned = pillow.open(CHEST).convert("RGB").rotate(90, expand=True)
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    for name, image, options in (("deep", deep, {}), ("turned", turned, {"exif": exif})):
+        path = tmp_path / f"{name}.png"
+        image.save(path, **options)
+        assert same(engine.ask(SIDE, image=pillow.open(path)), told(path, "-q", SIDE)), name
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint8", "float32", "float64", "int32"])
+def test_a_volume_in_memory(engine, tmp_path, kind):
+    (name,) = numpy.load(VOLUME).files
+    values = (numpy.load(VOLUME)[name] // 16).astype(kind)
+    numpy.save(tmp_path / "volume.npy", values)
+    wanted = told(tmp_path / "volume.npy", "-q", DEVICE, "--slices", 3, "--window", "2/60")
+    for volume in (values, numpy.asfortranarray(values), Tensor(values), values[None]):
+        assert same(engine.ask(DEVICE, volume=volume, slices=3, window="2/60"), wanted)
+
+
+def test_frames_are_a_clip(engine):
+    frames = [pillow.open(CHEST).convert("RGB"), pillow.open(CHEST).rotate(180).convert("RGB")]
+    stack = numpy.stack([numpy.asarray(frame) for frame in frames])
+    ways = [frames, list(stack), stack, Tensor(numpy.moveaxis(stack, -1, 1))]
+    replies = [engine.ask(DEVICE, video=way, fps=2) for way in ways]
+    assert len({reply.text for reply in replies}) == 1
+    for reply in [*replies, engine.ask(DEVICE, video=stack, times=[0.0, 0.5])]:
+        assert [(frame.index, frame.seconds) for frame in reply.frames] == [(0, 0.0), (1, 0.5)]
+    assert same(engine.ask(DEVICE, video=CLIP.read_bytes()), told(CLIP, "-q", DEVICE))
+    for options in ({}, {"times": [0.0]}, {"fps": 2, "times": [0.0, 0.5]}, {"fps": 2, "frames": 1}):
+        with pytest.raises(fleming_vl.FlemingError):
+            engine.ask(DEVICE, video=stack, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("image", numpy.zeros((4, 4, 7), "uint8")),
+        ("image", numpy.zeros((2, 4, 4, 3), "uint8")),
+        ("video", numpy.zeros((4, 4, 3), "uint8")),
+        ("video", [numpy.zeros((4, 4, 3), "uint8"), numpy.zeros((5, 4, 3), "uint8")]),
+        ("volume", numpy.zeros((4, 4), "int16")),
+        ("volume", object()),
+        ("dicom", []),
+        ("dicom", [object()]),
+    ],
+)
+def test_what_is_no_input_is_refused(engine, kind, values):
+    with pytest.raises(fleming_vl.InputError, match="wanted"):
+        engine.ask(SIDE, **{kind: values})
+
+
+def test_tensors_of_pytorch(engine, picture):
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(array().copy()).permute(2, 0, 1)
+    assert same(engine.ask(SIDE, image=tensor), picture)
+    (name,) = numpy.load(VOLUME).files
+    volume = torch.from_numpy(numpy.load(VOLUME)[name])
+    assert same(engine.ask(DEVICE, volume=volume, slices=3), told(VOLUME, "-q", DEVICE, "--slices", 3))
+    half = engine.ask(DEVICE, volume=volume.to(torch.bfloat16), slices=3)
+    assert half.text == engine.ask(DEVICE, volume=volume.to(torch.bfloat16).float(), slices=3).text
+
+
+def test_datasets_of_pydicom(engine):
+    pydicom = pytest.importorskip("pydicom")
+    datasets = [pydicom.dcmread(path) for path in SLICES]
+    wanted = told(CT, "-q", DEVICE)
+    assert same(engine.ask(DEVICE, dicom=datasets), wanted)
+    assert same(engine.ask(DEVICE, dicom=datasets[::-1]), wanted)
+    assert same(engine.ask(DEVICE, dicom=[path.read_bytes() for path in SLICES]), wanted)
+    assert same(engine.ask(DEVICE, dicom=SLICES), wanted)
+    one = told("--image", SLICES[0], "-q", DEVICE)
+    assert same(engine.ask(DEVICE, image=datasets[0]), one)
+
+
+def test_images_of_nibabel(engine, tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.load(NIFTI)
+    wanted = told(NIFTI, "-q", DEVICE)
+    assert same(engine.ask(DEVICE, volume=image), wanted)
+    values = numpy.asanyarray(image.dataobj)
+    changed = nibabel.Nifti1Image(values, image.affine, image.header)
+    assert same(engine.ask(DEVICE, volume=changed), wanted)
+    # Values that the file stores scaled stay as they are stored.
+    changed.header.set_slope_inter(0.37, -11.0)
+    path = tmp_path / "scaled.nii.gz"
+    changed.to_filename(path)
+    scaled = nibabel.load(path)
+    assert scaled.dataobj.slope == pytest.approx(0.37)
+    assert same(engine.ask(DEVICE, volume=scaled), told(path, "-q", DEVICE))
+
+
+def test_images_of_simpleitk(engine, tmp_path):
+    itk = pytest.importorskip("SimpleITK")
+    volume = itk.ReadImage(NIFTI)
+    assert same(engine.ask(DEVICE, volume=volume), told(NIFTI, "-q", DEVICE))
+    oblique = itk.GetImageFromArray(numpy.arange(2 * 3 * 40 * 50, dtype="float32").reshape(6, 40, 50))
+    oblique.SetSpacing((0.7, 0.8, 2.5))
+    oblique.SetOrigin((-3.0, 4.0, 11.0))
+    oblique.SetDirection((0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0))
+    for kind in (itk.sitkFloat32, itk.sitkInt16, itk.sitkUInt8, itk.sitkFloat64):
+        image, path = itk.Cast(oblique, kind), tmp_path / f"{kind}.nii"
+        itk.WriteImage(image, path)
+        wanted = told(path, "-q", DEVICE, "--form", "native")
+        reply = engine.ask(DEVICE, volume=image, form="native")
+        assert same(reply, wanted)
+        assert reply.frames[0].spacing_mm == pytest.approx(wanted["frames"][0]["spacing_mm"], rel=1e-6)
+    flat = itk.GetImageFromArray(array(mode="L"))
+    assert same(engine.ask(SIDE, image=flat), told(CHEST, "-q", SIDE))
+    with pytest.raises(fleming_vl.InputError, match="one number for each voxel"):
+        engine.ask(DEVICE, volume=itk.Compose(volume, volume))
+
+
+def test_no_library_is_imported_for_its_objects(tmp_path):
+    shutil.copy(CHEST, tmp_path / "chest.png")
+    libraries = ("numpy", "PIL", "torch", "pydicom", "nibabel", "SimpleITK", "pydantic", "onnxruntime", "ray")
+    script = f"""
+import sys, fleming_vl
+with fleming_vl.Engine(fleming_vl.DEMO, threads=1) as engine, open(sys.argv[1], "rb") as file:
+    print(engine.ask({SIDE!r}, image=file).answer)
+print([name for name in {libraries!r} if name in sys.modules])
+"""
+    assert printed(script, tmp_path / "chest.png") == "right lung\n[]\n"
+    assert "numpy" in sys.modules
