@@ -23,8 +23,10 @@ help:
 	@echo 'make demo   set up what is missing and answer questions about an image, a video and a volume'
 	@echo 'make test   set up what is missing and run all tests and checks'
 	@echo 'make lint   only the checks: rustfmt, clippy, ruff'
-	@echo 'make header writes include/fleming.h and the list of what programs depend on, after a change to src/capi'
+	@echo 'make header writes include/fleming.h and what is made of it, after a change to src/capi or the table of options'
 	@echo 'make sanitize the C programs under AddressSanitizer, ThreadSanitizer and valgrind'
+	@echo 'make wheel  build dist/fleming_vl-VERSION-*.whl, the Python package, of what make dist builds'
+	@echo 'make ray    the Python package under Ray, on this machine'
 	@echo 'make clients programs that speak the protocol of OpenAI, against a server of the demo model'
 	@echo 'make fuzz MINUTES=n  every reader on inputs that libFuzzer makes, each for n minutes: fuzz/README.md'
 	@echo 'make dist   build dist/fleming-VERSION-ARCH-linux.tar.gz: program, C library, ONNX Runtime, licences'
@@ -127,15 +129,16 @@ FEATURE_SETS := '' capi,constrained,jpeg-turbo cli
 FUZZ_CHECK := cp Cargo.lock fuzz/Cargo.lock && cargo check --quiet --config Cargo.toml --target-dir target --manifest-path fuzz/Cargo.toml
 
 .PHONY: lint
-lint: setup
+lint: setup $(VENV)/bindings
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	set -e; for features in $(FEATURE_SETS); do \
 	  cargo clippy --quiet --no-default-features --features "$$features" -- -D warnings; \
 	done
 	$(FUZZ_CHECK)
-	$(VENV)/bin/ruff check benches examples export fuzz packaging tests
-	$(VENV)/bin/ruff format --check benches examples export fuzz packaging tests
+	$(VENV)/bin/ruff check benches bindings examples export fuzz packaging tests
+	$(VENV)/bin/ruff format --check benches bindings examples export fuzz packaging tests
+	$(VENV)/bin/mypy --config-file bindings/python/pyproject.toml bindings/python/fleming_vl
 
 # ONNX Runtime's build for CUDA (240 MB), which tests run without a GPU; see tests/cuda. There is none for other processors.
 GPU := $(if $(filter x86_64,$(shell uname -m)),$(VENV)/gpu/ready)
@@ -150,7 +153,7 @@ reference: $(VENV)/ready
 	$(if $(FLEMING_REFERENCE),$(PYTHON) tests/reference/prepare.py $(FLEMING_REFERENCE) target/reference)
 
 .PHONY: test
-test: setup .make/browser lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(ON_GPU) $(GPU) $(GENERATED)/inputs reference $(VENV)/packaging
+test: setup .make/browser lint $(PACKAGE)/fleming.json $(PACKAGE)-int8/fleming.json $(PACKAGE)-int4/fleming.json $(FORMS) $(PACKAGE)-f16/fleming.json $(ON_GPU) $(GPU) $(GENERATED)/inputs reference $(VENV)/packaging $(VENV)/bindings
 	cargo test --quiet
 	$(PYTHON) -m pytest -q --numprocesses auto --dist loadfile
 
@@ -166,11 +169,13 @@ deploy-tools: $(VENV)/ready
 	$(call install_packages,$(DEPLOY_PACKAGES))
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check $(DEPLOY_PYTHON)
 
-# ── the C library
+# ── the C library, and what is made of its header
 
 .PHONY: header
-header: setup
+header: setup $(VENV)/bindings
 	FLEMING_WRITE_HEADER=1 cargo test --quiet --test it header::
+	FLEMING_WRITE_HEADER=1 cargo test --quiet --test it bindings::
+	$(PYTHON) bindings/python/generate.py
 	FLEMING_WRITE_HEADER=1 cargo test --quiet --test it capi::the_binary_interface_is_kept
 
 # Minutes: valgrind is slow. tests/capi/sanitize.sh says what each part shows.
@@ -178,6 +183,29 @@ header: setup
 sanitize: setup $(PACKAGE)/fleming.json $(GENERATED)/inputs
 	cargo build
 	tests/capi/sanitize.sh
+
+# ── the Python package
+
+# What makes it, and the libraries of which it takes objects.
+$(VENV)/bindings: $(VENV)/ready bindings/python/requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r bindings/python/requirements.txt
+	@touch $@
+
+# Ray (90 MB) in an environment of its own.
+$(VENV)/ray/ready: $(VENV)/ready bindings/python/requirements-ray.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r bindings/python/requirements-ray.txt
+	@touch $@
+
+.PHONY: ray
+ray: $(VENV)/ray/ready
+	cargo build
+	FLEMING_LIBRARY=$(CURDIR)/target/debug/libfleming.so \
+	  $(VENV)/ray/bin/python -m pytest -q bindings/python/tests/test_python_ray.py
+
+.PHONY: wheel
+wheel: dist $(VENV)/bindings
+	$(PYTHON) packaging/wheel.py
 
 # ── fuzzing
 

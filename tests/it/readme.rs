@@ -181,9 +181,14 @@ fn serve(shown: &Shown, mut arguments: Vec<String>, scratch: &Scratch) {
     assert!(ended.success() && server.wait().unwrap().success(), "{shown}");
 }
 
-/// Exports the small checkpoint in place of the one that is named, or looks whether an extra exists.
+/// Exports the small checkpoint in place of the one that is named, or looks whether an extra or a script exists.
 fn python(shown: &Shown, line: &str, scratch: &Scratch) {
     let mut arguments = words(line);
+    // Scripts of the Python package, which has tests of its own.
+    if let [script] = &arguments[..] {
+        assert!(Path::new(ROOT).join(script).is_file(), "{shown}");
+        return;
+    }
     if let ["-m", "pip", "install", extra] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         let name = extra.strip_prefix("export[").and_then(|name| name.strip_suffix(']')).unwrap();
         assert!(text("export/pyproject.toml").contains(&format!("\n{name} = [")), "{shown}");

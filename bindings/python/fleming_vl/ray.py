@@ -32,8 +32,8 @@ class Predictor:
         )
 
     A batch gets the columns `answer`, `thought`, `text`, `finish`, `warnings` (a sentence a line),
-    `prompt_tokens`, `completion_tokens`, `package_digest` and `error`. A row that cannot be answered, such as one
-    with a damaged file, has its `error` and an empty `answer`; the rows beside it are answered.
+    `prompt_tokens`, `completion_tokens`, `package_digest` and `error`. A row that cannot be answered, such as
+    one with a damaged file, has its `error` and an empty `answer`; the rows beside it are answered.
     """
 
     def __init__(

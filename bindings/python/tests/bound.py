@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,13 @@ NIFTI = EXAMPLES / "chest.nii.gz"
 CT = EXAMPLES / "chest_ct"
 SIDE = "Is there a nodule, and on which side?"
 DEVICE = "What device is observed on the chest wall?"
+
+
+def blocks(page):
+    """The programs in Python of a document."""
+    found = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert found, page
+    return found
 
 
 def told(*arguments):

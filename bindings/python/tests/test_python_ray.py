@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from bound import CHEST, EXAMPLES, SIDE
+from bound import CHEST, EXAMPLES, PACKAGE, SIDE, blocks
+from program import ROOT
 
 import fleming_vl
 from fleming_vl.ray import Predictor
@@ -71,7 +72,8 @@ def cluster():
     pytest.importorskip("ray.data")
     paths = [
         os.environ.get("PYTHONPATH", ""),
-        *map(str, (EXAMPLES.parent / "bindings/python", EXAMPLES.parent / "tests")),
+        str(PACKAGE),
+        str(ROOT / "tests"),
     ]
     paths.append(os.path.dirname(__file__))
     environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, paths))}}
@@ -99,3 +101,11 @@ def test_two_actors_keep_the_order_and_one_that_is_killed_comes_back(engine, clu
     )
     check(dataset.take_all(), answers(engine), count)
     assert (tmp_path / "killed").exists()
+
+
+def test_the_program_of_the_documents_works(cluster, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    (block,) = [block for block in blocks("docs/python.md") if "import ray\n" in block]
+    exec(block, {"fleming_vl": fleming_vl})
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert first == "right lung " and second.startswith(" nowhere.png")
