@@ -1,7 +1,7 @@
 """What Python adds to a request: medians in milliseconds. `overhead.py [REQUESTS]`, on the demo model.
 
-The first line is the time of a call less what the engine itself accounts for (reading, pixels, waiting, prompt,
-steps); the second is the same of the C function alone; the last is what is between them.
+The first line is the time of a call less what the engine itself accounts for (reading, pixels, waiting,
+prompt, steps); the second is the same of the C function alone; the last is what is between them.
 """
 
 import statistics
