@@ -10,10 +10,11 @@ For research and non-clinical use. Not a medical device: do not base a diagnosis
 
 from ._answer import AsyncStream, Stream
 from ._chat import Chat
-from ._engine import DEMO, Embeddings, Engine, EngineFacts, Memory, memory
+from ._engine import DEMO, Engine, doctor, memory
+from ._facts import Embeddings, EngineCounts, EngineFacts, Memory, Picture, Preview, TokenCount
 from ._header import VERSION as __version__
 from ._inputs import Study
-from ._reply import Event, Frame, Reply, Timings, Usage
+from ._reply import Event, Frame, Reply, Timings, Token, Usage
 from ._request import AskOptions
 from ._table import SetupOptions
 from .errors import (
@@ -39,6 +40,7 @@ __all__ = [
     "Chat",
     "Embeddings",
     "Engine",
+    "EngineCounts",
     "EngineError",
     "EngineFacts",
     "Event",
@@ -48,6 +50,8 @@ __all__ = [
     "LibraryError",
     "Memory",
     "PackageError",
+    "Picture",
+    "Preview",
     "Reply",
     "RequestError",
     "SetupOptions",
@@ -55,7 +59,10 @@ __all__ = [
     "Study",
     "TimedOutError",
     "Timings",
+    "Token",
+    "TokenCount",
     "Usage",
     "__version__",
+    "doctor",
     "memory",
 ]

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from . import _reply
+from . import _log, _reply
 from ._header import MADE, fleming_event_callback
-from ._library import Handle, library
+from ._library import Handle, is_loaded, library
 from ._reply import Event, Reply
 
 #: Milliseconds that a call waits without a look at signals.
@@ -114,6 +114,8 @@ def _end() -> None:
         work.cancel()
     for work in list(_working):
         work.join()
+    if is_loaded():
+        _log.end()
 
 
 # Of a forked child's threads there is only the one that forked.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _answer, _request
 from ._answer import AsyncStream, Pending, Stream
+from ._header import fleming_role as Role
+from ._inputs import Study
 from ._reply import Reply
-from ._request import Prepared
+from ._request import Part, Prepared, Turn
+from .errors import RequestError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,62 +34,70 @@ class Chat:
         self, submit: Callable[..., Pending], instruction: Callable[[], str], options: Mapping[str, Any]
     ):
         self._submit, self._instruction, self._options = submit, instruction, dict(options)
-        self._studies = _request.prepared(self._options)
-        self._turns: list[tuple[str, str]] = [
-            (asked, said) for asked, said in self._options.pop("history", ())
-        ]
-        # Inputs of the chat itself belong to its first question, unless the history places them.
-        self._new = 0 if self._turns else len(self._studies)
+        self._turns: list[Turn] = []
+        #: Inputs that no turn has asked about yet.
+        self._new = _request.prepared(self._options)
+        for asked, said in self._options.pop("history", None) or ():
+            for role, text in ((Role.USER, asked), (Role.ASSISTANT, said)):
+                placed, self._new = _placed(text, self._new)
+                self._turns.append((role, placed))
 
     @property
     def turns(self) -> tuple[tuple[str, str], ...]:
         """Pairs of what was asked and what was answered, oldest first: as `history=` takes them."""
-        return tuple(self._turns)
+        texts = ["".join(part if isinstance(part, str) else PLACE for part in parts) for _, parts in self._turns]
+        return tuple(zip(texts[::2], texts[1::2], strict=True))
 
-    def ask(self, question: str, **options: Unpack[AskOptions]) -> Reply:
-        """The next question. `<image>` in it places the next new input; else they come before it."""
-        turn = _Turn(self, question, options)
+    def ask(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Reply:
+        """The next question, as `Engine.ask` takes it. `<image>` in it places the next new input."""
+        turn = _Next(self, question, options)
         reply = turn.submit(None).wait()
         turn.keep(reply)
         return reply
 
-    def stream(self, question: str, **options: Unpack[AskOptions]) -> Stream:
+    def stream(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Stream:
         """The same as an iterator of what happens; the turn is kept at its end."""
-        turn = _Turn(self, question, options)
+        turn = _Next(self, question, options)
         return Stream(turn.submit, turn.keep)
 
-    async def aask(self, question: str, **options: Unpack[AskOptions]) -> Reply:
+    async def aask(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Reply:
         """The same as `ask`, beside asyncio's loop."""
-        turn = _Turn(self, question, options)
+        turn = _Next(self, question, options)
         reply = await _answer.answered(turn.submit)
         turn.keep(reply)
         return reply
 
-    def astream(self, question: str, **options: Unpack[AskOptions]) -> AsyncStream:
+    def astream(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> AsyncStream:
         """The same as `stream` for `async for`."""
-        turn = _Turn(self, question, options)
+        turn = _Next(self, question, options)
         return AsyncStream(turn.submit, turn.keep)
 
     def reset(self) -> None:
         """Forgets what was said and shown; the options stay."""
-        self._studies, self._turns, self._new = [], [], 0
+        self._turns, self._new = [], []
 
 
-class _Turn:
-    """A question of a chat, until it is answered."""
+class _Next:
+    """The next question of a chat, until it is answered."""
 
-    def __init__(self, chat: Chat, question: str, options: Mapping[str, Any]):
+    def __init__(self, chat: Chat, question: str | Iterable[str | Study], options: Mapping[str, Any]):
         self._chat, self._given = chat, {**chat._options, **options}
-        new = _request.prepared(self._given)
-        self._studies: list[Prepared] = [*chat._studies, *new]
-        places = "" if PLACE in question else f"{PLACE}\n" * (chat._new + len(new))
-        self._placed = f"{places}{question}"
-        # Before the first turn they come before the question by themselves, whatever that holds.
-        self._question = self._placed if chat._turns else question
+        if isinstance(question, str):
+            studies = [*chat._new, *_request.prepared(self._given)]
+            self._parts, left = _placed(question, studies)
+            if len(left) == len(studies):
+                leading: list[Part] = [part for study in studies for part in (study, "\n")]
+                self._parts = [*leading, *self._parts]
+            elif left:
+                places = len(studies) - len(left)
+                got = f"{PLACE} {places} times for {len(studies)} inputs"
+                raise RequestError(f"question: wanted a place for each new input, or for none, got {got}")
+        else:
+            leading = [part for study in chat._new for part in (study, "\n")]
+            self._parts = [*leading, *_request.parts(question, self._given)]
 
     def submit(self, hear: Any) -> Pending:
-        given = {**self._given, "history": self._chat.turns}
-        return self._chat._submit(self._question, self._studies, given, hear)
+        return self._chat._submit([*self._chat._turns, (Role.USER, self._parts)], self._given, hear)
 
     def keep(self, reply: Reply) -> None:
         if reply.finish not in ("stop", "length"):
@@ -94,6 +105,18 @@ class _Turn:
         before = self._given.get("instruction")
         if before is None and self._given.get("prompt") != "direct":
             before = self._chat._instruction()
-        asked = f"{before}\n{self._placed}" if before else self._placed
-        self._chat._turns.append((asked, reply.text))
-        self._chat._studies, self._chat._new = self._studies, 0
+        asked = [f"{before}\n", *self._parts] if before else self._parts
+        self._chat._turns += [(Role.USER, asked), (Role.ASSISTANT, [reply.text])]
+        self._chat._new = []
+
+
+def _placed(text: str, studies: Sequence[Prepared]) -> tuple[list[Part], list[Prepared]]:
+    """The parts of a text in which `<image>` places the next study, and the studies that it does not place."""
+    first, *others = text.split(PLACE)
+    if len(others) > len(studies):
+        got = f"{PLACE} {len(others)} times for {len(studies)}"
+        raise RequestError(f"question: wanted an input for each place of one, got {got}", "pass the inputs")
+    parts: list[Part] = [first]
+    for study, after in zip(studies, others, strict=False):
+        parts += [study, after]
+    return [part for part in parts if part != ""], list(studies[len(others) :])

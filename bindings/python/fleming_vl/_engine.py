@@ -5,21 +5,29 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import byref
-from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import _answer, _log, _options, _reply, _request
+from . import _answer, _facts, _log, _options, _reply, _request
+from ._aside import aside
 from ._answer import AsyncStream, Pending, Stream
 from ._chat import Chat
-from ._header import fleming_embeddings_facts, fleming_engine_facts, fleming_memory
-from ._library import Handle, c_path, library, made, onnxruntime, text
+from ._facts import Embeddings, EngineCounts, EngineFacts, Memory, Preview, TokenCount
+from ._header import (
+    fleming_buffer_facts,
+    fleming_engine_facts,
+    fleming_load_callback,
+    fleming_memory,
+    fleming_role,
+    fleming_token_count,
+)
+from ._inputs import Study
+from ._library import Handle, c_path, content, library, made, onnxruntime
 from ._reply import Reply
-from ._request import AskOptions, Prepared
+from ._request import Asked, AskOptions, Prepared, Turn
 from .errors import EngineError, RequestError
 
 if TYPE_CHECKING:
@@ -27,76 +35,10 @@ if TYPE_CHECKING:
 
     from ._table import SetupOptions
 
-Result = TypeVar("Result")
-
 _HERE = Path(__file__).parent
 #: The package of the demo model: inside a wheel, or in the source tree. It knows drawn pictures and nothing
 #: of medicine.
 DEMO = next(path for path in (_HERE / "demo", _HERE.parents[2] / "models" / "demo") if path.is_dir())
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """What was loaded.
-
-    Attributes:
-        package: name of the package.
-        digest: SHA-256 of the package, which names what answered.
-        precision: of the weights: "f32", "int8", "int4".
-        target: what the package was exported for: "cpu".
-        onnxruntime, onnxruntime_build: file name of ONNX Runtime's library, and what that says of its build.
-        tile_size: side of the square that every frame or tile is brought to, in pixels.
-        memory: bytes that the engine takes.
-    """
-
-    package: str
-    digest: str
-    precision: str
-    target: str
-    onnxruntime: str
-    onnxruntime_build: str
-    tile_size: int
-    memory: int
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of memory that an engine takes.
-
-    Attributes:
-        weights: the weights of both graphs.
-        slots: keys and values of all slots.
-        image_cache: the most that kept image embeddings take.
-        work: the most that runs work with while they last, and ONNX Runtime itself.
-        total: all of it.
-    """
-
-    weights: int
-    slots: int
-    image_cache: int
-    work: int
-    total: int
-
-
-class Embeddings:
-    """Image embeddings, `[tiles, tokens, hidden]` of float32: `numpy.asarray(embeddings)` copies nothing.
-
-    Attributes:
-        shape: tiles of all frames in the order of the studies, tokens of a tile, numbers of a token.
-    """
-
-    def __init__(self, handle: Handle):
-        facts = made(fleming_embeddings_facts)
-        library().call("embeddings_read", handle, byref(facts))
-        self._handle = handle
-        self.shape = (facts.tiles, facts.tokens, facts.hidden)
-        address = ctypes.cast(facts.values, ctypes.c_void_p).value
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": self.shape,
-            "typestr": "=f4",
-            "data": (address, True),
-        }
 
 
 class Engine:
@@ -106,11 +48,19 @@ class Engine:
     `os.fork` gets an `EngineError`, so choose `spawn` for multiprocessing and open an engine in each process.
     """
 
-    def __init__(self, package: str | os.PathLike[str], **options: Unpack[SetupOptions]):
-        """Loads the package in a folder.
+    def __init__(
+        self,
+        package: str | os.PathLike[str],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        **options: Unpack[SetupOptions],
+    ):
+        """Loads the package in a folder. Ctrl-C ends the loading.
 
         Args:
             package: the folder; `fleming_vl.DEMO` is the demo model's.
+            progress: called some ten times a second with the bytes that were checked, and with all. It runs in another
+                thread than the caller's; an exception of it ends the loading.
             options: how the engine is set up, by the names of docs/cli.md: `provider`, `slots`, `context`, …
 
         Raises:
@@ -118,23 +68,19 @@ class Engine:
             RequestError: for an option that may not be.
             EngineError: without ONNX Runtime, or where the machine has no room for it.
         """
+        _log.begin()
         setup = _options.engine(_with_runtime(options))
-        setup.log, setup.log_level = _log.hear, _log.level()
-        opened = _interruptible(lambda: library().make("engine_open", c_path(package), byref(setup)))
-        self._handle: Handle | None = opened
+        self._handle: Handle | None = _loaded(package, setup, progress)
         self._package = Path(package)
-        facts = made(fleming_engine_facts)
-        library().call("engine_read", opened, byref(facts))
-        read: dict[str, Any] = {entry.name: getattr(facts, entry.name) for entry in fields(EngineFacts)}
-        words = {name: text(fact) for name, fact in read.items() if isinstance(fact, bytes)}
         #: What was loaded.
-        self.facts = EngineFacts(**{**read, **words})
+        self.facts = _facts.read(EngineFacts, self._read())
 
-    def ask(self, question: str, **options: Unpack[AskOptions]) -> Reply:
-        """Answers a question about any number of inputs.
+    def ask(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Reply:
+        """Answers a question about any number of inputs. Ctrl-C ends the answer.
 
-        `<image>` in the question places the next input; without it they come before the question. Ctrl-C ends
-        the answer.
+        `<image>` in a text places the next input; without it they come before the question. A question may also be a
+        list of texts and studies in order: `["Before: ", Study.image(a), " After: ", Study.image(b)]`. Such a text is
+        taken literally.
 
         Args:
             question: the question.
@@ -148,32 +94,68 @@ class Engine:
         """
         return self.submit(question, options).wait()
 
-    def stream(self, question: str, **options: Unpack[AskOptions]) -> Stream:
-        """The same as an iterator of what happens: `for event in engine.stream(…)`. See `Stream`.
+    def ask_all(
+        self, question: str | Iterable[str | Study], answers: int, **options: Unpack[AskOptions]
+    ) -> list[Reply]:
+        """Several answers from one prefill: the n-th, from 0, is sampled with the seed plus n.
+
+        With a `temperature` they differ. Other arguments are those of `ask`.
+        """
+        asked, handle = self._asked(question, options), self._open()
+        pointers = (ctypes.c_void_p * max(answers, 1))()
+        library().call("engine_submit_all", handle, asked.request, byref(asked.options), answers, pointers)
+        free = library().functions["fleming_pending_free"]
+        handles = [Handle(ctypes.c_void_p(pointer), free) for pointer in pointers]
+        waiting = [self._pending(handle, asked, None) for handle in handles]
+        return [pending.wait() for pending in waiting]
+
+    def stream(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Stream:
+        """The same as `ask`, as an iterator of what happens: `for event in engine.stream(…)`. See `Stream`.
 
         Leaving it (`close`, the end of a `with`, or dropping it) ends the answer.
         """
         return Stream(lambda hear: self.submit(question, options, hear))
 
-    async def aask(self, question: str, **options: Unpack[AskOptions]) -> Reply:
+    async def aask(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Reply:
         """The same as `ask`, beside asyncio's loop. Cancelling the task ends the answer."""
         return await _answer.answered(lambda hear: self.submit(question, options, hear))
 
-    def astream(self, question: str, **options: Unpack[AskOptions]) -> AsyncStream:
+    def astream(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> AsyncStream:
         """The same as `stream` for `async for`. Cancelling the task ends the answer."""
         return AsyncStream(lambda hear: self.submit(question, options, hear))
 
     def chat(self, **options: Unpack[AskOptions]) -> Chat:
         """A conversation, whose questions all have these options. See `Chat`."""
-        return Chat(self.submit_prepared, self._instruction, options)
+        return Chat(self.submit_turns, self._instruction, options)
+
+    def count_tokens(
+        self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]
+    ) -> TokenCount:
+        """How long the prompt would be, by the headers of the inputs: nothing runs."""
+        asked, count = self._asked(question, options), made(fleming_token_count)
+        handle = self._open()
+        aside(
+            lambda: library().call(
+                "engine_count_tokens", handle, asked.request, byref(asked.options), byref(count)
+            )
+        )
+        return _facts.read(TokenCount, count)
+
+    def preview(self, **options: Unpack[AskOptions]) -> Preview:
+        """What the model sees of inputs, as pictures. No model runs."""
+        asked, handle = self._asked("", options), self._open()
+        make = library().make
+        return aside(lambda: Preview(make("engine_preview", handle, asked.request, byref(asked.options))))
 
     def embed(self, **options: Unpack[AskOptions]) -> Embeddings:
         """The image embeddings of inputs, without a question."""
-        given: dict[str, Any] = dict(options)
-        asked, handle = _request.asked("", _request.prepared(given), given), self._open()
-        return _interruptible(
-            lambda: Embeddings(library().make("engine_embed", handle, asked.request, byref(asked.options)))
-        )
+        asked, handle = self._asked("", options), self._open()
+        make = library().make
+        return aside(lambda: Embeddings(make("engine_embed", handle, asked.request, byref(asked.options))))
+
+    def counts(self) -> EngineCounts:
+        """What the engine is doing now, and has done since it was opened. It never waits for the engine."""
+        return _facts.read(EngineCounts, self._read())
 
     def save_session(self, reply: Reply, file: str | os.PathLike[str]) -> None:
         """Writes what the conversation of a reply left in memory to a file, as confidential as its inputs.
@@ -181,18 +163,19 @@ class Engine:
         Raises:
             RequestError: if another request took its slot since, or the reply is of another process.
         """
-        if reply._handle is None:
-            raise RequestError("reply: wanted one of this process, got one that was pickled")
-        library().call("engine_save_session", self._open(), reply._handle, c_path(file))
+        library().call("engine_save_session", self._open(), _of_this_process(reply), c_path(file))
 
-    def load_session(self, file: str | os.PathLike[str]) -> None:
-        """Reads a saved conversation: a request that begins like it runs only what is new."""
-        library().call("engine_load_session", self._open(), c_path(file))
+    def session(self, reply: Reply) -> bytes:
+        """The same bytes in memory."""
+        handle = library().make("engine_save_session_bytes", self._open(), _of_this_process(reply))
+        return _content(handle)
 
-    def _instruction(self) -> str:
-        """The package's text that asks for a thought and an answer."""
-        manifest = json.loads((self._package / "fleming.json").read_text(encoding="utf-8"))
-        return str(manifest["prompt"]["instructions"]["reasoning"])
+    def load_session(self, session: str | os.PathLike[str] | bytes) -> None:
+        """Reads a saved conversation, a file or bytes: a request that begins like it runs only what is new."""
+        if isinstance(session, bytes):
+            library().call("engine_load_session_bytes", self._open(), session, len(session))
+        else:
+            library().call("engine_load_session", self._open(), c_path(session))
 
     def close(self) -> None:
         """Frees the engine; answers under way hold what they need."""
@@ -209,34 +192,104 @@ class Engine:
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Engine belongs to the process that opened it: open one in each process")
 
+    def submit(
+        self, question: str | Iterable[str | Study], options: Mapping[str, Any], hear: Any = None
+    ) -> Pending:
+        """Hands a question in and returns at once. For `ask`, and what is made like it."""
+        return self._submitted(self._asked(question, options), hear)
+
+    def submit_turns(self, turns: Sequence[Turn], options: Mapping[str, Any], hear: Any) -> Pending:
+        """Hands the turns of a conversation in. For `Chat`."""
+        return self._submitted(_request.asked_in_order(turns, dict(options)), hear)
+
+    def _asked(self, question: str | Iterable[str | Study], options: Mapping[str, Any]) -> Asked:
+        given = dict(options)
+        if isinstance(question, str):
+            studies: list[Prepared] = _request.prepared(given)
+            return _request.asked(question, studies, given)
+        return _request.asked_in_order([(fleming_role.USER, _request.parts(question, given))], given)
+
+    def _submitted(self, asked: Asked, hear: Any) -> Pending:
+        if hear is not None:
+            asked.options.on_event = hear
+        pending = library().make("engine_submit", self._open(), asked.request, byref(asked.options))
+        return self._pending(pending, asked, hear)
+
+    def _pending(self, handle: Handle, asked: Asked, hear: Any) -> Pending:
+        package = (self.facts.package, self.facts.digest)
+        return Pending(handle, lambda reply: _reply.read(reply, package, asked.parse), hear)
+
     def _open(self) -> Handle:
         if self._handle is None:
             raise EngineError("engine: wanted an open one, got one that was closed", "open it anew")
         return self._handle
 
-    def submit(self, question: str, options: Mapping[str, Any], hear: Any = None) -> Pending:
-        """Hands a question in and returns at once. For `ask`, and what is made like it."""
-        given = dict(options)
-        return self.submit_prepared(question, _request.prepared(given), given, hear)
+    def _read(self) -> fleming_engine_facts:
+        facts = made(fleming_engine_facts)
+        library().call("engine_read", self._open(), byref(facts))
+        return facts
 
-    def submit_prepared(
-        self, question: str, studies: Sequence[Prepared], options: dict[str, Any], hear: Any
-    ) -> Pending:
-        """Hands a question in. For `Chat`."""
-        handle = self._open()
-        asked = _request.asked(question, studies, options)
-        if hear is not None:
-            asked.options.on_event = hear
-        pending = library().make("engine_submit", handle, asked.request, byref(asked.options))
-        package = (self.facts.package, self.facts.digest)
-        return Pending(pending, lambda reply: _reply.read(reply, package, asked.parse), hear)
+    def _instruction(self) -> str:
+        """The package's text that asks for a thought and an answer."""
+        manifest = json.loads((self._package / "fleming.json").read_text(encoding="utf-8"))
+        return str(manifest["prompt"]["instructions"]["reasoning"])
 
 
 def memory(package: str | os.PathLike[str], **options: Unpack[SetupOptions]) -> Memory:
     """The memory that an engine on a package will take with these options. Nothing is loaded."""
     facts, setup = made(fleming_memory), _options.engine(options)
     library().call("package_memory", c_path(package), byref(setup), byref(facts))
-    return Memory(**{entry.name: getattr(facts, entry.name) for entry in fields(Memory)})
+    return _facts.read(Memory, facts)
+
+
+def doctor(
+    package: str | os.PathLike[str] | None = None, **options: Unpack[SetupOptions]
+) -> dict[str, Any]:
+    """What this machine has and lacks, as `fleming doctor --json` says it.
+
+    A package is loaded with these options and asked its self-test: `ok` says whether it answers as exported.
+    """
+    setup = _options.engine(_with_runtime(options))
+    folder = None if package is None else c_path(package)
+    report = aside(lambda: library().make("doctor", folder, byref(setup)))
+    read: dict[str, Any] = json.loads(_content(report))
+    return read
+
+
+def _loaded(
+    package: str | os.PathLike[str], setup: Any, progress: Callable[[int, int], object] | None
+) -> Handle:
+    """Loads a package in a thread of its own, as callbacks are not to run where signals are handled."""
+    ended: list[BaseException] = []
+
+    def hear(_: Any, done: int, total: int) -> int:
+        try:
+            if progress is not None and not ended:
+                progress(done, total)
+        except BaseException as error:
+            ended.append(error)
+        return len(ended)
+
+    setup.on_load = fleming_load_callback(hear)
+    try:
+        return aside(lambda: library().make("engine_open", c_path(package), byref(setup)), ended.append)
+    except Exception:
+        if ended:
+            raise ended[0] from None
+        raise
+
+
+def _of_this_process(reply: Reply) -> Handle:
+    if reply._handle is None:
+        raise RequestError("reply: wanted one of this process, got one that was pickled")
+    return reply._handle
+
+
+def _content(buffer: Handle) -> bytes:
+    """The bytes that the library made."""
+    facts = made(fleming_buffer_facts)
+    library().call("buffer_read", buffer, byref(facts))
+    return content(facts, "data", facts.size)
 
 
 def _with_runtime(options: SetupOptions) -> dict[str, Any]:
@@ -245,24 +298,3 @@ def _with_runtime(options: SetupOptions) -> dict[str, Any]:
     if given.get("onnxruntime") is None and (found := onnxruntime()):
         given["onnxruntime"] = found
     return given
-
-
-def _interruptible(call: Callable[[], Result]) -> Result:
-    """Calls it in a thread of its own if the calling one is the main thread, so that signals are handled."""
-    if threading.current_thread() is not threading.main_thread():
-        return call()
-    outcome: list[tuple[Result | None, BaseException | None]] = []
-
-    def run() -> None:
-        try:
-            outcome.append((call(), None))
-        except BaseException as error:
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=run, name="fleming-call", daemon=True)
-    thread.start()
-    thread.join()
-    result, error = outcome[0]
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]

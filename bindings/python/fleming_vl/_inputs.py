@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import os
 import sys
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from . import _nifti
+from . import _nibabel
 from ._table import SUBJECTS, LookOptions
 from .errors import InputError
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Kind: TypeAlias = Literal["image", "video", "volume", "dicom"]
+#: Unit vectors of the directions in which slices, rows and columns follow one another.
+Directions: TypeAlias = Sequence[Sequence[float]]
 
 READABLE = (
     "a path, bytes, a file object, an image of Pillow, an array of NumPy, a tensor of PyTorch, "
@@ -25,7 +26,8 @@ READABLE = (
 )
 #: EXIF's tag of how a picture is turned, and its value for one that stands upright.
 ORIENTATION, UPRIGHT = 0x0112, 1
-CHANNELS = (1, 3)
+#: Bytes of a pixel: grey, RGB, RGBA.
+CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Study:
         name: for messages and the reply, of an input that is no file of this machine.
         times: of a video of frames, the seconds of each from the start of the clip.
         fps: of a video of frames, frames a second, in place of times.
+        facts: of an array, what a file would say of it.
     """
 
     kind: Kind
@@ -47,11 +50,29 @@ class Study:
     name: str | None = None
     times: Sequence[float] | None = None
     fps: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def image(cls, data: Any, *, name: str | None = None, **options: Unpack[LookOptions]) -> Study:
-        """A picture."""
-        return cls("image", data, options, name)
+    def image(
+        cls,
+        data: Any,
+        *,
+        name: str | None = None,
+        bits: int | None = None,
+        inverse: bool = False,
+        **options: Unpack[LookOptions],
+    ) -> Study:
+        """A picture.
+
+        Args:
+            data: what `Engine.ask` takes as `image`.
+            name: for messages and the reply.
+            bits: of an array of (height, width), how many bits count, such as 12 of 16.
+            inverse: of such an array, whether its lowest value is white, as in DICOM's MONOCHROME1.
+            options: options of docs/input.md.
+        """
+        facts = {"bits": bits, "inverse": inverse or None}
+        return cls("image", data, options, name, facts=_given(facts))
 
     @classmethod
     def video(
@@ -63,18 +84,46 @@ class Study:
         fps: float | None = None,
         **options: Unpack[LookOptions],
     ) -> Study:
-        """A clip."""
+        """A clip: a file, or frames with their times in seconds or `fps` of them a second."""
         return cls("video", data, options, name, times, fps)
 
     @classmethod
-    def volume(cls, data: Any, *, name: str | None = None, **options: Unpack[LookOptions]) -> Study:
-        """A volume."""
-        return cls("volume", data, options, name)
+    def volume(
+        cls,
+        data: Any,
+        *,
+        name: str | None = None,
+        spacing_mm: Sequence[float] | None = None,
+        directions: Directions | None = None,
+        origin_mm: Sequence[float] | None = None,
+        content: Literal["ct", "mr", "pet", "other"] | None = None,
+        **options: Unpack[LookOptions],
+    ) -> Study:
+        """A volume.
+
+        Args:
+            data: what `Engine.ask` takes as `volume`.
+            name: for messages and the reply.
+            spacing_mm: of an array, millimetres between slices, rows and columns.
+            directions: of an array, unit vectors: in which directions slices, rows and columns follow one another.
+                x rises to the patient's left, y to posterior, z to the head, as in DICOM. With them the array is
+                looked at as a scanner's volume.
+            origin_mm: with directions, the middle of the first voxel in millimetres.
+            content: with directions, what the values are.
+            options: options of docs/input.md.
+        """
+        facts = {
+            "spacing_mm": spacing_mm,
+            "directions": directions,
+            "origin_mm": origin_mm,
+            "kind": content,
+        }
+        return cls("volume", data, options, name, facts=_given(facts))
 
     @classmethod
-    def dicom(cls, data: Any, *, name: str | None = None, **options: Unpack[LookOptions]) -> Study:
-        """A study of DICOM files."""
-        return cls("dicom", data, options, name)
+    def dicom(cls, data: Any, **options: Unpack[LookOptions]) -> Study:
+        """A volume of DICOM files."""
+        return cls("dicom", data, options)
 
 
 @dataclass(frozen=True)
@@ -88,46 +137,63 @@ class File:
 class Content:
     """The bytes of a whole file."""
 
-    data: Any
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Series:
+    """Several files that are one study: all on disk, or all in memory."""
+
+    files: Sequence[File] | Sequence[Content]
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures as an array `[count, height, width, 3]` of bytes without gaps, and the seconds of each."""
+    """Pictures as an array `[count, height, width, channels]` of bytes without gaps, and the seconds of each."""
 
     pixels: Any
     times: Sequence[float] | None
 
 
-Source: TypeAlias = File | Content | Pictures
+@dataclass(frozen=True)
+class Grid:
+    """Numbers `[depth, height, width]` without gaps, of a volume or a grey picture, and what is known of them."""
+
+    values: Any
+    facts: Mapping[str, Any]
+
+
+Source: TypeAlias = File | Content | Series | Pictures | Grid
 
 
 def source(study: Study) -> Source:
     """What the library takes of a study."""
-    data = study.data
     timed = study.times is not None or study.fps is not None
     if timed and study.kind != "video":
         raise InputError(f"times, fps: wanted a video, got {study.kind}", "leave times and fps out")
-    known = _as_file(data)
+    known = _as_file(study.data)
     if known is None and study.kind == "dicom":
-        known = _dicom(data)
-    if known is None and study.kind == "volume":
-        known = _volume(data)
-    if known is not None:
-        if timed:
-            raise InputError(
-                "times, fps: wanted frames, got a file, which has its own", "leave times and fps out"
-            )
-        return known
-    return _clip(study) if study.kind == "video" else _picture(data)
+        known = _series(study.data)
+    if known is None:
+        return MAKERS[study.kind](study)
+    if timed:
+        hint = "leave times and fps out"
+        raise InputError("times, fps: wanted frames, got a file, which has its own", hint)
+    if study.facts:
+        raise InputError(f"{next(iter(study.facts))}: wanted an array, got a file, which has its own")
+    return known
 
 
 def fits(option: str, kind: Kind) -> bool:
     """Whether an option is about studies of a kind."""
-    return kind in ("dicom", SUBJECTS[option])
+    return SUBJECTS[option] == ("volume" if kind == "dicom" else kind) or option in GREY and kind == "image"
 
 
-def _as_file(data: Any) -> Source | None:
+#: Options of volumes that are of grey pictures too.
+GREY = ("window", "series")
+
+
+def _as_file(data: Any) -> File | Content | None:
     """What is a file, or made into one as it is."""
     if isinstance(data, str | os.PathLike):
         return File(data)
@@ -149,40 +215,48 @@ def _dicom_file(dataset: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _dicom(data: Any) -> Source:
-    """Several datasets or files of DICOM as one archive in memory."""
+def _series(data: Any) -> Series:
+    """Several datasets or files of DICOM."""
     if not isinstance(data, list | tuple) or not data:
         raise InputError(f"dicom: wanted {READABLE}, or a list of files or datasets, got {_name(data)}")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for place, item in enumerate(data):
-            content = _as_file(item)
-            if isinstance(content, File):
-                archive.write(content.path, f"{place}.dcm")
-            elif isinstance(content, Content):
-                archive.writestr(f"{place}.dcm", content.data)
-            else:
-                raise InputError(f"dicom: wanted files or datasets, got {_name(item)} at place {place}")
-    return Content(buffer.getvalue())
+    items = [_as_file(item) for item in data]
+    files = [item for item in items if isinstance(item, File)]
+    contents = [item for item in items if isinstance(item, Content)]
+    if len(files) == len(items):
+        return Series(files)
+    if len(contents) == len(items):
+        return Series(contents)
+    stray = next((item for item, known in zip(data, items, strict=True) if known is None), None)
+    got = "paths among others" if stray is None else _name(stray)
+    raise InputError(f"dicom: wanted paths, or else datasets, bytes and file objects, got {got}")
 
 
-def _volume(data: Any) -> Source:
-    """An array as a file of NumPy's, which is what the library's rules for arrays are about."""
-    array = _array(data)
+def _volume(study: Study) -> Source:
+    """An array as a file of NumPy's, which is what the library's rules for arrays are about; or with its facts."""
+    array = _array(study.data)
     if array is None or array.ndim not in (3, 4):
-        raise _refused("volume", "an array of (depth, height, width)", data, array)
-    numpy = sys.modules["numpy"]
+        raise _refused("volume", "an array of (depth, height, width)", study.data, array)
+    facts = {**_facts_of_simpleitk(study.data), **study.facts}
+    if facts:
+        return Grid(_without_gaps(array), facts)
     buffer = io.BytesIO()
-    numpy.save(buffer, array, allow_pickle=False)
+    sys.modules["numpy"].save(buffer, array, allow_pickle=False)
     return Content(buffer.getvalue())
 
 
-def _picture(data: Any) -> Source:
+def _picture(study: Study) -> Source:
+    data = study.data
     if _is_pillow(data):
         return _pillow(data)
-    pixels = _pixels(data)
+    array = _array(data)
+    pixels = _pixels(data, array)
     if pixels is None or pixels.ndim != 3:
-        raise _refused("image", "bytes of (height, width) or (height, width, 3)", data, _array(data))
+        wanted = "numbers of (height, width), or bytes of (height, width, 3) or (height, width, 4)"
+        raise _refused("image", wanted, data, array)
+    if pixels.shape[-1] == 1:
+        return Grid(pixels.transpose(2, 0, 1), study.facts)
+    if study.facts:
+        raise InputError(f"{next(iter(study.facts))}: wanted an array of (height, width), got colours")
     return Pictures(pixels[None], None)
 
 
@@ -200,17 +274,19 @@ def _pillow(image: Any) -> Source:
 
 def _clip(study: Study) -> Source:
     """Frames of one size with their times."""
-    data = study.data
-    numpy = sys.modules.get("numpy")
+    data, numpy = study.data, sys.modules.get("numpy")
     if isinstance(data, list | tuple) and data and numpy:
-        frames = [numpy.asarray(one.convert("RGB")) if _is_pillow(one) else _pixels(one) for one in data]
+        frames = [
+            numpy.asarray(one.convert("RGB")) if _is_pillow(one) else _pixels(one, _array(one))
+            for one in data
+        ]
         shapes = {getattr(frame, "shape", None) for frame in frames}
         if len(shapes) > 1:
             raise InputError(f"video: wanted frames of one size, got sizes {sorted(map(str, shapes))}")
         pixels = None if None in shapes else numpy.stack(frames)
     else:
-        pixels = _pixels(data)
-    if pixels is None or pixels.ndim != 4:
+        pixels = _pixels(data, _array(data))
+    if pixels is None or pixels.ndim != 4 or pixels.dtype != "uint8":
         raise _refused("video", "frames as bytes of (count, height, width, 3)", data, _array(data))
     times = study.times
     if study.fps is not None and times is None:
@@ -222,25 +298,47 @@ def _clip(study: Study) -> Source:
     return Pictures(pixels, [float(time) for time in times])
 
 
-def _pixels(data: Any) -> Any:
-    """Bytes `[..., height, width, 3]` of an array of bytes; None if it is none.
+MAKERS: Mapping[str, Callable[[Study], Source]] = {
+    "image": _picture,
+    "video": _clip,
+    "volume": _volume,
+}
+
+
+def _pixels(data: Any, array: Any) -> Any:
+    """Pixels `[..., height, width, channels]` of an array, bytes where they are colours; None if they are none.
 
     NumPy has channels last, PyTorch before height and width.
     """
-    array = _array(data)
-    if array is None or array.dtype.kind != "u" or array.dtype.itemsize != 1:
+    if array is None:
         return None
-    numpy = sys.modules["numpy"]
-    channels_first = _is_tensor(data) and array.ndim >= 3 and array.shape[-3] in CHANNELS
-    if channels_first:
-        array = numpy.moveaxis(array, -3, -1)
+    if _is_tensor(data) and array.ndim >= 3 and array.shape[-3] in CHANNELS:
+        array = sys.modules["numpy"].moveaxis(array, -3, -1)
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim < 3 or array.shape[-1] not in CHANNELS:
         return None
-    if array.shape[-1] == 1:
-        array = numpy.repeat(array, 3, axis=-1)
-    return numpy.ascontiguousarray(array)
+    if array.shape[-1] != 1 and array.dtype != "uint8":
+        return None
+    return _without_gaps(array)
+
+
+def _without_gaps(array: Any) -> Any:
+    """The array in the machine's byte order and row by row."""
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return sys.modules["numpy"].ascontiguousarray(native)
+
+
+def _facts_of_simpleitk(image: Any) -> dict[str, Any]:
+    """How a volume of SimpleITK lies; its axes are columns, rows and slices, and its patient that of DICOM."""
+    if not _is_simpleitk(image) or image.GetDimension() != 3:
+        return {}
+    matrix = image.GetDirection()
+    return {
+        "spacing_mm": image.GetSpacing()[::-1],
+        "directions": [[matrix[3 * row + axis] for row in range(3)] for axis in (2, 1, 0)],
+        "origin_mm": image.GetOrigin(),
+    }
 
 
 def _array(data: Any) -> Any:
@@ -249,6 +347,10 @@ def _array(data: Any) -> Any:
         data = data.detach().cpu()
         data = (data.float() if str(data.dtype) == "torch.bfloat16" else data).numpy()
     elif _is_simpleitk(data):
+        several = data.GetNumberOfComponentsPerPixel()
+        if several != 1 and data.GetDimension() > 2:
+            hint = "choose one of them with SimpleITK.VectorIndexSelectionCast"
+            raise InputError(f"SimpleITK image: wanted one number for each voxel, got {several}", hint)
         data = sys.modules[_library_of(data)].GetArrayViewFromImage(data)
     elif _has(data, "__array__") and _library_of(data) != "numpy":
         data = data.__array__()
@@ -271,10 +373,6 @@ def _is_simpleitk(data: Any) -> bool:
     return _has(data, "GetPixelIDTypeAsString", "GetDirection")
 
 
-def _is_volume_of_simpleitk(data: Any) -> bool:
-    return _is_simpleitk(data) and data.GetDimension() > 2
-
-
 def _is_tensor(data: Any) -> bool:
     return _has(data, "detach", "cpu")
 
@@ -291,8 +389,7 @@ def _is_open_file(data: Any) -> bool:
 CONTENTS: tuple[tuple[Callable[[Any], bool], Callable[[Any], bytes]], ...] = (
     (_is_bytes, bytes),
     (_is_dataset, _dicom_file),
-    (_is_nibabel, _nifti.from_nibabel),
-    (_is_volume_of_simpleitk, _nifti.from_simpleitk),
+    (_is_nibabel, _nibabel.file),
     (_is_open_file, _read),
 )
 
@@ -304,6 +401,10 @@ def _library_of(data: Any) -> str:
 
 def _has(data: Any, *names: str) -> bool:
     return not isinstance(data, type) and all(hasattr(data, name) for name in names)
+
+
+def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def _name(data: Any) -> str:

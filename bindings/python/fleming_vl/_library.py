@@ -71,8 +71,10 @@ class Library:
 
     def failure(self, status: int) -> FlemingError:
         """What went wrong in the last call of this thread."""
-        message, hint = (text(self.functions[f"fleming_last_error_{word}"]()) for word in ("message", "hint"))
-        return KINDS.get(status, FlemingError)(message, hint)
+        facts = made(_header.fleming_error_facts)
+        self.functions["fleming_last_error_read"](ctypes.byref(facts))
+        told = {name: text(getattr(facts, name)) for name in ("thing", "wanted", "got")}
+        return KINDS.get(status, FlemingError)(text(facts.message), text(facts.hint), **told)
 
     def word(self, name: str) -> str:
         """The result of a function that returns a text."""
@@ -105,6 +107,11 @@ def library() -> Library:
             if not _loaded:
                 _loaded.append(Library(place()))
     return _loaded[0]
+
+
+def is_loaded() -> bool:
+    """Whether this process has the library."""
+    return bool(_loaded)
 
 
 def place() -> Path:
@@ -145,6 +152,13 @@ def onnxruntime() -> Path | None:
 def text(raw: bytes | None) -> str:
     """A text of the library; NULL is an empty one."""
     return (raw or b"").decode("utf-8", "replace")
+
+
+def content(struct: ctypes.Structure, pointer: str, size: int) -> bytes:
+    """The bytes that a field of a struct points to. ctypes itself would end those of a text at a NUL."""
+    place = getattr(type(struct), pointer).offset
+    address = ctypes.c_void_p.from_buffer(struct, place).value
+    return ctypes.string_at(address, size) if address else b""
 
 
 def c_text(name: str, value: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ._header import fleming_log_callback
 from ._header import fleming_log_level as Level
-from ._library import text
+from ._library import library, text
 
 logger = logging.getLogger("fleming_vl")
 
@@ -21,10 +21,16 @@ LEVELS: dict[int, int] = {
 }
 
 
-def level() -> int:
-    """The library's level for that which the logger has now."""
+def begin() -> None:
+    """Has the library log to the logger, as much as its level is now."""
     effective = logger.getEffectiveLevel()
-    return max((ours for ours, theirs in LEVELS.items() if theirs >= effective), default=Level.ERROR)
+    level = max((ours for ours, theirs in LEVELS.items() if theirs >= effective), default=Level.ERROR)
+    library().call("log", hear, None, level)
+
+
+def end() -> None:
+    """Has the library log no more to Python. When it returns, no thread is in the callback."""
+    library().call("log", fleming_log_callback(), None, 0)
 
 
 def _hear(_: Any, level: int, message: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import difflib
+import enum
 import json
 import os
 from collections.abc import Mapping
@@ -32,8 +33,21 @@ PROMPTS = {"reasoning": None, "direct": ""}
 
 def look(options: Mapping[str, Any], name: str | None) -> fleming_study_options:
     """What of a study is looked at."""
-    text = None if not options else c_text("options", json.dumps(dict(options)))
-    return made(fleming_study_options, name=None if name is None else c_text("name", name), options=text)
+    told = None if name is None else c_text("name", name)
+    return made(fleming_study_options, name=told, options=look_text(options))
+
+
+def look_text(options: Mapping[str, Any]) -> bytes | None:
+    """The same as JSON; none where there are none."""
+    return c_text("options", json.dumps(dict(options))) if options else None
+
+
+def word(name: str, words: type[enum.IntEnum], value: object) -> int:
+    """The number of a word of an enum of the header."""
+    known = {entry.name.lower(): entry for entry in words}
+    if value not in known:
+        raise _unfit(name, " or ".join(known), value)
+    return known[str(value)]
 
 
 def engine(options: Mapping[str, Any]) -> fleming_engine_options:
@@ -54,11 +68,28 @@ def answer(options: Mapping[str, Any]) -> fleming_ask_options:
             raise _unfit("prompt", " or ".join(PROMPTS), prompt, "give a text of your own as instruction=")
         given["instruction"] = PROMPTS[prompt]
     if (how := given.get("preprocessing")) is not None:
-        words = {kind.name.lower(): kind for kind in fleming_preprocessing}
-        if how not in words:
-            raise _unfit("preprocessing", " or ".join(words), how)
-        given["preprocessing"] = words[how]
-    return _filled(fleming_ask_options, given)
+        given["preprocessing"] = word("preprocessing", fleming_preprocessing, how)
+    if (likeliest := given.pop("logprobs", None)) is not None:
+        given |= {"logprobs": 1, "top_logprobs": likeliest}
+    biases = given.pop("logit_bias", None)
+    struct = _filled(fleming_ask_options, given)
+    if biases:
+        _bias(struct, biases)
+    return struct
+
+
+def _bias(struct: fleming_ask_options, biases: Mapping[Any, Any]) -> None:
+    """Biases of logits by ids of tokens."""
+    ids = [_whole("logit_bias", _integer(token), 4) for token in biases]
+    numbers = [_number("logit_bias", bias) for bias in biases.values()]
+    struct.bias_ids = (ctypes.c_uint32 * len(ids))(*ids)
+    struct.biases = (ctypes.c_float * len(numbers))(*numbers)
+    struct.bias_count = len(ids)
+
+
+def _integer(text: Any) -> Any:
+    """The number of a key of JSON, which is a text."""
+    return int(text) if isinstance(text, str) and text.isdecimal() else text
 
 
 def _filled(kind: type[Struct], options: Mapping[str, Any]) -> Struct:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ctypes import byref
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ._header import (
@@ -14,8 +14,9 @@ from ._header import (
     fleming_modality,
     fleming_part,
     fleming_reply_facts,
+    fleming_token_facts,
 )
-from ._library import Handle, library, made, text
+from ._library import Handle, content, library, made, text
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Usage:
         image_tokens: of those, tokens of pictures.
         cached_tokens: of those of the prompt, tokens that were in memory already.
         completion_tokens: generated.
+        thinking_tokens: of those, the tokens of the thought, its tags included.
         drafted_tokens, accepted_tokens: guessed ahead, and of those the ones that were right.
     """
 
@@ -51,6 +53,7 @@ class Usage:
     image_tokens: int
     cached_tokens: int
     completion_tokens: int
+    thinking_tokens: int
     drafted_tokens: int
     accepted_tokens: int
 
@@ -104,6 +107,23 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Token:
+    """A token and its log-probability, by the raw logits.
+
+    Attributes:
+        id: its id in the package's vocabulary.
+        bytes: what it stands for; need not be whole characters.
+        logprob: the natural logarithm of its probability.
+        top: the likeliest tokens at its place, if it is one that was generated.
+    """
+
+    id: int
+    bytes: bytes
+    logprob: float
+    top: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True)
 class Reply:
     """An answer and how it came about.
 
@@ -117,6 +137,8 @@ class Reply:
         timings_ms: milliseconds of each stage.
         frames: what the model saw, in order.
         warnings: what was changed in the inputs, or is unusual about them.
+        completion_ids: the tokens that were generated, the end of the turn included.
+        logprobs: each of them with its log-probability, if `logprobs` was asked for; else empty.
         package: name of the package that answered.
         digest: SHA-256 of that package: to be kept with the answer.
     """
@@ -130,6 +152,8 @@ class Reply:
     timings_ms: Timings
     frames: tuple[Frame, ...]
     warnings: tuple[str, ...]
+    completion_ids: tuple[int, ...]
+    logprobs: tuple[Token, ...]
     package: str
     digest: str
     _parse: Callable[[str], Any] | None = field(default=None, repr=False, compare=False)
@@ -173,6 +197,8 @@ def read(handle: Handle, package: tuple[str, str], parse: Callable[[str], Any] |
         timings_ms=Timings(**{entry.name: getattr(facts, f"{entry.name}_ms") for entry in fields(Timings)}),
         frames=tuple(_frame(handle, place) for place in range(facts.frame_count)),
         warnings=tuple(warnings.split("\n")) if warnings else (),
+        completion_ids=tuple(facts.completion_ids[: facts.completion_tokens]),
+        logprobs=tuple(_token(handle, place) for place in range(facts.logprob_count)),
         package=package[0],
         digest=package[1],
         _parse=parse,
@@ -183,6 +209,23 @@ def read(handle: Handle, package: tuple[str, str], parse: Callable[[str], Any] |
 def _frame(handle: Handle, place: int) -> Frame:
     facts = made(fleming_frame_facts)
     library().call("reply_frame", handle, place, byref(facts))
+    return frame(facts)
+
+
+def _token(handle: Handle, place: int) -> Token:
+    """A token that was generated, and the likeliest in its place."""
+    facts = made(fleming_token_facts)
+
+    def ranked(rank: int) -> Token:
+        library().call("reply_token", handle, place, rank, byref(facts))
+        return Token(facts.id, content(facts, "bytes", facts.length), facts.logprob)
+
+    chosen = ranked(0)
+    return replace(chosen, top=tuple(ranked(rank) for rank in range(1, facts.alternatives + 1)))
+
+
+def frame(facts: fleming_frame_facts) -> Frame:
+    """What is told of a frame."""
     modality = facts.modality
     window = (facts.window_low, facts.window_high)
     spacing = tuple(facts.spacing_mm)

@@ -9,11 +9,20 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from . import _inputs, _options
-from ._header import fleming_frames, fleming_modality
-from ._inputs import File, Kind, Pictures, Source, Study
+from ._header import (
+    fleming_frames,
+    fleming_modality,
+    fleming_pixels,
+    fleming_role,
+    fleming_series,
+    fleming_volume,
+    fleming_volume_kind,
+    fleming_voxel,
+)
+from ._inputs import Content, File, Grid, Kind, Pictures, Series, Source, Study
 from ._library import Handle, c_path, c_text, library, made
 from ._table import SUBJECTS, AnswerOptions, LookOptions
-from .errors import RequestError
+from .errors import InputError, RequestError
 
 #: Earlier turns, oldest first: what was asked and what was answered.
 History: TypeAlias = Sequence[tuple[str, str]]
@@ -25,21 +34,23 @@ MODALITIES = {
     "volume": fleming_modality.VOLUME,
     "dicom": fleming_modality.VOLUME,
 }
+#: By the number of channels.
+PIXELS = {1: fleming_pixels.GREY, 3: fleming_pixels.RGB, 4: fleming_pixels.RGBA}
+NUMBERS = {"i": "INT", "u": "UINT", "f": "FLOAT"}
 
 
 class AskOptions(LookOptions, AnswerOptions, total=False):
     """What `Engine.ask` takes next to the question."""
 
     image: Any
-    """A picture, or a list of them: a path, bytes, a file object, a Pillow or SimpleITK image, a pydicom
-    dataset, or bytes (uint8) of (height, width) or (height, width, 3) as an array of NumPy; (3, height,
-    width) of PyTorch."""
+    """A picture, or a list of them: a path, bytes, a file object, a Pillow or SimpleITK image, a pydicom dataset; or
+    an array: numbers of (height, width), or bytes (uint8) of (height, width, 3) or (height, width, 4)."""
     video: Any
-    """A clip: a path, bytes, a file object; or frames, a list of pictures of one size or bytes of (count,
-    height, width, 3), with `fps` or `times`."""
+    """A clip: a path, bytes, a file object; or frames, a list of pictures of one size or bytes of (count, height,
+    width, 3), with `fps` or `times`."""
     volume: Any
-    """A volume: a path, bytes, a file object, an image of nibabel or SimpleITK, or an array of (depth,
-    height, width) of any number type."""
+    """A volume: a path, bytes, a file object, an image of nibabel or SimpleITK, or an array of (depth, height,
+    width) of any number type."""
     dicom: Any
     """A DICOM volume: a file, a folder, bytes, a pydicom dataset, or a list of files or datasets."""
     studies: Iterable[Study]
@@ -51,10 +62,11 @@ class AskOptions(LookOptions, AnswerOptions, total=False):
     history: History
     """Earlier turns, oldest first: pairs of what was asked and what was answered."""
     schema: Any
-    """A pydantic model, or a JSON schema as a dict or a text: `Reply.parsed` is the answer as such an object.
-    """
+    """A pydantic model, or a JSON schema as a dict or a text: `Reply.parsed` is the answer as such an object."""
     instruction: str
     """A text of your own to stand before the question, in place of `prompt`."""
+    scope: str
+    """Whose question it is: what one scope left in memory is never reused for another."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,12 @@ class Prepared:
     study: Study
     source: Source
     looks: Mapping[str, Any]
+
+
+#: A text, or a study that stands in its place.
+Part: TypeAlias = str | Prepared
+#: Who says it, and what.
+Turn: TypeAlias = tuple[fleming_role, Sequence[Part]]
 
 
 @dataclass(frozen=True)
@@ -82,15 +100,23 @@ def prepared(given: dict[str, Any]) -> list[Prepared]:
     return [Prepared(study, _inputs.source(study), _looks(study, studies, looks)) for study in studies]
 
 
+def parts(question: Iterable[str | Study], given: dict[str, Any]) -> list[Part]:
+    """The parts of a question that says itself where its studies are."""
+    pieces = list(question)
+    studies = [piece for piece in pieces if isinstance(piece, Study)]
+    if any(given.get(kind) is not None for kind in (*KINDS, "studies")):
+        raise RequestError("question: wanted all inputs among its parts, got others too", "put them there")
+    placed = iter(prepared(given | {"studies": studies}))
+    for name in SUBJECTS:
+        if SUBJECTS[name] in MODALITIES:
+            given.pop(name, None)
+    return [next(placed) if isinstance(piece, Study) else piece for piece in pieces]
+
+
 def asked(question: str, studies: Iterable[Prepared], given: dict[str, Any]) -> Asked:
-    """A question about studies, with everything else that `AskOptions` names."""
-    schema, history = given.pop("schema", None), given.pop("history", ())
-    parse = None
-    if schema is not None:
-        if "json_schema" in given:
-            raise RequestError("schema: wanted one of schema and json_schema, got both", "leave one out")
-        given["json_schema"], parse = _schema(schema)
-    setup = _options.answer(given)
+    """A question about studies, which `<image>` in a text places, with everything else that `AskOptions` names."""
+    history = given.pop("history", None) or ()
+    setup, parse = _setup(given)
     request = library().make("request_new", c_text("question", question))
     for turn in history:
         said = [c_text("history", text) for text in turn]
@@ -98,6 +124,30 @@ def asked(question: str, studies: Iterable[Prepared], given: dict[str, Any]) -> 
     for study in studies:
         _add(request, study)
     return Asked(request, setup, parse)
+
+
+def asked_in_order(turns: Iterable[Turn], given: dict[str, Any]) -> Asked:
+    """Turns of parts, the last of which is answered, with everything else that `AskOptions` names."""
+    if given.pop("history", None):
+        raise RequestError("history: wanted a question that is a text, got parts", "use Engine.chat")
+    setup, parse = _setup(given)
+    request = library().make("request_new", b"")
+    for role, pieces in turns:
+        for piece in pieces:
+            if isinstance(piece, Prepared):
+                _add(request, piece)
+            else:
+                library().call("request_text", request, role, c_text("question", piece))
+    return Asked(request, setup, parse)
+
+
+def _setup(given: dict[str, Any]) -> tuple[Any, Callable[[str], Any] | None]:
+    schema, parse = given.pop("schema", None), None
+    if schema is not None:
+        if given.get("json_schema") is not None:
+            raise RequestError("schema: wanted one of schema and json_schema, got both", "leave one out")
+        given["json_schema"], parse = _schema(schema)
+    return _options.answer(given), parse
 
 
 def _studies(given: dict[str, Any]) -> list[Study]:
@@ -132,13 +182,30 @@ def _add(request: Handle, prepared: Prepared) -> None:
     study, source = prepared.study, prepared.source
     if isinstance(source, Pictures):
         return _add_pictures(request, prepared, source)
+    if isinstance(source, Grid):
+        return _add_grid(request, prepared, source)
     modality, options = MODALITIES[study.kind], _options.look(prepared.looks, study.name)
+    given = ctypes.byref(options)
     if isinstance(source, File):
-        library().call("request_file", request, modality, c_path(source.path), ctypes.byref(options))
+        library().call("request_file", request, modality, c_path(source.path), given)
+    elif isinstance(source, Series):
+        library().call("request_series", request, modality, ctypes.byref(_files(source)), given)
     else:
-        data = source.data
-        library().call("request_bytes", request, modality, data, len(data), ctypes.byref(options))
+        library().call("request_bytes", request, modality, source.data, len(source.data), given)
     return None
+
+
+def _files(series: Series) -> fleming_series:
+    """Several files, as the library takes them."""
+    count = len(series.files)
+    paths = [c_path(file.path) for file in series.files if isinstance(file, File)]
+    if paths:
+        return made(fleming_series, files=(ctypes.c_char_p * count)(*paths), file_count=count)
+    contents = [file.data for file in series.files if isinstance(file, Content)]
+    pointers = [ctypes.cast(content, ctypes.c_void_p) for content in contents]
+    sizes = (ctypes.c_size_t * count)(*map(len, contents))
+    buffers = (ctypes.c_void_p * count)(*pointers)
+    return made(fleming_series, buffers=buffers, buffer_sizes=sizes, buffer_count=count)
 
 
 def _add_pictures(request: Handle, prepared: Prepared, source: Pictures) -> None:
@@ -149,22 +216,56 @@ def _add_pictures(request: Handle, prepared: Prepared, source: Pictures) -> None
             "leave it out, and choose the frames yourself",
         )
     pixels, times = source.pixels, source.times
-    count, height, width, _ = pixels.shape
-    frame_bytes, first = height * width * 3, pixels.ctypes.data
+    count, height, width, channels = pixels.shape
+    frame_bytes, first = height * width * channels, pixels.ctypes.data
     pointer = ctypes.POINTER(ctypes.c_uint8)
-    frames = (pointer * count)(*[ctypes.cast(first + place * frame_bytes, pointer) for place in range(count)])
-    seconds = None if times is None else (ctypes.c_double * count)(*times)
+    frames = [ctypes.cast(first + place * frame_bytes, pointer) for place in range(count)]
     described = made(
         fleming_frames,
-        name=None if study.name is None else c_text("name", study.name),
-        frames=frames,
+        name=_c_name(study),
+        frames=(pointer * count)(*frames),
         count=count,
-        seconds=seconds,
+        seconds=None if times is None else (ctypes.c_double * count)(*times),
         width=width,
         height=height,
         modality=MODALITIES[study.kind],
+        pixels=PIXELS[channels],
     )
     library().call("request_frames", request, ctypes.byref(described))
+
+
+def _add_grid(request: Handle, prepared: Prepared, source: Grid) -> None:
+    study, values, facts = prepared.study, source.values, dict(source.facts)
+    number = f"{NUMBERS.get(values.dtype.kind)}{8 * values.dtype.itemsize}"
+    if values.ndim != 3 or number not in fleming_voxel.__members__:
+        wanted = "8-, 16- or 32-bit integers, or floating-point numbers of 32 or 64 bits, in three dimensions"
+        raise InputError(f"{study.kind}: wanted {wanted}, got {values.dtype} of {values.shape}")
+    depth, height, width = values.shape
+    described = made(
+        fleming_volume,
+        name=_c_name(study),
+        voxels=values.ctypes.data,
+        depth=depth,
+        height=height,
+        width=width,
+        voxel=fleming_voxel[number],
+        modality=MODALITIES[study.kind],
+        options=_options.look_text(prepared.looks),
+    )
+    if "kind" in facts:
+        facts["kind"] = _options.word("content", fleming_volume_kind, facts["kind"])
+    if "directions" in facts:
+        facts["directions"] = tuple(tuple(map(float, direction)) for direction in facts["directions"])
+    for name in ("spacing_mm", "origin_mm"):
+        if name in facts:
+            facts[name] = tuple(map(float, facts[name]))
+    for name, fact in facts.items():
+        setattr(described, name, fact)
+    library().call("request_volume", request, ctypes.byref(described))
+
+
+def _c_name(study: Study) -> bytes | None:
+    return None if study.name is None else c_text("name", study.name)
 
 
 def _schema(schema: Any) -> tuple[str, Callable[[str], Any]]:

@@ -26,12 +26,17 @@ def blocks(page):
     return found
 
 
-def told(*arguments):
-    """The reply of the program to the demo model's question about inputs, as JSON."""
-    command = [FLEMING, "ask", "--model", ROOT / "models" / "demo", "--threads", "1", "--json", *arguments]
+def run_program(verb, *arguments):
+    """What the program prints of a verb with the demo model."""
+    command = [FLEMING, verb, "--model", ROOT / "models" / "demo", *arguments]
     ended = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
     assert ended.returncode in (0, 4), ended.stderr
-    return json.loads(ended.stdout)
+    return ended.stdout
+
+
+def told(*arguments):
+    """The reply of the program to a question about inputs, as JSON."""
+    return json.loads(run_program("ask", "--threads", 1, "--json", *arguments))
 
 
 def same(reply, told):

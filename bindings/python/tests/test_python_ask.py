@@ -5,7 +5,7 @@ import pickle
 import threading
 
 import pytest
-from bound import CHEST, CLIP, CT, DEVICE, EXAMPLES, NIFTI, SIDE, VOLUME, same, told
+from bound import CHEST, CLIP, CT, DEVICE, EXAMPLES, NIFTI, SIDE, VOLUME, run_program, same, told
 
 import fleming_vl
 
@@ -43,6 +43,9 @@ def test_an_answer_is_that_of_the_program(engine, inputs, arguments):
         ({"preprocessing": "reference"}, ["--preprocessing", "reference"]),
         ({"max_tiles": 4}, ["--max-tiles", 4]),
         ({"max_tiles": None}, []),
+        ({"ignore_eos": True, "max_new_tokens": 40}, ["--ignore-eos", "--max-new-tokens", 40]),
+        ({"logit_bias": {30: 5, "31": -2.5}}, ["--logit-bias", "30=5", "--logit-bias", "31=-2.5"]),
+        ({"logprobs": 2}, ["--logprobs", 2]),
     ],
 )
 def test_options_have_the_names_and_the_meaning_of_the_program(engine, options, arguments):
@@ -100,8 +103,119 @@ def test_a_failure_says_what_is_wrong(engine, error, says, options):
     with pytest.raises(error, match=says) as caught:
         engine.ask(SIDE, **options)
     assert isinstance(caught.value, fleming_vl.FlemingError)
+    if error is not fleming_vl.ArgumentError and "image" not in options:
+        assert caught.value.message
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), str(again), again.hint) == (error, str(caught.value), caught.value.hint)
+
+
+def test_a_failure_has_its_facts(engine):
+    with pytest.raises(fleming_vl.RequestError) as caught:
+        engine.ask(SIDE, temperature=-1)
+    error = caught.value
+    assert (error.thing, error.wanted, error.got) == ("temperature", "0 to 100", "-1")
+    assert error.message == "temperature: wanted 0 to 100, got -1" and error.hint
+    with pytest.raises(fleming_vl.InputError) as caught:
+        engine.ask(SIDE, image="nowhere.png")
+    assert caught.value.thing == "nowhere.png" and "No such file" in caught.value.got
+
+
+def test_tokens_are_told(engine):
+    reply = engine.ask(SIDE, image=CHEST, logprobs=2)
+    wanted = told(CHEST, "-q", SIDE, "--logprobs", 2)
+    assert list(reply.completion_ids) == wanted["completion_ids"]
+    assert reply.usage.thinking_tokens == wanted["usage"]["thinking_tokens"]
+    assert len(reply.logprobs) == len(reply.completion_ids)
+    for token, other in zip(reply.logprobs, wanted["logprobs"], strict=True):
+        assert (token.id, token.bytes.decode()) == (other["id"], other["text"])
+        assert token.logprob == pytest.approx(other["logprob"], abs=1e-6)
+        assert [one.id for one in token.top] == [one["id"] for one in other["top"]]
+    assert engine.ask(SIDE, image=CHEST).logprobs == ()
+
+
+def test_several_answers_share_a_prefill(engine):
+    options = {"image": CHEST, "temperature": 2.0, "prompt": "direct", "max_new_tokens": 8}
+    replies = engine.ask_all(SIDE, 3, seed=5, **options)
+    alone = [engine.ask(SIDE, seed=5 + place, **options) for place in range(3)]
+    assert [reply.text for reply in replies] == [reply.text for reply in alone]
+    assert len({reply.text for reply in replies}) > 1
+    with pytest.raises(fleming_vl.FlemingError):
+        engine.ask_all(SIDE, 0)
+
+
+def test_a_question_may_be_parts(engine):
+    study = fleming_vl.Study
+    parts = ["Before: ", study.image(CHEST), " After: ", study.image(EXAMPLES / "fundus.png"), " Change?"]
+    reply = engine.ask(parts)
+    inputs = [CHEST, EXAMPLES / "fundus.png"]
+    assert same(reply, told(*inputs, "-q", "Before: <image> After: <image> Change?"))
+    literal = engine.ask([study.image(CHEST), "\nIs <image> a word?"])
+    assert len(literal.frames) == 1
+    shared = engine.ask([study.volume(VOLUME), "\nQ"], slices=2)
+    assert len(shared.frames) == 2
+    for options in ({"image": CHEST}, {"history": [("a", "b")]}):
+        with pytest.raises(fleming_vl.RequestError):
+            engine.ask(parts, **options)
+
+
+def test_a_prompt_is_counted_before_it_runs(engine):
+    count = engine.count_tokens(SIDE, image=CHEST)
+    reply = engine.ask(SIDE, image=CHEST)
+    assert (count.prompt_tokens, count.image_tokens) == (reply.usage.prompt_tokens, reply.usage.image_tokens)
+    assert count.fits is True and count.frames == 1 and count.context == engine.facts.context
+    assert engine.count_tokens("word " * 10_000).fits is False
+
+
+def test_an_engine_says_what_it_does(engine):
+    before = engine.counts()
+    engine.ask(SIDE, image=CHEST, max_new_tokens=3, scope="of a test")
+    after = engine.counts()
+    assert after.steps > before.steps and after.prefilled_tokens > before.prefilled_tokens
+    assert after.alive is True and after.failed_steps == 0
+    facts = engine.facts
+    assert (facts.slots, facts.threads, facts.provider) == (2, 1, "cpu")
+    assert facts.most_tiles * facts.tokens_per_tile < facts.context
+
+
+def test_scopes_share_nothing(engine):
+    def cached(**options):
+        return engine.ask("What is the scope of this?", image=CHEST, **options).usage.cached_tokens
+
+    assert cached(scope="one") == 0 and cached(scope="one") > 100 and cached(scope="two") == 0
+
+
+def test_a_preview_is_that_of_the_program(engine, tmp_path):
+    numpy = pytest.importorskip("numpy")
+    preview = engine.preview(volume=NIFTI, slices=3)
+    run_program("preview", NIFTI, "--slices", 3, "--output", tmp_path / "seen.png")
+    assert preview.png == preview._repr_png_() == (tmp_path / "seen.png").read_bytes()
+    side = engine.facts.tile_size
+    assert [numpy.asarray(picture).shape for picture in preview.pictures] == [(side, side, 3)] * 3
+    assert [frame.index for frame in preview.frames] == [frame.index for frame in engine.ask(SIDE, volume=NIFTI, slices=3).frames]
+    assert numpy.asarray(preview.sheet).max() > 0
+
+
+def test_the_doctor_is_that_of_the_program():
+    report = fleming_vl.doctor(fleming_vl.DEMO, threads=1)
+    assert report["ok"] is True and report["problems"] == []
+    assert [row["name"] for row in fleming_vl.doctor()["providers"]][0] == "cpu"
+
+
+def test_loading_is_heard_of_and_may_be_ended():
+    heard = []
+    with fleming_vl.Engine(fleming_vl.DEMO, progress=lambda done, total: heard.append((done, total)), threads=1):
+        pass
+    assert all(0 <= done <= total for done, total in heard)
+
+    def stop(done, total):
+        raise ZeroDivisionError
+
+    try:
+        fleming_vl.Engine(fleming_vl.DEMO, progress=stop, threads=1).close()
+    except ZeroDivisionError:
+        pass
+    else:
+        assert heard == [], "it was heard, but not ended"
 
 
 def test_a_schema_gives_objects(engine):
@@ -141,6 +255,9 @@ def test_a_chat_is_that_of_the_program(engine, tmp_path):
     assert engine.ask("And here?", image=CHEST, history=chat.turns[:0]).usage.prompt_tokens > 0
     with pytest.raises(fleming_vl.InputError):
         chat.ask("And here?", image="nowhere.png")
+    for question in ("<image> <image>", "<image> and <image> and <image>"):
+        with pytest.raises(fleming_vl.RequestError, match="place"):
+            chat.ask(question, image=[CHEST] * (3 if question.count("<") == 2 else 1))
     assert len(chat.turns) == 3
     chat.reset()
     assert same(chat.ask(SIDE, image=CHEST), told(CHEST, "-q", SIDE))
@@ -156,10 +273,13 @@ def test_a_chat_may_begin_with_inputs_and_options(engine):
 def test_a_conversation_is_saved_and_loaded(engine, tmp_path):
     reply = engine.ask(SIDE, image=CHEST)
     engine.save_session(reply, tmp_path / "session")
-    with fleming_vl.Engine(fleming_vl.DEMO, threads=1) as other:
-        other.load_session(tmp_path / "session")
-        again = other.ask(SIDE, image=CHEST)
-    assert again.text == reply.text and again.usage.cached_tokens > 100
+    content = engine.session(reply)
+    assert content == (tmp_path / "session").read_bytes()
+    for session in (tmp_path / "session", content):
+        with fleming_vl.Engine(fleming_vl.DEMO, threads=1) as other:
+            other.load_session(session)
+            again = other.ask(SIDE, image=CHEST)
+        assert again.text == reply.text and again.usage.cached_tokens > 100
     with pytest.raises(fleming_vl.RequestError, match="pickled"):
         engine.save_session(pickle.loads(pickle.dumps(reply)), tmp_path / "other")
 

@@ -52,6 +52,8 @@ class Tensor:
         array,
         lambda: array(mode="L"),
         lambda: array(mode="L")[..., None],
+        lambda: array(mode="RGBA"),
+        lambda: Tensor(numpy.moveaxis(array(mode="RGBA"), -1, 0)),
         lambda: numpy.asfortranarray(array()),
         lambda: array()[::-1][::-1],
         lambda: Tensor(numpy.moveaxis(array(), -1, 0)),
@@ -83,10 +85,48 @@ def test_a_volume_in_memory(engine, tmp_path, kind):
         assert same(engine.ask(DEVICE, volume=volume, slices=3, window="2/60"), wanted)
 
 
+def test_a_grey_picture_of_any_number(engine, tmp_path):
+    deep = (array(mode="L").astype("uint16") << 7) + 3
+    path = tmp_path / "deep.png"
+    pillow.fromarray(deep).save(path)
+    wanted = told(path, "-q", SIDE)
+    for picture in (deep, deep.astype("int32"), deep.astype("float32"), deep.astype(">i2")):
+        reply = engine.ask(SIDE, image=picture)
+        assert reply.answer == wanted["answer"]
+        assert any("range" in warning or "lowest" in warning for warning in reply.warnings), reply.warnings
+    study = fleming_vl.Study.image
+    windowed = engine.preview(studies=[study(deep, window="8000/16000")])
+    inverse = engine.preview(studies=[study(deep, window="8000/16000", inverse=True)])
+    dark, light = (numpy.asarray(one.pictures[0]).astype(int) for one in (windowed, inverse))
+    assert abs(dark + light - 255).max() <= 1 and dark.std() > 10
+    with pytest.raises(fleming_vl.FlemingError, match="bits"):
+        engine.ask(SIDE, studies=[study(deep, bits=8)])
+    for facts, data in (({"bits": 12}, CHEST), ({"inverse": True}, array())):
+        with pytest.raises(fleming_vl.InputError, match="wanted an array"):
+            engine.ask(SIDE, studies=[study(data, **facts)])
+
+
+def test_an_array_may_say_how_it_lies(engine):
+    (name,) = numpy.load(VOLUME).files
+    values = numpy.load(VOLUME)[name]
+    plain = engine.ask(DEVICE, volume=values)
+    spaced = engine.ask(DEVICE, studies=[fleming_vl.Study.volume(values, spacing_mm=(5, 1.5, 1.5))])
+    assert spaced.text == plain.text and spaced.frames[0].spacing_mm == (5, 1.5, 1.5)
+    feet_first = [[0, 0, -1], [0, 1, 0], [1, 0, 0]]
+    lying = fleming_vl.Study.volume(
+        values, spacing_mm=(5, 1.5, 1.5), directions=feet_first, origin_mm=(0, 0, 0), content="ct", form="native"
+    )
+    turned = engine.ask(DEVICE, studies=[lying])
+    assert turned.frames[0].index == len(values) - 1
+    with pytest.raises(fleming_vl.RequestError, match="content: wanted unknown or ct"):
+        engine.ask(DEVICE, studies=[fleming_vl.Study.volume(values, directions=feet_first, content="us")])
+
+
 def test_frames_are_a_clip(engine):
     frames = [pillow.open(CHEST).convert("RGB"), pillow.open(CHEST).rotate(180).convert("RGB")]
     stack = numpy.stack([numpy.asarray(frame) for frame in frames])
-    ways = [frames, list(stack), stack, Tensor(numpy.moveaxis(stack, -1, 1))]
+    grey = stack[..., :1]
+    ways = [frames, list(stack), stack, Tensor(numpy.moveaxis(stack, -1, 1)), grey, list(grey[..., 0])]
     replies = [engine.ask(DEVICE, video=way, fps=2) for way in ways]
     assert len({reply.text for reply in replies}) == 1
     for reply in [*replies, engine.ask(DEVICE, video=stack, times=[0.0, 0.5])]:
@@ -102,12 +142,15 @@ def test_frames_are_a_clip(engine):
     [
         ("image", numpy.zeros((4, 4, 7), "uint8")),
         ("image", numpy.zeros((2, 4, 4, 3), "uint8")),
+        ("image", numpy.zeros((4, 4, 3), "float32")),
+        ("image", numpy.zeros((4, 4), "complex64")),
         ("video", numpy.zeros((4, 4, 3), "uint8")),
         ("video", [numpy.zeros((4, 4, 3), "uint8"), numpy.zeros((5, 4, 3), "uint8")]),
         ("volume", numpy.zeros((4, 4), "int16")),
         ("volume", object()),
         ("dicom", []),
         ("dicom", [object()]),
+        ("dicom", ["a.dcm", b"b"]),
     ],
 )
 def test_what_is_no_input_is_refused(engine, kind, values):
