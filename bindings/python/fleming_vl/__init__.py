@@ -13,7 +13,7 @@ from ._chat import Chat
 from ._engine import DEMO, Engine, doctor, memory
 from ._facts import Embeddings, EngineCounts, EngineFacts, Memory, Picture, Preview, TokenCount
 from ._header import VERSION as __version__
-from ._inputs import Study
+from ._inputs import Space, Study
 from ._reply import Event, Frame, Reply, Timings, Token, Usage
 from ._request import AskOptions
 from ._table import SetupOptions
@@ -55,6 +55,7 @@ __all__ = [
     "Reply",
     "RequestError",
     "SetupOptions",
+    "Space",
     "Stream",
     "Study",
     "TimedOutError",

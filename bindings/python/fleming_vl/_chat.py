@@ -45,7 +45,9 @@ class Chat:
     @property
     def turns(self) -> tuple[tuple[str, str], ...]:
         """Pairs of what was asked and what was answered, oldest first: as `history=` takes them."""
-        texts = ["".join(part if isinstance(part, str) else PLACE for part in parts) for _, parts in self._turns]
+        texts = [
+            "".join(part if isinstance(part, str) else PLACE for part in parts) for _, parts in self._turns
+        ]
         return tuple(zip(texts[::2], texts[1::2], strict=True))
 
     def ask(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Reply:
@@ -111,7 +113,7 @@ class _Next:
 
 
 def _placed(text: str, studies: Sequence[Prepared]) -> tuple[list[Part], list[Prepared]]:
-    """The parts of a text in which `<image>` places the next study, and the studies that it does not place."""
+    """The parts of a text in which `<image>` places the next study, and the studies that are left."""
     first, *others = text.split(PLACE)
     if len(others) > len(studies):
         got = f"{PLACE} {len(others)} times for {len(studies)}"

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _answer, _facts, _log, _options, _reply, _request
-from ._aside import aside
 from ._answer import AsyncStream, Pending, Stream
+from ._aside import aside
 from ._chat import Chat
 from ._facts import Embeddings, EngineCounts, EngineFacts, Memory, Preview, TokenCount
 from ._header import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 #: The package of the demo model: inside a wheel, or in the source tree. It knows drawn pictures and nothing
 #: of medicine.
-DEMO = next(path for path in (_HERE / "demo", _HERE.parents[2] / "models" / "demo") if path.is_dir())
+DEMO = _HERE / "demo" if (_HERE / "demo").is_dir() else _HERE.parents[2] / "models" / "demo"
 
 
 class Engine:
@@ -59,8 +59,8 @@ class Engine:
 
         Args:
             package: the folder; `fleming_vl.DEMO` is the demo model's.
-            progress: called some ten times a second with the bytes that were checked, and with all. It runs in another
-                thread than the caller's; an exception of it ends the loading.
+            progress: called some ten times a second with the bytes that were checked, and with all. It runs
+                in another thread than the caller's; an exception of it ends the loading.
             options: how the engine is set up, by the names of docs/cli.md: `provider`, `slots`, `context`, …
 
         Raises:
@@ -78,9 +78,9 @@ class Engine:
     def ask(self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]) -> Reply:
         """Answers a question about any number of inputs. Ctrl-C ends the answer.
 
-        `<image>` in a text places the next input; without it they come before the question. A question may also be a
-        list of texts and studies in order: `["Before: ", Study.image(a), " After: ", Study.image(b)]`. Such a text is
-        taken literally.
+        `<image>` in a text places the next input; without it they come before the question. A question may
+        also be a list of texts and studies in order: `["Before: ", Study.image(a), " After: ",
+        Study.image(b)]`. Such a text is taken literally.
 
         Args:
             question: the question.
@@ -171,7 +171,7 @@ class Engine:
         return _content(handle)
 
     def load_session(self, session: str | os.PathLike[str] | bytes) -> None:
-        """Reads a saved conversation, a file or bytes: a request that begins like it runs only what is new."""
+        """Reads a saved conversation (file or bytes): a request that begins like it runs only what is new."""
         if isinstance(session, bytes):
             library().call("engine_load_session_bytes", self._open(), session, len(session))
         else:
@@ -242,9 +242,7 @@ def memory(package: str | os.PathLike[str], **options: Unpack[SetupOptions]) -> 
     return _facts.read(Memory, facts)
 
 
-def doctor(
-    package: str | os.PathLike[str] | None = None, **options: Unpack[SetupOptions]
-) -> dict[str, Any]:
+def doctor(package: str | os.PathLike[str] | None = None, **options: Unpack[SetupOptions]) -> dict[str, Any]:
     """What this machine has and lacks, as `fleming doctor --json` says it.
 
     A package is loaded with these options and asked its self-test: `ok` says whether it answers as exported.

@@ -20,7 +20,9 @@ def read(kind: type[Facts], struct: ctypes.Structure) -> Facts:
     facts: dict[str, Any] = {}
     for entry in fields(kind):  # type: ignore[arg-type]
         fact = getattr(struct, entry.name)
-        facts[entry.name] = text(fact) if isinstance(fact, bytes) else bool(fact) if entry.type == "bool" else fact
+        facts[entry.name] = (
+            text(fact) if isinstance(fact, bytes) else bool(fact) if entry.type == "bool" else fact
+        )
     return kind(**facts)
 
 

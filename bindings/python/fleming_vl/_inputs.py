@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Kind: TypeAlias = Literal["image", "video", "volume", "dicom"]
-#: Unit vectors of the directions in which slices, rows and columns follow one another.
-Directions: TypeAlias = Sequence[Sequence[float]]
 
 READABLE = (
     "a path, bytes, a file object, an image of Pillow, an array of NumPy, a tensor of PyTorch, "
@@ -28,6 +26,25 @@ READABLE = (
 ORIENTATION, UPRIGHT = 0x0112, 1
 #: Bytes of a pixel: grey, RGB, RGBA.
 CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Space:
+    """How an array of (depth, height, width) lies, and what it holds.
+
+    Attributes:
+        spacing_mm: millimetres between slices, rows and columns.
+        directions: unit vectors: in which directions slices, rows and columns follow one another. x rises to
+            the patient's left, y to posterior, z to the head, as in DICOM. With them an array is looked at as
+            a scanner's volume.
+        origin_mm: with directions, the middle of the first voxel in millimetres.
+        kind: with directions, what the values are: "ct" (in Hounsfield units), "mr", "pet" or "other".
+    """
+
+    spacing_mm: Sequence[float] | None = None
+    directions: Sequence[Sequence[float]] | None = None
+    origin_mm: Sequence[float] | None = None
+    kind: Literal["ct", "mr", "pet", "other"] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +110,7 @@ class Study:
         data: Any,
         *,
         name: str | None = None,
-        spacing_mm: Sequence[float] | None = None,
-        directions: Directions | None = None,
-        origin_mm: Sequence[float] | None = None,
-        content: Literal["ct", "mr", "pet", "other"] | None = None,
+        space: Space | None = None,
         **options: Unpack[LookOptions],
     ) -> Study:
         """A volume.
@@ -104,20 +118,10 @@ class Study:
         Args:
             data: what `Engine.ask` takes as `volume`.
             name: for messages and the reply.
-            spacing_mm: of an array, millimetres between slices, rows and columns.
-            directions: of an array, unit vectors: in which directions slices, rows and columns follow one another.
-                x rises to the patient's left, y to posterior, z to the head, as in DICOM. With them the array is
-                looked at as a scanner's volume.
-            origin_mm: with directions, the middle of the first voxel in millimetres.
-            content: with directions, what the values are.
+            space: of an array, how it lies.
             options: options of docs/input.md.
         """
-        facts = {
-            "spacing_mm": spacing_mm,
-            "directions": directions,
-            "origin_mm": origin_mm,
-            "kind": content,
-        }
+        facts = {} if space is None else vars(space)
         return cls("volume", data, options, name, facts=_given(facts))
 
     @classmethod
@@ -149,7 +153,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures as an array `[count, height, width, channels]` of bytes without gaps, and the seconds of each."""
+    """Pictures as an array `[count, height, width, channels]` of bytes, and the seconds of each."""
 
     pixels: Any
     times: Sequence[float] | None
@@ -157,7 +161,9 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Grid:
-    """Numbers `[depth, height, width]` without gaps, of a volume or a grey picture, and what is known of them."""
+    """Numbers `[depth, height, width]` without gaps, of a volume or a grey picture, and what is known of
+    them.
+    """
 
     values: Any
     facts: Mapping[str, Any]
@@ -171,7 +177,7 @@ def source(study: Study) -> Source:
     timed = study.times is not None or study.fps is not None
     if timed and study.kind != "video":
         raise InputError(f"times, fps: wanted a video, got {study.kind}", "leave times and fps out")
-    known = _as_file(study.data)
+    known: Source | None = _as_file(study.data)
     if known is None and study.kind == "dicom":
         known = _series(study.data)
     if known is None:
@@ -186,7 +192,7 @@ def source(study: Study) -> Source:
 
 def fits(option: str, kind: Kind) -> bool:
     """Whether an option is about studies of a kind."""
-    return SUBJECTS[option] == ("volume" if kind == "dicom" else kind) or option in GREY and kind == "image"
+    return SUBJECTS[option] == ("volume" if kind == "dicom" else kind) or (option in GREY and kind == "image")
 
 
 #: Options of volumes that are of grey pictures too.
@@ -232,7 +238,9 @@ def _series(data: Any) -> Series:
 
 
 def _volume(study: Study) -> Source:
-    """An array as a file of NumPy's, which is what the library's rules for arrays are about; or with its facts."""
+    """An array as a file of NumPy's, which is what the library's rules for arrays are about; or with its
+    facts.
+    """
     array = _array(study.data)
     if array is None or array.ndim not in (3, 4):
         raise _refused("volume", "an array of (depth, height, width)", study.data, array)
@@ -306,7 +314,8 @@ MAKERS: Mapping[str, Callable[[Study], Source]] = {
 
 
 def _pixels(data: Any, array: Any) -> Any:
-    """Pixels `[..., height, width, channels]` of an array, bytes where they are colours; None if they are none.
+    """Pixels `[..., height, width, channels]` of an array, bytes where they are colours; None if they are
+    none.
 
     NumPy has channels last, PyTorch before height and width.
     """
@@ -330,7 +339,7 @@ def _without_gaps(array: Any) -> Any:
 
 
 def _facts_of_simpleitk(image: Any) -> dict[str, Any]:
-    """How a volume of SimpleITK lies; its axes are columns, rows and slices, and its patient that of DICOM."""
+    """How a volume of SimpleITK lies: its axes are columns, rows and slices, its patient is DICOM's."""
     if not _is_simpleitk(image) or image.GetDimension() != 3:
         return {}
     matrix = image.GetDirection()

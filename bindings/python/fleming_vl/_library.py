@@ -42,8 +42,9 @@ class Library:
             if function is None:
                 version = self._loaded.fleming_version
                 version.restype = ctypes.c_char_p
+                got = f"version {version().decode()} without it"
                 raise LibraryError(
-                    f"{path}: wanted version {_header.VERSION} or newer, got {version().decode()}",
+                    f"{path}: wanted {name} of version {_header.VERSION}, got {got}",
                     f"install the library of this version, or unset {VARIABLE}",
                 )
             function.restype, function.argtypes = result, arguments

@@ -43,14 +43,15 @@ class AskOptions(LookOptions, AnswerOptions, total=False):
     """What `Engine.ask` takes next to the question."""
 
     image: Any
-    """A picture, or a list of them: a path, bytes, a file object, a Pillow or SimpleITK image, a pydicom dataset; or
-    an array: numbers of (height, width), or bytes (uint8) of (height, width, 3) or (height, width, 4)."""
+    """A picture, or a list of them: a path, bytes, a file object, a Pillow or SimpleITK image, a pydicom
+    dataset; or an array: numbers of (height, width), or bytes (uint8) of (height, width, 3) or (height,
+    width, 4)."""
     video: Any
-    """A clip: a path, bytes, a file object; or frames, a list of pictures of one size or bytes of (count, height,
-    width, 3), with `fps` or `times`."""
+    """A clip: a path, bytes, a file object; or frames, a list of pictures of one size or bytes of (count,
+    height, width, 3), with `fps` or `times`."""
     volume: Any
-    """A volume: a path, bytes, a file object, an image of nibabel or SimpleITK, or an array of (depth, height,
-    width) of any number type."""
+    """A volume: a path, bytes, a file object, an image of nibabel or SimpleITK, or an array of (depth,
+    height, width) of any number type."""
     dicom: Any
     """A DICOM volume: a file, a folder, bytes, a pydicom dataset, or a list of files or datasets."""
     studies: Iterable[Study]
@@ -62,7 +63,8 @@ class AskOptions(LookOptions, AnswerOptions, total=False):
     history: History
     """Earlier turns, oldest first: pairs of what was asked and what was answered."""
     schema: Any
-    """A pydantic model, or a JSON schema as a dict or a text: `Reply.parsed` is the answer as such an object."""
+    """A pydantic model, or a JSON schema as a dict or a text: `Reply.parsed` is the answer as such an object.
+    """
     instruction: str
     """A text of your own to stand before the question, in place of `prompt`."""
     scope: str
@@ -114,7 +116,9 @@ def parts(question: Iterable[str | Study], given: dict[str, Any]) -> list[Part]:
 
 
 def asked(question: str, studies: Iterable[Prepared], given: dict[str, Any]) -> Asked:
-    """A question about studies, which `<image>` in a text places, with everything else that `AskOptions` names."""
+    """A question about studies, which `<image>` in a text places, with everything else that `AskOptions`
+    names.
+    """
     history = given.pop("history", None) or ()
     setup, parse = _setup(given)
     request = library().make("request_new", c_text("question", question))
@@ -202,7 +206,7 @@ def _files(series: Series) -> fleming_series:
     if paths:
         return made(fleming_series, files=(ctypes.c_char_p * count)(*paths), file_count=count)
     contents = [file.data for file in series.files if isinstance(file, Content)]
-    pointers = [ctypes.cast(content, ctypes.c_void_p) for content in contents]
+    pointers = [ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p) for content in contents]
     sizes = (ctypes.c_size_t * count)(*map(len, contents))
     buffers = (ctypes.c_void_p * count)(*pointers)
     return made(fleming_series, buffers=buffers, buffer_sizes=sizes, buffer_count=count)
@@ -253,7 +257,7 @@ def _add_grid(request: Handle, prepared: Prepared, source: Grid) -> None:
         options=_options.look_text(prepared.looks),
     )
     if "kind" in facts:
-        facts["kind"] = _options.word("content", fleming_volume_kind, facts["kind"])
+        facts["kind"] = _options.word("kind", fleming_volume_kind, facts["kind"])
     if "directions" in facts:
         facts["directions"] = tuple(tuple(map(float, direction)) for direction in facts["directions"])
     for name in ("spacing_mm", "origin_mm"):
