@@ -372,6 +372,10 @@ public:
     request &turn(const std::string &question, const std::string &answer) & {
         return keep(fleming_request_turn(handle_.get(), question.c_str(), answer.c_str()));
     }
+    // An image, a video or a volume: whatever the content of the file is.
+    request &file(const std::string &file, const study_options &options = {}) & {
+        return add(FLEMING_MODALITY_ANY, file, options);
+    }
     request &image(const std::string &file) & { return add(FLEMING_MODALITY_IMAGE, file, {}); }
     request &video(const std::string &file, const study_options &options = {}) & {
         return add(FLEMING_MODALITY_VIDEO, file, options);
@@ -495,6 +499,7 @@ public:
 
     // The same for a request that has no name yet.
     template <class... T> request turn(T &&...t) && { return std::move(turn(std::forward<T>(t)...)); }
+    template <class... T> request file(T &&...t) && { return std::move(file(std::forward<T>(t)...)); }
     template <class... T> request image(T &&...t) && { return std::move(image(std::forward<T>(t)...)); }
     template <class... T> request video(T &&...t) && { return std::move(video(std::forward<T>(t)...)); }
     template <class... T> request volume(T &&...t) && { return std::move(volume(std::forward<T>(t)...)); }

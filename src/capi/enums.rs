@@ -85,6 +85,8 @@ pub enum fleming_modality {
     Video = 2,
     /// Slices of a volume, in order.
     Volume = 3,
+    /// Of a file, of bytes or of a series that are handed in: whatever their content is. No frame has it.
+    Any = 4,
 }
 
 /// A type of numbers.
@@ -138,6 +140,14 @@ pub(super) fn preprocessing(number: i32) -> CallResult<Preprocessing> {
         (fleming_preprocessing::Reference as i32, Preprocessing::Reference),
     ];
     one_of("fleming_preprocessing", &all, number)
+}
+
+/// What kind of thing a file must be; none if it may be any.
+pub(super) fn kind_of_file(number: i32) -> CallResult<Option<Modality>> {
+    match number == fleming_modality::Any as i32 {
+        true => Ok(None),
+        false => modality(number).map(Some),
+    }
 }
 
 pub(super) fn modality(number: i32) -> CallResult<Modality> {

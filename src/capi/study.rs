@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::arguments::{Growing, given, growing, optional_text, path, text, values};
-use super::enums::modality;
+use super::enums::kind_of_file;
 use super::status::{CallResult, Failure};
 use crate::wire;
 use crate::{Buffer, FrameCount, Look, Modality, Source, StudyInput, Windowing};
@@ -76,20 +76,22 @@ impl fleming_study_options {
         let counts = [self.max_frames != 0, self.frames != 0, self.seconds != 0.0];
         let of_videos = counts.contains(&true) || self.start != 0.0 || self.end != 0.0;
         let refuse = |name: &str, wanted: &str| Err(Failure::argument(name, wanted, "something else"));
-        match modality(kind)? {
-            Modality::Image | Modality::Video if self.slices != 0 => refuse("slices", "a volume"),
-            Modality::Image | Modality::Volume if of_videos => {
+        let of_volume = |look: Look| Look { slices: given(self.slices).or(look.slices), ..look };
+        match kind_of_file(kind)? {
+            Some(Modality::Image | Modality::Video) if self.slices != 0 => refuse("slices", "a volume"),
+            Some(Modality::Image | Modality::Volume) if of_videos => {
                 refuse("frames, seconds, start, end", "a video")
             }
-            Modality::Image => Ok(StudyInput::image(source).look(others)),
-            Modality::Volume => {
-                let slices = given(self.slices).or(others.slices);
-                Ok(StudyInput::volume(source).look(Look { slices, ..others }))
-            }
-            Modality::Video if counts.iter().filter(|given| **given).count() > 1 => {
+            Some(Modality::Image) => Ok(StudyInput::image(source).look(others)),
+            Some(Modality::Volume) => Ok(StudyInput::volume(source).look(of_volume(others))),
+            Some(Modality::Video) | None if counts.iter().filter(|given| **given).count() > 1 => {
                 Err(Failure::argument("frames", "one of max_frames, frames and seconds", "several"))
             }
-            Modality::Video => Ok(StudyInput::video(source).look(self.of_video(others))),
+            Some(Modality::Video) => Ok(StudyInput::video(source).look(self.of_video(others))),
+            None => {
+                let file = StudyInput::File { source, modality: None, look: Look::default() };
+                Ok(file.look(of_volume(self.of_video(others))))
+            }
         }
     }
 

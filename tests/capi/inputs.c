@@ -333,6 +333,7 @@ static void a_file_in_memory(fleming_engine *engine, int32_t modality, const cha
     OK(fleming_request_bytes(request, modality, bytes, size, NULL));
     free(bytes);
     same(seen(engine, of_file(modality, file)), seen(engine, request));
+    same(seen(engine, of_file(modality, file)), seen(engine, of_file(FLEMING_MODALITY_ANY, file)));
 }
 
 // The text of the reply to a request, which is freed.
