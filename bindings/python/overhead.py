@@ -38,7 +38,7 @@ def by_c(engine: fleming_vl.Engine) -> float:
     began = time.perf_counter()
     handle = library().make("engine_ask", engine._handle, asked.request, byref(asked.options))
     took = (time.perf_counter() - began) * 1e3
-    return took - engines(_reply.read(handle, ("", ""), None))
+    return took - engines(_reply.read(handle, _reply.Asked(("", ""))))
 
 
 def main() -> None:

@@ -11,9 +11,10 @@ For research and non-clinical use. Not a medical device: do not base a diagnosis
 from ._answer import AsyncStream, Stream
 from ._chat import Chat
 from ._engine import DEMO, Engine, doctor, memory
-from ._facts import Embeddings, EngineCounts, EngineFacts, Memory, Picture, Preview, TokenCount
+from ._facts import Embeddings, EngineCounts, EngineFacts, Memory, Preview, TokenCount
 from ._header import VERSION as __version__
 from ._inputs import Space, Study
+from ._picture import Picture
 from ._reply import Event, Frame, Reply, Timings, Token, Usage
 from ._request import AskOptions
 from ._table import SetupOptions

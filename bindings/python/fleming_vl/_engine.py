@@ -217,7 +217,8 @@ class Engine:
 
     def _pending(self, handle: Handle, asked: Asked, hear: Any) -> Pending:
         package = (self.facts.package, self.facts.digest)
-        return Pending(handle, lambda reply: _reply.read(reply, package, asked.parse), hear)
+        read = _reply.Asked(package, asked.parse, bool(asked.options.keep_seen))
+        return Pending(handle, lambda reply: _reply.read(reply, read), hear)
 
     def _open(self) -> Handle:
         if self._handle is None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from . import _reply
 from ._header import fleming_embeddings_facts, fleming_frame_facts, fleming_picture, fleming_preview_facts
 from ._library import Handle, content, library, made, text
+from ._picture import Picture, array
 from ._reply import Frame
 
 Facts = TypeVar("Facts")
@@ -145,20 +146,7 @@ class Embeddings:
         library().call("embeddings_read", handle, byref(facts))
         self._handle = handle
         self.shape = (facts.tiles, facts.tokens, facts.hidden)
-        self.__array_interface__ = _array(facts.values, self.shape, "=f4")
-
-
-class Picture:
-    """A picture, `[height, width, 3]` of uint8, RGB: `numpy.asarray(picture)` copies nothing.
-
-    Attributes:
-        shape: height and width in pixels, and 3.
-    """
-
-    def __init__(self, handle: Handle, facts: Any):
-        self._handle = handle
-        self.shape = (facts.height, facts.width, 3)
-        self.__array_interface__ = _array(facts.rgb, self.shape, "|u1")
+        self.__array_interface__ = array(facts.values, self.shape, "=f4")
 
 
 class Preview:
@@ -190,9 +178,3 @@ class Preview:
 
     def _repr_png_(self) -> bytes:
         return self.png
-
-
-def _array(pointer: Any, shape: tuple[int, ...], kind: str) -> dict[str, Any]:
-    """Memory of the library as arrays are told of it; it may not be written to."""
-    address = ctypes.cast(pointer, ctypes.c_void_p).value
-    return {"version": 3, "shape": shape, "typestr": kind, "data": (address, True)}

@@ -16,7 +16,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Kind: TypeAlias = Literal["image", "video", "volume", "dicom"]
+Kind: TypeAlias = Literal["image", "video", "volume", "dicom", "file"]
 
 READABLE = (
     "a path, bytes, a file object, an image of Pillow, an array of NumPy, a tensor of PyTorch, "
@@ -52,7 +52,7 @@ class Study:
     """An input with options of its own: `Study.volume("ct.nii.gz", window="lung", slices=16)`.
 
     Attributes:
-        kind: "image", "video", "volume" or "dicom".
+        kind: "image", "video", "volume", "dicom" or "file".
         data: what `Engine.ask` takes as that keyword.
         options: options of docs/input.md, for this study alone.
         name: for messages and the reply, of an input that is no file of this machine.
@@ -126,8 +126,13 @@ class Study:
 
     @classmethod
     def dicom(cls, data: Any, **options: Unpack[LookOptions]) -> Study:
-        """A volume of DICOM files."""
+        """A DICOM study: whatever its files hold."""
         return cls("dicom", data, options)
+
+    @classmethod
+    def file(cls, data: Any, *, name: str | None = None, **options: Unpack[LookOptions]) -> Study:
+        """A file: an image, a video or a volume, as its content says."""
+        return cls("file", data, options, name)
 
 
 @dataclass(frozen=True)
@@ -192,9 +197,11 @@ def source(study: Study) -> Source:
 
 def fits(option: str, kind: Kind) -> bool:
     """Whether an option is about studies of a kind."""
-    return SUBJECTS[option] == ("volume" if kind == "dicom" else kind) or (option in GREY and kind == "image")
+    return kind in ANYTHING or SUBJECTS[option] == kind or (option in GREY and kind == "image")
 
 
+#: Kinds of which the content decides.
+ANYTHING = ("dicom", "file")
 #: Options of volumes that are of grey pictures too.
 GREY = ("window", "series")
 
@@ -306,10 +313,16 @@ def _clip(study: Study) -> Source:
     return Pictures(pixels, [float(time) for time in times])
 
 
+def _no_file(study: Study) -> Source:
+    array = _array(study.data)
+    raise _refused(study.kind, "a file, or image=, video= or volume= of an array", study.data, array)
+
+
 MAKERS: Mapping[str, Callable[[Study], Source]] = {
     "image": _picture,
     "video": _clip,
     "volume": _volume,
+    "file": _no_file,
 }
 
 

@@ -13,10 +13,12 @@ from ._header import (
     fleming_frame_facts,
     fleming_modality,
     fleming_part,
+    fleming_picture,
     fleming_reply_facts,
     fleming_token_facts,
 )
 from ._library import Handle, content, library, made, text
+from ._picture import Picture
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Reply:
         warnings: what was changed in the inputs, or is unusual about them.
         completion_ids: the tokens that were generated, the end of the turn included.
         logprobs: each of them with its log-probability, if `logprobs` was asked for; else empty.
+        seen: each of `frames` as the model saw it, if `keep_seen` was asked for; else empty. Pickled replies
+            have none.
         package: name of the package that answered.
         digest: SHA-256 of that package: to be kept with the answer.
     """
@@ -156,6 +160,7 @@ class Reply:
     logprobs: tuple[Token, ...]
     package: str
     digest: str
+    seen: tuple[Picture, ...] = field(default=(), repr=False, compare=False)
     _parse: Callable[[str], Any] | None = field(default=None, repr=False, compare=False)
     _handle: Handle | None = field(default=None, repr=False, compare=False)
 
@@ -175,15 +180,30 @@ class Reply:
         return self._parse(self.answer)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What it left in the memory of its engine stays in that process.
-        return {**self.__dict__, "_handle": None}
+        # What is in the memory of its engine stays in that process.
+        return {**self.__dict__, "_handle": None, "seen": ()}
 
 
 TRUNCATED = {fleming_part.THOUGHT: "thinking", fleming_part.ANSWER: "answer"}
 
 
-def read(handle: Handle, package: tuple[str, str], parse: Callable[[str], Any] | None) -> Reply:
-    """The reply behind a handle, of a package of this name and digest."""
+@dataclass(frozen=True)
+class Asked:
+    """What was asked, as far as the reply needs it.
+
+    Attributes:
+        package: name and digest of the package.
+        parse: reads an answer that keeps to a schema.
+        keep_seen: whether the reply keeps what the model saw.
+    """
+
+    package: tuple[str, str]
+    parse: Callable[[str], Any] | None = None
+    keep_seen: bool = False
+
+
+def read(handle: Handle, asked: Asked) -> Reply:
+    """The reply behind a handle."""
     facts = made(fleming_reply_facts)
     library().call("reply_read", handle, byref(facts))
     thought, warnings = facts.thought, text(facts.warnings)
@@ -199,9 +219,10 @@ def read(handle: Handle, package: tuple[str, str], parse: Callable[[str], Any] |
         warnings=tuple(warnings.split("\n")) if warnings else (),
         completion_ids=tuple(facts.completion_ids[: facts.completion_tokens]),
         logprobs=tuple(_token(handle, place) for place in range(facts.logprob_count)),
-        package=package[0],
-        digest=package[1],
-        _parse=parse,
+        package=asked.package[0],
+        digest=asked.package[1],
+        seen=tuple(_seen(handle, place) for place in range(facts.frame_count)) if asked.keep_seen else (),
+        _parse=asked.parse,
         _handle=handle,
     )
 
@@ -210,6 +231,12 @@ def _frame(handle: Handle, place: int) -> Frame:
     facts = made(fleming_frame_facts)
     library().call("reply_frame", handle, place, byref(facts))
     return frame(facts)
+
+
+def _seen(handle: Handle, place: int) -> Picture:
+    facts = made(fleming_picture)
+    library().call("reply_seen", handle, place, byref(facts))
+    return Picture(handle, facts)
 
 
 def _token(handle: Handle, place: int) -> Token:

@@ -27,12 +27,13 @@ from .errors import InputError, RequestError
 #: Earlier turns, oldest first: what was asked and what was answered.
 History: TypeAlias = Sequence[tuple[str, str]]
 
-KINDS: tuple[Kind, ...] = ("image", "video", "volume", "dicom")
+KINDS: tuple[Kind, ...] = ("image", "video", "volume", "dicom", "file")
 MODALITIES = {
     "image": fleming_modality.IMAGE,
     "video": fleming_modality.VIDEO,
     "volume": fleming_modality.VOLUME,
-    "dicom": fleming_modality.VOLUME,
+    "dicom": fleming_modality.ANY,
+    "file": fleming_modality.ANY,
 }
 #: By the number of channels.
 PIXELS = {1: fleming_pixels.GREY, 3: fleming_pixels.RGB, 4: fleming_pixels.RGBA}
@@ -53,7 +54,9 @@ class AskOptions(LookOptions, AnswerOptions, total=False):
     """A volume: a path, bytes, a file object, an image of nibabel or SimpleITK, or an array of (depth,
     height, width) of any number type."""
     dicom: Any
-    """A DICOM volume: a file, a folder, bytes, a pydicom dataset, or a list of files or datasets."""
+    """A DICOM study: a file, a folder, bytes, a pydicom dataset, or a list of files or datasets."""
+    file: Any
+    """An image, a video or a volume, as its content says: a path, bytes, a file object."""
     studies: Iterable[Study]
     """Inputs with options of their own, after those above."""
     times: Sequence[float]
@@ -69,6 +72,8 @@ class AskOptions(LookOptions, AnswerOptions, total=False):
     """A text of your own to stand before the question, in place of `prompt`."""
     scope: str
     """Whose question it is: what one scope left in memory is never reused for another."""
+    keep_seen: bool
+    """Whether the reply keeps the pictures that the model saw, as `Reply.seen`."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ import fleming_vl
         ({"volume": VOLUME, "slices": 5}, [VOLUME, "--slices", 5]),
         ({"volume": NIFTI, "plane": "coronal"}, [NIFTI, "--plane", "coronal"]),
         ({"dicom": CT}, [CT]),
+        ({"dicom": sorted(CT.iterdir())[0]}, [sorted(CT.iterdir())[0]]),
+        ({"file": CHEST}, [CHEST]),
+        ({"file": CLIP, "frames": 2}, [CLIP, "--frames", 2]),
+        ({"file": NIFTI, "slices": 2}, [NIFTI, "--slices", 2]),
         ({"image": CHEST, "volume": VOLUME, "slices": 3}, [CHEST, VOLUME, "--slices", 3]),
         ({}, []),
     ],
@@ -195,6 +199,16 @@ def test_a_preview_is_that_of_the_program(engine, tmp_path):
         frame.index for frame in engine.ask(SIDE, volume=NIFTI, slices=3).frames
     ]
     assert numpy.asarray(preview.sheet).max() > 0
+
+
+def test_a_reply_keeps_what_the_model_saw_if_it_is_asked_to(engine):
+    numpy = pytest.importorskip("numpy")
+    reply = engine.ask(SIDE, volume=NIFTI, slices=3, max_new_tokens=2, keep_seen=True)
+    seen = engine.preview(volume=NIFTI, slices=3).pictures
+    assert len(reply.seen) == len(reply.frames) == 3
+    for one, other in zip(reply.seen, seen, strict=True):
+        assert (numpy.asarray(one) == numpy.asarray(other)).all()
+    assert engine.ask(SIDE, image=CHEST).seen == () == pickle.loads(pickle.dumps(reply)).seen
 
 
 def test_the_doctor_is_that_of_the_program():

@@ -154,6 +154,8 @@ def test_frames_are_a_clip(engine):
         ("dicom", []),
         ("dicom", [object()]),
         ("dicom", ["a.dcm", b"b"]),
+        ("file", numpy.zeros((4, 4), "uint8")),
+        ("file", object()),
     ],
 )
 def test_what_is_no_input_is_refused(engine, kind, values):

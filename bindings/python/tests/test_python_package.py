@@ -6,9 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
-from bound import PACKAGE, blocks
+from bound import CHEST, PACKAGE, SIDE, blocks
 from program import ROOT
 
 import fleming_vl
@@ -97,3 +98,27 @@ def test_the_overhead_is_measured():
     env = {**os.environ, "PYTHONPATH": str(PACKAGE)}
     printed = subprocess.run(script, check=True, capture_output=True, text=True, env=env).stdout
     assert re.fullmatch(r"Python -?\d+\.\d{3} ms\nC +-?\d+\.\d{3} ms\nbetween -?\d+\.\d{3} ms\n", printed)
+
+
+def test_a_wheel_is_whole(tmp_path):
+    for tool in ("cyclonedx", "setuptools"):
+        pytest.importorskip(tool)
+    library = tmp_path / "libfleming.so"
+    subprocess.run(["strip", "-o", library, _library.library().path], check=True)
+    script = [sys.executable, ROOT / "packaging" / "wheel.py", "--library", library, "--out", tmp_path]
+    subprocess.run(script, check=True, cwd=ROOT, capture_output=True)
+    (wheel,) = tmp_path.glob(f"fleming_vl-{_header.VERSION}-py3-none-manylinux_*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    program = f"""
+import fleming_vl
+from fleming_vl._library import place
+print(fleming_vl.Engine(fleming_vl.DEMO, threads=1).ask({SIDE!r}, image={str(CHEST)!r}).answer)
+print(place(), fleming_vl.DEMO)
+"""
+    env = {name: value for name, value in os.environ.items() if name != _library.VARIABLE}
+    env["PYTHONPATH"] = str(tmp_path / "site")
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=tmp_path)
+    package = tmp_path / "site" / "fleming_vl"
+    assert ended.stdout == f"right lung\n{package / 'lib' / 'libfleming.so'} {package / 'demo'}\n"
