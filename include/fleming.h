@@ -306,6 +306,8 @@ enum fleming_modality
     FLEMING_MODALITY_VIDEO = 2,
     // Slices of a volume, in order.
     FLEMING_MODALITY_VOLUME = 3,
+    // Of a file, of bytes or of a series that are handed in: whatever their content is. No frame has it.
+    FLEMING_MODALITY_ANY = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

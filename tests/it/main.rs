@@ -5,8 +5,8 @@
 mod ask;
 mod batch;
 mod bench;
-mod c_hosts;
 mod bindings;
+mod c_hosts;
 mod capi;
 mod chat;
 #[cfg(target_arch = "x86_64")]

@@ -28,7 +28,7 @@ from ._inputs import Study
 from ._library import Handle, c_path, content, library, made, onnxruntime
 from ._reply import Reply
 from ._request import Asked, AskOptions, Prepared, Turn
-from .errors import EngineError, RequestError
+from .errors import CancelledError, EngineError, RequestError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -271,11 +271,13 @@ def _loaded(
 
     setup.on_load = fleming_load_callback(hear)
     try:
-        return aside(lambda: library().make("engine_open", c_path(package), byref(setup)), ended.append)
-    except Exception:
-        if ended:
-            raise ended[0] from None
-        raise
+        loaded = aside(lambda: library().make("engine_open", c_path(package), byref(setup)), ended.append)
+    except CancelledError:
+        if not ended:
+            raise
+    if ended:
+        raise ended[0]
+    return loaded
 
 
 def _of_this_process(reply: Reply) -> Handle:

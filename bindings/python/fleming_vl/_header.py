@@ -89,6 +89,7 @@ class fleming_modality(enum.IntEnum):
     IMAGE = 1
     VIDEO = 2
     VOLUME = 3
+    ANY = 4
 
 
 class fleming_voxel(enum.IntEnum):
@@ -187,6 +188,10 @@ class fleming_token_facts(Structure):
     "fleming_token_facts"
 
 
+class fleming_picture(Structure):
+    "fleming_picture"
+
+
 class fleming_embeddings_facts(Structure):
     "fleming_embeddings_facts"
 
@@ -221,10 +226,6 @@ class fleming_token_count(Structure):
 
 class fleming_preview_facts(Structure):
     "fleming_preview_facts"
-
-
-class fleming_picture(Structure):
-    "fleming_picture"
 
 
 fleming_log_callback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
@@ -369,6 +370,13 @@ fleming_token_facts._fields_ = [
     ("reserved", c_int32),
 ]
 
+fleming_picture._fields_ = [
+    ("struct_size", c_size_t),
+    ("rgb", POINTER(c_uint8)),
+    ("width", c_size_t),
+    ("height", c_size_t),
+]
+
 fleming_embeddings_facts._fields_ = [
     ("struct_size", c_size_t),
     ("values", POINTER(c_float)),
@@ -494,6 +502,8 @@ fleming_ask_options._fields_ = [
     ("logprobs", c_int32),
     ("ignore_eos", c_int32),
     ("on_ready", fleming_ready_callback),
+    ("keep_seen", c_int32),
+    ("reserved_2", c_int32),
 ]
 
 fleming_token_count._fields_ = [
@@ -515,13 +525,6 @@ fleming_preview_facts._fields_ = [
     ("height", c_size_t),
     ("warnings", c_char_p),
     ("frame_count", c_size_t),
-]
-
-fleming_picture._fields_ = [
-    ("struct_size", c_size_t),
-    ("rgb", POINTER(c_uint8)),
-    ("width", c_size_t),
-    ("height", c_size_t),
 ]
 
 #: Result and arguments of every function.
@@ -550,6 +553,7 @@ FUNCTIONS = {
     "fleming_reply_read": (c_int32, [c_void_p, POINTER(fleming_reply_facts)]),
     "fleming_reply_frame": (c_int32, [c_void_p, c_size_t, POINTER(fleming_frame_facts)]),
     "fleming_reply_token": (c_int32, [c_void_p, c_size_t, c_size_t, POINTER(fleming_token_facts)]),
+    "fleming_reply_seen": (c_int32, [c_void_p, c_size_t, POINTER(fleming_picture)]),
     "fleming_reply_free": (None, [c_void_p]),
     "fleming_pending_wait": (c_int32, [c_void_p, c_int64, POINTER(c_void_p)]),
     "fleming_pending_cancel": (c_int32, [c_void_p]),
