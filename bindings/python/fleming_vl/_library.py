@@ -31,7 +31,7 @@ class Library:
     """The loaded library, with the functions of `_header.FUNCTIONS` as far as it has them."""
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self.process = path, os.getpid()
         try:
             self._loaded = ctypes.CDLL(str(path))
         except OSError as error:
@@ -111,8 +111,8 @@ def library() -> Library:
 
 
 def is_loaded() -> bool:
-    """Whether this process has the library."""
-    return bool(_loaded)
+    """Whether this process has loaded the library, and did not inherit it by a fork."""
+    return bool(_loaded) and _loaded[0].process == os.getpid()
 
 
 def place() -> Path:
