@@ -307,7 +307,7 @@ enum fleming_modality
     // Slices of a volume, in order.
     FLEMING_MODALITY_VOLUME = 3,
     // Of a file, of bytes or of a series that are handed in: whatever their content is. No frame has it.
-    FLEMING_MODALITY_ANY = 4,
+    FLEMING_MODALITY_ANY = 100,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -86,7 +86,7 @@ pub enum fleming_modality {
     /// Slices of a volume, in order.
     Volume = 3,
     /// Of a file, of bytes or of a series that are handed in: whatever their content is. No frame has it.
-    Any = 4,
+    Any = 100,
 }
 
 /// A type of numbers.

@@ -89,7 +89,7 @@ class fleming_modality(enum.IntEnum):
     IMAGE = 1
     VIDEO = 2
     VOLUME = 3
-    ANY = 4
+    ANY = 100
 
 
 class fleming_voxel(enum.IntEnum):
