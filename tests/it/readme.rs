@@ -110,6 +110,7 @@ fn every_command_of_the_documents_works() {
                 assert!(variable("FEATURE_SETS").split(' ').any(|set| set == features), "{shown}");
             }
             ".venv/bin/python" => python(shown, rest, &scratch),
+            "PYTHONPATH=tests" => is_script(shown, &words(rest)[1]),
             "cc" | "./ask" => in_c(line, &scratch),
             _ => panic!("no test knows this command: {shown}"),
         }
@@ -184,10 +185,8 @@ fn serve(shown: &Shown, mut arguments: Vec<String>, scratch: &Scratch) {
 /// Exports the small checkpoint in place of the one that is named, or looks whether an extra or a script exists.
 fn python(shown: &Shown, line: &str, scratch: &Scratch) {
     let mut arguments = words(line);
-    // Scripts of the Python package, which has tests of its own.
-    if let [script] = &arguments[..] {
-        assert!(Path::new(ROOT).join(script).is_file(), "{shown}");
-        return;
+    if arguments[0].ends_with(".py") {
+        return is_script(shown, &arguments[0]);
     }
     if let ["-m", "pip", "install", extra] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         let name = extra.strip_prefix("export[").and_then(|name| name.strip_suffix(']')).unwrap();
@@ -207,6 +206,11 @@ fn in_c(line: &str, scratch: &Scratch) {
     let line = line.replace("$PWD/target/release", &folder).replace("target/release", &folder);
     let line = line.replace("-o ask", &format!("-o {program}")).replace("./ask", &program);
     succeeds(Command::new("sh").args(["-c", &line]));
+}
+
+/// A script that others test, or that takes long.
+fn is_script(shown: &Shown, path: &str) {
+    assert!(Path::new(ROOT).join(path).is_file(), "{shown}");
 }
 
 fn succeeds(command: &mut Command) -> Output {
@@ -314,6 +318,7 @@ fn every_file_that_the_architecture_names_exists() {
     let of_path = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
     let is_file = |word: &&str| {
         word.chars().all(of_path)
+            && !word.starts_with('/')
             && (word.contains('/') || [".rs", ".py", ".sh"].iter().any(|end| word.ends_with(end)))
     };
     let named = page.split('`').skip(1).step_by(2).filter(is_file);
