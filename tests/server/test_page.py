@@ -131,17 +131,37 @@ def endless(page):
     page.evaluate(GATE)
 
 
-#: After `hold(n)` the page reads n times more and then nothing up to `release()`, so that the middle of an
-#: answer can be looked at, however fast the machine is.
+#: A read gives one event of a stream, however many arrived. After `hold(n)` the page reads up to the n-th
+#: piece of a thought and then nothing up to `release()`, so that the middle of an answer can be looked at,
+#: however fast the machine is.
 GATE = """() => {
   const {read} = ReadableStreamDefaultReader.prototype;
-  window.hold = (reads) => {
-    window.left = reads;
+  const arrived = new WeakMap();
+  const events = (bytes) => {
+    const ends = [...bytes.keys()].filter((at) => bytes[at] === 10 && bytes[at - 1] === 10);
+    return [0, ...ends.map((at) => at + 1)]
+      .map((from, place) => bytes.slice(from, place < ends.length ? ends[place] + 1 : bytes.length))
+      .filter((event) => event.length);
+  };
+  window.hold = (pieces) => {
+    window.left = pieces;
     window.gate = new Promise((open) => (window.release = open));
   };
   ReadableStreamDefaultReader.prototype.read = async function () {
-    if (window.left-- <= 0) await window.gate;
-    return read.call(this);
+    if (window.left <= 0) {
+      await window.gate;
+      arrived.delete(this);
+    }
+    const waiting = arrived.get(this) ?? [];
+    if (!waiting.length) {
+      const got = await read.call(this);
+      if (got.done) return got;
+      waiting.push(...events(got.value));
+      arrived.set(this, waiting);
+    }
+    const value = waiting.shift();
+    if (new TextDecoder().decode(value).includes('"reasoning_content":"')) window.left -= 1;
+    return {done: false, value};
   };
 }"""
 
@@ -182,7 +202,7 @@ def test_the_whole_way_is_open_to_everybody(server, visit, theme, size, tmp_path
     check(page)
 
     endless(page)
-    page.evaluate("() => { hold(4) }")
+    page.evaluate("() => { hold(3) }")
     ask(page, "On which side of the chest is the device?")
     expect(page.locator(".turn").nth(1).locator(".thought")).to_be_visible()
     check(page)
