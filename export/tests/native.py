@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from conftest import read_tensors, write_tensors
+from checkpoints import read_tensors, write_tensors
 
 NAMES = {
     "vision_model.embeddings.class_embedding": "vision_tower.embeddings.cls_token",

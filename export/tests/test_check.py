@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from conftest import edit_json, read_tensors, write_tensors
+from checkpoints import edit_json, read_tensors, write_tensors
 from hub import served
 from native import as_native
 from test_hub import run

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import edit_json, read_tensors, write_tensors
+from checkpoints import edit_json, read_tensors, write_tensors
 
 from fleming_export import ExportError, export
 from fleming_export.sources.folder import Checkpoint

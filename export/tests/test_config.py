@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import edit_json
+from checkpoints import edit_json
 
 from fleming_export import ExportError, export, make_recipe
 from fleming_export.config import read_config

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import edit_json, read_tensors
+from checkpoints import edit_json, read_tensors
 from hub import COMMIT, served
 from test_pickled import save_pickled
 

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import edit_json, read_tensors, write_tensors
+from checkpoints import edit_json, read_tensors, write_tensors
 from native import as_native, native_tensors
 
 from fleming_export import ExportError, export, make_recipe

@@ -14,7 +14,7 @@ import threading
 
 import onnx
 import pytest
-from conftest import edit_json
+from checkpoints import edit_json
 
 import fleming_export
 from fleming_export import ExportError, export, make_recipe

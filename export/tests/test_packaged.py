@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from conftest import edit_json
+from checkpoints import edit_json
 
 from fleming_export import ExportError, export, make_recipe
 

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import edit_json
+from checkpoints import edit_json
 from native import as_native
 
 from fleming_export import ExportError, export

@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import read_tensors
+from checkpoints import read_tensors
 from test_prequantized import KINDS, write_packed
 
 from fleming_export import ExportError, export, make_recipe

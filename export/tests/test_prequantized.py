@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 import pytest
-from conftest import edit_json, read_tensors, write_tensors
+from checkpoints import edit_json, read_tensors, write_tensors
 from numpy_model import NumpyModel
 from test_graphs import Runtime, random_ids
 

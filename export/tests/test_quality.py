@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from conftest import edit_json
+from checkpoints import edit_json
 from PIL import Image
 
 from fleming_export import ExportError, export, make_recipe

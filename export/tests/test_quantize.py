@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from conftest import VARIANTS
+from checkpoints import VARIANTS
 from numpy_model import NumpyModel, load
 from test_graphs import Runtime, random_ids
 

@@ -10,7 +10,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import read_tensors
+from checkpoints import read_tensors
 from test_native import FILES, same
 
 from fleming_export import export, make_recipe

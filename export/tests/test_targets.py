@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import VARIANTS
+from checkpoints import VARIANTS
 from numpy_model import NumpyModel
 from test_graphs import CAPACITY, Runtime, operators, random_ids
 

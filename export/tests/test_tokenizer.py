@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import edit_json
+from checkpoints import edit_json
 from native import fast_tokenizer
 from tokenizers import Tokenizer
 

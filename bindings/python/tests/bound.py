@@ -1,10 +1,13 @@
 """The repository's files, and the program's answers to compare with, for the tests of the Python package."""
 
+import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from program import FLEMING, ROOT
 
@@ -59,6 +62,8 @@ def run(script, *arguments, **options):
     paths = [str(PACKAGE), str(ROOT / "tests"), str(PACKAGE / "tests")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", script, *map(str, arguments)]
+    # A shell lets what it runs in the background ignore Ctrl-C, and children inherit that.
+    options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, cwd=ROOT, **options)
 
 
@@ -68,3 +73,9 @@ def printed(script, *arguments):
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return output
+
+
+def awaited(coroutine):
+    """What a coroutine returns, run in a thread of its own: the browser's tests leave a loop in theirs."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from bound import CHEST, DEVICE, SIDE, printed, run
+from bound import CHEST, DEVICE, SIDE, awaited, printed, run
 from program import SYNTHETIC
 
 import fleming_vl
@@ -87,7 +87,7 @@ def test_asyncio_is_not_held_up(engine):
         texts = [event.text async for event in stream if event.kind == "answer"]
         return beats, replies, "".join(texts), stream.reply
 
-    beats, replies, streamed, reply = asyncio.run(both())
+    beats, replies, streamed, reply = awaited(both())
     assert beats > 3
     assert {one.answer for one in replies} == {streamed} == {"right lung"} == {reply.answer}
 
@@ -100,7 +100,7 @@ def test_asyncio_hears_of_failures(engine):
             async for _ in engine.astream(SIDE, image="nowhere.png"):
                 pass
 
-    asyncio.run(fails())
+    awaited(fails())
 
 
 def test_cancelling_a_task_ends_its_answer(endless):
@@ -120,7 +120,7 @@ def test_cancelling_a_task_ends_its_answer(endless):
         async for _ in endless.astream("Q", max_new_tokens=3, prompt="direct"):
             pass
 
-    asyncio.run(cancelled())
+    awaited(cancelled())
     assert len(works) >= 2
     for work in works:
         work.join()
@@ -142,7 +142,7 @@ def test_a_chat_streams_and_keeps_whole_turns(engine):
         async for _ in chat.astream(DEVICE):
             pass
 
-    asyncio.run(more())
+    awaited(more())
     assert len(chat.turns) == 3
 
 
