@@ -7,6 +7,8 @@ use crate::request::Constraint;
 /// bounds what a request can cost before any reply.
 const MOST_BYTES: usize = 256 << 10;
 const MOST_CHOICES: usize = 10_000;
+/// Longest regular expression, wherever it stands: compiling takes time as the square of it, 3 s for 32 KiB.
+const MOST_EXPRESSION: usize = 16 << 10;
 
 /// What messages call a constraint: the name of its option.
 pub(super) fn name(constraint: &Constraint) -> &'static str {
@@ -35,9 +37,39 @@ pub(super) fn check(constraint: &Constraint) -> Result<()> {
         }
         Constraint::JsonSchema(text) | Constraint::Regex(text) | Constraint::Lark(text) => text.len(),
     };
-    match bytes {
-        1..=MOST_BYTES => Ok(()),
-        _ => Err(Error::request(name(constraint), format!("1 to {MOST_BYTES} bytes"), bytes)
-            .hint("write a shorter one, or leave it out")),
+    if !(1..=MOST_BYTES).contains(&bytes) {
+        return Err(Error::request(name(constraint), format!("1 to {MOST_BYTES} bytes"), bytes)
+            .hint("write a shorter one, or leave it out"));
+    }
+    match longest_expression(constraint) {
+        0..=MOST_EXPRESSION => Ok(()),
+        longest => {
+            let wanted = format!("regular expressions and texts of at most {MOST_EXPRESSION} bytes each");
+            Err(Error::request(name(constraint), wanted, longest).hint("divide it, or write a shorter one"))
+        }
+    }
+}
+
+/// Bytes of the longest part that may be a regular expression. In a grammar none goes beyond its line, in a schema
+/// beyond its string.
+fn longest_expression(constraint: &Constraint) -> usize {
+    match constraint {
+        Constraint::Choice(_) => 0,
+        Constraint::Regex(text) => text.len(),
+        Constraint::Lark(text) => text.lines().map(str::len).max().unwrap_or_default(),
+        Constraint::JsonSchema(text) => {
+            let (mut longest, mut length) = (0, None);
+            let mut escaped = false;
+            for byte in text.bytes() {
+                length = match (byte, length) {
+                    (b'"', None) => Some(0),
+                    (b'"', Some(_)) if !escaped => None,
+                    (_, inside) => inside.map(|length| length + 1),
+                };
+                escaped = byte == b'\\' && !escaped;
+                longest = longest.max(length.unwrap_or_default());
+            }
+            longest
+        }
     }
 }

@@ -283,6 +283,13 @@ fn a_constraint_that_cannot_be_kept_to_is_refused_with_the_reason() {
         (Constraint::Lark("start: nowhere".into()), "grammar", "nowhere"),
         (Constraint::Lark(deep), "grammar", ""),
         (Constraint::Lark("start: \"a\"".to_owned() + &" ".repeat(300_000)), "grammar", "300010"),
+        (Constraint::Regex("a?".repeat(9000)), "regex", "18000"),
+        (Constraint::Lark(format!("start: /{}/", "a?".repeat(9000))), "grammar", "18009"),
+        (
+            Constraint::JsonSchema(format!(r#"{{"type":"string","pattern":"{}"}}"#, "a?".repeat(9000))),
+            "json-schema",
+            "18000",
+        ),
     ];
     for (constraint, name, reason) in table {
         for instruction in [Instruction::Direct, Instruction::Reasoning] {
