@@ -35,6 +35,13 @@ pub(super) fn zeroed<T: Growing>() -> T {
     unsafe { std::mem::zeroed() }
 }
 
+/// Larger than any struct of options will be: a size beyond it was not set.
+const LARGEST: usize = 1 << 16;
+
+fn sizes<T: Growing>() -> String {
+    format!("{} to {LARGEST}; {}_INIT sets {}", T::FIRST, T::NAME.to_uppercase(), size_of::<T>())
+}
+
 fn size_refused<T: Growing>(wanted: &str, size: usize) -> Failure {
     let name = format!("{}.struct_size", T::NAME);
     Failure::argument(&name, wanted, &size.to_string())
@@ -51,9 +58,8 @@ pub(super) unsafe fn options<T: Growing>(from: *const T) -> CallResult<T> {
     }
     // SAFETY: not null, and every such struct begins with its size.
     let size = unsafe { from.cast::<usize>().read_unaligned() };
-    if size < T::FIRST || size > 1 << 16 {
-        let wanted = format!("at least {}, as {}_INIT sets it", T::FIRST, T::NAME.to_uppercase());
-        return Err(size_refused::<T>(&wanted, size));
+    if size < T::FIRST || size > LARGEST {
+        return Err(size_refused::<T>(&sizes::<T>(), size));
     }
     // SAFETY: the caller vouches for `size` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), size) };
@@ -94,8 +100,7 @@ impl<T: Growing> StructOut<T> {
         // SAFETY: not null, and every such struct begins with its size.
         let size = unsafe { to.cast::<usize>().read_unaligned() };
         if size < T::FIRST {
-            let wanted = format!("at least {}, as {}_INIT sets it", T::FIRST, T::NAME.to_uppercase());
-            return Err(size_refused::<T>(&wanted, size));
+            return Err(size_refused::<T>(&sizes::<T>(), size));
         }
         Ok(Self { to, size: size.min(size_of::<T>()) })
     }

@@ -193,8 +193,8 @@ pub unsafe extern "C" fn fleming_engine_read(
 }
 
 /// Ends every engine of this process: cancels all answers, unloads the models, and waits for the end of their threads; for a
-/// plug-in's last call, or before exit. Who waits for an answer gets the text so far. Objects are to be freed as ever; other calls
-/// with these engines are FLEMING_STATUS_RUNTIME. New engines may be opened afterwards. ONNX Runtime stays loaded, as it does
+/// plug-in's last call, or before exit. Who waits for an answer gets the text so far. Objects are to be freed as ever; whatever else
+/// asks these engines for work is FLEMING_STATUS_RUNTIME, and their alive is 0. New engines may be opened afterwards. ONNX Runtime stays loaded, as it does
 /// until the process ends. It must not be called by a function that hears the log, nor beside fleming_engine_open.
 #[unsafe(no_mangle)]
 pub extern "C" fn fleming_shutdown() {

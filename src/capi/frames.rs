@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use super::arguments::{Growing, given, one_of, optional_text, values, zero};
 use super::enums::modality;
 use super::status::{CallResult, Failure};
+use crate::study::MOST_FRAMES;
 use crate::{Modality, PixelFormat, RawFrame, RawFrames, StudyInput, Yuv, YuvMatrix, YuvRange};
 
 /// How the bytes of a picture are to be read.
@@ -141,9 +142,11 @@ impl fleming_frames {
 
     /// How many times are given.
     fn times(&self, modality: Modality) -> CallResult<usize> {
+        const MANY: usize = MOST_FRAMES + 1;
         let count = self.count.to_string();
         match (modality, self.count, self.seconds.is_null()) {
             (_, 0, _) => Err(Failure::argument("count", "at least 1", &count)),
+            (_, MANY.., _) => Err(Failure::argument("count", &format!("1 to {MOST_FRAMES}"), &count)),
             (Modality::Image, 2.., _) => Err(Failure::argument("count", "1 for an image", &count)),
             (Modality::Image, _, false) => Err(Failure::argument("seconds", "NULL for an image", "times")),
             (Modality::Image, ..) => Ok(0),

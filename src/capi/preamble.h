@@ -98,9 +98,9 @@
 // - A thread that calls needs a stack of 256 kB. Threads of the library have their own.
 // - The library installs no signal handler and changes no signal mask. Its threads have the mask of the thread that opened the
 //   engine, so block there what they should not handle.
-// - An engine belongs to the process that opened it. In a child that fork made, its calls are FLEMING_STATUS_RUNTIME. The child
-//   may free what it inherited, exit, or exec. To use the library in a child, call exec first, or fork before the first engine
-//   is opened.
+// - An engine belongs to the process that opened it. In a child that fork made, whatever asks it for work is
+//   FLEMING_STATUS_RUNTIME, and its alive is 0. The child may free what it inherited, exit, or exec. To use the library in a
+//   child, call exec first, or fork before the first engine is opened: nothing else is promised.
 // - exit may be called at any time, with engines open and answers under way.
 // - A relative path means the working folder at the time when it is read: for fleming_request_file that is after the request is
 //   asked, in another thread. A host that calls chdir hands in absolute paths.

@@ -114,12 +114,12 @@ impl Engine {
         self.0.shared.budget
     }
 
-    /// Refuses a child of the process that opened the engine.
+    /// Refuses a child of the process that opened the engine, and everybody after the engine was shut down.
     ///
     /// # Errors
-    /// [`Error::Runtime`] in a child.
-    pub(crate) fn refuse_child(&self) -> Result<()> {
-        self.0.queue.refuse_child()
+    /// [`Error::Runtime`] for them.
+    pub(crate) fn refuse_unserved(&self) -> Result<()> {
+        self.0.queue.refuse_unserved()
     }
 
     /// Most tokens in a conversation, prompt and reply together.
@@ -247,7 +247,7 @@ impl Engine {
 
     /// Whether it can answer at all. A loop that broke down never does again; [`submit`](Self::submit) then refuses everything.
     pub fn is_alive(&self) -> bool {
-        self.0.queue.is_served()
+        self.0.queue.refuse_child().is_ok() && self.0.queue.is_served()
     }
 
     /// Has the loop do something between two steps, and waits for it.

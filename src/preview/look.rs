@@ -73,10 +73,10 @@ impl Engine {
     /// matter. The engine's budget holds. No graph runs.
     ///
     /// # Errors
-    /// As [`preview`], and [`Error::Runtime`] in a child of the process that opened the engine.
+    /// As [`preview`], and [`Error::Runtime`] in a child of the process that opened the engine and after it was shut down.
     pub fn preview(&self, studies: &[StudyInput], options: &AskOptions) -> Result<Preview> {
         options.check()?;
-        self.refuse_child()?;
+        self.refuse_unserved()?;
         let reading = ReadOptions::default().preprocessing(options.preprocessing).budget(self.budget());
         let reading = reading.watch(options.watch(Instant::now()));
         with_room("fleming-preview", || preview(self.package(), studies, options.max_tiles, &reading))

@@ -26,7 +26,7 @@ pub(super) fn draw(scout: &Scout, marks: &[Mark]) -> Option<RgbImage> {
     let rows = scout.grey.len().checked_div(scout.columns)?;
     let picture = GrayImage::from_raw(scout.columns as u32, rows as u32, scout.grey.clone())?;
     let scale = SIDE / scout.size[0].max(scout.size[1]);
-    let [height, width] = scout.size.map(|side| ((side * scale).round() as u32).max(8));
+    let [height, width] = scout.size.map(|side| (side * scale).clamp(8.0, SIDE).round() as u32);
     let picture = imageops::resize(&picture, width, height, FilterType::Triangle);
     let mut drawn = RgbImage::from_pixel(width + MARGIN, height + SMALL + 4, PAPER);
     for (x, y, grey) in picture.enumerate_pixels() {
@@ -77,5 +77,9 @@ mod tests {
         let drawn = draw(&of([100.0, 200.0], Edge::Left), &marks).unwrap();
         let lines: Vec<_> = (0..288).filter(|x| inked(&drawn, *x, 70)).collect();
         assert_eq!(lines, [72, 216]);
+        for sides in [[5e-324, 5e-324], [1e300, 5e-324], [f64::MAX, f64::MAX]] {
+            let drawn = draw(&of(sides, Edge::Left), &marks).unwrap();
+            assert!(drawn.width() <= 288 + MARGIN && drawn.height() <= 288 + SMALL + 4);
+        }
     }
 }

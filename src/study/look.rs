@@ -88,8 +88,9 @@ const fn volume(name: &'static str) -> OptionName {
     Subject::Look(Modality::Volume).option(name)
 }
 
-/// Frames or slices of one study. More fit no model's context: it is a slip of the keyboard.
-const COUNT: Whole = Whole::new(1, 4096);
+/// Most frames or slices of one study. More fit no model's context: it is a slip of the keyboard.
+pub(crate) const MOST_FRAMES: usize = 4096;
+const COUNT: Whole = Whole::new(1, MOST_FRAMES as u64);
 /// Seconds from the start of a clip. Before the start is the start.
 const TIME: Real = Real::new(f64::MIN, f64::MAX);
 

@@ -1,9 +1,13 @@
 //! Volumes in memory, and windows on their values.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::values::{PatientSpace, Rescale, Voxels, check_shape};
 use crate::error::{Error, Result};
+
+/// Millimetres from one voxel to the next that a scanner of anything can have; beyond is a slip or another unit.
+const SPACING: RangeInclusive<f64> = 1e-6..=1e6;
 
 /// How a window makes grey of a value `x`; centre `c` and width `w` are in the numbers of the volume. The names and formulas
 /// are DICOM's.
@@ -129,11 +133,11 @@ impl RawVolume {
     pub(crate) fn check(&self) -> Result<()> {
         let name = &self.source;
         check_shape(name, &self.shape, self.voxels.len())?;
-        let wrong = |distance: &f64| !(distance.is_finite() && *distance > 0.0);
+        let wrong = |distance: &f64| !SPACING.contains(distance);
         if let Some(spacing) = self.spacing_mm.filter(|spacing| spacing.iter().any(wrong)) {
             return Err(Error::input(
                 format!("{name}: spacing"),
-                "millimetres above 0",
+                format!("{} to {} mm", SPACING.start(), SPACING.end()),
                 format!("{spacing:?}"),
             )
             .hint("correct it, or leave it out"));

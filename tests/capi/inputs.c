@@ -470,6 +470,7 @@ static void frames_are_checked(void) {
     SPOILED(yuv_matrix, 2, "yuv_matrix");
     SPOILED(yuv_range, 2, "yuv_range");
     SPOILED(reserved_2, 1, "reserved_2");
+    SPOILED(count, 4097, "count: wanted 1 to 4096, got 4097");
     SPOILED(row_bytes, 3, "row_bytes: wanted at least 4, got 3");
     SPOILED(chroma_row_bytes, 1, "chroma_row_bytes: wanted at least 2");
     SPOILED(chroma_v_row_bytes, 1, "chroma_v_row_bytes: wanted at least 2");
@@ -524,6 +525,7 @@ static void numbers_are_checked(fleming_engine *engine) {
     SPOILED(row_bytes, (size_t)-1, "row_bytes");
     SPOILED(row_bytes, (size_t)-1 / 3, "row_bytes: wanted slices that fit into memory");
     SPOILED(slope, NAN, "slope: wanted a finite number");
+    SPOILED(spacing_mm[0], 1e-320, "spacing: wanted 0.000001 to 1000000 mm");
     SPOILED(slope, INFINITY, "slope");
     SPOILED(intercept, -INFINITY, "intercept");
     SPOILED(window_width, NAN, "window_width");

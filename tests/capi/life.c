@@ -184,6 +184,7 @@ static void shut_down(const char *package, fleming_request *request) {
     fleming_engine_facts state = FLEMING_ENGINE_FACTS_INIT;
     fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
     fleming_ask_options ask = FLEMING_ASK_OPTIONS_INIT;
+    fleming_preview *preview = NULL;
     int number;
 
     options.slots = 2;
@@ -210,6 +211,7 @@ static void shut_down(const char *package, fleming_request *request) {
     }
     CHECK(fleming_engine_submit(engines[0], request, NULL, &pending[0]) == FLEMING_STATUS_RUNTIME);
     SAYS("shut down");
+    CHECK(fleming_engine_preview(engines[0], request, NULL, &preview) == FLEMING_STATUS_RUNTIME);
     OK(fleming_engine_read(engines[0], &state));
     CHECK(state.alive == 0 && state.active == 0);
     fleming_engine_free(engines[0]);

@@ -39,7 +39,8 @@ pub fn build_against(headers: &Path, compiler: &[&str], source: &Path, program: 
     let mut command = Command::new(compiler[0]);
     command.args(&compiler[1..]).arg("-g").arg("-I").arg(headers).arg(source).arg("-o").arg(program);
     command.arg("-L").arg(&folder).arg("-lfleming").arg("-lpthread");
-    command.arg(format!("-Wl,-rpath,{}", folder.display()));
+    // As RPATH, which goes before LD_LIBRARY_PATH: Cargo puts a folder there where an older library may lie.
+    command.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", stderr(&output));
     program.to_owned()
