@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use crate::frame::{Modality, Study};
 
-pub(crate) use look::{Every, MOST_FRAMES};
+pub(crate) use look::Every;
+#[cfg(feature = "capi")]
+pub(crate) use look::MOST_FRAMES;
 pub use look::{FrameCount, Look};
 pub use picture::RawPicture;
 pub use pixels::{PixelFormat, RawFrame, RawFrames, Yuv, YuvMatrix, YuvRange};
