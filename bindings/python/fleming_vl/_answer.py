@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from . import _log, _reply
 from ._header import MADE, fleming_event_callback
-from ._library import Handle, is_loaded, library
+from ._library import Handle, is_loaded, library, of_this_process
 from ._reply import Event, Reply
 
 #: Milliseconds that a call waits without a look at signals.
@@ -73,6 +73,8 @@ class Work:
     ):
         self._submit, self._tell, self._done = submit, tell, done
         self._lock, self._cancelled = threading.Lock(), False
+        #: The process that the thread is in.
+        self.process = os.getpid()
         self._pending: Pending | None = None
         self._thread = threading.Thread(target=self._run, name="fleming-answer", daemon=True)
         _working.add(self)
@@ -93,7 +95,9 @@ class Work:
         self._done(outcome)
 
     def cancel(self) -> None:
-        """Ends the answer at its next step, from any thread."""
+        """Ends the answer at its next step, from any thread. A forked child has none."""
+        if self.process != os.getpid():
+            return
         with self._lock:
             self._cancelled = True
             if (pending := self._pending) is not None:
@@ -155,6 +159,7 @@ class Stream:
     def __next__(self) -> Event:
         if self._ended:
             raise StopIteration
+        of_this_process(self._work.process)
         try:
             item = self._queue.get()
         except BaseException:
@@ -211,6 +216,7 @@ class AsyncStream:
     async def __anext__(self) -> Event:
         if self._ended:
             raise StopAsyncIteration
+        of_this_process(self._work.process)
         try:
             item = await self._queue.get()
         except BaseException:

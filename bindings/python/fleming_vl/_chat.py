@@ -93,7 +93,7 @@ class _Next:
             elif left:
                 places = len(studies) - len(left)
                 got = f"{PLACE} {places} times for {len(studies)} inputs"
-                raise RequestError(f"question: wanted a place for each new input, or for none, got {got}")
+                raise RequestError.of("question", "a place for each new input, or for none", got)
         else:
             leading = [part for study in chat._new for part in (study, "\n")]
             self._parts = [*leading, *_request.parts(question, self._given)]
@@ -117,7 +117,7 @@ def _placed(text: str, studies: Sequence[Prepared]) -> tuple[list[Part], list[Pr
     first, *others = text.split(PLACE)
     if len(others) > len(studies):
         got = f"{PLACE} {len(others)} times for {len(studies)}"
-        raise RequestError(f"question: wanted an input for each place of one, got {got}", "pass the inputs")
+        raise RequestError.of("question", "an input for each place of one", got, "pass the inputs")
     parts: list[Part] = [first]
     for study, after in zip(studies, others, strict=False):
         parts += [study, after]

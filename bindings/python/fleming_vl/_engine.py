@@ -222,7 +222,7 @@ class Engine:
 
     def _open(self) -> Handle:
         if self._handle is None:
-            raise EngineError("engine: wanted an open one, got one that was closed", "open it anew")
+            raise EngineError.of("engine", "an open one", "one that was closed", "open it anew")
         return self._handle
 
     def _read(self) -> fleming_engine_facts:
@@ -282,7 +282,7 @@ def _loaded(
 
 def _of_this_process(reply: Reply) -> Handle:
     if reply._handle is None:
-        raise RequestError("reply: wanted one of this process, got one that was pickled")
+        raise RequestError.of("reply", "one of this process", "one that was pickled")
     return reply._handle
 
 

@@ -181,7 +181,7 @@ def source(study: Study) -> Source:
     """What the library takes of a study."""
     timed = study.times is not None or study.fps is not None
     if timed and study.kind != "video":
-        raise InputError(f"times, fps: wanted a video, got {study.kind}", "leave times and fps out")
+        raise InputError.of("times, fps", "a video", study.kind, "leave times and fps out")
     known: Source | None = _as_file(study.data)
     if known is None and study.kind == "dicom":
         known = _series(study.data)
@@ -189,9 +189,9 @@ def source(study: Study) -> Source:
         return MAKERS[study.kind](study)
     if timed:
         hint = "leave times and fps out"
-        raise InputError("times, fps: wanted frames, got a file, which has its own", hint)
+        raise InputError.of("times, fps", "frames", "a file, which has its own", hint)
     if study.facts:
-        raise InputError(f"{next(iter(study.facts))}: wanted an array, got a file, which has its own")
+        raise InputError.of(next(iter(study.facts)), "an array", "a file, which has its own")
     return known
 
 
@@ -217,7 +217,7 @@ def _as_file(data: Any) -> File | Content | None:
 def _read(file: Any) -> bytes:
     content = file.read()
     if not isinstance(content, bytes | bytearray):
-        raise InputError(f"file object: wanted bytes, got {_name(content)}", "open the file with 'rb'")
+        raise InputError.of("file object", "bytes", _name(content), "open the file with 'rb'")
     return bytes(content)
 
 
@@ -231,7 +231,7 @@ def _dicom_file(dataset: Any) -> bytes:
 def _series(data: Any) -> Series:
     """Several datasets or files of DICOM."""
     if not isinstance(data, list | tuple) or not data:
-        raise InputError(f"dicom: wanted {READABLE}, or a list of files or datasets, got {_name(data)}")
+        raise InputError.of("dicom", f"{READABLE}, or a list of files or datasets", _name(data))
     items = [_as_file(item) for item in data]
     files = [item for item in items if isinstance(item, File)]
     contents = [item for item in items if isinstance(item, Content)]
@@ -241,7 +241,7 @@ def _series(data: Any) -> Series:
         return Series(contents)
     stray = next((item for item, known in zip(data, items, strict=True) if known is None), None)
     got = "paths among others" if stray is None else _name(stray)
-    raise InputError(f"dicom: wanted paths, or else datasets, bytes and file objects, got {got}")
+    raise InputError.of("dicom", "paths, or else datasets, bytes and file objects", got)
 
 
 def _volume(study: Study) -> Source:
@@ -271,7 +271,7 @@ def _picture(study: Study) -> Source:
     if pixels.shape[-1] == 1:
         return Grid(pixels.transpose(2, 0, 1), study.facts)
     if study.facts:
-        raise InputError(f"{next(iter(study.facts))}: wanted an array of (height, width), got colours")
+        raise InputError.of(next(iter(study.facts)), "an array of (height, width)", "colours")
     return Pictures(pixels[None], None)
 
 
@@ -297,7 +297,7 @@ def _clip(study: Study) -> Source:
         ]
         shapes = {getattr(frame, "shape", None) for frame in frames}
         if len(shapes) > 1:
-            raise InputError(f"video: wanted frames of one size, got sizes {sorted(map(str, shapes))}")
+            raise InputError.of("video", "frames of one size", f"sizes {sorted(map(str, shapes))}")
         pixels = None if None in shapes else numpy.stack(frames)
     else:
         pixels = _pixels(data, _array(data))
@@ -309,7 +309,7 @@ def _clip(study: Study) -> Source:
     if times is None or len(times) != len(pixels) or (study.fps is not None and study.times is not None):
         got = "none" if times is None else f"{len(times)} times for {len(pixels)} frames"
         hint = "give fps= or times= (in seconds)"
-        raise InputError(f"video: wanted the time of each frame, got {got}", hint)
+        raise InputError.of("video", "the time of each frame", got, hint)
     return Pictures(pixels, [float(time) for time in times])
 
 
@@ -372,7 +372,7 @@ def _array(data: Any) -> Any:
         several = data.GetNumberOfComponentsPerPixel()
         if several != 1 and data.GetDimension() > 2:
             hint = "choose one of them with SimpleITK.VectorIndexSelectionCast"
-            raise InputError(f"SimpleITK image: wanted one number for each voxel, got {several}", hint)
+            raise InputError.of("SimpleITK image", "one number for each voxel", f"{several}", hint)
         data = sys.modules[_library_of(data)].GetArrayViewFromImage(data)
     elif _has(data, "__array__") and _library_of(data) != "numpy":
         data = data.__array__()
@@ -436,5 +436,5 @@ def _name(data: Any) -> str:
 def _refused(kind: str, array: str, data: Any, got: Any) -> InputError:
     """An error for what is none of the things that may be an input."""
     if got is None:
-        return InputError(f"{kind}: wanted {READABLE}, got {_name(data)}")
-    return InputError(f"{kind}: wanted {array}, got {got.dtype} of {tuple(got.shape)}")
+        return InputError.of(kind, READABLE, _name(data))
+    return InputError.of(kind, array, f"{got.dtype} of {tuple(got.shape)}")

@@ -8,11 +8,11 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from . import _header
 from ._header import fleming_status as Status
-from .errors import KINDS, FlemingError, LibraryError
+from .errors import KINDS, EngineError, FlemingError, LibraryError
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)
 
@@ -40,7 +40,11 @@ class Library:
         for name, (result, arguments) in _header.FUNCTIONS.items():
             function = getattr(self._loaded, name, None)
             if function is None:
-                version = self._loaded.fleming_version
+                version = getattr(self._loaded, "fleming_version", None)
+                if version is None:
+                    raise LibraryError.of(
+                        str(path), NAME, "another library", f"set {VARIABLE} to a {NAME}, or unset it"
+                    )
                 version.restype = ctypes.c_char_p
                 got = f"version {version().decode()} without it"
                 raise LibraryError(
@@ -52,13 +56,13 @@ class Library:
 
     def call(self, name: str, *arguments: object) -> None:
         """Calls `fleming_NAME`; a failure is an exception."""
-        status = self.functions[f"fleming_{name}"](*arguments)
+        status = self._status(name, arguments)
         if status != Status.OK:
             raise self.failure(status)
 
     def poll(self, name: str, *arguments: object) -> bool:
         """The same; whether it is complete."""
-        status = self.functions[f"fleming_{name}"](*arguments)
+        status = self._status(name, arguments)
         if status not in (Status.OK, Status.PENDING):
             raise self.failure(status)
         return bool(status == Status.OK)
@@ -69,6 +73,12 @@ class Library:
         pointer = ctypes.c_void_p()
         self.call(name, *arguments, ctypes.byref(pointer))
         return Handle(pointer, self.functions[f"fleming_{kind}_free"])
+
+    def _status(self, name: str, arguments: Sequence[object]) -> int:
+        for argument in arguments:
+            if isinstance(argument, Handle):
+                of_this_process(argument.process)
+        return int(self.functions[f"fleming_{name}"](*arguments))
 
     def failure(self, status: int) -> FlemingError:
         """What went wrong in the last call of this thread."""
@@ -85,13 +95,21 @@ class Library:
 class Handle:
     """An object of the library. It is freed when nothing refers to it any more."""
 
-    __slots__ = ("_free", "pointer")
+    __slots__ = ("_free", "pointer", "process")
 
     def __init__(self, pointer: ctypes.c_void_p, free: Callable[[ctypes.c_void_p], None]):
-        self.pointer, self._free = pointer, free
+        self.pointer, self._free, self.process = pointer, free, os.getpid()
 
     def __del__(self) -> None:
-        self._free(self.pointer)
+        # One that was half made has nothing to free.
+        if (free := getattr(self, "_free", None)) is not None:
+            free(self.pointer)
+
+    def __deepcopy__(self, _: object) -> Handle:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("memory of the library belongs to its process: pickle numpy.asarray(…) of it instead")
 
     @property
     def _as_parameter_(self) -> ctypes.c_void_p:
@@ -108,6 +126,17 @@ def library() -> Library:
             if not _loaded:
                 _loaded.append(Library(place()))
     return _loaded[0]
+
+
+def of_this_process(process: int) -> None:
+    """Refuses what a process made before it was forked: the threads that work on it are not in the child."""
+    if process != os.getpid():
+        raise EngineError.of(
+            "engine",
+            "a call in the process that opened it",
+            "one in a child of it",
+            "open an engine in each process; with multiprocessing choose 'spawn'",
+        )
 
 
 def is_loaded() -> bool:

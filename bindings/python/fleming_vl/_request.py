@@ -112,7 +112,7 @@ def parts(question: Iterable[str | Study], given: dict[str, Any]) -> list[Part]:
     pieces = list(question)
     studies = [piece for piece in pieces if isinstance(piece, Study)]
     if any(given.get(kind) is not None for kind in (*KINDS, "studies")):
-        raise RequestError("question: wanted all inputs among its parts, got others too", "put them there")
+        raise RequestError.of("question", "all inputs among its parts", "others too", "put them there")
     placed = iter(prepared(given | {"studies": studies}))
     for name in SUBJECTS:
         if SUBJECTS[name] in MODALITIES:
@@ -138,7 +138,7 @@ def asked(question: str, studies: Iterable[Prepared], given: dict[str, Any]) -> 
 def asked_in_order(turns: Iterable[Turn], given: dict[str, Any]) -> Asked:
     """Turns of parts, the last of which is answered, with everything else that `AskOptions` names."""
     if given.pop("history", None):
-        raise RequestError("history: wanted a question that is a text, got parts", "use Engine.chat")
+        raise RequestError.of("history", "a question that is a text", "parts", "use Engine.chat")
     setup, parse = _setup(given)
     request = library().make("request_new", b"")
     for role, pieces in turns:
@@ -154,7 +154,7 @@ def _setup(given: dict[str, Any]) -> tuple[Any, Callable[[str], Any] | None]:
     schema, parse = given.pop("schema", None), None
     if schema is not None:
         if given.get("json_schema") is not None:
-            raise RequestError("schema: wanted one of schema and json_schema, got both", "leave one out")
+            raise RequestError.of("schema", "one of schema and json_schema", "both", "leave one out")
         given["json_schema"], parse = _schema(schema)
     return _options.answer(given), parse
 
@@ -171,7 +171,7 @@ def _studies(given: dict[str, Any]) -> list[Study]:
         of_video = {"times": times, "fps": fps} if kind == "video" else {}
         studies += [Study(kind, one, **of_video) for one in (data if several else [data])]
     if (times is not None or fps is not None) and not any(study.kind == "video" for study in studies):
-        raise RequestError("times, fps: wanted a video, got none", "leave times and fps out")
+        raise RequestError.of("times, fps", "a video", "none", "leave times and fps out")
     return studies + list(given.pop("studies", None) or ())
 
 
@@ -220,8 +220,10 @@ def _files(series: Series) -> fleming_series:
 def _add_pictures(request: Handle, prepared: Prepared, source: Pictures) -> None:
     study = prepared.study
     if prepared.looks:
-        raise RequestError(
-            f"{next(iter(prepared.looks))}: wanted a file, got frames, which are all looked at",
+        raise RequestError.of(
+            next(iter(prepared.looks)),
+            "a file",
+            "frames, which are all looked at",
             "leave it out, and choose the frames yourself",
         )
     pixels, times = source.pixels, source.times
@@ -248,7 +250,7 @@ def _add_grid(request: Handle, prepared: Prepared, source: Grid) -> None:
     number = f"{NUMBERS.get(values.dtype.kind)}{8 * values.dtype.itemsize}"
     if values.ndim != 3 or number not in fleming_voxel.__members__:
         wanted = "8-, 16- or 32-bit integers, or floating-point numbers of 32 or 64 bits, in three dimensions"
-        raise InputError(f"{study.kind}: wanted {wanted}, got {values.dtype} of {values.shape}")
+        raise InputError.of(study.kind, wanted, f"{values.dtype} of {values.shape}")
     depth, height, width = values.shape
     described = made(
         fleming_volume,
@@ -285,7 +287,9 @@ def _schema(schema: Any) -> tuple[str, Callable[[str], Any]]:
         return schema, json.loads
     if isinstance(schema, Mapping):
         return json.dumps(schema), json.loads
-    raise RequestError(
-        f"schema: wanted a pydantic model, a dict or a text, got {type(schema).__qualname__}",
+    raise RequestError.of(
+        "schema",
+        "a pydantic model, a dict or a text",
+        type(schema).__qualname__,
         "pass the class of the model, not an object of it",
     )

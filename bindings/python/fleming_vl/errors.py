@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._header import fleming_status as Status
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class FlemingError(Exception):
@@ -27,6 +32,11 @@ class FlemingError(Exception):
         super().__init__(message, hint)
         self.message, self.hint = message, hint
         self.thing, self.wanted, self.got = thing, wanted, got
+
+    @classmethod
+    def of(cls, thing: str, wanted: str, got: str, hint: str = "") -> Self:
+        """A failure by its facts."""
+        return cls(f"{thing}: wanted {wanted}, got {got}", hint, thing=thing, wanted=wanted, got=got)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -188,11 +188,22 @@ stream = engine.stream(sys.argv[1])
 next(stream)
 child = os.fork()
 if child == 0:
-    for call in (engine.ask, engine.chat().ask, lambda question: list(engine.stream(question))):
+    calls = [
+        engine.ask,
+        engine.chat().ask,
+        lambda question: list(engine.stream(question)),
+        lambda question: next(stream),
+        lambda question: engine.counts(),
+        lambda question: engine.preview(),
+        lambda question: engine.ask_all(question, 2),
+    ]
+    for call in calls:
         try:
             call(sys.argv[1])
         except fleming_vl.EngineError as error:
             print(error, flush=True)
+    stream.close()
+    del stream, engine
     sys.exit()
 _, status = os.waitpid(child, 0)
 list(stream)
@@ -202,7 +213,7 @@ print(status, stream.reply.finish, engine.ask(sys.argv[1]).finish)
 
 def test_a_fork_is_a_clear_error():
     *child, parent = printed(FORKED, SIDE).splitlines()
-    assert len(child) == 3 and all("process" in line for line in child), child
+    assert len(child) == 7 and all("process" in line for line in child), child
     assert parent == "0 stop stop"
 
 
