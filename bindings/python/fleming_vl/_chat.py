@@ -37,7 +37,7 @@ class Chat:
         self._turns: list[Turn] = []
         #: Inputs that no turn has asked about yet.
         self._new = _request.prepared(self._options)
-        for asked, said in self._options.pop("history", None) or ():
+        for asked, said in _request.turns(self._options.pop("history", None)):
             for role, text in ((Role.USER, asked), (Role.ASSISTANT, said)):
                 placed, self._new = _placed(text, self._new)
                 self._turns.append((role, placed))

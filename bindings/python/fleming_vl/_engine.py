@@ -40,6 +40,9 @@ _HERE = Path(__file__).parent
 #: of medicine.
 DEMO = _HERE / "demo" if (_HERE / "demo").is_dir() else _HERE.parents[2] / "models" / "demo"
 
+#: Of one prefill, by fleming_engine_submit_all.
+MOST_ANSWERS = 128
+
 
 class Engine:
     """A loaded model: `with Engine("models/fleming-vl-8b") as engine: engine.ask(…)`.
@@ -101,9 +104,12 @@ class Engine:
 
         With a `temperature` they differ. Other arguments are those of `ask`.
         """
+        count = _options.whole("answers", answers, 4)
+        if not 1 <= count <= MOST_ANSWERS:
+            raise RequestError.of("answers", f"1 to {MOST_ANSWERS}", f"{count}", "ask again for more")
         asked, handle = self._asked(question, options), self._open()
-        pointers = (ctypes.c_void_p * max(answers, 1))()
-        library().call("engine_submit_all", handle, asked.request, byref(asked.options), answers, pointers)
+        pointers = (ctypes.c_void_p * count)()
+        library().call("engine_submit_all", handle, asked.request, byref(asked.options), count, pointers)
         free = library().functions["fleming_pending_free"]
         handles = [Handle(ctypes.c_void_p(pointer), free) for pointer in pointers]
         waiting = [self._pending(handle, asked, None) for handle in handles]
@@ -163,19 +169,20 @@ class Engine:
         Raises:
             RequestError: if another request took its slot since, or the reply is of another process.
         """
-        library().call("engine_save_session", self._open(), _of_this_process(reply), c_path(file))
+        library().call("engine_save_session", self._open(), _of_this_process(reply), c_path(file, "file"))
 
     def session(self, reply: Reply) -> bytes:
         """The same bytes in memory."""
         handle = library().make("engine_save_session_bytes", self._open(), _of_this_process(reply))
         return _content(handle)
 
-    def load_session(self, session: str | os.PathLike[str] | bytes) -> None:
+    def load_session(self, session: str | os.PathLike[str] | bytes | bytearray) -> None:
         """Reads a saved conversation (file or bytes): a request that begins like it runs only what is new."""
-        if isinstance(session, bytes):
-            library().call("engine_load_session_bytes", self._open(), session, len(session))
+        if isinstance(session, bytes | bytearray | memoryview):
+            saved = bytes(session)
+            library().call("engine_load_session_bytes", self._open(), saved, len(saved))
         else:
-            library().call("engine_load_session", self._open(), c_path(session))
+            library().call("engine_load_session", self._open(), c_path(session, "session"))
 
     def close(self) -> None:
         """Frees the engine; answers under way hold what they need."""
@@ -239,7 +246,7 @@ class Engine:
 def memory(package: str | os.PathLike[str], **options: Unpack[SetupOptions]) -> Memory:
     """The memory that an engine on a package will take with these options. Nothing is loaded."""
     facts, setup = made(fleming_memory), _options.engine(options)
-    library().call("package_memory", c_path(package), byref(setup), byref(facts))
+    library().call("package_memory", c_path(package, "package"), byref(setup), byref(facts))
     return _facts.read(Memory, facts)
 
 
@@ -249,7 +256,7 @@ def doctor(package: str | os.PathLike[str] | None = None, **options: Unpack[Setu
     A package is loaded with these options and asked its self-test: `ok` says whether it answers as exported.
     """
     setup = _options.engine(_with_runtime(options))
-    folder = None if package is None else c_path(package)
+    folder = None if package is None else c_path(package, "package")
     report = aside(lambda: library().make("doctor", folder, byref(setup)))
     read: dict[str, Any] = json.loads(_content(report))
     return read
@@ -259,6 +266,8 @@ def _loaded(
     package: str | os.PathLike[str], setup: Any, progress: Callable[[int, int], object] | None
 ) -> Handle:
     """Loads a package in a thread of its own, as callbacks are not to run where signals are handled."""
+    if progress is not None and not callable(progress):
+        raise RequestError.of("progress", "a function of two numbers", type(progress).__qualname__)
     ended: list[BaseException] = []
 
     def hear(_: Any, done: int, total: int) -> int:
@@ -271,7 +280,9 @@ def _loaded(
 
     setup.on_load = fleming_load_callback(hear)
     try:
-        loaded = aside(lambda: library().make("engine_open", c_path(package), byref(setup)), ended.append)
+        loaded = aside(
+            lambda: library().make("engine_open", c_path(package, "package"), byref(setup)), ended.append
+        )
     except CancelledError:
         if not ended:
             raise
@@ -281,6 +292,8 @@ def _loaded(
 
 
 def _of_this_process(reply: Reply) -> Handle:
+    if not isinstance(reply, Reply):
+        raise RequestError.of("reply", "a Reply of this engine", type(reply).__qualname__)
     if reply._handle is None:
         raise RequestError.of("reply", "one of this process", "one that was pickled")
     return reply._handle

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from . import _header
 from ._header import fleming_status as Status
-from .errors import KINDS, EngineError, FlemingError, LibraryError
+from .errors import KINDS, ArgumentError, EngineError, FlemingError, LibraryError, RequestError
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)
 
@@ -193,11 +193,15 @@ def content(struct: ctypes.Structure, pointer: str, size: int) -> bytes:
 
 def c_text(name: str, value: str) -> bytes:
     """A text for the library."""
-    raw = value.encode("utf-8", "surrogatepass")
+    if not isinstance(value, str):
+        raise RequestError.of(name, "a text", type(value).__qualname__)
+    return _without_nul(name, value.encode("utf-8", "surrogatepass"))
+
+
+def _without_nul(name: str, raw: bytes) -> bytes:
+    """What C may read up to the NUL at its end."""
     if b"\0" in raw:
-        raise KINDS[Status.ARGUMENT](
-            f"{name}: wanted a text without the character NUL, got one", thing=name, got="the character NUL"
-        )
+        raise ArgumentError.of(name, "a text without the character NUL", "the character NUL", "take it out")
     return raw
 
 
@@ -206,9 +210,13 @@ def c_texts(name: str, values: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
     return (ctypes.c_char_p * len(values))(*[c_text(name, value) for value in values])
 
 
-def c_path(path: str | os.PathLike[str]) -> bytes:
+def c_path(path: str | os.PathLike[str], name: str = "path") -> bytes:
     """A path for the library."""
-    return os.fsencode(path)
+    try:
+        raw = os.fsencode(path)
+    except TypeError:
+        raise RequestError.of(name, "a path", type(path).__qualname__) from None
+    return _without_nul(name, raw)
 
 
 def made(kind: type[Struct], **fields: object) -> Struct:

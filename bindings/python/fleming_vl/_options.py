@@ -6,8 +6,9 @@ import ctypes
 import difflib
 import enum
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from ._header import (
@@ -17,7 +18,7 @@ from ._header import (
     fleming_study_options,
 )
 from ._library import c_path, c_text, c_texts, made
-from ._table import DEFAULTS, RANGES, SUBJECTS
+from ._table import DEFAULTS, RANGES, AnswerOptions, LookOptions, SetupOptions
 from .errors import RequestError
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)
@@ -28,6 +29,13 @@ FIELDS = {"stop": "stops", "choice": "choices", "provider_option": "provider_opt
 ZEROS = {"image_cache": 1}
 #: What to do where the header has none.
 HINTS = {"max_thinking_tokens": 'choose 1, or prompt="direct"'}
+#: Milliseconds up to here are 64-bit integers and exact.
+LONGEST_S = 2.0**53 / 1e3
+#: What an engine and a question take by name.
+ENGINE = SetupOptions.__optional_keys__
+OF_INPUTS = ("image", "video", "volume", "dicom", "file", "studies", "times", "fps")
+OF_QUESTIONS = ("history", "schema", "instruction", "scope", "keep_seen")
+ASK = LookOptions.__optional_keys__ | AnswerOptions.__optional_keys__ | {*OF_INPUTS, *OF_QUESTIONS}
 PROMPTS = {"reasoning": None, "direct": ""}
 
 
@@ -39,15 +47,29 @@ def look(options: Mapping[str, Any], name: str | None) -> fleming_study_options:
 
 def look_text(options: Mapping[str, Any]) -> bytes | None:
     """The same as JSON; none where there are none."""
-    return c_text("options", json.dumps(dict(options))) if options else None
+    return (
+        c_text("options", f"{{{', '.join(_json(*option) for option in options.items())}}}")
+        if options
+        else None
+    )
+
+
+def _json(name: str, value: Any) -> str:
+    """An option as JSON. A number of NumPy is one."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    try:
+        return f"{json.dumps(name)}: {json.dumps(value)}"
+    except (TypeError, ValueError):
+        raise _unfit(name, "a text, a number or a truth value", type(value).__qualname__) from None
 
 
 def word(name: str, words: type[enum.IntEnum], value: object) -> int:
     """The number of a word of an enum of the header."""
     known = {entry.name.lower(): entry for entry in words}
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise _unfit(name, " or ".join(known), value)
-    return known[str(value)]
+    return known[value]
 
 
 def engine(options: Mapping[str, Any]) -> fleming_engine_options:
@@ -60,11 +82,11 @@ def answer(options: Mapping[str, Any]) -> fleming_ask_options:
     given = dict(options)
     if (timeout := given.pop("timeout", None)) is not None:
         seconds = _number("timeout", timeout)
-        if not seconds > 0:
+        if not 0 < seconds < LONGEST_S:
             raise _unfit("timeout", RANGES["timeout"], timeout)
         given["timeout_ms"] = max(1, round(seconds * 1e3))
     if (prompt := given.pop("prompt", None)) is not None:
-        if prompt not in PROMPTS:
+        if not isinstance(prompt, str) or prompt not in PROMPTS:
             raise _unfit("prompt", " or ".join(PROMPTS), prompt, "give a text of your own as instruction=")
         given["instruction"] = PROMPTS[prompt]
     if (how := given.get("preprocessing")) is not None:
@@ -73,14 +95,18 @@ def answer(options: Mapping[str, Any]) -> fleming_ask_options:
         given |= {"logprobs": 1, "top_logprobs": likeliest}
     biases = given.pop("logit_bias", None)
     struct = _filled(fleming_ask_options, given)
-    if biases:
+    if biases is not None:
         _bias(struct, biases)
     return struct
 
 
 def _bias(struct: fleming_ask_options, biases: Mapping[Any, Any]) -> None:
     """Biases of logits by ids of tokens."""
-    ids = [_whole("logit_bias", _integer(token), 4) for token in biases]
+    if not isinstance(biases, Mapping):
+        raise _unfit("logit_bias", "a dict from ids of tokens to numbers", biases)
+    if not biases:
+        return
+    ids = [whole("logit_bias", _integer(token), 4) for token in biases]
     numbers = [_number("logit_bias", bias) for bias in biases.values()]
     struct.bias_ids = (ctypes.c_uint32 * len(ids))(*ids)
     struct.biases = (ctypes.c_float * len(numbers))(*numbers)
@@ -99,9 +125,7 @@ def _filled(kind: type[Struct], options: Mapping[str, Any]) -> Struct:
     for name, value in options.items():
         field = FIELDS.get(name, name)
         if field not in types:
-            near = difflib.get_close_matches(name, [*SUBJECTS, "instruction"], 1)
-            hint = f"did you mean {near[0]}?" if near else "docs/cli.md lists the options"
-            raise _unfit(name, "an option", "an unknown one", hint)
+            raise _unknown(name, of_engine=kind is fleming_engine_options)
         if value is None:
             continue
         if types[field] is ctypes.POINTER(ctypes.c_char_p):
@@ -113,8 +137,19 @@ def _filled(kind: type[Struct], options: Mapping[str, Any]) -> Struct:
         elif types[field] in (ctypes.c_float, ctypes.c_double):
             setattr(struct, field, _told(name, _number(name, value)))
         else:
-            setattr(struct, field, _told(name, _whole(name, value, ctypes.sizeof(types[field]))))
+            setattr(struct, field, _told(name, whole(name, value, ctypes.sizeof(types[field]))))
     return struct
+
+
+def _unknown(name: str, *, of_engine: bool) -> RequestError:
+    """An error for a name that is no option of a call."""
+    here, there = (ENGINE, ASK) if of_engine else (ASK, ENGINE)
+    call = "Engine.ask" if of_engine else "Engine"
+    near = difflib.get_close_matches(name, here, 1)
+    hint = f"did you mean {near[0]}?" if near else "docs/cli.md lists the options"
+    if name in there:
+        return _unfit(name, "an option of this call", f"an option of {call}", f"give it to {call}")
+    return _unfit(name, "an option", "an unknown one", hint)
 
 
 def _told(name: str, number: Any) -> Any:
@@ -129,12 +164,22 @@ def _told(name: str, number: Any) -> Any:
 def _texts(name: str, value: Any) -> list[str]:
     if isinstance(value, Mapping):
         return [f"{key}={text}" for key, text in value.items()]
-    return [value] if isinstance(value, str) else [str(text) for text in value]
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, Iterable) or isinstance(value, bytes | bytearray):
+        raise _unfit(name, "a text or a list of texts", value)
+    texts = list(value)
+    for text in texts:
+        if not isinstance(text, str):
+            raise _unfit(name, "a text or a list of texts", text)
+    if name == "choice" and not texts:
+        raise _unfit(name, "at least one choice", "none", "leave choice out to ask without one")
+    return texts
 
 
 def _text(name: str, value: Any) -> bytes:
     if isinstance(value, os.PathLike):
-        return c_path(value)
+        return c_path(value, name)
     if isinstance(value, Mapping):
         return c_text(name, json.dumps(value))
     if not isinstance(value, str):
@@ -143,13 +188,15 @@ def _text(name: str, value: Any) -> bytes:
 
 
 def _number(name: str, value: Any) -> float:
+    if isinstance(value, str | bytes | bytearray):
+        raise _unfit(name, "a number", value)
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _unfit(name, "a number", value) from None
 
 
-def _whole(name: str, value: Any, size: int) -> int:
+def whole(name: str, value: Any, size: int) -> int:
     """A number that its field can hold: ctypes would cut off others."""
     try:
         number = value.__index__()
@@ -160,6 +207,29 @@ def _whole(name: str, value: Any, size: int) -> int:
     return int(number)
 
 
+def items(name: str, value: Any, count: int | None = None) -> list[Any]:
+    """A list, of so many if that is told."""
+    wanted = f"{'a list' if count is None else count} of numbers"
+    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
+        raise _unfit(name, wanted, value)
+    found = list(value)
+    if count is not None and len(found) != count:
+        raise _unfit(name, wanted, f"{len(found)}")
+    return found
+
+
+def numbers(name: str, value: Any, count: int | None = None) -> tuple[float, ...]:
+    """Finite numbers, so many if that is told."""
+    found = tuple(_number(name, one) for one in items(name, value, count))
+    for number in found:
+        if not math.isfinite(number):
+            raise _unfit(name, "finite numbers", number)
+    return found
+
+
 def _unfit(name: str, wanted: str, got: object, hint: str = "") -> RequestError:
-    shown = got if isinstance(got, str) else repr(got)
+    # Of what is no number or text, the type: it may be the content of an input.
+    shown = (
+        got if isinstance(got, str) else repr(got) if isinstance(got, int | float) else type(got).__qualname__
+    )
     return RequestError(f"{name}: wanted {wanted}, got {shown}", hint, thing=name, wanted=wanted, got=shown)

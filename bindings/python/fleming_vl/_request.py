@@ -40,6 +40,9 @@ PIXELS = {1: fleming_pixels.GREY, 3: fleming_pixels.RGB, 4: fleming_pixels.RGBA}
 NUMBERS = {"i": "INT", "u": "UINT", "f": "FLOAT"}
 
 
+A_QUESTION = "a text, or a list of texts and studies"
+
+
 class AskOptions(LookOptions, AnswerOptions, total=False):
     """What `Engine.ask` takes next to the question."""
 
@@ -109,11 +112,16 @@ def prepared(given: dict[str, Any]) -> list[Prepared]:
 
 def parts(question: Iterable[str | Study], given: dict[str, Any]) -> list[Part]:
     """The parts of a question that says itself where its studies are."""
+    if isinstance(question, bytes | bytearray | Mapping) or not isinstance(question, Iterable):
+        raise RequestError.of("question", A_QUESTION, type(question).__qualname__)
     pieces = list(question)
+    for piece in pieces:
+        if not isinstance(piece, str | Study):
+            raise RequestError.of("question", A_QUESTION, f"{type(piece).__qualname__} among its parts")
     studies = [piece for piece in pieces if isinstance(piece, Study)]
     if any(given.get(kind) is not None for kind in (*KINDS, "studies")):
         raise RequestError.of("question", "all inputs among its parts", "others too", "put them there")
-    placed = iter(prepared(given | {"studies": studies}))
+    placed = iter(prepared(given | {"studies": studies or None}))
     for name in SUBJECTS:
         if SUBJECTS[name] in MODALITIES:
             given.pop(name, None)
@@ -124,7 +132,7 @@ def asked(question: str, studies: Iterable[Prepared], given: dict[str, Any]) -> 
     """A question about studies, which `<image>` in a text places, with everything else that `AskOptions`
     names.
     """
-    history = given.pop("history", None) or ()
+    history = turns(given.pop("history", None))
     setup, parse = _setup(given)
     request = library().make("request_new", c_text("question", question))
     for turn in history:
@@ -133,6 +141,23 @@ def asked(question: str, studies: Iterable[Prepared], given: dict[str, Any]) -> 
     for study in studies:
         _add(request, study)
     return Asked(request, setup, parse)
+
+
+def turns(history: Any) -> History:
+    """Earlier turns, checked."""
+    if history is None:
+        return ()
+    wanted, hint = "a list of pairs of texts", 'history=[("a question", "its answer"), …]'
+    if isinstance(history, str | bytes | Mapping) or not isinstance(history, Iterable):
+        raise RequestError.of("history", wanted, type(history).__qualname__, hint)
+    pairs = list(history)
+    for pair in pairs:
+        if not isinstance(pair, list | tuple):
+            raise RequestError.of("history", wanted, f"{type(pair).__qualname__} in it", hint)
+        if len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            got = f"({', '.join(type(text).__qualname__ for text in pair)}) in it"
+            raise RequestError.of("history", wanted, got, hint)
+    return [(asked, said) for asked, said in pairs]
 
 
 def asked_in_order(turns: Iterable[Turn], given: dict[str, Any]) -> Asked:
@@ -168,11 +193,30 @@ def _studies(given: dict[str, Any]) -> list[Study]:
         if data is None:
             continue
         several = isinstance(data, list | tuple) and kind == "image"
+        if several and not data:
+            raise InputError.of(
+                kind, "at least one picture", "an empty list", "leave image out to ask without one"
+            )
         of_video = {"times": times, "fps": fps} if kind == "video" else {}
         studies += [Study(kind, one, **of_video) for one in (data if several else [data])]
     if (times is not None or fps is not None) and not any(study.kind == "video" for study in studies):
         raise RequestError.of("times, fps", "a video", "none", "leave times and fps out")
-    return studies + list(given.pop("studies", None) or ())
+    return studies + _given_studies(given.pop("studies", None))
+
+
+def _given_studies(given: Any) -> list[Study]:
+    if given is None:
+        return []
+    wanted, hint = "a list of studies", "studies=[Study.image(…), …]"
+    if isinstance(given, str | bytes | Mapping | Study) or not isinstance(given, Iterable):
+        raise RequestError.of("studies", wanted, type(given).__qualname__, hint)
+    studies = list(given)
+    if not studies:
+        raise RequestError.of("studies", wanted, "an empty list", "leave studies out to ask without one")
+    for study in studies:
+        if not isinstance(study, Study):
+            raise RequestError.of("studies", wanted, f"{type(study).__qualname__} in it", hint)
+    return studies
 
 
 def _looks(study: Study, studies: Sequence[Study], shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,18 +240,18 @@ def _add(request: Handle, prepared: Prepared) -> None:
     modality, options = MODALITIES[study.kind], _options.look(prepared.looks, study.name)
     given = ctypes.byref(options)
     if isinstance(source, File):
-        library().call("request_file", request, modality, c_path(source.path), given)
+        library().call("request_file", request, modality, c_path(source.path, study.kind), given)
     elif isinstance(source, Series):
-        library().call("request_series", request, modality, ctypes.byref(_files(source)), given)
+        library().call("request_series", request, modality, ctypes.byref(_files(source, study.kind)), given)
     else:
         library().call("request_bytes", request, modality, source.data, len(source.data), given)
     return None
 
 
-def _files(series: Series) -> fleming_series:
+def _files(series: Series, name: str) -> fleming_series:
     """Several files, as the library takes them."""
     count = len(series.files)
-    paths = [c_path(file.path) for file in series.files if isinstance(file, File)]
+    paths = [c_path(file.path, name) for file in series.files if isinstance(file, File)]
     if paths:
         return made(fleming_series, files=(ctypes.c_char_p * count)(*paths), file_count=count)
     contents = [file.data for file in series.files if isinstance(file, Content)]
@@ -266,10 +310,13 @@ def _add_grid(request: Handle, prepared: Prepared, source: Grid) -> None:
     if "kind" in facts:
         facts["kind"] = _options.word("kind", fleming_volume_kind, facts["kind"])
     if "directions" in facts:
-        facts["directions"] = tuple(tuple(map(float, direction)) for direction in facts["directions"])
+        rows = _options.items("directions", facts["directions"], 3)
+        facts["directions"] = tuple(_options.numbers("directions", row, 3) for row in rows)
     for name in ("spacing_mm", "origin_mm"):
         if name in facts:
-            facts[name] = tuple(map(float, facts[name]))
+            facts[name] = _options.numbers(name, facts[name], 3)
+    if "bits" in facts:
+        facts["bits"] = _options.whole("bits", facts["bits"], 4)
     for name, fact in facts.items():
         setattr(described, name, fact)
     library().call("request_volume", request, ctypes.byref(described))
@@ -282,14 +329,29 @@ def _c_name(study: Study) -> bytes | None:
 def _schema(schema: Any) -> tuple[str, Callable[[str], Any]]:
     """A schema as text, and what reads an answer that keeps to it."""
     if hasattr(schema, "model_json_schema"):
-        return json.dumps(schema.model_json_schema()), schema.model_validate_json
+        return json.dumps(_closed(schema)), schema.model_validate_json
     if isinstance(schema, str):
         return schema, json.loads
     if isinstance(schema, Mapping):
-        return json.dumps(schema), json.loads
+        try:
+            return json.dumps(schema), json.loads
+        except (TypeError, ValueError) as error:
+            raise RequestError.of("schema", "what JSON can say", str(error)) from None
     raise RequestError.of(
         "schema",
         "a pydantic model, a dict or a text",
         type(schema).__qualname__,
         "pass the class of the model, not an object of it",
     )
+
+
+def _closed(model: Any) -> dict[str, Any]:
+    """The schema of a pydantic model. Objects have no fields of other names, unless the model says so."""
+    try:
+        schema: dict[str, Any] = model.model_json_schema()
+    except Exception as error:
+        raise RequestError.of("schema", "a pydantic model that has a JSON schema", str(error)) from error
+    for one in (schema, *schema.get("$defs", {}).values()):
+        if "properties" in one:
+            one.setdefault("additionalProperties", False)
+    return schema

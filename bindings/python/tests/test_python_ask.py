@@ -5,7 +5,7 @@ import pickle
 import threading
 
 import pytest
-from bound import CHEST, CLIP, CT, DEVICE, EXAMPLES, NIFTI, SIDE, VOLUME, run_program, same, told
+from bound import CHEST, CLIP, CT, DEVICE, EXAMPLES, NIFTI, SIDE, VOLUME, printed, run_program, same, told
 
 import fleming_vl
 
@@ -96,7 +96,36 @@ def test_studies_have_options_of_their_own(engine):
         (fleming_vl.RequestError, "temperature: wanted a number, got hot", {"temperature": "hot"}),
         (fleming_vl.RequestError, "one of schema and json_schema", {"schema": {}, "json_schema": "{}"}),
         (fleming_vl.RequestError, "wanted a video, got none", {"image": CHEST, "fps": 2}),
-        (fleming_vl.ArgumentError, "NUL", {"system": "a\0b"}),
+        (fleming_vl.ArgumentError, "system: .*NUL", {"system": "a\0b"}),
+        (fleming_vl.ArgumentError, "image: .*NUL", {"image": f"{CHEST}\0.dcm"}),
+        (fleming_vl.ArgumentError, "dicom: .*NUL", {"dicom": [f"{CHEST}\0.dcm"]}),
+        (fleming_vl.ArgumentError, "history: .*NUL", {"history": [("a\0b", "c")]}),
+        (fleming_vl.InputError, "image: wanted at least one", {"image": []}),
+        (fleming_vl.InputError, "got NoneType", {"image": [None]}),
+        (fleming_vl.RequestError, "choice: wanted at least one", {"choice": []}),
+        (fleming_vl.RequestError, "choice: .*got NoneType", {"choice": [None, "a"]}),
+        (fleming_vl.RequestError, "stop: .*got 5", {"stop": 5}),
+        (fleming_vl.RequestError, "stop: .*got 5", {"stop": ["a", 5]}),
+        (fleming_vl.RequestError, "timeout: ", {"timeout": float("inf")}),
+        (fleming_vl.RequestError, "timeout: ", {"timeout": float("nan")}),
+        (fleming_vl.RequestError, "timeout: ", {"timeout": "5"}),
+        (fleming_vl.RequestError, "logit_bias: .*got list", {"logit_bias": [1]}),
+        (fleming_vl.RequestError, "logit_bias", {"logit_bias": {"yes": 1}}),
+        (fleming_vl.RequestError, "prompt: ", {"prompt": ["direct"]}),
+        (fleming_vl.RequestError, "preprocessing: ", {"preprocessing": ["reference"]}),
+        (fleming_vl.RequestError, "slices: ", {"volume": VOLUME, "slices": {3}}),
+        (fleming_vl.RequestError, "scope: ", {"scope": 5}),
+        (fleming_vl.RequestError, "schema: ", {"schema": {"const": {1}}}),
+        (fleming_vl.RequestError, "studies: .*got PosixPath in it", {"studies": [CHEST]}),
+        (fleming_vl.RequestError, "studies: .*got Study", {"studies": fleming_vl.Study.image(CHEST)}),
+        (fleming_vl.RequestError, "studies: .*an empty list", {"studies": []}),
+        (fleming_vl.RequestError, "history: .*got str", {"history": "abc"}),
+        (fleming_vl.RequestError, "history: .*got str in it", {"history": ["ab", "cd"]}),
+        (fleming_vl.RequestError, "history: .*got dict in it", {"history": [{"role": "a", "content": "b"}]}),
+        (fleming_vl.RequestError, r"history: .*got \(str\) in it", {"history": [("a",)]}),
+        (fleming_vl.RequestError, r"history: .*got \(str, int\) in it", {"history": [("a", 5)]}),
+        (fleming_vl.RequestError, "give it to Engine[)]", {"slots": 2}),
+        (fleming_vl.RequestError, "did you mean image", {"images": CHEST}),
     ],
 )
 def test_a_failure_says_what_is_wrong(engine, error, says, options):
@@ -107,10 +136,62 @@ def test_a_failure_says_what_is_wrong(engine, error, says, options):
     with pytest.raises(error, match=says) as caught:
         engine.ask(SIDE, **options)
     assert isinstance(caught.value, fleming_vl.FlemingError)
-    if error is not fleming_vl.ArgumentError and "image" not in options:
-        assert caught.value.message
+    assert caught.value.message
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), str(again), again.hint) == (error, str(caught.value), caught.value.hint)
+
+
+@pytest.mark.parametrize("question", [None, 5, b"x", {"a": 1}, [5], ["Q", None]])
+def test_what_is_no_question_is_an_error(engine, question):
+    for call in (engine.ask, engine.chat().ask):
+        with pytest.raises(fleming_vl.RequestError, match="question: wanted a text, or a list") as caught:
+            call(question)
+        assert caught.value.thing == "question" and caught.value.got
+
+
+@pytest.mark.parametrize("answers", [0, -1, 129, "2", 2.5, None])
+def test_what_is_no_number_of_answers_is_an_error(engine, answers):
+    with pytest.raises(fleming_vl.RequestError, match="answers: wanted") as caught:
+        engine.ask_all(SIDE, answers)
+    assert caught.value.thing == "answers"
+
+
+@pytest.mark.parametrize(
+    ("says", "call"),
+    [
+        ("reply: wanted a Reply", lambda engine: engine.session(None)),
+        ("session: wanted a path", lambda engine: engine.load_session(5)),
+        ("file: wanted a path", lambda engine: engine.save_session(engine.ask(SIDE), 5)),
+        ("package: wanted a path", lambda engine: fleming_vl.Engine(5)),
+        ("package: .*NUL", lambda engine: fleming_vl.Engine("a\0b")),
+        ("provider: wanted a text", lambda engine: fleming_vl.Engine(fleming_vl.DEMO, provider=5)),
+        ("progress: wanted", lambda engine: fleming_vl.Engine(fleming_vl.DEMO, progress=5)),
+        ("an option of Engine.ask", lambda engine: fleming_vl.Engine(fleming_vl.DEMO, temperature=1)),
+        ("history: ", lambda engine: engine.chat(history=[{"role": "user", "content": "a"}])),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_an_error_of_this_package(engine, says, call):
+    with pytest.raises(fleming_vl.FlemingError, match=says) as caught:
+        call(engine)
+    assert caught.value.thing and caught.value.wanted and caught.value.got
+
+
+def test_a_session_may_be_any_bytes(engine):
+    session = engine.session(engine.ask(SIDE, scope="of bytes"))
+    for kind in (bytes, bytearray, memoryview):
+        engine.load_session(kind(session))
+
+
+def test_another_library_is_an_error():
+    script = """
+import ctypes.util, os, fleming_vl
+os.environ["FLEMING_LIBRARY"] = ctypes.util.find_library("c")
+try:
+    fleming_vl.Engine(fleming_vl.DEMO)
+except fleming_vl.LibraryError as error:
+    print(error)
+"""
+    assert "got another library" in printed(script)
 
 
 def test_a_failure_has_its_facts(engine):
