@@ -6,11 +6,14 @@ killed anew. Ray itself is not imported here.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
+from . import _options, _request
 from ._answer import Pending
 from ._engine import Engine
 from ._reply import Reply
@@ -19,6 +22,8 @@ from .errors import ArgumentError, FlemingError, InputError, RequestError
 
 #: What is wrong with a row, and not with its actor.
 OF_A_ROW = (InputError, RequestError, ArgumentError)
+#: What a row must have if a column is named for it.
+NEEDED = ("question", *_request.KINDS)
 
 
 class Predictor:
@@ -54,15 +59,28 @@ class Predictor:
             options: options of all rows, by the names of `Engine.ask`.
         """
         if (question is None) == ("question" not in columns):
-            raise RequestError(
-                "question: wanted a text or a column, one of the two", "name a column, or give it"
-            )
+            got = "none" if question is None else "both"
+            hint = "name a column, or give it"
+            raise RequestError.of("question", "a text or a column, one of the two", got, hint)
+        for argument, names in (("columns", [*columns]), ("options", [*(options or {})])):
+            for name in names:
+                if name not in _options.ASK and (argument, name) != ("columns", "question"):
+                    near = get_close_matches(name, [*_options.ASK, "question"], 1)
+                    hint = f"did you mean {near[0]}?" if near else "docs/cli.md lists the options"
+                    raise RequestError.of(argument, "keywords of Engine.ask", name, hint)
         setup: SetupOptions = {"slots": 4, **(engine or {})}
         self._engine, self._slots = Engine(package, **setup), setup["slots"]
         self._columns, self._question, self._options = dict(columns), question, dict(options or {})
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Answers the rows of a batch: lists or arrays by the names of their columns."""
+        if not isinstance(batch, Mapping):
+            got, hint = type(batch).__qualname__, "say batch_format='numpy'"
+            raise RequestError.of("batch", "lists or arrays by the names of their columns", got, hint)
+        for column in self._columns.values():
+            if column not in batch:
+                hint = "columns= names those of the data set"
+                raise RequestError.of("columns", f"a column {column}", ", ".join(map(str, batch)), hint)
         rows = len(next(iter(batch.values()), ()))
         outcomes = list(self._outcomes(self._asked(batch, row) for row in range(rows)))
         return {**batch, **_columns(outcomes)}
@@ -84,9 +102,22 @@ class Predictor:
 
     def _begun(self, row: dict[str, Any]) -> Pending | FlemingError:
         try:
-            return self._engine.submit(str(row.pop("question")), row)
+            # A row without its picture is not a question without one.
+            for name, column in self._columns.items():
+                if name in NEEDED and _is_missing(row[name]):
+                    raise InputError.of(name, "one for each row", "none", f"fill the column {column}")
+            return self._engine.submit(row.pop("question"), row)
         except OF_A_ROW as error:
             return error
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a cell is empty: None, NaN or NA of pandas, or of no length."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, str | bytes | bytearray | list | tuple):
+        return len(value) == 0
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _outcome(begun: Pending | FlemingError) -> Reply | FlemingError:

@@ -51,6 +51,37 @@ def test_questions_may_be_a_column(engine):
             Predictor(fleming_vl.DEMO, columns, question)
 
 
+@pytest.mark.parametrize("empty", [None, float("nan"), "", b"", []])
+def test_a_row_without_its_picture_is_an_error_of_that_row(empty):
+    predictor = Predictor(fleming_vl.DEMO, {"image": "path", "question": "what"}, None, {"threads": 1})
+    out = predictor({"path": [str(CHEST), empty, str(CHEST)], "what": [SIDE, SIDE, empty]})
+    assert out["finish"] == ["stop", "", ""]
+    assert "image: wanted one" in out["error"][1] and "fill the column path" in out["error"][1]
+    assert "question: wanted one" in out["error"][2] and out["error"][0] == ""
+
+
+@pytest.mark.parametrize(
+    ("says", "columns", "options"),
+    [
+        ("columns: .*got imag .did you mean image", {"imag": "path"}, None),
+        ("options: .*did you mean max_new_tokens", {"image": "path"}, {"max_new_token": 3}),
+    ],
+)
+def test_a_predictor_of_unknown_names_is_not_made(says, columns, options):
+    with pytest.raises(fleming_vl.RequestError, match=says):
+        Predictor(fleming_vl.DEMO, columns, SIDE, None, options)
+
+
+def test_a_batch_that_does_not_fit_says_so():
+    predictor = Predictor(fleming_vl.DEMO, {"image": "path"}, SIDE, {"threads": 1})
+    for says, batch in (
+        ("columns: wanted a column path, got p", {"p": ["x"]}),
+        ("batch_format", [{"path": "x"}]),
+    ):
+        with pytest.raises(fleming_vl.RequestError, match=says):
+            predictor(batch)
+
+
 class Killed(Predictor):
     """One that is killed in the middle of its work, once."""
 
