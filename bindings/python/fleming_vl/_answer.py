@@ -153,6 +153,9 @@ class Stream:
         self._work = Work(submit, self._queue.put, self._queue.put)
         self._closing = weakref.finalize(self, self._work.cancel)
 
+    def __repr__(self) -> str:
+        return f"<Stream, {'ended' if self._ended else 'under way'}>"
+
     def __iter__(self) -> Iterator[Event]:
         return self
 
@@ -209,6 +212,9 @@ class AsyncStream:
 
         self._work = Work(submit, put, put)
         self._closing = weakref.finalize(self, self._work.cancel)
+
+    def __repr__(self) -> str:
+        return f"<AsyncStream, {'ended' if self._ended else 'under way'}>"
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self

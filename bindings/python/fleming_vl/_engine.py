@@ -196,6 +196,11 @@ class Engine:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        if self._handle is None:
+            return "<Engine, closed>"
+        return f"<Engine of {self.facts.package} on {self.facts.provider}, {self.facts.slots} slots>"
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Engine belongs to the process that opened it: open one in each process")
 

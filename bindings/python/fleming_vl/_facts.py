@@ -148,6 +148,9 @@ class Embeddings:
         self.shape = (facts.tiles, facts.tokens, facts.hidden)
         self.__array_interface__ = array(facts.values, self.shape, "=f4")
 
+    def __repr__(self) -> str:
+        return f"<Embeddings of {self.shape}>"
+
 
 class Preview:
     """What the model sees of inputs. As confidential as they are; no text in it names a file or a patient.
@@ -175,6 +178,9 @@ class Preview:
             frames.append(_reply.frame(frame))
             pictures.append(Picture(handle, picture))
         self.frames, self.pictures = tuple(frames), tuple(pictures)
+
+    def __repr__(self) -> str:
+        return f"<Preview of {len(self.frames)} frames>"
 
     def _repr_png_(self) -> bytes:
         return self.png

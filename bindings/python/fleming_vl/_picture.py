@@ -20,6 +20,9 @@ class Picture:
         self.shape = (facts.height, facts.width, 3)
         self.__array_interface__ = array(facts.rgb, self.shape, "|u1")
 
+    def __repr__(self) -> str:
+        return f"<Picture of {self.shape}>"
+
 
 def array(pointer: Any, shape: tuple[int, ...], kind: str) -> dict[str, Any]:
     """Memory of the library as arrays are told of it; it may not be written to."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ctypes import byref
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 from ._header import (
     fleming_event_kind,
@@ -162,7 +162,8 @@ class Reply:
     digest: str
     seen: tuple[Picture, ...] = field(default=(), repr=False, compare=False)
     _parse: Callable[[str], Any] | None = field(default=None, repr=False, compare=False)
-    _handle: Handle | None = field(default=None, repr=False, compare=False)
+    # No field: what is in the memory of the engine is none of `dataclasses.asdict`.
+    _handle: ClassVar[Handle | None] = None
 
     @property
     def parsed(self) -> Any:
@@ -179,9 +180,20 @@ class Reply:
             )
         return self._parse(self.answer)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The reply as `json.dumps` takes it, without `seen`. The bytes of a token are a list of numbers."""
+        told = asdict(replace(self, seen=(), logprobs=(), _parse=None))
+        del told["seen"], told["_parse"]
+        return {**told, "logprobs": [_token_dict(token) for token in self.logprobs]}
+
     def __getstate__(self) -> dict[str, Any]:
         # What is in the memory of its engine stays in that process.
         return {**self.__dict__, "_handle": None, "seen": ()}
+
+
+def _token_dict(token: Token) -> dict[str, Any]:
+    top = [_token_dict(one) for one in token.top]
+    return {"id": token.id, "bytes": list(token.bytes), "logprob": token.logprob, "top": top}
 
 
 TRUNCATED = {fleming_part.THOUGHT: "thinking", fleming_part.ANSWER: "answer"}
@@ -207,7 +219,7 @@ def read(handle: Handle, asked: Asked) -> Reply:
     facts = made(fleming_reply_facts)
     library().call("reply_read", handle, byref(facts))
     thought, warnings = facts.thought, text(facts.warnings)
-    return Reply(
+    reply = Reply(
         answer=text(facts.answer),
         thought=None if thought is None else text(thought),
         text=text(facts.text),
@@ -223,8 +235,9 @@ def read(handle: Handle, asked: Asked) -> Reply:
         digest=asked.package[1],
         seen=tuple(_seen(handle, place) for place in range(facts.frame_count)) if asked.keep_seen else (),
         _parse=asked.parse,
-        _handle=handle,
     )
+    object.__setattr__(reply, "_handle", handle)
+    return reply
 
 
 def _frame(handle: Handle, place: int) -> Frame:

@@ -1,5 +1,7 @@
 """`Engine.ask` and what comes back: the same as the program's."""
 
+import copy
+import dataclasses
 import json
 import pickle
 import threading
@@ -69,6 +71,58 @@ def test_a_reply_is_whole(engine):
     assert again == reply
     with pytest.raises(AttributeError):
         reply.answer = "left lung"
+
+
+def test_a_reply_is_a_dict_too(engine):
+    reply = engine.ask(SIDE, image=CHEST, logprobs=1, keep_seen=True, schema={"const": "left"})
+    told = json.loads(json.dumps(reply.to_dict()))
+    assert (told["answer"], told["usage"]["prompt_tokens"]) == (reply.answer, reply.usage.prompt_tokens)
+    assert bytes(told["logprobs"][0]["bytes"]) == reply.logprobs[0].bytes
+    assert told["frames"][0]["source"] == str(CHEST) and "seen" not in told and "_parse" not in told
+    fields = dataclasses.asdict(reply)
+    assert fields["answer"] == reply.answer and "_handle" not in fields
+    assert copy.deepcopy(reply) == reply == dataclasses.replace(reply)
+
+
+def test_what_is_in_the_memory_of_the_library_is_not_pickled(engine):
+    preview, embeddings = engine.preview(image=CHEST), engine.embed(image=CHEST)
+    for held in (preview, preview.sheet, embeddings):
+        with pytest.raises(TypeError, match="belongs to its process"):
+            pickle.dumps(held)
+        assert "object at" not in repr(held) and len(repr(held)) < 60
+    assert copy.deepcopy(preview).png == preview.png
+    assert repr(engine).startswith(f"<Engine of {engine.facts.package} on cpu")
+    with engine.stream(SIDE) as stream:
+        assert repr(stream) == "<Stream, under way>"
+    assert repr(stream) == "<Stream, ended>"
+
+
+def test_an_object_that_was_half_made_is_freed_quietly(monkeypatch):
+    heard = []
+    monkeypatch.setattr("sys.unraisablehook", heard.append)
+    handle = fleming_vl._library.Handle.__new__(fleming_vl._library.Handle)
+    del handle
+    assert heard == []
+
+
+class Model:
+    """What of a pydantic model is used."""
+
+    @staticmethod
+    def model_json_schema():
+        inner = {"type": "object", "properties": {"a": {"const": "b"}}, "required": ["a"]}
+        return {**inner, "properties": {"a": {"$ref": "#/$defs/Inner"}}, "$defs": {"Inner": inner}}
+
+    @staticmethod
+    def model_validate_json(text):
+        return json.loads(text)
+
+
+def test_a_model_has_no_fields_but_its_own(engine):
+    reply = engine.ask(SIDE, image=CHEST, schema=Model, prompt="direct")
+    assert reply.parsed == {"a": {"a": "b"}}
+    closed = fleming_vl._request._closed(Model)
+    assert closed["additionalProperties"] is closed["$defs"]["Inner"]["additionalProperties"] is False
 
 
 def test_studies_have_options_of_their_own(engine):
