@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import io
+import math
+import operator
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from . import _nibabel
+from . import _nibabel, _options
 from ._table import SUBJECTS, LookOptions
-from .errors import InputError
+from .errors import InputError, RequestError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Kind: TypeAlias = Literal["image", "video", "volume", "dicom", "file"]
+STUDIES = ("image", "video", "volume", "dicom", "file")
 
 READABLE = (
     "a path, bytes, a file object, an image of Pillow, an array of NumPy, a tensor of PyTorch, "
@@ -68,6 +71,16 @@ class Study:
     times: Sequence[float] | None = None
     fps: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in STUDIES:
+            raise RequestError.of("kind", " or ".join(STUDIES), _shown(self.kind), "choose one of them")
+        if self.name is not None and not isinstance(self.name, str):
+            raise RequestError.of("name", "a text", _name(self.name))
+
+    def __repr__(self) -> str:
+        # What it holds, its name and its path may be a patient's.
+        return f"<Study: {self.kind} of {_name(self.data)}>"
 
     @classmethod
     def image(
@@ -121,6 +134,8 @@ class Study:
             space: of an array, how it lies.
             options: options of docs/input.md.
         """
+        if space is not None and not isinstance(space, Space):
+            raise RequestError.of("space", "a Space", _name(space))
         facts = {} if space is None else vars(space)
         return cls("volume", data, options, name, facts=_given(facts))
 
@@ -248,12 +263,15 @@ def _volume(study: Study) -> Source:
     """An array as a file of NumPy's, which is what the library's rules for arrays are about; or with its
     facts.
     """
+    if isinstance(study.data, list | tuple) and study.data and _as_file(study.data[0]) is not None:
+        got = f"a list of {_name(study.data[0])}"
+        raise InputError.of("volume", "a file or an array", got, "give the files of a series as dicom=")
     array = _array(study.data)
-    if array is None or array.ndim not in (3, 4):
-        raise _refused("volume", "an array of (depth, height, width)", study.data, array)
+    if array is None or array.ndim not in (3, 4) or array.dtype.kind not in PLAIN:
+        raise _refused("volume", "numbers of (depth, height, width)", study.data, array)
     facts = {**_facts_of_simpleitk(study.data), **study.facts}
     if facts:
-        return Grid(_without_gaps(array), facts)
+        return Grid(_without_gaps(_narrow("volume", array)), facts)
     buffer = io.BytesIO()
     sys.modules["numpy"].save(buffer, array, allow_pickle=False)
     return Content(buffer.getvalue())
@@ -262,6 +280,8 @@ def _volume(study: Study) -> Source:
 def _picture(study: Study) -> Source:
     data = study.data
     if _is_pillow(data):
+        if study.facts:
+            raise InputError.of(next(iter(study.facts)), "an array", "an image of Pillow, which has its own")
         return _pillow(data)
     array = _array(data)
     pixels = _pixels(data, array)
@@ -269,7 +289,7 @@ def _picture(study: Study) -> Source:
         wanted = "numbers of (height, width), or bytes of (height, width, 3) or (height, width, 4)"
         raise _refused("image", wanted, data, array)
     if pixels.shape[-1] == 1:
-        return Grid(pixels.transpose(2, 0, 1), study.facts)
+        return Grid(_narrow("image", pixels[..., 0])[None], study.facts)
     if study.facts:
         raise InputError.of(next(iter(study.facts)), "an array of (height, width)", "colours")
     return Pictures(pixels[None], None)
@@ -277,24 +297,64 @@ def _picture(study: Study) -> Source:
 
 def _pillow(image: Any) -> Source:
     """Plain colours as they are. What needs the library's rules (transparency, orientation) as a file."""
+    if image.mode in MEANT:
+        exif, image = image.getexif(), image.convert(MEANT[image.mode])
+        image.getexif().update(exif)
     upright = image.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT
     numpy = sys.modules.get("numpy")
     if numpy and upright and image.mode in ("RGB", "L") and "transparency" not in image.info:
         return Pictures(numpy.asarray(image.convert("RGB"))[None], None)
     buffer = io.BytesIO()
-    form = "TIFF" if image.mode in ("F", "CMYK") else "PNG"
-    image.save(buffer, form, exif=image.getexif(), **({"compress_level": 0} if form == "PNG" else {}))
+    form = "TIFF" if image.mode in ("F", "I", "CMYK") else "PNG"
+    try:
+        image.save(buffer, form, exif=image.getexif(), **({"compress_level": 0} if form == "PNG" else {}))
+    except (OSError, KeyError, ValueError) as error:
+        hint = "convert it, such as image.convert('RGB')"
+        raise InputError.of(
+            "image", "a mode that a file has", f"the mode {image.mode}: {error}", hint
+        ) from None
     return Content(buffer.getvalue())
+
+
+#: Modes of Pillow that no file has, and those of the same meaning.
+MEANT = {"YCbCr": "RGB", "HSV": "RGB", "LAB": "RGB", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}
+#: Kinds of NumPy's types that files of arrays have: truth values and numbers.
+PLAIN = "biufc"
+
+
+def _narrow(kind: str, array: Any) -> Any:
+    """Numbers `[..., height, width]` of a type that the library takes, of the same values."""
+    numpy, given = sys.modules["numpy"], array.dtype
+    if given.kind == "b" and kind == "image":
+        return array.astype("uint8") * 255
+    if given.kind == "f" and given.itemsize == 2:
+        array = array.astype("float32")
+    if given.kind in "iu" and given.itemsize == 8 and array.size:
+        low, high = int(array.min()), int(array.max())
+        fits = [name for name in ("int32", "uint32") if _within(numpy.iinfo(name), low, high)]
+        if not fits:
+            hint = "scale them, or convert them to floating-point numbers"
+            raise InputError.of(kind, "whole numbers of 32 bits", f"{given} from {low} to {high}", hint)
+        array = array.astype(fits[0])
+    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
+        wanted = "8-, 16- or 32-bit integers, or floating-point numbers of 32 or 64 bits"
+        raise InputError.of(kind, wanted, f"{given} of {tuple(array.shape)}", "convert it with .astype(…)")
+    if kind == "image" and array.dtype.kind == "f" and not (finite := numpy.isfinite(array)).all():
+        row, column = (int(place) for place in numpy.argwhere(~finite)[0])
+        got = f"{array[row, column]} in row {row}, column {column}"
+        raise InputError.of(kind, "finite numbers", got, "replace it, such as by numpy.nan_to_num")
+    return array
+
+
+def _within(info: Any, low: int, high: int) -> bool:
+    return bool(info.min <= low and high <= info.max)
 
 
 def _clip(study: Study) -> Source:
     """Frames of one size with their times."""
     data, numpy = study.data, sys.modules.get("numpy")
     if isinstance(data, list | tuple) and data and numpy:
-        frames = [
-            numpy.asarray(one.convert("RGB")) if _is_pillow(one) else _pixels(one, _array(one))
-            for one in data
-        ]
+        frames = [_frame(one) if _is_pillow(one) else _pixels(one, _array(one)) for one in data]
         shapes = {getattr(frame, "shape", None) for frame in frames}
         if len(shapes) > 1:
             raise InputError.of("video", "frames of one size", f"sizes {sorted(map(str, shapes))}")
@@ -305,12 +365,27 @@ def _clip(study: Study) -> Source:
         raise _refused("video", "frames as bytes of (count, height, width, 3)", data, _array(data))
     times = study.times
     if study.fps is not None and times is None:
-        times = [place / study.fps for place in range(len(pixels))]
+        if not 0 < (fps := _options.number("fps", study.fps)) < math.inf:
+            raise RequestError.of("fps", "above 0 and finite", f"{study.fps}", "give frames a second")
+        times = [place / fps for place in range(len(pixels))]
+    if times is not None:
+        times = _options.numbers("times", times)
+        if any(time < 0 for time in times) or any(map(operator.ge, times, times[1:])):
+            got = "a negative one" if min(times) < 0 else "one that is not above the one before"
+            raise RequestError.of("times", "seconds from 0 on, in ascending order", got, "sort the frames")
     if times is None or len(times) != len(pixels) or (study.fps is not None and study.times is not None):
         got = "none" if times is None else f"{len(times)} times for {len(pixels)} frames"
         hint = "give fps= or times= (in seconds)"
         raise InputError.of("video", "the time of each frame", got, hint)
-    return Pictures(pixels, [float(time) for time in times])
+    return Pictures(pixels, times)
+
+
+def _frame(image: Any) -> Any:
+    """The colours of a frame of Pillow."""
+    if image.mode[0] in "IF":
+        hint = "scale it to 8 bits yourself"
+        raise InputError.of("video", "frames of 8 bits", f"a frame of the mode {image.mode}", hint)
+    return sys.modules["numpy"].asarray(image.convert("RGB"))
 
 
 def _no_file(study: Study) -> Source:
@@ -373,9 +448,23 @@ def _array(data: Any) -> Any:
         if several != 1 and data.GetDimension() > 2:
             hint = "choose one of them with SimpleITK.VectorIndexSelectionCast"
             raise InputError.of("SimpleITK image", "one number for each voxel", f"{several}", hint)
+        kind = data.GetPixelIDTypeAsString()
+        if "label" in kind or "complex" in kind:
+            # SimpleITK ends the process where it is asked for the array of a label map.
+            hint = (
+                "make an image of numbers: SimpleITK.LabelMapToLabel"
+                if "label" in kind
+                else "take its magnitude"
+            )
+            raise InputError.of("SimpleITK image", "numbers", f"a {kind}", hint)
         data = sys.modules[_library_of(data)].GetArrayViewFromImage(data)
     elif _has(data, "__array__") and _library_of(data) != "numpy":
         data = data.__array__()
+    if _has(data, "mask", "filled", "dtype"):
+        if hidden := int(sys.modules["numpy"].ma.getmaskarray(data).sum()):
+            hint = "say what stands there: array.filled(value)"
+            raise InputError.of("array", "numbers everywhere", f"{hidden} that are masked", hint)
+        data = data.data
     return data if _has(data, "ndim", "dtype", "shape") else None
 
 
@@ -388,7 +477,7 @@ def _is_dataset(data: Any) -> bool:
 
 
 def _is_nibabel(data: Any) -> bool:
-    return _has(data, "dataobj", "affine", "to_bytes")
+    return _has(data, "dataobj", "affine") and (_has(data, "to_bytes") or _nibabel.is_pair(data))
 
 
 def _is_simpleitk(data: Any) -> bool:
@@ -431,6 +520,10 @@ def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _name(data: Any) -> str:
     return f"{type(data).__module__}.{type(data).__qualname__}".removeprefix("builtins.")
+
+
+def _shown(data: Any) -> str:
+    return data if isinstance(data, str) else _name(data)
 
 
 def _refused(kind: str, array: str, data: Any, got: Any) -> InputError:

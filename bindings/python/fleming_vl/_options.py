@@ -81,7 +81,7 @@ def answer(options: Mapping[str, Any]) -> fleming_ask_options:
     """How a question is answered."""
     given = dict(options)
     if (timeout := given.pop("timeout", None)) is not None:
-        seconds = _number("timeout", timeout)
+        seconds = number("timeout", timeout)
         if not 0 < seconds < LONGEST_S:
             raise _unfit("timeout", RANGES["timeout"], timeout)
         given["timeout_ms"] = max(1, round(seconds * 1e3))
@@ -107,9 +107,9 @@ def _bias(struct: fleming_ask_options, biases: Mapping[Any, Any]) -> None:
     if not biases:
         return
     ids = [whole("logit_bias", _integer(token), 4) for token in biases]
-    numbers = [_number("logit_bias", bias) for bias in biases.values()]
+    told = [number("logit_bias", bias) for bias in biases.values()]
     struct.bias_ids = (ctypes.c_uint32 * len(ids))(*ids)
-    struct.biases = (ctypes.c_float * len(numbers))(*numbers)
+    struct.biases = (ctypes.c_float * len(told))(*told)
     struct.bias_count = len(ids)
 
 
@@ -135,7 +135,7 @@ def _filled(kind: type[Struct], options: Mapping[str, Any]) -> Struct:
         elif types[field] is ctypes.c_char_p:
             setattr(struct, field, _text(name, value))
         elif types[field] in (ctypes.c_float, ctypes.c_double):
-            setattr(struct, field, _told(name, _number(name, value)))
+            setattr(struct, field, _told(name, number(name, value)))
         else:
             setattr(struct, field, _told(name, whole(name, value, ctypes.sizeof(types[field]))))
     return struct
@@ -152,13 +152,13 @@ def _unknown(name: str, *, of_engine: bool) -> RequestError:
     return _unfit(name, "an option", "an unknown one", hint)
 
 
-def _told(name: str, number: Any) -> Any:
+def _told(name: str, value: Any) -> Any:
     """A number as its field says it, where 0 is the default."""
-    if number != 0 or DEFAULTS.get(name) == "0" or name not in RANGES:
-        return number
+    if value != 0 or DEFAULTS.get(name) == "0" or name not in RANGES:
+        return value
     if name in ZEROS:
         return ZEROS[name]
-    raise _unfit(name, RANGES[name], number, HINTS.get(name, "choose a number in this range"))
+    raise _unfit(name, RANGES[name], value, HINTS.get(name, "choose a number in this range"))
 
 
 def _texts(name: str, value: Any) -> list[str]:
@@ -187,7 +187,7 @@ def _text(name: str, value: Any) -> bytes:
     return c_text(name, value)
 
 
-def _number(name: str, value: Any) -> float:
+def number(name: str, value: Any) -> float:
     if isinstance(value, str | bytes | bytearray):
         raise _unfit(name, "a number", value)
     try:
@@ -199,12 +199,12 @@ def _number(name: str, value: Any) -> float:
 def whole(name: str, value: Any, size: int) -> int:
     """A number that its field can hold: ctypes would cut off others."""
     try:
-        number = value.__index__()
+        found = value.__index__()
     except AttributeError:
         raise _unfit(name, "a whole number", value) from None
-    if not 0 <= number < 1 << 8 * size:
+    if not 0 <= found < 1 << 8 * size:
         raise _unfit(name, "a whole number from 0 on", value)
-    return int(number)
+    return int(found)
 
 
 def items(name: str, value: Any, count: int | None = None) -> list[Any]:
@@ -220,10 +220,10 @@ def items(name: str, value: Any, count: int | None = None) -> list[Any]:
 
 def numbers(name: str, value: Any, count: int | None = None) -> tuple[float, ...]:
     """Finite numbers, so many if that is told."""
-    found = tuple(_number(name, one) for one in items(name, value, count))
-    for number in found:
-        if not math.isfinite(number):
-            raise _unfit(name, "finite numbers", number)
+    found = tuple(number(name, one) for one in items(name, value, count))
+    for one in found:
+        if not math.isfinite(one):
+            raise _unfit(name, "finite numbers", one)
     return found
 
 

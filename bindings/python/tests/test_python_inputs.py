@@ -5,7 +5,7 @@ import shutil
 import sys
 
 import pytest
-from bound import CHEST, CLIP, CT, DEVICE, NIFTI, SIDE, VOLUME, printed, same, told
+from bound import CHEST, CLIP, CT, DEVICE, EXAMPLES, NIFTI, SIDE, VOLUME, printed, same, told
 
 import fleming_vl
 
@@ -235,3 +235,133 @@ print([name for name in {libraries!r} if name in sys.modules])
 """
     assert printed(script, tmp_path / "chest.png") == "right lung\n[]\n"
     assert "numpy" in sys.modules
+
+
+def small(kind="float32"):
+    return numpy.arange(30 * 20).reshape(30, 20).astype(kind)
+
+
+def with_one(value, kind="float64"):
+    values = small(kind)
+    values[2, 3] = value
+    return values
+
+
+class Foreign:
+    """What of an image of SimpleITK says what its pixels are."""
+
+    def GetPixelIDTypeAsString(self):
+        return "label of 8-bit unsigned integer"
+
+    def GetNumberOfComponentsPerPixel(self):
+        return 1
+
+    def GetDirection(self):
+        return (1.0,)
+
+
+FRAMES = numpy.zeros((2, 30, 20, 3), "uint8")
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "options"),
+    [
+        ("Input", "image: wanted finite numbers, got nan in row 2, column 3", {"image": with_one(numpy.nan)}),
+        ("Input", "image: wanted finite numbers, got -inf", {"image": with_one(-numpy.inf, "float16")}),
+        ("Input", "2 that are masked .*filled", {"image": numpy.ma.masked_array(small(), small() < 2)}),
+        ("Input", "that are masked", {"volume": numpy.ma.masked_array(small()[None], small()[None] < 2)}),
+        ("Input", "image: .*got complex64 of .30, 20", {"image": small("complex64")}),
+        ("Input", "image: .*got object of .30, 20", {"image": small("object")}),
+        ("Input", "volume: .*got object of .1, 30, 20", {"volume": small("object")[None]}),
+        ("Input", "got int64 from -9", {"image": with_one(-(2**63), "int64")}),
+        ("Input", "got uint64 from 0 to 18", {"image": with_one(2**64 - 1, "uint64")}),
+        ("Input", "give the files of a series as dicom=", {"volume": SLICES[:2]}),
+        ("Input", "a label of 8-bit .*LabelMapToLabel", {"volume": Foreign()}),
+        ("Input", "video: .*a frame of the mode F", {"video": [pillow.new("F", (9, 9))], "fps": 1}),
+        *[("Request", "fps: wanted", {"video": FRAMES, "fps": fps}) for fps in (0, -1, numpy.inf, "2", [1])],
+        ("Request", "fps: wanted", {"video": FRAMES, "fps": numpy.nan}),
+        ("Request", "times: .*ascending", {"video": FRAMES, "times": [1, 1]}),
+        ("Request", "times: .*ascending", {"video": FRAMES, "times": [2, 1]}),
+        ("Request", "times: .*negative", {"video": FRAMES, "times": [-1, 1]}),
+        ("Request", "times: wanted finite", {"video": FRAMES, "times": [0, numpy.nan]}),
+        ("Request", "times: wanted a list", {"video": FRAMES, "times": 5}),
+        ("Request", "times: wanted a number", {"video": FRAMES, "times": ["a", "b"]}),
+    ],
+)
+def test_an_object_that_cannot_be_looked_at_says_why(engine, error, says, options):
+    with pytest.raises(getattr(fleming_vl, f"{error}Error"), match=says) as caught:
+        engine.preview(**options)
+    assert caught.value.thing and caught.value.wanted and caught.value.got
+
+
+@pytest.mark.parametrize(
+    ("thing", "make"),
+    [
+        ("kind", lambda study: study("foo", CHEST)),
+        ("name", lambda study: study.image(CHEST, name=5)),
+        ("space", lambda study: study.volume(small()[None], space=(1, 1, 1))),
+        ("spacing_mm", lambda study: study.volume(small()[None], space=fleming_vl.Space((1, 1)))),
+        ("spacing_mm", lambda study: study.volume(small()[None], space=fleming_vl.Space("abc"))),
+        (
+            "directions",
+            lambda study: study.volume(small()[None], space=fleming_vl.Space(directions=[5, 5, 5])),
+        ),
+        ("kind", lambda study: study.volume(small()[None], space=fleming_vl.Space(kind=["ct"]))),
+        ("bits", lambda study: study.image(small("uint16"), bits="12")),
+        ("bits", lambda study: study.image(small("uint16"), bits=2.5)),
+        ("bits", lambda study: study.image(pillow.open(CHEST), bits=12)),
+    ],
+)
+def test_a_study_of_wrong_facts_says_why(engine, thing, make):
+    with pytest.raises(fleming_vl.FlemingError) as caught:
+        engine.preview(studies=[make(fleming_vl.Study)])
+    assert caught.value.thing == thing and caught.value.wanted and caught.value.got
+
+
+@pytest.mark.parametrize(
+    ("kind", "same_as"), [("int64", "int32"), ("uint64", "uint32"), ("float16", "float32"), (">i8", "int32")]
+)
+def test_numbers_of_a_type_that_no_file_has_are_those_of_one(engine, kind, same_as):
+    def seen(values):
+        return numpy.asarray(engine.preview(image=values).pictures[0])
+
+    assert (seen(small(kind)) == seen(small(same_as))).all()
+    assert (seen(numpy.ma.masked_array(small(same_as))) == seen(small(same_as))).all()
+
+
+def test_truth_values_are_black_and_white(engine):
+    seen = numpy.asarray(engine.preview(image=small() > 300).pictures[0])
+    assert seen.min() == 0 and seen.max() == 255
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "HSV", "LAB", "PA", "RGBa", "La", "I"])
+def test_modes_of_pillow_that_no_file_has(engine, mode):
+    picture = pillow.open(EXAMPLES / "fundus.png").convert("RGB")
+    if mode == "LAB":
+        cms = pytest.importorskip("PIL.ImageCms")
+        profiles = [cms.createProfile(name) for name in ("sRGB", "LAB")]
+        given = cms.profileToProfile(picture, *profiles, outputMode="LAB")
+    else:
+        via = {"PA": "LA", "RGBa": "RGBA", "La": "LA", "I": "L"}.get(mode, "RGB")
+        given = picture.convert(via).convert(mode)
+    assert given.mode == mode
+    grey = mode in ("PA", "La", "I")
+    plain = picture.convert("L") if grey else picture
+    # Whole numbers of 32 bits are spread over their range, as those of an array.
+    wanted = engine.preview(image=numpy.asarray(given) if mode == "I" else plain).pictures[0]
+    seen = engine.preview(image=given).pictures[0]
+    assert abs(numpy.asarray(seen).astype(int) - numpy.asarray(wanted)).mean() < 3
+
+
+def test_a_pair_of_nibabel_is_its_image(engine):
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.load(NIFTI)
+    pair = nibabel.Nifti1Pair(numpy.asanyarray(image.dataobj), image.affine, image.header)
+    assert same(engine.ask(DEVICE, volume=pair), told(NIFTI, "-q", DEVICE))
+
+
+def test_what_is_printed_of_a_study_says_nothing_of_its_content():
+    for data in (str(CHEST), b"secret", small()):
+        shown = repr(fleming_vl.Study.image(data, name="Doe, Jane"))
+        assert shown.startswith("<Study: image of ") and len(shown) < 60, shown
+        assert "Doe" not in shown and "secret" not in shown and "chest" not in shown
