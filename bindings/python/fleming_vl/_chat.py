@@ -93,7 +93,9 @@ class _Next:
             elif left:
                 places = len(studies) - len(left)
                 got = f"{PLACE} {places} times for {len(studies)} inputs"
-                raise RequestError.of("question", "a place for each new input, or for none", got)
+                raise RequestError.of(
+                    "question", "a place for each new input, or for none", got, f"write {PLACE} for each"
+                )
         else:
             leading = [part for study in chat._new for part in (study, "\n")]
             self._parts = [*leading, *_request.parts(question, self._given)]

@@ -272,7 +272,9 @@ def _loaded(
 ) -> Handle:
     """Loads a package in a thread of its own, as callbacks are not to run where signals are handled."""
     if progress is not None and not callable(progress):
-        raise RequestError.of("progress", "a function of two numbers", type(progress).__qualname__)
+        raise RequestError.of(
+            "progress", "a function of two numbers", type(progress).__qualname__, "def hear(done, total)"
+        )
     ended: list[BaseException] = []
 
     def hear(_: Any, done: int, total: int) -> int:
@@ -298,9 +300,13 @@ def _loaded(
 
 def _of_this_process(reply: Reply) -> Handle:
     if not isinstance(reply, Reply):
-        raise RequestError.of("reply", "a Reply of this engine", type(reply).__qualname__)
+        raise RequestError.of(
+            "reply", "a Reply of this engine", type(reply).__qualname__, "pass what ask returned"
+        )
     if reply._handle is None:
-        raise RequestError.of("reply", "one of this process", "one that was pickled")
+        raise RequestError.of(
+            "reply", "one of this process", "one that was pickled", "save it in the process that answered"
+        )
     return reply._handle
 
 

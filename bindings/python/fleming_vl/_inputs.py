@@ -25,6 +25,8 @@ READABLE = (
     "a path, bytes, a file object, an image of Pillow, an array of NumPy, a tensor of PyTorch, "
     "a dataset of pydicom, an image of nibabel or of SimpleITK"
 )
+#: What to do where nothing else is known.
+OF_INPUTS = "docs/python.md says what an input may be"
 #: EXIF's tag of how a picture is turned, and its value for one that stands upright.
 ORIENTATION, UPRIGHT = 0x0112, 1
 #: Bytes of a pixel: grey, RGB, RGBA.
@@ -76,7 +78,7 @@ class Study:
         if self.kind not in STUDIES:
             raise RequestError.of("kind", " or ".join(STUDIES), _shown(self.kind), "choose one of them")
         if self.name is not None and not isinstance(self.name, str):
-            raise RequestError.of("name", "a text", _name(self.name))
+            raise RequestError.of("name", "a text", _name(self.name), "pass a str")
 
     def __repr__(self) -> str:
         # What it holds, its name and its path may be a patient's.
@@ -135,7 +137,7 @@ class Study:
             options: options of docs/input.md.
         """
         if space is not None and not isinstance(space, Space):
-            raise RequestError.of("space", "a Space", _name(space))
+            raise RequestError.of("space", "a Space", _name(space), "Space(spacing_mm=(2.5, 0.7, 0.7))")
         facts = {} if space is None else vars(space)
         return cls("volume", data, options, name, facts=_given(facts))
 
@@ -206,7 +208,7 @@ def source(study: Study) -> Source:
         hint = "leave times and fps out"
         raise InputError.of("times, fps", "frames", "a file, which has its own", hint)
     if study.facts:
-        raise InputError.of(next(iter(study.facts)), "an array", "a file, which has its own")
+        raise InputError.of(next(iter(study.facts)), "an array", "a file, which has its own", "leave it out")
     return known
 
 
@@ -246,7 +248,7 @@ def _dicom_file(dataset: Any) -> bytes:
 def _series(data: Any) -> Series:
     """Several datasets or files of DICOM."""
     if not isinstance(data, list | tuple) or not data:
-        raise InputError.of("dicom", f"{READABLE}, or a list of files or datasets", _name(data))
+        raise InputError.of("dicom", f"{READABLE}, or a list of files or datasets", _name(data), OF_INPUTS)
     items = [_as_file(item) for item in data]
     files = [item for item in items if isinstance(item, File)]
     contents = [item for item in items if isinstance(item, Content)]
@@ -256,7 +258,7 @@ def _series(data: Any) -> Series:
         return Series(contents)
     stray = next((item for item, known in zip(data, items, strict=True) if known is None), None)
     got = "paths among others" if stray is None else _name(stray)
-    raise InputError.of("dicom", "paths, or else datasets, bytes and file objects", got)
+    raise InputError.of("dicom", "paths, or else datasets, bytes and file objects", got, OF_INPUTS)
 
 
 def _volume(study: Study) -> Source:
@@ -281,7 +283,9 @@ def _picture(study: Study) -> Source:
     data = study.data
     if _is_pillow(data):
         if study.facts:
-            raise InputError.of(next(iter(study.facts)), "an array", "an image of Pillow, which has its own")
+            raise InputError.of(
+                next(iter(study.facts)), "an array", "an image of Pillow, which has its own", "leave it out"
+            )
         return _pillow(data)
     array = _array(data)
     pixels = _pixels(data, array)
@@ -291,7 +295,7 @@ def _picture(study: Study) -> Source:
     if pixels.shape[-1] == 1:
         return Grid(_narrow("image", pixels[..., 0])[None], study.facts)
     if study.facts:
-        raise InputError.of(next(iter(study.facts)), "an array of (height, width)", "colours")
+        raise InputError.of(next(iter(study.facts)), "an array of (height, width)", "colours", "leave it out")
     return Pictures(pixels[None], None)
 
 
@@ -357,7 +361,9 @@ def _clip(study: Study) -> Source:
         frames = [_frame(one) if _is_pillow(one) else _pixels(one, _array(one)) for one in data]
         shapes = {getattr(frame, "shape", None) for frame in frames}
         if len(shapes) > 1:
-            raise InputError.of("video", "frames of one size", f"sizes {sorted(map(str, shapes))}")
+            raise InputError.of(
+                "video", "frames of one size", f"sizes {sorted(map(str, shapes))}", "resize them"
+            )
         pixels = None if None in shapes else numpy.stack(frames)
     else:
         pixels = _pixels(data, _array(data))
@@ -529,5 +535,5 @@ def _shown(data: Any) -> str:
 def _refused(kind: str, array: str, data: Any, got: Any) -> InputError:
     """An error for what is none of the things that may be an input."""
     if got is None:
-        return InputError.of(kind, READABLE, _name(data))
-    return InputError.of(kind, array, f"{got.dtype} of {tuple(got.shape)}")
+        return InputError.of(kind, READABLE, _name(data), OF_INPUTS)
+    return InputError.of(kind, array, f"{got.dtype} of {tuple(got.shape)}", OF_INPUTS)

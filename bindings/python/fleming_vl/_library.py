@@ -194,7 +194,7 @@ def content(struct: ctypes.Structure, pointer: str, size: int) -> bytes:
 def c_text(name: str, value: str) -> bytes:
     """A text for the library."""
     if not isinstance(value, str):
-        raise RequestError.of(name, "a text", type(value).__qualname__)
+        raise RequestError.of(name, "a text", type(value).__qualname__, "pass a str")
     return _without_nul(name, value.encode("utf-8", "surrogatepass"))
 
 
@@ -215,7 +215,7 @@ def c_path(path: str | os.PathLike[str], name: str = "path") -> bytes:
     try:
         raw = os.fsencode(path)
     except TypeError:
-        raise RequestError.of(name, "a path", type(path).__qualname__) from None
+        raise RequestError.of(name, "a path", type(path).__qualname__, "pass a str or a Path") from None
     return _without_nul(name, raw)
 
 

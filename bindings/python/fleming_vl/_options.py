@@ -27,6 +27,8 @@ Struct = TypeVar("Struct", bound=ctypes.Structure)
 FIELDS = {"stop": "stops", "choice": "choices", "provider_option": "provider_options"}
 #: Numbers of the header that mean the 0 of an option.
 ZEROS = {"image_cache": 1}
+#: What to do where nothing else is known.
+OF_OPTIONS = "docs/cli.md and docs/python.md say what it may be"
 #: What to do where the header has none.
 HINTS = {"max_thinking_tokens": 'choose 1, or prompt="direct"'}
 #: Milliseconds up to here are 64-bit integers and exact.
@@ -227,9 +229,9 @@ def numbers(name: str, value: Any, count: int | None = None) -> tuple[float, ...
     return found
 
 
-def _unfit(name: str, wanted: str, got: object, hint: str = "") -> RequestError:
+def _unfit(name: str, wanted: str, got: object, hint: str = OF_OPTIONS) -> RequestError:
     # Of what is no number or text, the type: it may be the content of an input.
     shown = (
         got if isinstance(got, str) else repr(got) if isinstance(got, int | float) else type(got).__qualname__
     )
-    return RequestError(f"{name}: wanted {wanted}, got {shown}", hint, thing=name, wanted=wanted, got=shown)
+    return RequestError.of(name, wanted, shown, hint)

@@ -41,6 +41,7 @@ NUMBERS = {"i": "INT", "u": "UINT", "f": "FLOAT"}
 
 
 A_QUESTION = "a text, or a list of texts and studies"
+PARTS = 'pass a str, or parts such as ["Before: ", Study.image(…)]'
 
 
 class AskOptions(LookOptions, AnswerOptions, total=False):
@@ -113,11 +114,13 @@ def prepared(given: dict[str, Any]) -> list[Prepared]:
 def parts(question: Iterable[str | Study], given: dict[str, Any]) -> list[Part]:
     """The parts of a question that says itself where its studies are."""
     if isinstance(question, bytes | bytearray | Mapping) or not isinstance(question, Iterable):
-        raise RequestError.of("question", A_QUESTION, type(question).__qualname__)
+        raise RequestError.of("question", A_QUESTION, type(question).__qualname__, PARTS)
     pieces = list(question)
     for piece in pieces:
         if not isinstance(piece, str | Study):
-            raise RequestError.of("question", A_QUESTION, f"{type(piece).__qualname__} among its parts")
+            raise RequestError.of(
+                "question", A_QUESTION, f"{type(piece).__qualname__} among its parts", PARTS
+            )
     studies = [piece for piece in pieces if isinstance(piece, Study)]
     if any(given.get(kind) is not None for kind in (*KINDS, "studies")):
         raise RequestError.of("question", "all inputs among its parts", "others too", "put them there")
@@ -294,7 +297,9 @@ def _add_grid(request: Handle, prepared: Prepared, source: Grid) -> None:
     number = f"{NUMBERS.get(values.dtype.kind)}{8 * values.dtype.itemsize}"
     if values.ndim != 3 or number not in fleming_voxel.__members__:
         wanted = "8-, 16- or 32-bit integers, or floating-point numbers of 32 or 64 bits, in three dimensions"
-        raise InputError.of(study.kind, wanted, f"{values.dtype} of {values.shape}")
+        raise InputError.of(
+            study.kind, wanted, f"{values.dtype} of {values.shape}", "convert it with .astype(…)"
+        )
     depth, height, width = values.shape
     described = made(
         fleming_volume,
@@ -336,7 +341,9 @@ def _schema(schema: Any) -> tuple[str, Callable[[str], Any]]:
         try:
             return json.dumps(schema), json.loads
         except (TypeError, ValueError) as error:
-            raise RequestError.of("schema", "what JSON can say", str(error)) from None
+            raise RequestError.of(
+                "schema", "what JSON can say", str(error), "use lists, dicts, texts and numbers"
+            ) from None
     raise RequestError.of(
         "schema",
         "a pydantic model, a dict or a text",
@@ -350,7 +357,10 @@ def _closed(model: Any) -> dict[str, Any]:
     try:
         schema: dict[str, Any] = model.model_json_schema()
     except Exception as error:
-        raise RequestError.of("schema", "a pydantic model that has a JSON schema", str(error)) from error
+        hint = "pass a JSON schema as a dict"
+        raise RequestError.of(
+            "schema", "a pydantic model that has a JSON schema", str(error), hint
+        ) from error
     for one in (schema, *schema.get("$defs", {}).values()):
         if "properties" in one:
             one.setdefault("additionalProperties", False)

@@ -200,7 +200,7 @@ def test_what_is_no_question_is_an_error(engine, question):
     for call in (engine.ask, engine.chat().ask):
         with pytest.raises(fleming_vl.RequestError, match="question: wanted a text, or a list") as caught:
             call(question)
-        assert caught.value.thing == "question" and caught.value.got
+        assert caught.value.thing == "question" and caught.value.got and caught.value.hint
 
 
 @pytest.mark.parametrize("answers", [0, -1, 129, "2", 2.5, None])
@@ -227,7 +227,7 @@ def test_what_is_no_number_of_answers_is_an_error(engine, answers):
 def test_an_argument_of_a_wrong_type_is_an_error_of_this_package(engine, says, call):
     with pytest.raises(fleming_vl.FlemingError, match=says) as caught:
         call(engine)
-    assert caught.value.thing and caught.value.wanted and caught.value.got
+    assert caught.value.thing and caught.value.wanted and caught.value.got and caught.value.hint
 
 
 def test_a_session_may_be_any_bytes(engine):

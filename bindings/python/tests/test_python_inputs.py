@@ -291,7 +291,7 @@ FRAMES = numpy.zeros((2, 30, 20, 3), "uint8")
 def test_an_object_that_cannot_be_looked_at_says_why(engine, error, says, options):
     with pytest.raises(getattr(fleming_vl, f"{error}Error"), match=says) as caught:
         engine.preview(**options)
-    assert caught.value.thing and caught.value.wanted and caught.value.got
+    assert caught.value.thing and caught.value.wanted and caught.value.got and caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_an_object_that_cannot_be_looked_at_says_why(engine, error, says, option
 def test_a_study_of_wrong_facts_says_why(engine, thing, make):
     with pytest.raises(fleming_vl.FlemingError) as caught:
         engine.preview(studies=[make(fleming_vl.Study)])
-    assert caught.value.thing == thing and caught.value.wanted and caught.value.got
+    assert caught.value.thing == thing and caught.value.wanted and caught.value.got and caught.value.hint
 
 
 @pytest.mark.parametrize(
