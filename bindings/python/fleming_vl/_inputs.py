@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import _nibabel, _options
+from ._options import KINDS, Kind
 from ._table import SUBJECTS, LookOptions
 from .errors import InputError, RequestError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Kind: TypeAlias = Literal["image", "video", "volume", "dicom", "file"]
-STUDIES = ("image", "video", "volume", "dicom", "file")
 
 READABLE = (
     "a path, bytes, a file object, an image of Pillow, an array of NumPy, a tensor of PyTorch, "
@@ -75,8 +74,8 @@ class Study:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind not in STUDIES:
-            raise RequestError.of("kind", " or ".join(STUDIES), _shown(self.kind), "choose one of them")
+        if self.kind not in KINDS:
+            raise RequestError.of("kind", " or ".join(KINDS), _shown(self.kind), "choose one of them")
         if self.name is not None and not isinstance(self.name, str):
             raise RequestError.of("name", "a text", _name(self.name), "pass a str")
 

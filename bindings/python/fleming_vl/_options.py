@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from ._header import (
     fleming_ask_options,
@@ -35,9 +35,11 @@ HINTS = {"max_thinking_tokens": 'choose 1, or prompt="direct"'}
 LONGEST_S = 2.0**53 / 1e3
 #: What an engine and a question take by name.
 ENGINE = SetupOptions.__optional_keys__
-OF_INPUTS = ("image", "video", "volume", "dicom", "file", "studies", "times", "fps")
-OF_QUESTIONS = ("history", "schema", "instruction", "scope", "keep_seen")
-ASK = LookOptions.__optional_keys__ | AnswerOptions.__optional_keys__ | {*OF_INPUTS, *OF_QUESTIONS}
+#: Kinds of inputs, which are keywords of a question.
+Kind: TypeAlias = Literal["image", "video", "volume", "dicom", "file"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+OF_QUESTIONS = ("studies", "times", "fps", "history", "schema", "instruction", "scope", "keep_seen")
+ASK = LookOptions.__optional_keys__ | AnswerOptions.__optional_keys__ | {*KINDS, *OF_QUESTIONS}
 PROMPTS = {"reasoning": None, "direct": ""}
 
 

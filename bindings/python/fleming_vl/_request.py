@@ -19,15 +19,15 @@ from ._header import (
     fleming_volume_kind,
     fleming_voxel,
 )
-from ._inputs import Content, File, Grid, Kind, Pictures, Series, Source, Study
+from ._inputs import Content, File, Grid, Pictures, Series, Source, Study
 from ._library import Handle, c_path, c_text, library, made
+from ._options import KINDS
 from ._table import SUBJECTS, AnswerOptions, LookOptions
 from .errors import InputError, RequestError
 
 #: Earlier turns, oldest first: what was asked and what was answered.
 History: TypeAlias = Sequence[tuple[str, str]]
 
-KINDS: tuple[Kind, ...] = ("image", "video", "volume", "dicom", "file")
 MODALITIES = {
     "image": fleming_modality.IMAGE,
     "video": fleming_modality.VIDEO,

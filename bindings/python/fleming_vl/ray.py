@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from . import _options, _request
+from . import _options
 from ._answer import Pending
 from ._engine import Engine
 from ._reply import Reply
@@ -23,7 +23,7 @@ from .errors import ArgumentError, FlemingError, InputError, RequestError
 #: What is wrong with a row, and not with its actor.
 OF_A_ROW = (InputError, RequestError, ArgumentError)
 #: What a row must have if a column is named for it.
-NEEDED = ("question", *_request.KINDS)
+NEEDED = ("question", *_options.KINDS)
 
 
 class Predictor:
