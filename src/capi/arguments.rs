@@ -278,6 +278,13 @@ pub(super) unsafe fn texts(name: &str, texts: *const *const c_char, count: usize
     pointers.into_iter().map(|pointer| unsafe { text(name, pointer) }).collect()
 }
 
+/// Bytes from the beginning of the first of `count` equal pieces, one or more, each `stride` after the one before, to the end
+/// of the last; none if no memory is as large.
+pub(super) fn span(piece: usize, count: usize, stride: usize) -> Option<usize> {
+    let bytes = (count - 1).checked_mul(stride)?.checked_add(piece)?;
+    (bytes <= isize::MAX as usize).then_some(bytes)
+}
+
 /// 0 is absent.
 pub(super) fn given(number: usize) -> Option<usize> {
     (number != 0).then_some(number)

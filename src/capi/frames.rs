@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::arguments::{Growing, given, one_of, optional_text, values, zero};
+use super::arguments::{Growing, given, one_of, optional_text, span, values, zero};
 use super::enums::modality;
 use super::status::{CallResult, Failure};
 use crate::study::MOST_FRAMES;
@@ -242,8 +242,7 @@ unsafe fn frame(format: PixelFormat, size: [u32; 2], planes: &[Plane], place: us
         if stride < row {
             return Err(Failure::argument(stride_name, &format!("at least {row}"), &stride.to_string()));
         }
-        let length = (rows - 1).checked_mul(stride).and_then(|bytes| bytes.checked_add(row));
-        let Some(length) = length.filter(|length| *length <= isize::MAX as usize) else {
+        let Some(length) = span(row, rows, stride) else {
             return Err(Failure::argument(stride_name, "rows that fit into memory", &stride.to_string()));
         };
         let pixels = plane.pointers.get(place).copied().filter(|pixels| !pixels.is_null());

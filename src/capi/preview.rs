@@ -11,7 +11,6 @@ use super::picture::{Tiles, fleming_picture};
 use super::reply::{fleming_frame_facts, of};
 use super::request::fleming_request;
 use super::status::{Failure, c_text, fleming_status, guard, guard_free};
-use crate::engine::with_room;
 use crate::{Cancel, FrameUsed, Picture, Preview, Result};
 
 /// What the model sees of a request's studies, as pictures. It does not change: any thread may read it. The pictures are as
@@ -70,8 +69,8 @@ pub unsafe extern "C" fn fleming_engine_preview(
         let options = setup.read(&Cancel::default())?;
         let studies = request.studies();
         // The host's stack may be too small to encode a PNG.
-        let make = || fleming_preview::new(model.engine.preview(&studies, &options)?);
-        let made = logged(model.log.as_ref(), || with_room("fleming-preview", make))?;
+        let make = || model.engine.preview_as(&studies, &options, fleming_preview::new);
+        let made = logged(model.log.as_ref(), make)??;
         out.give(Arc::new(made));
         Ok(fleming_status::Ok)
     })

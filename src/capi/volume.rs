@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::arguments::{Growing, given, one_of, optional_text, values, zero};
+use super::arguments::{Growing, given, one_of, optional_text, span, values, zero};
 use super::enums::{fleming_modality, fleming_voxel, voxel};
 use super::status::{CallResult, Failure};
 use super::study::look;
@@ -279,7 +279,7 @@ impl fleming_volume {
         if row_bytes < row {
             return refuse("row_bytes", &format!("at least {row}"), row_bytes);
         }
-        let slice = (height - 1).checked_mul(row_bytes).and_then(|bytes| bytes.checked_add(row));
+        let slice = span(row, height, row_bytes);
         let slice_bytes = given(self.slice_bytes).or_else(|| height.checked_mul(row_bytes));
         let (Some(slice), Some(slice_bytes)) = (slice, slice_bytes) else {
             return refuse("row_bytes", "slices that fit into memory", row_bytes);
@@ -287,8 +287,7 @@ impl fleming_volume {
         if slice_bytes < slice {
             return refuse("slice_bytes", &format!("at least {slice}"), slice_bytes);
         }
-        let all = (depth - 1).checked_mul(slice_bytes).and_then(|bytes| bytes.checked_add(slice));
-        if all.is_none_or(|all| all > isize::MAX as usize) {
+        if span(slice, depth, slice_bytes).is_none() {
             return refuse("slice_bytes", "slices that fit into memory", slice_bytes);
         }
         let mut copy = Vec::<T>::new();

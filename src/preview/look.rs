@@ -75,11 +75,23 @@ impl Engine {
     /// # Errors
     /// As [`preview`], and [`Error::Runtime`] in a child of the process that opened the engine and after it was shut down.
     pub fn preview(&self, studies: &[StudyInput], options: &AskOptions) -> Result<Preview> {
+        self.preview_as(studies, options, |preview| preview)
+    }
+
+    /// The same, made into something else where there is room on the stack.
+    pub(crate) fn preview_as<T: Send>(
+        &self,
+        studies: &[StudyInput],
+        options: &AskOptions,
+        make: impl FnOnce(Preview) -> T + Send,
+    ) -> Result<T> {
         options.check()?;
         self.refuse_unserved()?;
         let reading = ReadOptions::default().preprocessing(options.preprocessing).budget(self.budget());
         let reading = reading.watch(options.watch(Instant::now()));
-        with_room("fleming-preview", || preview(self.package(), studies, options.max_tiles, &reading))
+        with_room("fleming-preview", || {
+            preview(self.package(), studies, options.max_tiles, &reading).map(make)
+        })
     }
 }
 
