@@ -105,6 +105,13 @@ def webp() -> Seeds:
     yield "moving", frames("WEBP")
 
 
+def heif() -> Seeds:
+    """AVIF; the boxes of HEIC are the same."""
+    variants = {"subsampling": ["4:4:4", "4:2:0"], "exif": [None, turned()]}
+    yield from pictures("AVIF", variants, ["L", "RGB", "RGBA"])
+    yield "moving", frames("AVIF")
+
+
 def bmp() -> Seeds:
     yield from pictures("BMP", {}, ["1", "L", "P", "RGB", "RGBA"])
     palette = b"".join(struct.pack("<BBBB", 255 - step, step, 7, 0) for step in range(4))
@@ -305,8 +312,8 @@ def transcript() -> Seeds:
 
 
 TARGETS = [
-    bmp, case, clip, dicom, gif, graph, jpeg, jpeg2000, manifest, nifti, npy, npz, png, session, text, tiff,
-    tokenizer, transcript, webp,
+    bmp, case, clip, dicom, gif, graph, heif, jpeg, jpeg2000, manifest, nifti, npy, npz, png, session, text,
+    tiff, tokenizer, transcript, webp,
 ]  # fmt: skip
 
 
