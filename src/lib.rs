@@ -18,6 +18,7 @@ mod digest;
 mod quality;
 mod package;
 mod plan_store;
+mod kernels;
 mod onnx;
 // ── stages, in the order an image meets them
 mod input;

@@ -1,0 +1,237 @@
+//! Few rows of activations: each row of the weight is read once, as it stands.
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::many::halves;
+use crate::kernels::activations::{CHUNK, PAIRS};
+use crate::kernels::blockwise::Blockwise;
+use crate::kernels::few::{AHEAD, Few, LANES, ROWS, fold};
+use crate::kernels::output::Output;
+
+/// Results for few rows: these outputs. They hold the bias already.
+#[target_feature(enable = "avx2,fma")]
+pub(in crate::kernels) fn few(left: &Few, weight: &Blockwise<'_>, outputs: &Range<usize>, out: Output<'_>) {
+    let dots = Dots { left, weight, out };
+    match weight.bits {
+        8 => dots.all::<8>(outputs),
+        _ => dots.all::<4>(outputs),
+    }
+}
+
+struct Dots<'a> {
+    left: &'a Few,
+    weight: &'a Blockwise<'a>,
+    out: Output<'a>,
+}
+
+/// The two halves of [`LANES`] sums.
+type Halves<T> = [T; 2];
+/// A vector of numbers.
+const WIDTH: usize = LANES / 2;
+
+/// A row of a weight.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    levels: &'a [u8],
+    scales: &'a [f32],
+}
+
+impl Dots<'_> {
+    #[target_feature(enable = "avx2,fma")]
+    fn all<const BITS: usize>(&self, outputs: &Range<usize>) {
+        match self.left.rows() {
+            1 => self.run::<BITS, 1, 2>(outputs),
+            2 => self.run::<BITS, 2, 1>(outputs),
+            3 => self.run::<BITS, 3, 1>(outputs),
+            _ => self.run::<BITS, ROWS, 1>(outputs),
+        }
+    }
+
+    /// `COUNT` rows of activations and `COLUMNS` rows of the weight at a time.
+    #[target_feature(enable = "avx2,fma")]
+    fn run<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, outputs: &Range<usize>) {
+        let mut output = outputs.start;
+        while output + COLUMNS <= outputs.end {
+            self.columns::<BITS, COUNT, COLUMNS>(output);
+            output += COLUMNS;
+        }
+        for output in output..outputs.end {
+            self.columns::<BITS, COUNT, 1>(output);
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    fn columns<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, output: usize) {
+        let mut rows = [Row { levels: &[], scales: &[] }; COLUMNS];
+        for column in 0..COLUMNS {
+            let (levels, scales) =
+                (self.weight.row(output + column), self.weight.row_scales(output + column));
+            rows[column] = Row { levels, scales };
+        }
+        let sums = if self.weight.block < CHUNK {
+            self.halves::<BITS, COUNT, COLUMNS>(rows)
+        } else {
+            self.blocks::<BITS, COUNT, COLUMNS>(rows)
+        };
+        for column in 0..COLUMNS {
+            for row in 0..COUNT {
+                let mut result = fold(numbers(sums[column][row]));
+                if BITS == 4 {
+                    result -= fold(numbers(self.shifts(output + column, row)));
+                }
+                // SAFETY: the caller of `few` says that these results are its own.
+                unsafe { self.out.at(row, output + column, 1)[0] += result };
+            }
+        }
+    }
+
+    /// Blocks of half a chunk.
+    #[target_feature(enable = "avx2,fma")]
+    fn halves<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
+        &self,
+        rows: [Row<'_>; COLUMNS],
+    ) -> [[Halves<__m256>; COUNT]; COLUMNS] {
+        let mut sums = [[[_mm256_setzero_ps(); 2]; COUNT]; COLUMNS];
+        for chunk in 0..self.weight.padded().div_ceil(CHUNK) {
+            for half in 0..2 {
+                let block = 2 * chunk + half;
+                if block == self.weight.blocks() {
+                    break;
+                }
+                for column in 0..COLUMNS {
+                    let right = levels::<BITS>(rows[column].levels, block * PAIRS);
+                    for row in 0..COUNT {
+                        let whole = products::<BITS>(right, self.left.row(row), block * PAIRS);
+                        let scale = _mm256_set1_ps(rows[column].scales[block] * self.left.scale(row, block));
+                        let sum = &mut sums[column][row][half];
+                        *sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), scale, *sum);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// Blocks of whole chunks.
+    #[target_feature(enable = "avx2,fma")]
+    fn blocks<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
+        &self,
+        rows: [Row<'_>; COLUMNS],
+    ) -> [[Halves<__m256>; COUNT]; COLUMNS] {
+        let mut sums = [[[_mm256_setzero_ps(); 2]; COUNT]; COLUMNS];
+        let block_length = self.weight.block;
+        for block in 0..self.weight.blocks() {
+            let mut whole = [[[_mm256_setzero_si256(); 2]; COUNT]; COLUMNS];
+            for chunk in (block * block_length..(block + 1) * block_length).step_by(CHUNK) {
+                for half in 0..2 {
+                    let start = chunk + half * PAIRS;
+                    for column in 0..COLUMNS {
+                        let right = levels::<BITS>(rows[column].levels, start);
+                        for row in 0..COUNT {
+                            let products = products::<BITS>(right, self.left.row(row), start);
+                            let sum = &mut whole[column][row][half];
+                            *sum = _mm256_add_epi32(*sum, products);
+                        }
+                    }
+                }
+            }
+            for column in 0..COLUMNS {
+                for row in 0..COUNT {
+                    let scale = _mm256_set1_ps(rows[column].scales[block] * self.left.scale(row, block));
+                    for half in 0..2 {
+                        let whole = _mm256_cvtepi32_ps(whole[column][row][half]);
+                        let sum = &mut sums[column][row][half];
+                        *sum = _mm256_fmadd_ps(whole, scale, *sum);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// What the levels of zero make in a row.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn shifts(&self, output: usize, row: usize) -> Halves<__m256> {
+        let (weight, scales, sums) = (self.weight, self.weight.row_scales(output), self.left.sums(row));
+        let middle = _mm256_set1_ps(f32::from(weight.middle()));
+        let mut shifts = [_mm256_setzero_ps(); 2];
+        for first in (0..scales.len()).step_by(LANES) {
+            let mut padded = [0.0; LANES];
+            let factors = match scales[first..].first_chunk::<LANES>() {
+                Some(whole) => whole,
+                None => {
+                    padded[..scales.len() - first].copy_from_slice(&scales[first..]);
+                    &padded
+                }
+            };
+            let zeros = match weight.row_zeros(output) {
+                None => [middle; 2],
+                Some(zeros) => nibbles(&zeros[first / 2..]),
+            };
+            let sums = &sums[first..][..LANES];
+            for half in 0..2 {
+                // SAFETY: 8 numbers of 16.
+                let (factors, sums) = unsafe {
+                    let place = half * WIDTH;
+                    (_mm256_loadu_ps(factors.as_ptr().add(place)), _mm256_loadu_ps(sums.as_ptr().add(place)))
+                };
+                shifts[half] = _mm256_fmadd_ps(_mm256_mul_ps(factors, zeros[half]), sums, shifts[half]);
+            }
+        }
+        shifts
+    }
+}
+
+/// 32 levels of a row.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn levels<const BITS: usize>(row: &[u8], start: usize) -> __m256i {
+    _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(start * BITS / 8 + AHEAD).cast());
+    let [low, high] = halves(&row[start * BITS / 8..][..PAIRS * BITS / 8]);
+    let levels = _mm256_set_m128i(high, low);
+    if BITS == 8 { _mm256_xor_si256(levels, _mm256_set1_epi8(i8::MIN)) } else { levels }
+}
+
+/// The products of 32 levels with those of activations, each four added up.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn products<const BITS: usize>(right: __m256i, left: &[i8], start: usize) -> __m256i {
+    let left = &left[start..][..PAIRS];
+    // SAFETY: 32 bytes.
+    let left = unsafe { _mm256_loadu_si256(left.as_ptr().cast()) };
+    let pairs = if BITS == 8 {
+        // the sign goes over to the activation: sizes of at most 128 and 127 do not saturate in pairs
+        _mm256_maddubs_epi16(_mm256_abs_epi8(right), _mm256_sign_epi8(left, right))
+    } else {
+        _mm256_maddubs_epi16(right, left)
+    };
+    _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
+}
+
+/// 16 numbers of 4 bits from the first 8 bytes, or as many as there are.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nibbles(bytes: &[u8]) -> Halves<__m256> {
+    let mut packed = [0; WIDTH];
+    let count = bytes.len().min(WIDTH);
+    packed[..count].copy_from_slice(&bytes[..count]);
+    let packed = _mm_cvtsi64_si128(i64::from_le_bytes(packed));
+    let pairs = _mm_unpacklo_epi8(packed, _mm_srli_epi16::<4>(packed));
+    let single = _mm_and_si128(pairs, _mm_set1_epi8(15));
+    let numbers = |bytes| _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+    [numbers(single), numbers(_mm_srli_si128::<8>(single))]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn numbers(halves: Halves<__m256>) -> [f32; LANES] {
+    let mut numbers = [0.0; LANES];
+    // SAFETY: twice 8 numbers.
+    unsafe {
+        _mm256_storeu_ps(numbers.as_mut_ptr(), halves[0]);
+        _mm256_storeu_ps(numbers[WIDTH..].as_mut_ptr(), halves[1]);
+    }
+    numbers
+}

@@ -1,0 +1,89 @@
+//! Few rows of activations, with what the kernels for them read beside the levels.
+
+use super::activations::{Activations, CHUNK};
+use super::blockwise::Blockwise;
+
+/// Sums that a kernel for few rows keeps apart.
+pub(super) const LANES: usize = 16;
+/// The most rows that such a kernel takes: for more it is worth unpacking the weight.
+pub(super) const ROWS: usize = 4;
+/// How many bytes of a weight ahead the memory is asked for. A processor looks ahead itself, but not beyond a page: without
+/// this, reading was 1.7 times slower.
+pub(super) const AHEAD: usize = 4096;
+
+/// Few rows, rounded.
+pub(super) struct Few {
+    rounded: Activations,
+    /// The scale of each lane: `[rows, chunks, LANES]`
+    lanes: Vec<f32>,
+    /// What levels of zero in the middle of 8 bits add to each lane, taken away in advance: `[rows, chunks, LANES]`
+    starts: Vec<i32>,
+    /// The sum of each block's values, as rounded: `[rows, blocks]`, filled up with zeros to whole lanes.
+    sums: Vec<f32>,
+    chunks: usize,
+}
+
+impl Few {
+    pub(super) fn new(rounded: Activations, weight: &Blockwise<'_>) -> Self {
+        let (block, blocks) = (weight.block, weight.blocks());
+        let chunks = weight.padded().div_ceil(CHUNK);
+        let mut lanes = Vec::with_capacity(rounded.rows * chunks * LANES);
+        let mut starts = Vec::with_capacity(rounded.rows * chunks * LANES);
+        let mut sums = Vec::with_capacity(rounded.rows * blocks.next_multiple_of(LANES));
+        for row in 0..rounded.rows {
+            let (levels, scales) = (rounded.levels(0, row), rounded.row_scales(row));
+            let place = |lane: usize| lane * (CHUNK / LANES) / block;
+            lanes.extend((0..chunks * LANES).map(|lane| scales.get(place(lane)).copied().unwrap_or(0.0)));
+            let sum = |levels: &[i8]| levels.iter().map(|level| i32::from(*level)).sum::<i32>();
+            starts.extend(levels.chunks_exact(CHUNK / LANES).map(|levels| -128 * sum(levels)));
+            let parts = levels.chunks_exact(block).map(sum);
+            sums.extend(parts.zip(scales).map(|(sum, scale)| sum as f32 * scale));
+            sums.resize((row + 1) * blocks.next_multiple_of(LANES), 0.0);
+        }
+        Self { rounded, lanes, starts, sums, chunks }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rounded.rows
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[i8] {
+        self.rounded.levels(0, row)
+    }
+
+    /// `[chunks, LANES]` of a row.
+    pub(super) fn lane_scales(&self, row: usize) -> &[f32] {
+        &self.lanes[row * self.chunks * LANES..][..self.chunks * LANES]
+    }
+
+    /// What a chunk's sums begin with where levels of 8 bits are taken without their sign: `[LANES]`
+    pub(super) fn starts(&self, row: usize, chunk: usize) -> &[i32] {
+        &self.starts[(row * self.chunks + chunk) * LANES..][..LANES]
+    }
+
+    /// `[blocks]` of a row, filled up with zeros to whole lanes.
+    pub(super) fn sums(&self, row: usize) -> &[f32] {
+        let width = self.sums.len() / self.rows();
+        &self.sums[row * width..][..width]
+    }
+
+    pub(super) fn scale(&self, row: usize, block: usize) -> f32 {
+        self.rounded.row_scales(row)[block]
+    }
+
+    pub(super) fn sum(&self, row: usize, block: usize) -> f32 {
+        self.sums(row)[block]
+    }
+}
+
+/// The sum of all lanes, in the one order.
+pub(super) fn fold(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}

@@ -1,0 +1,56 @@
+//! Which instructions a machine has.
+
+use std::sync::LazyLock;
+
+/// Sets of instructions that the kernels are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instructions {
+    /// None of a machine's own.
+    Plain,
+    Avx2,
+    /// AVX-512 with VNNI.
+    Avx512,
+}
+
+static HERE: LazyLock<Instructions> = LazyLock::new(|| {
+    let best = Instructions::ALL.into_iter().rev().find(|instructions| instructions.are_here());
+    best.unwrap_or(Instructions::Plain)
+});
+
+impl Instructions {
+    /// From the slowest to the fastest.
+    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Avx2, Self::Avx512];
+
+    /// The fastest that this machine has.
+    pub(crate) fn here() -> Self {
+        *HERE
+    }
+
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "none",
+            Self::Avx2 => "AVX2",
+            Self::Avx512 => "AVX-512 VNNI",
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn are_here(self) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn are_here(self) -> bool {
+        self == Self::Plain
+    }
+}

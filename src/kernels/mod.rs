@@ -1,0 +1,36 @@
+//! What takes most of the time on a CPU, in the instructions of the machine: products with weights in blocks, and attention.
+//!
+//! Products are those of ONNX Runtime's `MatMulNBits` at accuracy level 4, on the weights as they stand in the file: activations
+//! are rounded to 8 bits, by row and block of inputs. What is multiplied and added up within a block are whole numbers, so
+//! nothing is lost there. Scales are applied in one order that all instruction sets keep, so that each gives the same bits:
+//! `plain.rs` says which.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "rows and lanes are registers: what is done with each is unrolled"
+)]
+
+mod instructions;
+mod blockwise;
+mod threads;
+mod output;
+mod activations;
+mod few;
+mod panel;
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod vector;
+mod attention;
+mod dispatch;
+mod product;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use attention::{Attention, Cached, Heads, Rotation, Sight, attend, attend_cached};
+pub(crate) use blockwise::{Blockwise, Zeros};
+pub(crate) use instructions::Instructions;
+pub(crate) use product::product;
+pub(crate) use threads::Threads;

@@ -1,0 +1,83 @@
+//! A product, shared out among threads.
+
+use super::activations::{Activations, Form};
+use super::blockwise::Blockwise;
+use super::few::{Few, ROWS};
+use super::instructions::Instructions;
+use super::output::Output;
+use super::panel::Many;
+use super::threads::Threads;
+
+/// Tasks for each thread: so many that one which is late holds up little.
+const SHARES: usize = 4;
+/// Rows of activations for which it is still worth unpacking a part of the weight once more.
+const LEAST_ROWS: usize = 48;
+
+/// `rows @ weight.T + bias`, with activations rounded to 8 bits by row and block: `[rows, inputs]` to `[rows, outputs]`.
+///
+/// A value that is infinite or no number makes all results of its row none.
+///
+/// # Panics
+/// If the lengths do not fit together: see [`Blockwise::is_sound`].
+pub(crate) fn product(
+    rows: &[f32],
+    weight: &Blockwise<'_>,
+    bias: Option<&[f32]>,
+    results: &mut [f32],
+    threads: &dyn Threads,
+) {
+    product_with(Instructions::here(), (rows, bias), weight, results, threads);
+}
+
+/// The same with some instructions that the machine has.
+pub(super) fn product_with(
+    instructions: Instructions,
+    (rows, bias): (&[f32], Option<&[f32]>),
+    weight: &Blockwise<'_>,
+    results: &mut [f32],
+    threads: &dyn Threads,
+) {
+    let count = rows.len() / weight.inputs;
+    assert!(weight.is_sound() && instructions.are_here(), "a weight and instructions that can be used");
+    assert!(rows.len() == count * weight.inputs && results.len() == count * weight.outputs, "whole rows");
+    if count > ROWS {
+        return many(instructions, (rows, bias), weight, results, threads);
+    }
+    if count > 0 {
+        match bias {
+            Some(bias) => results.chunks_exact_mut(weight.outputs).for_each(|row| row.copy_from_slice(bias)),
+            None => results.fill(0.0),
+        }
+        let left = Few::new(Activations::round(rows, weight, Form::Rows, threads), weight);
+        let out = Output::new(results, weight.outputs);
+        let step = weight.outputs.div_ceil(threads.count() * SHARES).next_multiple_of(4);
+        threads.each(weight.outputs.div_ceil(step), &|task| {
+            let outputs = task * step..weight.outputs.min((task + 1) * step);
+            // SAFETY: the machine has the instructions, and each task has outputs of its own.
+            unsafe { instructions.few(&left, weight, &outputs, out) };
+        });
+    }
+}
+
+fn many(
+    instructions: Instructions,
+    (rows, bias): (&[f32], Option<&[f32]>),
+    weight: &Blockwise<'_>,
+    results: &mut [f32],
+    threads: &dyn Threads,
+) {
+    let left = Activations::round(rows, weight, instructions.form(), threads);
+    let work = Many { left: &left, weight, bias, out: Output::new(results, weight.outputs) };
+    let width = instructions.columns();
+    let panels = weight.outputs.div_ceil(width);
+    // with few panels and many threads, rows are shared out too
+    let parts = (threads.count() * SHARES).div_ceil(panels).min(left.rows.div_ceil(LEAST_ROWS)).max(1);
+    let step = left.rows.div_ceil(parts);
+    threads.each(panels * parts, &|task| {
+        let (panel, part) = (task / parts, task % parts);
+        let outputs = panel * width..weight.outputs.min((panel + 1) * width);
+        let rows = (part * step).min(left.rows)..left.rows.min((part + 1) * step);
+        // SAFETY: the machine has the instructions, and each task has outputs or rows of its own.
+        unsafe { instructions.many(work, &outputs, rows) };
+    });
+}

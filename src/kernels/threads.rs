@@ -1,0 +1,10 @@
+//! Who shares the work.
+
+/// Threads that share work.
+pub(crate) trait Threads: Sync {
+    /// How many there are, the caller's among them.
+    fn count(&self) -> usize;
+
+    /// Does the tasks from 0 to `tasks`, in any order and at once, and returns when all are done.
+    fn each(&self, tasks: usize, work: &(dyn Fn(usize) + Sync));
+}
