@@ -11,6 +11,7 @@ mod folder;
 
 pub(crate) use contract::{Dimension, GraphContract, TensorContract};
 pub use folder::Package;
+pub(crate) use manifest::Scheme;
 pub(crate) use manifest::{Configuration, PromptTemplate, TilingLimits, Tokens, Work};
 pub use manifest::{FileFacts, Manifest};
 pub(crate) use profiles::{Profile, ShapeRange};

@@ -86,10 +86,10 @@ fn text(report: &Value) -> String {
     }
     let graphs = report["graphs"].as_object().into_iter().flatten();
     lines.extend(graphs.map(|(graph, place)| row("graph", &format!("{graph} on {}", plain(place)))));
-    lines.extend(
-        report["engines"].as_array().filter(|all| all.is_empty()).map(|_| row("plans", "none are needed")),
-    );
-    lines.extend(report["engines"].as_array().into_iter().flatten().map(|plan| {
+    lines.extend(report["kernels"].as_str().map(|whose| row("kernels", whose)));
+    let plans = report["engines"].as_array();
+    lines.extend(plans.filter(|all| all.is_empty()).map(|_| row("plans", "none are needed")));
+    lines.extend(plans.into_iter().flatten().map(|plan| {
         let place = plan["folder"].as_str().map(|folder| format!(" in {folder}")).unwrap_or_default();
         row("plans", &format!("of {}: {}{place}", plain(&plan["graph"]), plain(&plan["state"])))
     }));

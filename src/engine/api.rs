@@ -72,7 +72,7 @@ impl Engine {
             "bytes of memory"
         );
         let runtime = Runtime::load(options.library.as_deref())?;
-        memory.check(options.graph()?.device.free_memory(&runtime)?)?;
+        memory.check(options.graph(package.manifest())?.device.free_memory(&runtime)?)?;
         let handle = Arc::new(Handle::open(package, options, &Loading { runtime, memory, watch })?);
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|other| other.strong_count() > 0);

@@ -12,4 +12,5 @@ mod tests;
 pub(super) use graphs::GraphOpener;
 pub use plan::{Plan, PlanFolder, PlanState};
 pub(super) use warm::check;
+pub(crate) use warm::own_operators;
 pub use warm::{graph_providers, plan_states, warm};

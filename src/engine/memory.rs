@@ -12,7 +12,7 @@ use crate::package::{Configuration, Manifest, Package, Work};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryNeeds {
-    /// The weights of both graphs, and what ONNX Runtime adds to those in blocks while it rearranges them.
+    /// The weights of both graphs, and what ONNX Runtime adds to those in blocks where it rearranges them.
     pub weights: u64,
     /// Keys and values of all slots.
     pub slots: u64,
@@ -32,7 +32,10 @@ impl MemoryNeeds {
         let files = &package.manifest().files;
         let weights = files.iter().filter(|(name, _)| name.contains(".onnx")).map(|(_, facts)| facts.bytes);
         let figures = work(package.manifest());
-        let packing = package.manifest().quantization.as_ref().map_or(0, |facts| facts.packing_bytes);
+        let packing = match options.graph(package.manifest())?.operators.products {
+            true => 0,
+            false => package.manifest().quantization.as_ref().map_or(0, |facts| facts.packing_bytes),
+        };
         Ok(Self {
             weights: weights.fold(packing, u64::saturating_add),
             slots: kv_shape(package, options)?.bytes(),

@@ -39,6 +39,7 @@ mod embed;
 mod count;
 
 pub use api::Engine;
+pub(crate) use build::own_operators;
 pub use build::{Plan, PlanFolder, PlanState, graph_providers, plan_states, warm};
 pub use count::TokenCount;
 pub use counts::Counts;

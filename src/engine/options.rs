@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::input::Budget;
 use crate::limits::{NumberOption, OptionName, Subject, Whole};
-use crate::onnx::{Device, GraphOptions};
+use crate::onnx::{Device, GraphOptions, OwnOperators};
 use crate::package::Manifest;
 use crate::watch::Watch;
 
@@ -88,9 +88,16 @@ impl EngineOptions {
         Self::THREADS.check(self.threads)
     }
 
-    pub(super) fn graph(&self) -> Result<GraphOptions> {
+    /// How the graphs of a package are run.
+    pub(super) fn graph(&self, manifest: &Manifest) -> Result<GraphOptions> {
         let device = Device::parse(&self.provider, &self.provider_options)?;
-        Ok(GraphOptions { device, threads: self.threads, ranges: None, watch: Watch::default() })
+        Ok(GraphOptions {
+            operators: OwnOperators::of(&device, manifest),
+            device,
+            threads: self.threads,
+            ranges: None,
+            watch: Watch::default(),
+        })
     }
 
     /// Most tokens in a conversation.

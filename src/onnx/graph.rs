@@ -15,6 +15,7 @@ use ort::value::{DynTensorValueType, Outlet, TensorElementType, ValueType};
 use super::detached::Loading;
 use super::device_lock::CaptureLock;
 use super::memory::{Memory, Tensor};
+use super::operators::OwnOperators;
 use super::provider::Device;
 use super::runtime::Runtime;
 use super::shape_ranges::ShapeRanges;
@@ -29,6 +30,7 @@ pub(crate) struct GraphOptions {
     pub(crate) device: Device,
     /// Threads inside an operator; `None` leaves it to ONNX Runtime, which takes one for each physical core.
     pub(crate) threads: Option<usize>,
+    pub(crate) operators: OwnOperators,
     /// The shapes that the graph's plan takes; `None` without a plan, where every shape runs.
     pub(crate) ranges: Option<Arc<ShapeRanges>>,
     /// What ends the loading early.
@@ -272,6 +274,7 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
         builder = builder.with_intra_threads(threads).map_err(|error| refused(error.into()))?;
     }
     let builder = device.register(runtime, builder)?;
+    let builder = options.operators.register(builder, options.threads).map_err(refused)?;
     let loading = Loading::from(path.parent().unwrap_or(path));
     let session = committed(builder, path, &options.watch)?.map_err(refused)?;
     let detached = loading.detach().map_err(|error| {
@@ -404,6 +407,7 @@ mod tests {
         let options = GraphOptions {
             device: Device::parse("fake", &[]).unwrap(),
             threads: None,
+            operators: OwnOperators::NONE,
             ranges: None,
             watch: Watch::default(),
         };

@@ -13,6 +13,7 @@ mod provider;
 mod survey;
 mod placement;
 mod device_lock;
+mod operators;
 mod graph;
 mod embedding_buffer;
 mod arena;
@@ -25,6 +26,7 @@ pub(crate) use graph::{Destination, Graph, GraphOptions};
 #[cfg(test)]
 pub(crate) use memory::fault;
 pub(crate) use memory::{FixedRows, Memory, Tensor};
+pub(crate) use operators::OwnOperators;
 pub(crate) use plans::{PLAN_ENDING, PlanMode, TIMING_ENDING};
 pub(crate) use provider::{Device, GPU_TILES, TIMING_INPUTS};
 pub(crate) use runtime::Runtime;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ort::session::Session;
 
 use super::graph::GraphOptions;
+use super::operators::OwnOperators;
 use super::provider::Device;
 use super::runtime::{self, Runtime};
 use super::shape_ranges::ShapeRanges;
@@ -48,6 +49,7 @@ impl GraphOptions {
         Self {
             device,
             threads: self.threads,
+            operators: self.operators,
             ranges: Some(Arc::new(ranges.clone())),
             watch: self.watch.clone(),
         }
@@ -63,7 +65,8 @@ impl GraphOptions {
             Ok(()) => cpu,
             Err(_) => Device::parse(&format!("cuda:{}", self.device.number()), &[])?,
         };
-        Ok(Self { device, threads: self.threads, ranges: None, watch: self.watch.clone() })
+        let operators = OwnOperators::of(&device, manifest);
+        Ok(Self { device, threads: self.threads, operators, ranges: None, watch: self.watch.clone() })
     }
 
     /// Tiles in one run of the vision graph: the provider's number, or less where the plan takes less.
@@ -107,7 +110,13 @@ mod tests {
         let ranges = ShapeRanges::spanning("vision.onnx", &[]);
         let options = [("trt_builder_optimization_level".to_owned(), "5".to_owned())];
         let device = Device::parse("tensorrt:1", &options).unwrap();
-        let options = GraphOptions { device, threads: None, ranges: None, watch: Watch::default() };
+        let options = GraphOptions {
+            device,
+            threads: None,
+            operators: OwnOperators::NONE,
+            ranges: None,
+            watch: Watch::default(),
+        };
         let settings = |mode| {
             let device = options.with_plan(&ranges, mode).device;
             let mut settings: Vec<_> = device.settings().to_vec();

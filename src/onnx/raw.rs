@@ -1,4 +1,5 @@
-//! What ONNX Runtime offers and ort does not: tensors on a part of another tensor's memory, and the provider of each node.
+//! What ONNX Runtime offers and ort does not: tensors on a part of another tensor's memory, the provider of each node, and the
+//! inputs that a node leaves out.
 //! What NVIDIA's libraries say of a GPU. Memory in the place of a file's. The only file under `onnx/` with `unsafe`.
 
 use std::ffi::{CStr, c_char, c_int};
@@ -13,6 +14,7 @@ use std::slice;
 use libloading::os::unix::{Library, RTLD_NOW, Symbol};
 use ort::AsPointer;
 use ort::memory::{Allocator, MemoryInfo};
+use ort::operator::{ComputeContext, KernelContext};
 use ort::session::Session;
 use ort::value::{DynTensor, TensorElementType};
 use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap_fixed, munmap};
@@ -169,6 +171,27 @@ pub(super) fn placement(session: &Session) -> ort::Result<Vec<Placed>> {
         Ok(placed)
     }
 }
+
+/// Whether a node has an input at this place. One that is left out has no name.
+pub(super) fn has_input(node: &KernelContext<'_>, place: usize) -> ort::Result<bool> {
+    let api = ort::api();
+    let (mut count, mut length) = (0, 0);
+    // SAFETY: the node is alive. Without a buffer, only the length of the name is written, with the zero at its end.
+    unsafe {
+        check((api.KernelInfo_GetInputCount)(node.ptr(), &raw mut count))?;
+        if place >= count {
+            return Ok(false);
+        }
+        check((api.KernelInfo_GetInputName)(node.ptr(), place, ptr::null_mut(), &raw mut length))?;
+    }
+    Ok(length > 1)
+}
+
+/// A running kernel's context, for its threads to share.
+pub(super) struct Shared<'a>(pub(super) &'a ComputeContext);
+
+// SAFETY: the context is a pointer that nobody changes while the kernel runs. Any thread may ask ONNX Runtime for its threads.
+unsafe impl Sync for Shared<'_> {}
 
 /// Reads what is mapped at these addresses from the file once more, from `offset` on, into memory that takes the place of the
 /// mapping in one step. Whoever holds the addresses sees the same bytes before and after, and unmaps them as before.

@@ -138,6 +138,31 @@ pub(crate) struct Kv {
 pub(crate) struct Quantization {
     /// Memory that ONNX Runtime takes for them beyond the size of the files.
     pub packing_bytes: u64,
+    /// That of `MatMulNBits`: 4 rounds activations to 8 bits for the product, 0 does not.
+    pub accuracy_level: Option<i64>,
+    pub language: Option<Scheme>,
+    pub head: Option<Scheme>,
+    pub vision: Option<Scheme>,
+    /// Layers that are not stored as their part is, by what their name contains.
+    #[serde(default)]
+    pub apart: BTreeMap<String, Option<Scheme>>,
+}
+
+/// How a weight is stored in blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct Scheme {
+    pub bits: usize,
+    pub block: usize,
+    /// Whether the level of zero is stored.
+    pub zero_points: bool,
+}
+
+impl Quantization {
+    /// How all products' weights are stored.
+    pub(crate) fn schemes(&self) -> impl Iterator<Item = &Scheme> {
+        let parts = [&self.language, &self.head, &self.vision];
+        parts.into_iter().chain(self.apart.values()).flatten()
+    }
 }
 
 /// Bytes that runs of both graphs take. `engine/memory.rs` has the formula.

@@ -86,8 +86,8 @@ impl<'a> GraphOpener<'a> {
         options: &EngineOptions,
         folder: PlanFolder,
     ) -> Result<Self> {
-        let vision = options.graph()?;
         let manifest = package.manifest();
+        let vision = options.graph(manifest)?;
         vision.device.provider.accept(&manifest.target, &manifest.precision)?;
         let decoder = GraphOptions { device: vision.device.for_decoder(runtime)?, ..vision.clone() };
         let shape = memory::kv_shape(package, options)?;

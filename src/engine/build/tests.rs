@@ -366,7 +366,7 @@ fn a_reference_is_the_cpu_where_it_runs_the_package() {
     let name = |provider: &str| {
         let options = EngineOptions { provider: provider.into(), ..options(&folder) };
         let package = Package::open(&path).unwrap();
-        options.graph().unwrap().reference(package.manifest()).unwrap().device.provider.name
+        options.graph(package.manifest()).unwrap().reference(package.manifest()).unwrap().device.provider.name
     };
     assert_eq!(name("tensorrt:1"), "cpu");
     let manifest = path.join("fleming.json");

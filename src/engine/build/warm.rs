@@ -8,7 +8,7 @@ use super::plan::{Plan, PlanFolder, PlanState};
 use crate::engine::memory::MemoryNeeds;
 use crate::engine::options::EngineOptions;
 use crate::error::{Error, Result};
-use crate::onnx::{DeviceLock, Runtime};
+use crate::onnx::{DeviceLock, OwnOperators, Runtime};
 use crate::package::Package;
 use crate::plan_store::{self, LookUp};
 
@@ -34,7 +34,7 @@ pub fn warm(folder: &Path, options: &EngineOptions, plans: PlanFolder) -> Result
     check(&package, options)?;
     let needs = MemoryNeeds::of(&package, options)?;
     let runtime = Runtime::load(options.library.as_deref())?;
-    needs.check(options.graph()?.device.free_memory(&runtime)?)?;
+    needs.check(options.graph(package.manifest())?.device.free_memory(&runtime)?)?;
     package.verify()?;
     let _lock = DeviceLock::loading();
     let opener = GraphOpener::new(&runtime, &package, options, plans)?;
@@ -88,13 +88,21 @@ pub fn graph_providers(package: &Package, options: &EngineOptions) -> Result<Vec
     Ok(graphs.map(|(contract, graph, _)| (contract.file.clone(), graph.device.provider.name)).collect())
 }
 
+/// The operators of a package that this crate computes with these options.
+///
+/// # Errors
+/// [`Error::Request`] for options that cannot be met.
+pub(crate) fn own_operators(package: &Package, options: &EngineOptions) -> Result<OwnOperators> {
+    Ok(options.graph(package.manifest())?.operators)
+}
+
 /// Refuses options whose runs would be outside the profiles that plans are built for.
 ///
 /// # Errors
 /// [`Error::Request`] naming the option and its limit.
 pub(in crate::engine) fn check(package: &Package, options: &EngineOptions) -> Result<()> {
     let [_, Some(decoder)] = ranges(package) else { return Ok(()) };
-    if !options.graph()?.device.builds_plans() {
+    if !options.graph(package.manifest())?.device.builds_plans() {
         return Ok(());
     }
     let chunk = options.chunk.min(options.context(package.manifest())?);

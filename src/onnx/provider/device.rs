@@ -75,6 +75,9 @@ type DecoderFallback = fn(&Device) -> std::result::Result<Option<&'static Provid
 /// The setting by which the steps of a decoder are captured as a CUDA graph, which launches all kernels at once.
 pub(super) const RECORDING: &str = "enable_cuda_graph";
 
+/// The setting by which this crate's kernels run where it has faster ones than the provider. It is not ONNX Runtime's.
+pub(super) const KERNELS: &str = "kernels";
+
 /// Keys that begin like this are for the session and not for the provider.
 const OF_SESSIONS: &str = "ep.";
 
@@ -242,6 +245,11 @@ impl Device {
     /// Whether runs are recorded and replayed.
     pub(crate) fn records(&self) -> bool {
         self.setting(RECORDING) == Some("1")
+    }
+
+    /// Whether this crate's kernels run where it has some.
+    pub(in crate::onnx) fn has_kernels(&self) -> bool {
+        self.setting(KERNELS) == Some("1")
     }
 
     /// Whether the provider can record runs, even where a setting forbids it.

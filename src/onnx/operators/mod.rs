@@ -1,0 +1,11 @@
+//! Operators of ONNX Runtime that this crate computes itself.
+
+mod pool;
+mod nodes;
+mod products;
+mod attention;
+mod own;
+#[cfg(test)]
+mod model;
+
+pub(crate) use own::OwnOperators;

@@ -1,0 +1,75 @@
+//! Which operators this crate computes itself.
+//!
+//! ONNX Runtime looks for schemas and kernels among a session's custom operators before its own, so an operator of the same
+//! domain and name takes the place of the built-in one, and packages stay as they are. Weights are read where ONNX Runtime
+//! mapped them: a custom operator packs none.
+
+use std::thread;
+
+use ort::operator::OperatorDomain;
+use ort::session::builder::SessionBuilder;
+
+use super::attention::{GroupQueryAttention, MultiHeadAttention};
+use super::products::{self, MatMulNBits};
+use crate::kernels::Instructions;
+use crate::onnx::provider::Device;
+use crate::package::Manifest;
+
+const DOMAIN: &str = "com.microsoft";
+
+/// The operators of a package that this crate computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnOperators {
+    /// Products with weights in blocks.
+    pub(crate) products: bool,
+    pub(crate) attention: bool,
+}
+
+impl OwnOperators {
+    /// All are ONNX Runtime's.
+    pub(crate) const NONE: Self = Self { products: false, attention: false };
+    #[cfg(test)]
+    pub(super) const ALL: Self = Self { products: true, attention: true };
+
+    /// Those of a package on a device.
+    pub(crate) fn of(device: &Device, manifest: &Manifest) -> Self {
+        // The graphs of the other targets have operators of ONNX alone, and do not import the domain: with operators of ours in
+        // it, ONNX Runtime would not find those that it fuses.
+        let has_domain = ["cpu", "cuda"].contains(&manifest.target.as_str());
+        if !has_domain || !device.has_kernels() || Instructions::here() == Instructions::Plain {
+            return Self::NONE;
+        }
+        let attention = manifest.kv.dtype == "float32";
+        Self { products: products::takes(manifest), attention }
+    }
+
+    /// Whose they are, in reports.
+    pub(crate) fn describe(self) -> String {
+        let parts = [(self.products, "products"), (self.attention, "attention")];
+        let own: Vec<_> = parts.into_iter().filter_map(|(own, name)| own.then_some(name)).collect();
+        match own.is_empty() {
+            true => "onnxruntime".into(),
+            false => format!("fleming for {}, with {}", own.join(" and "), Instructions::here().name()),
+        }
+    }
+
+    /// Registers them for a session that computes with `threads`; `None` is one for each core.
+    pub(in crate::onnx) fn register(
+        self,
+        builder: SessionBuilder,
+        threads: Option<usize>,
+    ) -> ort::Result<SessionBuilder> {
+        if self == Self::NONE {
+            return Ok(builder);
+        }
+        let threads = threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+        let mut domain = OperatorDomain::new(DOMAIN)?;
+        if self.products {
+            domain = domain.add(MatMulNBits { threads })?;
+        }
+        if self.attention {
+            domain = domain.add(MultiHeadAttention { threads })?.add(GroupQueryAttention { threads })?;
+        }
+        Ok(builder.with_operators(domain)?)
+    }
+}
