@@ -138,14 +138,34 @@ template <class T, void (*Free)(T *)> struct deleter {
 };
 template <class T, void (*Free)(T *)> using handle = std::unique_ptr<T, deleter<T, Free>>;
 
-inline const char *text_or_null(const std::string &text) { return text.empty() ? nullptr : text.c_str(); }
-inline const char *text_or_null(const std::optional<std::string> &text) { return text ? text->c_str() : nullptr; }
-
-inline std::vector<const char *> pointers(const std::vector<std::string> &texts) {
-    std::vector<const char *> all;
-    for (const auto &text : texts) all.push_back(text.c_str());
-    return all;
+// An argument that breaks the rules, found before C is called.
+inline failure refusal(const std::string &thing, const std::string &wanted, const std::string &got) {
+    return {FLEMING_STATUS_ARGUMENT, thing + ": wanted " + wanted + ", got " + got, "see fleming.hpp", thing, wanted, got};
 }
+
+// Texts in C's form, which stand as long as the strings. C would end a text at a NUL within it: the first such text is kept
+// as a failure.
+class texts {
+public:
+    const char *text(const char *name, const std::string &given) {
+        const auto place = given.find('\0');
+        if (place != given.npos && !failed) failed = refusal(name, "a text without a NUL", "one at byte " + std::to_string(place));
+        return given.c_str();
+    }
+    const char *text(const char *name, const std::optional<std::string> &given) {
+        return given ? text(name, *given) : nullptr;
+    }
+    const char *text_or_null(const char *name, const std::string &given) {
+        return given.empty() ? nullptr : text(name, given);
+    }
+    std::vector<const char *> all(const char *name, const std::vector<std::string> &given) {
+        std::vector<const char *> pointers;
+        for (const auto &one : given) pointers.push_back(text(name, one));
+        return pointers;
+    }
+
+    std::optional<failure> failed;
+};
 
 } // namespace detail
 
@@ -198,11 +218,12 @@ private:
     friend result<buffer> try_doctor(const std::optional<std::string> &, const engine_options &);
     using log_function = std::function<void(fleming_log_level, std::string_view)>;
 
+    std::vector<const char *> settings(detail::texts &texts) const { return texts.all("provider_options", provider_options); }
     // The pointers must live as long as what is returned.
-    fleming_engine_options c(const std::vector<const char *> &settings, log_function *function) const {
+    fleming_engine_options c(detail::texts &texts, const std::vector<const char *> &settings, log_function *function) const {
         fleming_engine_options options = FLEMING_ENGINE_OPTIONS_INIT;
-        options.onnxruntime = detail::text_or_null(onnxruntime);
-        options.provider = detail::text_or_null(provider);
+        options.onnxruntime = texts.text_or_null("onnxruntime", onnxruntime);
+        options.provider = texts.text_or_null("provider", provider);
         options.provider_options = settings.data();
         options.provider_option_count = settings.size();
         options.threads = threads;
@@ -218,7 +239,7 @@ private:
             options.log_user_data = function;
         }
         options.log_level = log_level;
-        options.engine_cache = detail::text_or_null(engine_cache);
+        options.engine_cache = texts.text_or_null("engine_cache", engine_cache);
         options.max_input_bytes = max_input_bytes;
         options.max_pixels = max_pixels;
         options.max_unpacked_bytes = max_unpacked_bytes;
@@ -236,9 +257,12 @@ private:
 // The memory that an engine will take; nothing is loaded.
 inline result<fleming_memory> try_memory(const std::string &package, const engine_options &options = {}) {
     fleming_memory memory = FLEMING_MEMORY_INIT;
-    const auto settings = detail::pointers(options.provider_options);
-    const auto c = options.c(settings, nullptr);
-    const auto status = fleming_package_memory(package.c_str(), &c, &memory);
+    detail::texts texts;
+    const auto settings = options.settings(texts);
+    const auto c = options.c(texts, settings, nullptr);
+    const auto folder = texts.text("package", package);
+    if (texts.failed) return *texts.failed;
+    const auto status = fleming_package_memory(folder, &c, &memory);
     if (status != FLEMING_STATUS_OK) return detail::last(status);
     return memory;
 }
@@ -246,10 +270,13 @@ inline result<fleming_memory> try_memory(const std::string &package, const engin
 // What this machine has and lacks, and whether a package runs on it, as JSON; see fleming_doctor.
 inline result<buffer> try_doctor(const std::optional<std::string> &package = {}, const engine_options &options = {}) {
     auto log = options.log;
-    const auto settings = detail::pointers(options.provider_options);
-    const auto c = options.c(settings, log ? &log : nullptr);
+    detail::texts texts;
+    const auto settings = options.settings(texts);
+    const auto c = options.c(texts, settings, log ? &log : nullptr);
+    const auto folder = texts.text("package", package);
+    if (texts.failed) return *texts.failed;
     fleming_buffer *made = nullptr;
-    const auto status = fleming_doctor(detail::text_or_null(package), &c, &made);
+    const auto status = fleming_doctor(folder, &c, &made);
     if (status != FLEMING_STATUS_OK) return detail::last(status);
     return buffer(made);
 }
@@ -365,12 +392,17 @@ class request {
 public:
     explicit request(const std::string &question) {
         fleming_request *made = nullptr;
-        keep(fleming_request_new(question.c_str(), &made));
+        detail::texts texts;
+        const auto c = texts.text("question", question);
+        if (refused(texts)) return;
+        keep(fleming_request_new(c, &made));
         handle_.reset(made);
     }
 
     request &turn(const std::string &question, const std::string &answer) & {
-        return keep(fleming_request_turn(handle_.get(), question.c_str(), answer.c_str()));
+        detail::texts texts;
+        const auto asked = texts.text("question", question), answered = texts.text("answer", answer);
+        return refused(texts) ? *this : keep(fleming_request_turn(handle_.get(), asked, answered));
     }
     // An image, a video or a volume: whatever the content of the file is.
     request &file(const std::string &file, const study_options &options = {}) & {
@@ -391,8 +423,10 @@ public:
 #endif
     request &bytes(fleming_modality modality, const void *data, std::size_t size, const std::string &name = "",
                    const study_options &options = {}) & {
-        const auto c = of(options, detail::text_or_null(name));
-        return keep(fleming_request_bytes(handle_.get(), modality, data, size, &c));
+        detail::texts texts;
+        auto c = of(options, texts);
+        c.name = texts.text_or_null("name", name);
+        return refused(texts) ? *this : keep(fleming_request_bytes(handle_.get(), modality, data, size, &c));
     }
     // One picture of height rows of width pixels of 3 bytes; see fleming_frames for the rest.
     request &pixels(const std::uint8_t *rgb, std::size_t width, std::size_t height, std::size_t row_bytes = 0) & {
@@ -418,8 +452,9 @@ public:
         return clip(shown.data(), seconds.data(), shown.size(), name);
     }
     request &volume(const fleming::volume &given) & {
+        detail::texts texts;
         fleming_volume c = FLEMING_VOLUME_INIT;
-        c.name = detail::text_or_null(given.name);
+        c.name = texts.text_or_null("name", given.name);
         c.voxels = given.voxels;
         c.voxel = given.voxel;
         c.depth = given.depth;
@@ -441,12 +476,13 @@ public:
         c.slice_bytes = given.slice_bytes;
         c.bits = given.bits;
         c.kind = given.kind;
-        c.options = detail::text_or_null(given.options);
-        return numbers(c, given.count);
+        c.options = texts.text_or_null("options", given.options);
+        return refused(texts) ? *this : numbers(c, given.count);
     }
     request &radiograph(const fleming::radiograph &given) & {
+        detail::texts texts;
         fleming_volume c = FLEMING_VOLUME_INIT;
-        c.name = detail::text_or_null(given.name);
+        c.name = texts.text_or_null("name", given.name);
         c.voxels = given.values;
         c.voxel = given.voxel;
         c.depth = 1;
@@ -461,15 +497,16 @@ public:
         c.row_bytes = given.row_bytes;
         c.bits = given.bits;
         c.inverse = given.inverse ? 1 : 0;
-        return numbers(c, given.count);
+        return refused(texts) ? *this : numbers(c, given.count);
     }
     // Several files that are one study, such as a DICOM series, in any order.
     request &series(fleming_modality modality, const std::vector<std::string> &files, const study_options &options = {}) & {
-        const auto paths = detail::pointers(files);
+        detail::texts texts;
+        const auto paths = texts.all("files", files);
         fleming_series c = FLEMING_SERIES_INIT;
         c.files = paths.data();
         c.file_count = paths.size();
-        return add(modality, c, options);
+        return add(modality, c, options, texts);
     }
     // The same in memory.
     request &series(fleming_modality modality, const std::vector<memory_file> &files, const study_options &options = {}) & {
@@ -481,21 +518,18 @@ public:
             sizes.push_back(file.size);
             names.push_back(file.name.empty() ? "file " + std::to_string(names.size()) : file.name);
         }
-        const auto called = detail::pointers(names);
+        detail::texts texts;
+        const auto called = texts.all("buffer_names", names);
         fleming_series c = FLEMING_SERIES_INIT;
         c.buffers = data.data();
         c.buffer_sizes = sizes.data();
         c.buffer_names = called.data();
         c.buffer_count = data.size();
-        return add(modality, c, options);
+        return add(modality, c, options, texts);
     }
     // Texts and studies in order, of a request that began with "": see fleming_request_text.
-    request &user(const std::string &text) & {
-        return keep(fleming_request_text(handle_.get(), FLEMING_ROLE_USER, text.c_str()));
-    }
-    request &assistant(const std::string &text) & {
-        return keep(fleming_request_text(handle_.get(), FLEMING_ROLE_ASSISTANT, text.c_str()));
-    }
+    request &user(const std::string &text) & { return add(FLEMING_ROLE_USER, text); }
+    request &assistant(const std::string &text) & { return add(FLEMING_ROLE_ASSISTANT, text); }
 
     // The same for a request that has no name yet.
     template <class... T> request turn(T &&...t) && { return std::move(turn(std::forward<T>(t)...)); }
@@ -520,26 +554,32 @@ public:
     const fleming_request *get() const noexcept { return handle_.get(); }
 
 private:
-    static fleming_study_options of(const study_options &options, const char *name) {
+    static fleming_study_options of(const study_options &options, detail::texts &texts) {
         fleming_study_options c = FLEMING_STUDY_OPTIONS_INIT;
-        c.name = name;
         c.slices = options.slices;
         c.max_frames = options.max_frames;
         c.frames = options.frames;
         c.seconds = options.seconds;
         c.start = options.start;
         c.end = options.end;
-        c.window = options.window.empty() ? nullptr : options.window.c_str();
-        c.options = options.options.empty() ? nullptr : options.options.c_str();
+        c.window = texts.text_or_null("window", options.window);
+        c.options = texts.text_or_null("options", options.options);
         return c;
     }
     request &add(fleming_modality modality, const std::string &file, const study_options &options) {
-        const auto c = of(options, nullptr);
-        return keep(fleming_request_file(handle_.get(), modality, file.c_str(), &c));
+        detail::texts texts;
+        const auto c = of(options, texts);
+        const auto path = texts.text("file", file);
+        return refused(texts) ? *this : keep(fleming_request_file(handle_.get(), modality, path, &c));
     }
-    request &add(fleming_modality modality, const fleming_series &files, const study_options &options) {
-        const auto c = of(options, nullptr);
-        return keep(fleming_request_series(handle_.get(), modality, &files, &c));
+    request &add(fleming_modality modality, const fleming_series &files, const study_options &options, detail::texts &texts) {
+        const auto c = of(options, texts);
+        return refused(texts) ? *this : keep(fleming_request_series(handle_.get(), modality, &files, &c));
+    }
+    request &add(fleming_role role, const std::string &given) {
+        detail::texts texts;
+        const auto text = texts.text("text", given);
+        return refused(texts) ? *this : keep(fleming_request_text(handle_.get(), role, text));
     }
     request &clip(const frame *shown, const double *seconds, std::size_t count, const std::string &name) {
         std::array<std::vector<const std::uint8_t *>, 3> planes;
@@ -550,8 +590,9 @@ private:
             if (!alike) return fail("frames", "frames of one size and layout", "another in frame " + std::to_string(place));
             for (std::size_t plane = 0; plane < 3; ++plane) planes[plane].push_back(one.planes[plane]);
         }
+        detail::texts texts;
         fleming_frames c = FLEMING_FRAMES_INIT;
-        c.name = detail::text_or_null(name);
+        c.name = texts.text_or_null("name", name);
         c.frames = planes[0].data();
         c.chroma = shown->planes[1] == nullptr ? nullptr : planes[1].data();
         c.chroma_v = shown->planes[2] == nullptr ? nullptr : planes[2].data();
@@ -566,7 +607,7 @@ private:
         c.pixels = shown->pixels;
         c.yuv_matrix = shown->matrix;
         c.yuv_range = shown->range;
-        return keep(fleming_request_frames(handle_.get(), &c));
+        return refused(texts) ? *this : keep(fleming_request_frames(handle_.get(), &c));
     }
     // Refuses a span that has other than the numbers of the shape; gaps are for pointers.
     request &numbers(const fleming_volume &c, std::optional<std::size_t> count) {
@@ -585,11 +626,12 @@ private:
         return keep(fleming_request_volume(handle_.get(), &c));
     }
     request &fail(const std::string &thing, const std::string &wanted, const std::string &got) {
-        if (!failed_) {
-            failed_ = failure{FLEMING_STATUS_ARGUMENT, thing + ": wanted " + wanted + ", got " + got, "see fleming.hpp",
-                              thing, wanted, got};
-        }
+        if (!failed_) failed_ = detail::refusal(thing, wanted, got);
         return *this;
+    }
+    bool refused(const detail::texts &texts) {
+        if (texts.failed && !failed_) failed_ = texts.failed;
+        return texts.failed.has_value();
     }
     request &keep(fleming_status status) {
         if (status != FLEMING_STATUS_OK && !failed_) failed_ = detail::last(status);
@@ -749,15 +791,15 @@ namespace detail {
 // The options of one question in C's form, and who hears of its answer. It stays where it is.
 struct asking {
     asking(const ask_options &options, listener hearing, std::size_t answers = 1)
-        : own(options), hears(std::move(hearing)), choices(pointers(own.choices)), stops(pointers(own.stops)),
-          thrown(answers) {
-        c.system = text_or_null(own.system);
-        c.instruction = text_or_null(own.instruction);
+        : own(options), hears(std::move(hearing)), choices(texts.all("choices", own.choices)),
+          stops(texts.all("stops", own.stops)), thrown(answers) {
+        c.system = texts.text("system", own.system);
+        c.instruction = texts.text("instruction", own.instruction);
         c.choices = choices.data();
         c.choice_count = choices.size();
-        c.json_schema = text_or_null(own.json_schema);
-        c.regex = text_or_null(own.regex);
-        c.grammar = text_or_null(own.grammar);
+        c.json_schema = texts.text_or_null("json_schema", own.json_schema);
+        c.regex = texts.text_or_null("regex", own.regex);
+        c.grammar = texts.text_or_null("grammar", own.grammar);
         c.stops = stops.data();
         c.stop_count = stops.size();
         c.max_new_tokens = own.max_new_tokens;
@@ -774,7 +816,7 @@ struct asking {
         c.frequency_penalty = own.frequency_penalty;
         c.presence_penalty = own.presence_penalty;
         c.preprocessing = own.preprocessing;
-        c.scope = text_or_null(own.scope);
+        c.scope = texts.text("scope", own.scope);
         for (const auto &[id, bias] : own.logit_bias) {
             bias_ids.push_back(id);
             biases.push_back(bias);
@@ -819,8 +861,12 @@ struct asking {
 #endif
     }
 
+    // What is wrong with it, if anything is.
+    const std::optional<failure> &failed() const noexcept { return texts.failed; }
+
     const ask_options own;
     listener hears;
+    detail::texts texts; // before the lists that it makes
     std::vector<const char *> choices, stops;
     std::vector<std::uint32_t> bias_ids;
     std::vector<float> biases;
@@ -915,16 +961,20 @@ class engine {
 public:
     static result<engine> try_open(const std::string &package, const engine_options &options = {}) {
         auto log = options.log ? std::make_shared<detail::log_function>(options.log) : nullptr;
-        const auto settings = detail::pointers(options.provider_options);
-        const auto c = options.c(settings, log.get());
+        detail::texts texts;
+        const auto settings = options.settings(texts);
+        const auto c = options.c(texts, settings, log.get());
+        const auto folder = texts.text("package", package);
+        if (texts.failed) return *texts.failed;
         fleming_engine *made = nullptr;
-        const auto status = fleming_engine_open(package.c_str(), &c, &made);
+        const auto status = fleming_engine_open(folder, &c, &made);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return engine(made, std::move(log));
     }
     result<reply> try_ask(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
         if (request.failed()) return *request.failed();
         detail::asking asking(options, std::move(hears));
+        if (asking.failed()) return *asking.failed();
         const auto log = log_; // for as long as the call, whatever becomes of the engine
         fleming_reply *made = nullptr;
         const auto status = fleming_engine_ask(handle_.get(), request.get(), &asking.c, &made);
@@ -936,6 +986,7 @@ public:
     result<pending> try_submit(const request &request, const ask_options &options = {}, listener hears = nullptr) const {
         if (request.failed()) return *request.failed();
         auto asking = std::make_shared<detail::asking>(options, std::move(hears));
+        if (asking->failed()) return *asking->failed();
         fleming_pending *made = nullptr;
         const auto status = fleming_engine_submit(handle_.get(), request.get(), &asking->c, &made);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
@@ -946,6 +997,7 @@ public:
                                                 listener hears = nullptr) const {
         if (request.failed()) return *request.failed();
         auto asking = std::make_shared<detail::asking>(options, std::move(hears), answers);
+        if (asking->failed()) return *asking->failed();
         std::vector<fleming_pending *> made(answers, nullptr);
         const auto status = fleming_engine_submit_all(handle_.get(), request.get(), &asking->c, answers, made.data());
         if (status != FLEMING_STATUS_OK) return detail::last(status);
@@ -972,6 +1024,7 @@ public:
     result<fleming_token_count> try_count_tokens(const request &request, const ask_options &options = {}) const {
         if (request.failed()) return *request.failed();
         const detail::asking asking(options, nullptr);
+        if (asking.failed()) return *asking.failed();
         fleming_token_count count = FLEMING_TOKEN_COUNT_INIT;
         const auto status = fleming_engine_count_tokens(handle_.get(), request.get(), &asking.c, &count);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
@@ -980,6 +1033,7 @@ public:
     result<embeddings> try_embed(const request &request, const ask_options &options = {}) const {
         if (request.failed()) return *request.failed();
         const detail::asking asking(options, nullptr);
+        if (asking.failed()) return *asking.failed();
         fleming_embeddings *made = nullptr;
         const auto status = fleming_engine_embed(handle_.get(), request.get(), &asking.c, &made);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
@@ -988,6 +1042,7 @@ public:
     result<fleming::preview> try_preview(const request &request, const ask_options &options = {}) const {
         if (request.failed()) return *request.failed();
         const detail::asking asking(options, nullptr);
+        if (asking.failed()) return *asking.failed();
         fleming_preview *made = nullptr;
         const auto status = fleming_engine_preview(handle_.get(), request.get(), &asking.c, &made);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
@@ -1001,12 +1056,18 @@ public:
         return facts;
     }
     result<std::monostate> try_save_session(const reply &reply, const std::string &file) const {
-        const auto status = fleming_engine_save_session(handle_.get(), reply.get(), file.c_str());
+        detail::texts texts;
+        const auto path = texts.text("file", file);
+        if (texts.failed) return *texts.failed;
+        const auto status = fleming_engine_save_session(handle_.get(), reply.get(), path);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return std::monostate();
     }
     result<std::monostate> try_load_session(const std::string &file) const {
-        const auto status = fleming_engine_load_session(handle_.get(), file.c_str());
+        detail::texts texts;
+        const auto path = texts.text("file", file);
+        if (texts.failed) return *texts.failed;
+        const auto status = fleming_engine_load_session(handle_.get(), path);
         if (status != FLEMING_STATUS_OK) return detail::last(status);
         return std::monostate();
     }

@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <cstdio>
+#include <functional>
 #include <iostream>
+#include <map>
 #include <thread>
 
 #define CHECK(condition)                                                             \
@@ -23,6 +25,66 @@ static_assert(!std::is_copy_constructible_v<fleming::embeddings> && !std::is_cop
 
 static const std::string question = "Is there a nodule, and on which side?";
 
+template <class T> static bool names(const fleming::result<T> &refused, const std::string &thing) {
+    return !refused && refused.error().status == FLEMING_STATUS_ARGUMENT && refused.error().thing == thing &&
+           refused.error().message == thing + ": wanted a text without a NUL, got one at byte 1";
+}
+
+// C cannot be given a text with a NUL in it: it would be cut there.
+static void texts_are_not_cut(const fleming::engine &engine, const std::string &package) {
+    const std::string cut("a\0b", 3);
+    fleming::study_options window, look;
+    window.window = look.options = cut;
+    const std::int16_t voxels[8] = {};
+    fleming::volume volume(voxels, 2, 2, 2);
+    volume.name = cut;
+    const auto asked = [&](const fleming::request &request) { return engine.try_ask(request); };
+    CHECK(names(asked(fleming::request(cut)), "question"));
+    CHECK(names(asked(fleming::request("?").turn(cut, "")), "question"));
+    CHECK(names(asked(fleming::request("?").turn("", cut)), "answer"));
+    CHECK(names(asked(fleming::request("?").image(cut)), "file"));
+    CHECK(names(asked(fleming::request("?").volume("x", window)), "window"));
+    CHECK(names(asked(fleming::request("?").volume("x", look)), "options"));
+    CHECK(names(asked(fleming::request("?").volume(volume)), "name"));
+    CHECK(names(asked(fleming::request("?").bytes(FLEMING_MODALITY_IMAGE, "x", 1, cut)), "name"));
+    const std::vector<std::string> files{"x", cut};
+    CHECK(names(asked(fleming::request("?").series(FLEMING_MODALITY_VOLUME, files)), "files"));
+    CHECK(names(asked(fleming::request("").user(cut)), "text"));
+    CHECK(names(asked(fleming::request("").assistant(cut)), "text"));
+    const std::map<std::string, std::function<void(fleming::ask_options &)>> options{
+        {"system", [&](auto &ask) { ask.system = cut; }},
+        {"instruction", [&](auto &ask) { ask.instruction = cut; }},
+        {"choices", [&](auto &ask) { ask.choices = {"yes", cut}; }},
+        {"stops", [&](auto &ask) { ask.stops = {cut}; }},
+        {"json_schema", [&](auto &ask) { ask.json_schema = cut; }},
+        {"regex", [&](auto &ask) { ask.regex = cut; }},
+        {"grammar", [&](auto &ask) { ask.grammar = cut; }},
+        {"scope", [&](auto &ask) { ask.scope = cut; }},
+    };
+    for (const auto &[name, set] : options) {
+        fleming::ask_options ask;
+        set(ask);
+        const fleming::request request("?");
+        CHECK(names(engine.try_ask(request, ask), name) && names(engine.try_submit(request, ask), name));
+        CHECK(names(engine.try_submit_all(request, 2, ask), name) && names(engine.try_count_tokens(request, ask), name));
+        CHECK(names(engine.try_embed(request, ask), name) && names(engine.try_preview(request, ask), name));
+    }
+    fleming::engine_options setup;
+    setup.provider_options = {cut};
+    CHECK(names(fleming::engine::try_open(package, setup), "provider_options"));
+    CHECK(names(fleming::try_memory(cut), "package") && names(fleming::try_doctor(cut), "package"));
+    CHECK(names(engine.try_load_session(cut), "file"));
+#if FLEMING_EXCEPTIONS
+    bool thrown = false;
+    try {
+        engine.ask(fleming::request(cut));
+    } catch (const fleming::error &error) {
+        thrown = error.status() == FLEMING_STATUS_ARGUMENT;
+    }
+    CHECK(thrown);
+#endif
+}
+
 static void without_exceptions(const std::string &package) {
     auto none = fleming::engine::try_open("nowhere");
     CHECK(!none && none.error().status == FLEMING_STATUS_PACKAGE && !none.error().message.empty());
@@ -34,6 +96,7 @@ static void without_exceptions(const std::string &package) {
     CHECK(memory && memory->total > 0);
     auto engine = fleming::engine::try_open(package);
     CHECK(engine);
+    texts_are_not_cut(*engine, package);
     auto reply = engine->try_ask(fleming::request("Why?").image("nowhere.png"));
     CHECK(!reply && reply.error().status == FLEMING_STATUS_INPUT);
     // What was put together wrongly is told when it is asked.
