@@ -121,7 +121,8 @@ impl Session {
         }
         match rest.take().map(u32::from_le_bytes) {
             Some(VERSION) => {}
-            version => return Err((format!("version {VERSION}"), format!("version {version:?}"))),
+            Some(version) => return Err((format!("version {VERSION}"), format!("version {version}"))),
+            None => return Err(complain("a whole session", "one that was cut short")),
         }
         if bytes.len() < HASH
             || Sha256::digest(&bytes[..bytes.len() - HASH])[..] != bytes[bytes.len() - HASH..]

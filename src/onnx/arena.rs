@@ -185,7 +185,12 @@ impl KvArena {
             let first = slots.start * self.shape.slot_numbers();
             let views = self.blocks.iter_mut().map(|(_, block)| block.view(first, &sizes).map(Tensor));
             let views = views.collect::<ort::Result<_>>().map_err(|error| {
-                Error::runtime("KV cache", format!("a view of slots {slots:?}"), error).report()
+                Error::runtime(
+                    "KV cache",
+                    format!("a view of {} slots from slot {} on", slots.len(), slots.start),
+                    error,
+                )
+                .report()
             })?;
             self.views.insert(key, views);
         }

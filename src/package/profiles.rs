@@ -89,7 +89,13 @@ impl ShapeRange {
         input: &'a TensorContract,
         named: &mut BTreeMap<&'a str, [i64; 3]>,
     ) -> std::result::Result<(), Misfit> {
-        let misfit = |wanted: &str| Misfit::of(&input.name, wanted, &format!("{self:?}"));
+        let misfit = |wanted: &str| {
+            Misfit::of(
+                &input.name,
+                wanted,
+                &format!("min {:?}, opt {:?}, max {:?}", self.min, self.opt, self.max),
+            )
+        };
         if [&self.min, &self.opt, &self.max].iter().any(|shape| shape.len() != input.shape.len()) {
             return Err(misfit(&format!("{} sizes", input.shape.len())));
         }

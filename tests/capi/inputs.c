@@ -289,6 +289,45 @@ static void a_radiograph(fleming_engine *engine, size_t side) {
     free(values);
 }
 
+// What is no number is said of a picture as of a volume, and slices that are looked at twice of a volume with a place as of an
+// array.
+static void warnings_are_given(fleming_engine *engine) {
+    float values[16];
+    fleming_volume picture = FLEMING_VOLUME_INIT, volume = FLEMING_VOLUME_INIT;
+    struct seen of_picture, of_array, placed;
+    size_t place;
+
+    for (place = 0; place < 16; ++place) values[place] = (float)place;
+    volume.voxels = picture.voxels = values;
+    volume.voxel = picture.voxel = FLEMING_VOXEL_FLOAT32;
+    picture.modality = FLEMING_MODALITY_IMAGE;
+    picture.depth = 1;
+    picture.height = picture.width = 4;
+    of_picture = seen(engine, of_volume(&picture));
+    CHECK(strstr(of_picture.warnings, "NaN") == NULL && strstr(of_picture.warnings, "infinity") == NULL);
+    free(of_picture.rgb);
+    values[2] = NAN;
+    values[5] = INFINITY;
+    of_picture = seen(engine, of_volume(&picture));
+    CHECK(strstr(of_picture.warnings, "NaN in 1 place: black, and no part of the range") != NULL);
+    CHECK(strstr(of_picture.warnings, "infinity in 1 place: black or white by its sign") != NULL);
+    CHECK(strstr(of_picture.warnings, "its values from 0 to 15 are shown") != NULL);
+    free(of_picture.rgb);
+    values[2] = values[5] = 1;
+
+    volume.depth = 4;
+    volume.height = volume.width = 2;
+    of_array = seen(engine, of_volume(&volume));
+    volume.directions[0][2] = volume.directions[1][1] = volume.directions[2][0] = 1;
+    volume.spacing_mm[0] = volume.spacing_mm[1] = volume.spacing_mm[2] = 2;
+    placed = seen(engine, of_volume(&volume));
+    CHECK(of_array.frames == 11 && placed.frames == 11);
+    CHECK(strstr(of_array.warnings, "11 slices were asked of 4: some are looked at twice") != NULL);
+    CHECK(strstr(placed.warnings, "11 slices were asked of 4: some are looked at twice") != NULL);
+    free(of_array.rgb);
+    free(placed.rgb);
+}
+
 // A folder, its files, and their bytes are one study.
 static void a_series(fleming_engine *engine, const char *folder) {
     DIR *directory = opendir(folder);
@@ -626,6 +665,7 @@ int main(int argc, char **argv) {
     yuv(engine);
     numbers(engine);
     a_radiograph(engine, facts.tile_size);
+    warnings_are_given(engine);
     a_series(engine, argv[3]);
     a_file_in_memory(engine, FLEMING_MODALITY_VOLUME, argv[4]);
     a_file_in_memory(engine, FLEMING_MODALITY_IMAGE, argv[2]);

@@ -5,8 +5,10 @@ use super::frames::Unpacked;
 use super::layout::Sign;
 use super::modality::Rescale;
 use super::padding::Padding;
+use super::scan::PixelKind;
 use super::table::Table;
 use crate::study::Window;
+use crate::words::counted;
 
 /// How values become grey.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,15 @@ pub(super) struct Values<'a> {
     pub(super) inverse: bool,
 }
 
+/// What there is to say of so many values that are NaN, and of so many that are infinite.
+pub(super) fn not_measured([nan, infinite]: [usize; 2]) -> impl Iterator<Item = String> {
+    let of = |what: &str, count: usize, shown: &str| {
+        (count > 0)
+            .then(|| format!("{what} in {}: {shown}, and no part of the range", counted(count, "place")))
+    };
+    [of("NaN", nan, "black"), of("infinity", infinite, "black or white by its sign")].into_iter().flatten()
+}
+
 impl Values<'_> {
     /// The lowest and the highest value; padding and what is no finite number are left out. `None` if nothing is left.
     pub(super) fn range(&self) -> Option<[f64; 2]> {
@@ -39,6 +50,22 @@ impl Values<'_> {
             }
         });
         (low <= high).then_some([low, high])
+    }
+
+    /// How many values are NaN, and how many infinite; padding is left out.
+    pub(super) fn not_finite(&self) -> [usize; 2] {
+        let mut counts = [0; 2];
+        // Integers, and what a finite slope makes of them, are finite.
+        if self.frame.samples.layout.kind != PixelKind::Integer {
+            self.frame.samples.each(|stored| {
+                let value = self.rescale.value(stored);
+                if !self.padding.is_some_and(|padding| padding.contains(stored)) {
+                    counts[0] += usize::from(value.is_nan());
+                    counts[1] += usize::from(value.is_infinite());
+                }
+            });
+        }
+        counts
     }
 
     /// Grey, and the values that became 0 and 255 where there are such. What is no number is 0.

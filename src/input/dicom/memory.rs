@@ -2,7 +2,7 @@
 
 use super::super::reading::{Chosen, Header, Measured, ReadOptions};
 use super::frames::Unpacked;
-use super::grey::{Shown, Values};
+use super::grey::{Shown, Values, not_measured};
 use super::layout::{Layout, Photometric, Sign};
 use super::modality::Rescale;
 use super::samples::Samples;
@@ -72,7 +72,7 @@ impl Chosen for Memory {
         let samples = Samples { bytes: bytes(&picture.values), layout };
         let frame = Unpacked { samples, colour: Photometric::Monochrome2 };
         let values = Values { frame: &frame, rescale: &rescale, padding: None, inverse: picture.inverse };
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<_> = not_measured(values.not_finite()).collect();
         let way = match windowing {
             Some(Windowing::Window(window)) => Some(Shown::Window(window)),
             Some(_) => None,

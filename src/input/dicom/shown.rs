@@ -3,7 +3,7 @@
 use super::super::reading::ReadOptions;
 use super::colour::Colours;
 use super::frames::Frames;
-use super::grey::{Shown, Values};
+use super::grey::{Shown, Values, not_measured};
 use super::instance::{Instance, is_narrow};
 use super::layout::Layout;
 use super::modality::Rescale;
@@ -61,7 +61,11 @@ pub(super) fn pictures(
             .filter_map(Values::range)
             .reduce(|[low, high], [lower, higher]| [low.min(lower), high.max(higher)])
     };
-    let mut notes = Vec::new();
+    let not_finite =
+        values.iter().map(Values::not_finite).fold([0; 2], |[nan, infinite], [more_nan, more_infinite]| {
+            [nan + more_nan, infinite + more_infinite]
+        });
+    let mut notes: Vec<_> = not_measured(not_finite).collect();
     let mut shown = Vec::with_capacity(places.len());
     let mut found = None;
     for ((number, provenance), values) in places.iter().zip(&values) {

@@ -75,7 +75,11 @@ pub(super) fn pixels(format: &str, decoder: impl ImageDecoder, budget: &Budget) 
         ColorType::L8 => PixelMode::Grey,
         ColorType::Rgb8 => PixelMode::Rgb,
         ColorType::Rgba8 => PixelMode::Rgba,
-        other => return Err(Fault::unsupported(format!("a {format} of {other:?} pixels"))),
+        _ => {
+            return Err(Fault::unsupported(format!(
+                "a {format} of pixels that are no 8-bit grey, RGB or RGBA"
+            )));
+        }
     };
     let mut samples = samples(count * mode.bytes_per_pixel())?;
     // What decoders take beside the picture.

@@ -221,13 +221,18 @@ impl SliceChoice {
         let (count, choices) = (self.places.len(), self.choices);
         let mut warnings = Vec::new();
         if self.places.windows(2).any(|pair| pair[0] == pair[1]) {
-            warnings.push(format!("{count} slices were asked of {choices}: some are looked at twice"));
+            warnings.push(twice(count, choices));
         }
         if height != width {
             warnings.push(format!("slices of {width}×{height} pixels are stretched to a square"));
         }
         warnings
     }
+}
+
+/// What to say of more frames than there are slices.
+pub(super) fn twice(count: usize, choices: usize) -> String {
+    format!("{count} slices were asked of {choices}: some are looked at twice")
 }
 
 /// What to say of slices of one value.

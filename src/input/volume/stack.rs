@@ -6,7 +6,7 @@ use super::super::reading::{Chosen, Fact, Measured, ReadOptions};
 use super::asked::{check_window, form, within_mm};
 use super::axes::{Axes, oblique};
 use super::block::{Block, check_size, held, mark_missing, passed};
-use super::grid::{Grid, SliceChoice, Slices, within};
+use super::grid::{Grid, SliceChoice, Slices, twice, within};
 use super::planes::{Placing, Planes};
 use super::scout::scout;
 use super::space::{Kind, Space, Values};
@@ -338,14 +338,20 @@ fn not_measured(count: usize) -> Option<String> {
         .then(|| format!("NaN or infinity in {}: black, and no part of the range", counted(count, "place")))
 }
 
-/// How much of the study the frames are made of, if that is not all.
-fn coverage(study: &Study) -> Option<String> {
-    let view = study.frames.first()?.provenance().view.as_ref()?;
+/// What there is to say where the frames are made of fewer slices than they are, or than the study has.
+fn coverage(study: &Study) -> Vec<String> {
+    let frames = &study.frames;
+    let Some(view) = frames.first().and_then(|frame| frame.provenance().view.as_ref()) else {
+        return Vec::new();
+    };
     let (covered, slices) = (view.covered, view.slices);
-    (covered < slices).then(|| {
+    // Slices as they are have said so.
+    let repeats = view.form == VolumeForm::Trained && covered < frames.len();
+    let part = (covered < slices).then(|| {
         let percent = 100.0 * covered as f64 / slices as f64;
         format!("the frames are made of {covered} of {slices} slices ({percent:.0} %)")
-    })
+    });
+    repeats.then(|| twice(frames.len(), covered)).into_iter().chain(part).collect()
 }
 
 #[cfg(test)]
@@ -456,6 +462,16 @@ mod tests {
             read(space([2, 1, 2]), &look).unwrap().frames[0].samples().to_vec()
         };
         assert_eq!((slab(Slab::Mean), slab(Slab::Max)), (vec![50, 51], vec![100, 101]));
+    }
+
+    #[test]
+    fn slices_that_are_looked_at_twice_are_said_in_both_forms() {
+        let said = |look: &Look| {
+            let warnings = read(space([4, 4, 6]), look).unwrap().warnings;
+            warnings.iter().filter(|warning| warning.ends_with("of 4: some are looked at twice")).count()
+        };
+        assert_eq!([Look::default(), native()].map(|look| said(&look)), [1, 1]);
+        assert_eq!([Look::default(), native()].map(|look| said(&look.slices(4))), [0, 0]);
     }
 
     #[test]

@@ -110,6 +110,25 @@ fn a_radiograph_in_memory_is_that_of_a_file() {
     assert_eq!(seen_ways, 12 * 2 * 2 * 7);
 }
 
+#[test]
+fn what_is_no_number_is_said_of_a_picture_as_of_a_file() {
+    let values = Voxels::F32([f32::NAN, 1.0, f32::INFINITY, f32::NAN, f32::NEG_INFINITY, 3.0].into());
+    let picture = StudyInput::raw_picture(RawPicture::new("x", [3, 2], values.clone()));
+    let wanted = [
+        "NaN in 2 places: black, and no part of the range",
+        "infinity in 2 places: black or white by its sign, and no part of the range",
+    ];
+    for look in [Look::default(), Look::default().window(Window::linear_exact(2.0, 2.0))] {
+        let got = seen(picture.clone(), &look).unwrap();
+        let of_file = seen(file(&set("DX", &values, None)), &look).unwrap();
+        assert_eq!(
+            (&got.warnings[..2], got.frames[0].samples()),
+            (&wanted.map(String::from)[..], &[0, 0, 255, 0, 0, 255][..])
+        );
+        assert_eq!((&of_file.warnings[..2], &of_file.frames), (&got.warnings[..2], &got.frames));
+    }
+}
+
 proptest! {
     #[test]
     fn any_radiograph_in_memory_is_that_of_a_file(

@@ -93,6 +93,6 @@ fn rgba(buffer: &[u8], frame: &OutputInfo, stride: usize) -> Result<Vec<u8>, Fau
         ColorType::Rgba => {
             Ok(collected("", count, rows.flat_map(|row| row.iter().take(4 * width)).copied())?)
         }
-        other => Err(Fault::unsupported(format!("an animated PNG of {other:?} pixels"))),
+        _ => Err(Fault::unsupported("an animated PNG of pixels without alpha")),
     }
 }
