@@ -1,6 +1,5 @@
 //! What an answer must look like, as the set of tokens that may come next.
 
-mod limits;
 #[cfg(feature = "constrained")]
 mod grammar;
 #[cfg(not(feature = "constrained"))]

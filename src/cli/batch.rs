@@ -24,6 +24,7 @@ use super::lines::{self, Line};
 use super::options::RuntimeArguments;
 use super::output::note;
 use super::refusal::{failure, unusable};
+use super::studies::add_kinds;
 
 /// Ask the questions of a file and append the answers to another, in the same order.
 ///
@@ -273,11 +274,7 @@ impl Work<'_> {
         }
         let mut reply = reply?;
         if let Ok(mut kinds) = self.kinds.lock() {
-            for kind in reply.frames.iter().map(|frame| frame.provenance.modality) {
-                if !kinds.contains(&kind) {
-                    kinds.push(kind);
-                }
-            }
+            add_kinds(&mut kinds, &reply);
         }
         reply.warnings.extend(case.warnings());
         let mut object = wire::reply(&reply);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use fleming::wire::{self, Case, Chosen, Files, Report, counted};
-use fleming::{AskOptions, Cancel, Engine, Reply, Tracing};
+use fleming::{AskOptions, Cancel, Engine, Modality, Reply, Tracing};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,7 @@ use super::lines::{self, Line};
 use super::options::RuntimeArguments;
 use super::output::note;
 use super::refusal::{unusable, unwritable};
+use super::studies::add_kinds;
 use super::{cut, emit, files, trace};
 
 /// Ask the questions of a file and count the right answers, by kind.
@@ -73,6 +74,8 @@ struct Examiner<'a> {
     unread: BTreeMap<String, usize>,
     /// Replies that were cut off.
     cut: usize,
+    /// Of what was looked at, each once.
+    kinds: Vec<Modality>,
 }
 
 /// What came of a case.
@@ -94,8 +97,8 @@ impl Eval {
         let (load, package) = (started.elapsed(), engine.package());
         let folder = self.cases.parent().unwrap_or(Path::new(""));
         let tracing = if self.trace.is_some() { Tracing::Tensors } else { Tracing::Off };
-        let mut examiner =
-            Examiner { engine: &engine, given, folder, tracing, cancel, unread: BTreeMap::new(), cut: 0 };
+        let (unread, cut, kinds) = (BTreeMap::new(), 0, Vec::new());
+        let mut examiner = Examiner { engine: &engine, given, folder, tracing, cancel, unread, cut, kinds };
         let bar =
             if stderr().is_terminal() { ProgressBar::new(cases.len() as u64) } else { ProgressBar::hidden() };
         let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
@@ -122,6 +125,11 @@ impl Eval {
                 counted(*count, "case")
             ));
         }
+        // A case that failed may have had studies of other kinds.
+        let all_asked = counts.values().all(|count| count.errors == 0);
+        if let (Err(unused), true) = (examiner.given.fit(&examiner.kinds), all_asked) {
+            note(format_args!("warning: {unused}"));
+        }
         if examiner.cut > 0 {
             note(format_args!("warning: replies that were cut off: {}", examiner.cut));
         }
@@ -141,6 +149,7 @@ impl Examiner<'_> {
         let options = AskOptions { tracing, cancel, ..case.options.ask };
         let reply = self.engine.ask(&request, &options, &mut |_event| {})?;
         self.cut += usize::from(cut::remark(&reply, &options).is_some());
+        add_kinds(&mut self.kinds, &reply);
         Ok(Asked { form: wire::form(&reply, &options), reply })
     }
 }

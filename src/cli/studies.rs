@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{ArgMatches, Args, FromArgMatches};
-use fleming::{AskOptions, Budget, Look, Modality, ReadOptions, StudyInput, Watch, measure};
+use fleming::{AskOptions, Budget, Look, Modality, ReadOptions, Reply, StudyInput, Watch, measure};
 
 use super::reading::ReadingBar;
 use super::refusal::unusable;
@@ -111,5 +111,14 @@ impl FromArgMatches for Studies {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+/// Adds the kinds of what a reply is about, each once.
+pub(super) fn add_kinds(kinds: &mut Vec<Modality>, reply: &Reply) {
+    for kind in reply.frames.iter().map(|frame| frame.provenance.modality) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! What stands in for constraints in a build without them.
 
-use super::limits::{check, name};
 use crate::error::{Error, Result};
 use crate::request::Constraint;
 use crate::sampler::Mask;
@@ -16,8 +15,8 @@ pub(crate) enum Matcher {}
 
 impl Grammars {
     pub(crate) fn compile(&self, _: &Tokenizer, constraint: &Constraint, _: Option<&str>) -> Result<Matcher> {
-        check(constraint)?;
-        Err(Error::request(name(constraint), "a build with the feature `constrained`", "one without it")
+        constraint.check()?;
+        Err(Error::request(constraint.name(), "a build with the feature `constrained`", "one without it")
             .hint("build with the default features"))
     }
 }

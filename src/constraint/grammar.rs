@@ -9,7 +9,6 @@ use llguidance::api::{GrammarWithLexer, ParserLimits, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{JsonCompileOptions, ParserFactory, regex_to_lark};
 
-use super::limits::{check, name};
 use crate::error::{Error, Result};
 use crate::request::Constraint;
 use crate::sampler::Mask;
@@ -49,7 +48,7 @@ impl Grammars {
         constraint: &Constraint,
         closing: Option<&str>,
     ) -> Result<Matcher> {
-        check(constraint)?;
+        constraint.check()?;
         thread::scope(|scope| {
             let work = || self.compile_here(tokenizer, constraint, closing);
             let thread = Builder::new().name("fleming-grammar".into()).stack_size(STACK);
@@ -68,7 +67,7 @@ impl Grammars {
         closing: Option<&str>,
     ) -> Result<Matcher> {
         let factory = self.factory(tokenizer)?;
-        let name = name(constraint);
+        let name = constraint.name();
         let refused = |error: &dyn Display| {
             let wanted = match constraint {
                 Constraint::JsonSchema(_) => "a JSON schema that can be kept to",

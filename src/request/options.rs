@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::sampling::{Constraint, Sampling};
+use super::constraint::Constraint;
+use super::sampling::Sampling;
 use crate::error::{Error, Result};
 use crate::limits::{NumberOption, OptionName, Real, Subject, Whole};
 use crate::study::Preprocessing;
@@ -105,6 +106,7 @@ impl AskOptions {
     /// [`Error::Request`] naming the first that cannot be met.
     pub fn check(&self) -> Result<()> {
         self.sampling.check()?;
+        self.constraint.as_ref().map_or(Ok(()), Constraint::check)?;
         Self::MAX_NEW_TOKENS.check(self.max_new_tokens)?;
         Self::MAX_THINKING_TOKENS.check(self.max_thinking_tokens)?;
         Self::MAX_TILES.check(self.max_tiles)?;

@@ -83,24 +83,6 @@ impl Sampling {
     }
 }
 
-/// What an answer must look like.
-///
-/// Where the instruction asks for the package's answer tags, as [`Instruction::Reasoning`](crate::Instruction::Reasoning) does,
-/// the constraint holds between them and the thought before is free; a turn that the model would end without an
-/// answer continues with one. Otherwise it holds from the first token on, and there is no thought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Constraint {
-    /// JSON that is valid under this schema, given as text.
-    JsonSchema(String),
-    /// A match of this regular expression, in the syntax of Rust's `regex` without look-around.
-    Regex(String),
-    /// One of these texts.
-    Choice(Vec<String>),
-    /// A text of this Lark grammar, in llguidance's variant of the syntax.
-    Lark(String),
-}
-
 /// A token and its log-probability by the raw logits: before bias, penalties, temperature, truncation and constraint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenLogprob {

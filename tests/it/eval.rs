@@ -82,6 +82,27 @@ fn a_case_is_read_as_batch_reads_it() {
 }
 
 #[test]
+fn an_option_that_no_case_had_a_use_for_is_told() {
+    let scratch = Scratch::new();
+    let told = |images: Value, answer: &str| {
+        let case = json!({"id": 1, "kind": "x", "images": images, "question": "What?", "answer": answer});
+        let output = eval(&scratch, &[case]).args(["--slices", "3"]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let of_images = told(json!([input("chest.png")]), "x");
+    assert!(of_images.contains("warning: --slices: wanted a volume to look at, got an image"), "{of_images}");
+    let of_none = told(json!([]), "x");
+    assert!(of_none.contains("warning: --slices: wanted a volume to look at, got no input"), "{of_none}");
+    let failed = told(json!(["missing.png"]), "x");
+    assert!(!failed.contains("--slices"), "{failed}");
+    let case =
+        json!({"id": 1, "kind": "x", "volume": input("volume_f32.npy"), "question": "What?", "answer": "x"});
+    let output = eval(&scratch, &[case]).args(["--slices", "3"]).output().unwrap();
+    assert!(!stderr(&output).contains("--slices"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_case_that_cannot_be_asked_is_wrong() {
     let scratch = Scratch::new();
     let case = |slices: Value| json!({"id": 1, "kind": "text", "question": "What?", "answer": "x", "slices": slices});

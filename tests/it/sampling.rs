@@ -186,4 +186,9 @@ fn what_cannot_be_met_is_refused_by_name() {
         let message = refusal(ask(&CT).args(options), 2);
         assert!(message.starts_with(&format!("error: {wanted}: wanted ")), "{options:?}: {message}");
     }
+    // What needs no package to be seen is seen before it loads.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleming"));
+    command.args(["ask", "--model", "nowhere", "-q", "Why?", "--choice", ""]);
+    let message = refusal(&mut command, 2);
+    assert!(message.starts_with("error: choice: wanted texts, got an empty one"), "{message}");
 }
