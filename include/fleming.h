@@ -58,8 +58,11 @@
 // - Texts and numbers that you are shown belong to the object they came from and stand until it is freed.
 // - Texts are UTF-8 and end with a NUL; what a model writes as NUL is shown as U+FFFD. Paths are the system's bytes.
 // - Where NULL is not said to be allowed, it is FLEMING_STATUS_ARGUMENT.
-// - Structs begin with their size and are made with their _INIT macro, so that they can grow. 0 and NULL are the default of every
-//   option; what it may be stands beside it. To begin anew, assign the macro again:
+// - Structs begin with their size and are made with their _INIT macro, so that they can grow. A size that a struct has in no
+//   edition of this header is FLEMING_STATUS_ARGUMENT. Facts are written over as many bytes of your struct as
+//   its struct_size says and the library knows; nothing behind them is read or written.
+// - 0 and NULL are the default of every option; what it may be stands beside it. Where 0 is another value than the default,
+//   FLEMING_ZERO is that value. To begin anew, assign the macro again:
 //   options = (fleming_ask_options)FLEMING_ASK_OPTIONS_INIT. Fields named reserved are 0.
 // - Numbers of enums stay what they are; new ones may be added. In structs they are int32_t.
 // - Units: _ms is milliseconds, _mm millimetres, seconds are seconds; memory, caches and sizes of files are bytes; width, height
@@ -516,7 +519,11 @@ typedef struct fleming_error_facts {
     // As fleming_last_error_message and fleming_last_error_hint return them.
     const char *message;
     const char *hint;
-    // What it is about: a file, an option, a tensor, an argument.
+    // What it is about. Of FLEMING_STATUS_ARGUMENT the name of the argument or of the field. Of FLEMING_STATUS_REQUEST the field
+    // of a struct of options ("max_new_tokens"), an option of the text `options` ("plane"), either after the name of a study
+    // and ": " where it depends on that ("ct.nii.gz: window"), or "question", "turns", "prompt", "answers", "answer",
+    // "studies" and "session". Else a file, a tensor, "queue", "request", "loading", "engine" and the like. Names of fields
+    // stay what they are; other things may be told in other words by a later library.
     const char *thing;
     // What was wanted of it, and what was found instead.
     const char *wanted;
@@ -798,9 +805,9 @@ typedef struct fleming_buffer_facts {
     size_t size;
 } fleming_buffer_facts;
 
-// Hears that `done` of `total` bytes of a package were compared with their digests (0 of 0 in the first half second); meanwhile
-// the graphs load, which may take longer. A return value other than 0 ends the loading, which is FLEMING_STATUS_CANCELLED. It may call functions of this
-// library, but must not throw, panic or jump out.
+// Hears that `done` of `total` bytes of a package were compared with their digests (0 of 0 before its size is known); meanwhile
+// the graphs load, which may take longer: `done` is then `total` more than once. A return value other than 0 ends the loading,
+// which is FLEMING_STATUS_CANCELLED. It may call functions of this library, but must not throw, panic or jump out.
 typedef int32_t (*fleming_load_callback)(void *user_data, uint64_t done, uint64_t total);
 
 // How an engine is set up. 0 and NULL are the defaults.
@@ -825,8 +832,8 @@ typedef struct fleming_engine_options {
     size_t queue;
     // Prompt tokens that run together; other answers go on in between. 4 to 1048576; 512 by default.
     size_t chunk;
-    // Most bytes of image embeddings that are kept, for pictures that are asked about again; 1 keeps none. 1 to 1099511627776;
-    // 268435456 by default.
+    // Most bytes of image embeddings that are kept, for pictures that are asked about again. 1 to 1099511627776, or FLEMING_ZERO
+    // for 0; 268435456 by default.
     uint64_t image_cache;
     // Hears the log of this engine; by default that of the process does, see fleming_log. It and log_user_data must be good
     // until the engine is freed, and everything that was begun with it.
@@ -847,8 +854,8 @@ typedef struct fleming_engine_options {
     uint64_t max_unpacked_bytes;
     // Most frames, slices or pictures that a file may say it holds. 1 to 1099511627776; 16777216 by default.
     uint64_t max_declared_frames;
-    // Hears how far fleming_engine_open is, and may end it. It is called in the thread that opens, at the beginning and some
-    // ten times a second.
+    // Hears how far fleming_engine_open is, and may end it. It is called in the thread that opens, at the beginning, some ten
+    // times a second and, with all bytes done, once at the end.
     fleming_load_callback on_load;
     // Handed to that callback.
     void *load_user_data;
@@ -922,6 +929,9 @@ typedef struct fleming_engine_facts {
     int32_t alive;
     // 0
     int32_t reserved;
+    // The package's text that stands before a question, with a newline between them, where fleming_ask_options.instruction is
+    // NULL.
+    const char *instruction;
 } fleming_engine_facts;
 
 // What happens while an answer is made.
@@ -981,7 +991,7 @@ typedef struct fleming_ask_options {
     size_t stop_count;
     // Most tokens to generate. 1 to 4294967295; the package's by default.
     size_t max_new_tokens;
-    // Most tokens of thought; then the answer begins. 1 to 4294967295; none by default.
+    // Most tokens of thought; then the answer begins. 1 to 4294967295, or FLEMING_ZERO for 0; none by default.
     size_t max_thinking_tokens;
     // Most tiles that an image is cut into; 0 and 1 cut none. 1 to 256; none by default.
     size_t max_tiles;
@@ -1100,7 +1110,14 @@ fleming_status fleming_log(fleming_log_callback callback,
 // Begins a request with its question.
 fleming_status fleming_request_new(const char *question, struct fleming_request **request);
 
-// Adds an earlier turn, oldest first: what was asked and what was answered.
+// Adds an earlier turn, oldest first: what was asked and what was answered. Both are taken as they are, a thought in the answer
+// included: no instruction is put before the question, and nothing is taken out of the answer.
+//
+// An engine reads anew what follows the first token that differs from an earlier request. For a follow-up to read only what is
+// new, its turns are what was sent and what came back: as the question the instruction (fleming_engine_facts.instruction, unless
+// one of your own or "" was given) and a newline, for each study <image> and a newline, and the question; as the answer
+// fleming_reply_facts.text. If <image> stands in no turn, the studies come before the last question, and they and all turns
+// run anew.
 fleming_status fleming_request_turn(struct fleming_request *request,
                                     const char *question,
                                     const char *answer);
@@ -1169,7 +1186,7 @@ void fleming_reply_free(struct fleming_reply *reply);
 // Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
 // callback that was given to fleming_engine_submit is called in this thread with the events since the last call; events that
 // nobody takes are kept and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by
-// then. A reply or a failure is returned once. An answer that was cancelled or whose time is over is FLEMING_STATUS_OK with the
+// then. A reply or a failure is returned once; a call after it is FLEMING_STATUS_REQUEST. An answer that was cancelled or whose time is over is FLEMING_STATUS_OK with the
 // text so far; fleming_reply_facts.finish says so. While one thread waits, another's call is FLEMING_STATUS_ARGUMENT.
 fleming_status fleming_pending_wait(const struct fleming_pending *pending,
                                     int64_t timeout_ms,
@@ -1251,7 +1268,8 @@ fleming_status fleming_engine_embed(const struct fleming_engine *engine,
 
 // Hands a request in for several answers, which share one prefill: the n-th, from 0, is sampled with the seed plus n, so a
 // temperature makes them differ. Writes one pending answer for each to the array `pending`, all or none. The callbacks of the
-// options hear of all of them; fleming_event.answer says of which. At most 128 answers.
+// options hear of all of them; fleming_event.answer says of which. At most 128 answers, and at most slots + queue: more can never
+// have room and are FLEMING_STATUS_REQUEST.
 fleming_status fleming_engine_submit_all(const struct fleming_engine *engine,
                                          const struct fleming_request *request,
                                          const struct fleming_ask_options *options,
@@ -1328,6 +1346,9 @@ const char *fleming_build(void);
 }  // extern "C"
 #endif  // __cplusplus
 
+// 0 itself, for an option of which 0 is another value than the default: 0 is the default of every option.
+#define FLEMING_ZERO SIZE_MAX
+
 // What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
     { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, \
@@ -1345,7 +1366,7 @@ const char *fleming_build(void);
 #define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0, 0 }
 #define FLEMING_ENGINE_FACTS_INIT \
     { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL }
 #define FLEMING_REPLY_FACTS_INIT \
     { sizeof(fleming_reply_facts), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 #define FLEMING_TOKEN_FACTS_INIT { sizeof(fleming_token_facts), NULL, 0, 0, 0, 0, 0 }

@@ -33,9 +33,10 @@ impl Facts {
         }
     }
 
-    /// The failure in one sentence, without the hint. Control characters in it are escaped.
+    /// The failure in one sentence, without the hint. Control characters in it are escaped; an empty name is `""`.
     pub fn sentence(&self) -> String {
-        printable(&format!("{}: wanted {}, got {}", self.thing, self.wanted, self.got)).into_owned()
+        let thing = if self.thing.is_empty() { "\"\"" } else { &self.thing };
+        printable(&format!("{thing}: wanted {}, got {}", self.wanted, self.got)).into_owned()
     }
 }
 
@@ -178,6 +179,19 @@ impl Error {
             .hint("allow more time, or look at less")
     }
 
+    /// The same error, in which work that was ended early is loading and no request.
+    pub(crate) fn of_loading(mut self) -> Self {
+        match &mut self {
+            Error::Cancelled(facts) => facts.thing = "loading".into(),
+            Error::TimedOut(facts) => {
+                facts.thing = "loading".into();
+                facts.hint = "allow more time".into();
+            }
+            _ => {}
+        }
+        self
+    }
+
     pub(crate) fn input(
         thing: impl fmt::Display,
         wanted: impl fmt::Display,
@@ -303,6 +317,16 @@ mod tests {
     fn a_message_is_one_line_without_control_characters() {
         let error = Error::input("a\u{1b}[31m\nb.png", "a\tfile", "one\n  two\r\nthree").hint("look\u{202e}");
         assert_eq!(error.to_string(), r"a\u{1b}[31m b.png: wanted a\tfile, got one two three (look\u{202e})");
+    }
+
+    #[test]
+    fn an_empty_name_is_seen_and_loading_is_no_request() {
+        assert_eq!(Error::input("", "a file", "none").hint("").to_string(), "\"\": wanted a file, got none");
+        let [cancelled, late] = [Error::cancelled(), Error::timed_out()].map(Error::of_loading);
+        assert_eq!(cancelled.to_string(), "loading: wanted time to finish, got a cancel by the caller");
+        assert_eq!(late.to_string(), "loading: wanted to finish in time, got its deadline (allow more time)");
+        let other = Error::input("x", "a file", "none").hint("");
+        assert_eq!(other.clone().of_loading().to_string(), other.to_string());
     }
 
     #[test]

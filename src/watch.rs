@@ -116,6 +116,13 @@ impl Watch {
         }
     }
 
+    /// Tells the listener in any case: at the beginning and the end of work of which it is to hear however short it is.
+    pub(crate) fn tell_now(&self, done: usize, total: usize) {
+        if let Some(Listener { hear, .. }) = &self.listener {
+            hear(done.min(total), total);
+        }
+    }
+
     /// Whether there is anything that may end the work.
     pub(crate) fn may_end(&self) -> bool {
         !self.switches.is_empty() || self.deadline.is_some()

@@ -11,20 +11,27 @@ use super::status::{CallResult, Failure};
 /// # Safety
 /// `#[repr(C)]`, without padding, begins with a `usize`, and valid with every byte 0.
 pub(super) unsafe trait Growing: Copy {
-    /// Its size in the first version: a struct that has grown since names it.
-    const FIRST: usize = size_of::<Self>();
+    /// Its size in each edition of the header in which it grew, in bytes where a pointer has 8 of them: they rise, and the last
+    /// one is its size here.
+    const EDITIONS: &'static [usize];
     /// Its name in the header.
     const NAME: &'static str;
 }
 
-/// Declares structs of which every byte may be 0.
+/// Declares structs of which every byte may be 0, each with the sizes of [`Growing::EDITIONS`]: one that grows after a release
+/// has one more.
 macro_rules! growing {
-    ($($type:ident),* $(,)?) => {$(
+    ($($type:ident: $($size:literal)+),* $(,)?) => {$(
         // SAFETY: repr(C), begins with `struct_size`, consists of numbers and of pointers that may be null; the list of
         // layouts in the tests shows that there is no padding.
         unsafe impl crate::capi::arguments::Growing for $type {
+            const EDITIONS: &'static [usize] = &[$($size),+];
             const NAME: &'static str = stringify!($type);
         }
+        const _: () = {
+            let sizes = [$($size),+];
+            assert!(sizes[sizes.len() - 1] == size_of::<$type>(), "the last size is that of the struct as it is");
+        };
     )*};
 }
 pub(super) use growing;
@@ -38,8 +45,19 @@ pub(super) fn zeroed<T: Growing>() -> T {
 /// Larger than any struct of options will be: a size beyond it was not set.
 const LARGEST: usize = 1 << 16;
 
-fn sizes<T: Growing>() -> String {
-    format!("{} to {LARGEST}; {}_INIT sets {}", T::FIRST, T::NAME.to_uppercase(), size_of::<T>())
+/// Refuses a size that the struct has in no edition of the header, before or after this one.
+fn check_size<T: Growing>(size: usize) -> CallResult<()> {
+    let (own, step) = (size_of::<T>(), align_of::<T>());
+    // A later edition's struct is aligned like this one's.
+    if T::EDITIONS.contains(&size) || (size > own && size <= LARGEST && size.is_multiple_of(step)) {
+        return Ok(());
+    }
+    let known: Vec<_> = T::EDITIONS.iter().map(usize::to_string).collect();
+    let known = known.join(" or ");
+    let init = T::NAME.to_uppercase();
+    let wanted =
+        format!("{known}, or more, a multiple of {step} and at most {LARGEST} ({init}_INIT sets {own})");
+    Err(size_refused::<T>(&wanted, size))
 }
 
 fn size_refused<T: Growing>(wanted: &str, size: usize) -> Failure {
@@ -58,9 +76,7 @@ pub(super) unsafe fn options<T: Growing>(from: *const T) -> CallResult<T> {
     }
     // SAFETY: not null, and every such struct begins with its size.
     let size = unsafe { from.cast::<usize>().read_unaligned() };
-    if size < T::FIRST || size > LARGEST {
-        return Err(size_refused::<T>(&sizes::<T>(), size));
-    }
+    check_size::<T>(size)?;
     // SAFETY: the caller vouches for `size` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
@@ -99,9 +115,7 @@ impl<T: Growing> StructOut<T> {
         }
         // SAFETY: not null, and every such struct begins with its size.
         let size = unsafe { to.cast::<usize>().read_unaligned() };
-        if size < T::FIRST {
-            return Err(size_refused::<T>(&sizes::<T>(), size));
-        }
+        check_size::<T>(size)?;
         Ok(Self { to, size: size.min(size_of::<T>()) })
     }
 
@@ -218,17 +232,20 @@ pub(super) unsafe fn text(name: &str, text: *const c_char) -> CallResult<String>
 /// That of [`optional_text`].
 pub(super) unsafe fn optional_path(name: &str, path: *const c_char) -> CallResult<Option<PathBuf>> {
     #[cfg(unix)]
-    {
+    let found: Option<PathBuf> = {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
-        let _ = name;
         // SAFETY: not null, and the caller vouches for the NUL.
         let bytes = (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) }.to_bytes());
-        Ok(bytes.map(|bytes| OsStr::from_bytes(bytes).into()))
-    }
+        bytes.map(|bytes| OsStr::from_bytes(bytes).into())
+    };
     #[cfg(not(unix))]
     // SAFETY: the same.
-    Ok(unsafe { optional_text(name, path) }?.map(PathBuf::from))
+    let found = unsafe { optional_text(name, path) }?.map(PathBuf::from);
+    match found {
+        Some(path) if path.as_os_str().is_empty() => Err(Failure::argument(name, "a path", "an empty text")),
+        found => Ok(found),
+    }
 }
 
 /// A path that must be there.
@@ -283,6 +300,14 @@ pub(super) unsafe fn texts(name: &str, texts: *const *const c_char, count: usize
 pub(super) fn span(piece: usize, count: usize, stride: usize) -> Option<usize> {
     let bytes = (count - 1).checked_mul(stride)?.checked_add(piece)?;
     (bytes <= isize::MAX as usize).then_some(bytes)
+}
+
+/// The macro of the header for the 0 of an option whose default is another: a number that no option has.
+pub(super) const FLEMING_ZERO: usize = usize::MAX;
+
+/// As [`given`], of an option that may be 0.
+pub(super) fn given_or_zero(number: usize) -> Option<usize> {
+    given(number).map(|number| if number == FLEMING_ZERO { 0 } else { number })
 }
 
 /// 0 is absent.

@@ -32,7 +32,7 @@ pub struct fleming_token_count {
     pub reserved: i32,
 }
 
-growing!(fleming_token_count);
+growing!(fleming_token_count: 48);
 
 /// Answers a request and returns when the answer is complete. The callback of the options hears of it meanwhile, in this
 /// thread; an answer that it cancels is FLEMING_STATUS_OK, as far as it got. Options may be NULL.
@@ -102,7 +102,8 @@ pub unsafe extern "C" fn fleming_engine_embed(
 
 /// Hands a request in for several answers, which share one prefill: the n-th, from 0, is sampled with the seed plus n, so a
 /// temperature makes them differ. Writes one pending answer for each to the array `pending`, all or none. The callbacks of the
-/// options hear of all of them; fleming_event.answer says of which. At most 128 answers.
+/// options hear of all of them; fleming_event.answer says of which. At most 128 answers, and at most slots + queue: more can never
+/// have room and are FLEMING_STATUS_REQUEST.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_engine_submit_all(
     engine: *const fleming_engine,

@@ -23,7 +23,7 @@ pub struct fleming_buffer_facts {
     pub size: usize,
 }
 
-growing!(fleming_buffer_facts);
+growing!(fleming_buffer_facts: 24);
 
 /// Tells what a buffer holds.
 #[unsafe(no_mangle)]

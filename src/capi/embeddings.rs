@@ -26,7 +26,7 @@ pub struct fleming_embeddings_facts {
     pub hidden: usize,
 }
 
-growing!(fleming_embeddings_facts);
+growing!(fleming_embeddings_facts: 40);
 
 /// Tells what embeddings hold.
 #[unsafe(no_mangle)]

@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Dispatch;
 
-use super::arguments::{Growing, HandleOut, StructOut, growing, held, options, path, taken, zeroed};
+use super::arguments::{HandleOut, StructOut, growing, held, options, path, taken, zeroed};
 use super::aside::aside;
 use super::event::LoadListener;
 use super::log::{dispatch, logged};
 use super::options::fleming_engine_options;
 use super::status::{CallResult, c_text, fleming_status, guard, guard_free};
-use crate::{Cancel, Engine, Package, Watch, onnxruntime};
+use crate::{Cancel, Engine, Instruction, Package, Watch, onnxruntime};
 
 /// A loaded model. It may be used from any number of threads at once. Freed while calls are under way or pending answers are
 /// there, it is unloaded when the last of them is done.
 pub struct fleming_engine {
     pub(super) engine: Engine,
     pub(super) log: Option<Dispatch>,
-    /// Of the package: name, digest, precision, target; of ONNX Runtime: file and build; the provider.
-    words: [CString; 7],
+    /// Of the package: name, digest, precision, target; of ONNX Runtime: file and build; the provider; the instruction.
+    words: [CString; 8],
 }
 
 /// Memory in bytes that an engine takes.
@@ -95,16 +95,15 @@ pub struct fleming_engine_facts {
     pub alive: i32,
     /// 0
     pub reserved: i32,
+    /// The package's text that stands before a question, with a newline between them, where fleming_ask_options.instruction is
+    /// NULL.
+    pub instruction: *const c_char,
 }
 
-growing!(fleming_memory);
+growing!(fleming_memory: 48);
 
-// SAFETY: as of the others.
-unsafe impl Growing for fleming_engine_facts {
-    // The last field then was `memory`.
-    const FIRST: usize = 72;
-    const NAME: &'static str = "fleming_engine_facts";
-}
+// The last field first was `memory`.
+growing!(fleming_engine_facts: 72 240 248);
 
 /// Tells how much memory an engine on the package in this folder will take with these options. Nothing is loaded.
 #[unsafe(no_mangle)]
@@ -163,19 +162,21 @@ fn opened(
     }
     let (cancel, heard) = (Cancel::default(), Arc::new([const { AtomicU64::new(0) }; 2]));
     let numbers = Arc::clone(&heard);
+    let tell = || {
+        let [done, total] = heard.each_ref().map(|number| number.load(Ordering::Relaxed));
+        if !hears.tell(done, total) {
+            cancel.cancel();
+        }
+    };
     let watch = Watch::default().switch(&cancel).listener(move |done, total| {
         numbers[0].store(done as u64, Ordering::Relaxed);
         numbers[1].store(total as u64, Ordering::Relaxed);
     });
-    Ok(aside(
-        || open(&watch),
-        || {
-            let [done, total] = heard.each_ref().map(|number| number.load(Ordering::Relaxed));
-            if !hears.tell(done, total) {
-                cancel.cancel();
-            }
-        },
-    )??)
+    let engine = aside(|| open(&watch), tell)??;
+    // Its end is told too, and may still end it.
+    tell();
+    watch.check().map_err(crate::Error::of_loading)?;
+    Ok(engine)
 }
 
 /// Tells what was loaded, and what the engine is doing at this moment. It never waits for the engine.
@@ -224,12 +225,13 @@ impl fleming_engine {
             &library,
             &build,
             &options.provider,
+            manifest.instruction(&Instruction::Reasoning).unwrap_or_default(),
         ];
         Self { words: words.map(c_text), engine, log }
     }
 
     fn facts(&self) -> fleming_engine_facts {
-        let [package, digest, precision, target, onnxruntime, onnxruntime_build, provider] =
+        let [package, digest, precision, target, onnxruntime, onnxruntime_build, provider, instruction] =
             self.words.each_ref().map(|word| word.as_ptr());
         let (options, counts, context) = (self.engine.options(), self.engine.counts(), self.engine.context());
         let tokens_per_tile = self.engine.package().manifest().vision.tokens_per_tile;
@@ -263,6 +265,7 @@ impl fleming_engine {
             accepted_tokens: counts.accepted_tokens,
             image_bytes: counts.image_bytes as u64,
             alive: self.engine.is_alive().into(),
+            instruction,
             ..zeroed()
         }
     }

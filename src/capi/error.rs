@@ -14,7 +14,11 @@ pub struct fleming_error_facts {
     /// As fleming_last_error_message and fleming_last_error_hint return them.
     pub message: *const c_char,
     pub hint: *const c_char,
-    /// What it is about: a file, an option, a tensor, an argument.
+    /// What it is about. Of FLEMING_STATUS_ARGUMENT the name of the argument or of the field. Of FLEMING_STATUS_REQUEST the field
+    /// of a struct of options ("max_new_tokens"), an option of the text `options` ("plane"), either after the name of a study
+    /// and ": " where it depends on that ("ct.nii.gz: window"), or "question", "turns", "prompt", "answers", "answer",
+    /// "studies" and "session". Else a file, a tensor, "queue", "request", "loading", "engine" and the like. Names of fields
+    /// stay what they are; other things may be told in other words by a later library.
     pub thing: *const c_char,
     /// What was wanted of it, and what was found instead.
     pub wanted: *const c_char,
@@ -25,7 +29,7 @@ pub struct fleming_error_facts {
     pub reserved: i32,
 }
 
-growing!(fleming_error_facts);
+growing!(fleming_error_facts: 56);
 
 /// Tells of the last call of this thread that failed, in its parts.
 #[unsafe(no_mangle)]

@@ -37,9 +37,9 @@ pub type fleming_event_callback =
 /// calls fleming_pending_wait. It may be called before fleming_engine_submit has returned, and not after fleming_pending_free has.
 pub type fleming_ready_callback = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
-/// Hears that `done` of `total` bytes of a package were compared with their digests (0 of 0 in the first half second); meanwhile
-/// the graphs load, which may take longer. A return value other than 0 ends the loading, which is FLEMING_STATUS_CANCELLED. It may call functions of this
-/// library, but must not throw, panic or jump out.
+/// Hears that `done` of `total` bytes of a package were compared with their digests (0 of 0 before its size is known); meanwhile
+/// the graphs load, which may take longer: `done` is then `total` more than once. A return value other than 0 ends the loading,
+/// which is FLEMING_STATUS_CANCELLED. It may call functions of this library, but must not throw, panic or jump out.
 pub type fleming_load_callback =
     Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, done: u64, total: u64) -> i32>;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::arguments::{Growing, given, one_of, optional_text, span, values, zero};
+use super::arguments::{given, growing, one_of, optional_text, span, values, zero};
 use super::enums::modality;
 use super::status::{CallResult, Failure};
 use crate::study::MOST_FRAMES;
@@ -92,12 +92,8 @@ pub struct fleming_frames {
     pub chroma_v_row_bytes: usize,
 }
 
-// SAFETY: as of the others.
-unsafe impl Growing for fleming_frames {
-    // `pixels` and what follows came later.
-    const FIRST: usize = 72;
-    const NAME: &'static str = "fleming_frames";
-}
+// `pixels` and what follows came later.
+growing!(fleming_frames: 72 120);
 
 /// A plane of all frames: the names of its pointers and of its stride, and both.
 struct Plane {

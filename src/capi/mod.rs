@@ -5,6 +5,7 @@
 
 #![allow(non_camel_case_types, reason = "types bear the names that they have in C")]
 
+mod names;
 mod status;
 mod arguments;
 mod error;

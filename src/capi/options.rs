@@ -3,7 +3,9 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use super::arguments::{Growing, flag, given, optional_path, optional_text, texts, values, zero};
+use super::arguments::{
+    flag, given, given_or_zero, growing, optional_path, optional_text, texts, values, zero,
+};
 use super::enums::preprocessing;
 use super::event::{Listener, fleming_event_callback, fleming_load_callback, fleming_ready_callback};
 use super::log::fleming_log_callback;
@@ -36,7 +38,7 @@ pub struct fleming_engine_options {
     pub queue: usize,
     /// Prompt tokens that run together; other answers go on in between. {chunk}
     pub chunk: usize,
-    /// Most bytes of image embeddings that are kept, for pictures that are asked about again; 1 keeps none. {image_cache}
+    /// Most bytes of image embeddings that are kept, for pictures that are asked about again. {image_cache}
     pub image_cache: u64,
     /// Hears the log of this engine; by default that of the process does, see fleming_log. It and log_user_data must be good
     /// until the engine is freed, and everything that was begun with it.
@@ -57,8 +59,8 @@ pub struct fleming_engine_options {
     pub max_unpacked_bytes: u64,
     /// Most frames, slices or pictures that a file may say it holds. {max_declared_frames}
     pub max_declared_frames: u64,
-    /// Hears how far fleming_engine_open is, and may end it. It is called in the thread that opens, at the beginning and some
-    /// ten times a second.
+    /// Hears how far fleming_engine_open is, and may end it. It is called in the thread that opens, at the beginning, some ten
+    /// times a second and, with all bytes done, once at the end.
     pub on_load: fleming_load_callback,
     /// Handed to that callback.
     pub load_user_data: *mut c_void,
@@ -146,19 +148,11 @@ pub struct fleming_ask_options {
     pub reserved_2: i32,
 }
 
-// SAFETY: as of the others.
-unsafe impl Growing for fleming_engine_options {
-    // The last field then was `max_declared_frames`.
-    const FIRST: usize = 152;
-    const NAME: &'static str = "fleming_engine_options";
-}
+// The last field first was `max_declared_frames`.
+growing!(fleming_engine_options: 152 168);
 
-// SAFETY: as of the others.
-unsafe impl Growing for fleming_ask_options {
-    // The last field then was `reserved`.
-    const FIRST: usize = 184;
-    const NAME: &'static str = "fleming_ask_options";
-}
+// The last field first was `reserved`.
+growing!(fleming_ask_options: 184 248);
 
 /// Texts of the form `name=value`.
 fn pairs(settings: &[String]) -> CallResult<Vec<(String, String)>> {
@@ -196,7 +190,7 @@ impl fleming_engine_options {
             slots: given(self.slots).unwrap_or(standard.slots),
             queue: given(self.queue).unwrap_or(standard.queue),
             chunk: given(self.chunk).unwrap_or(standard.chunk),
-            vision_cache: given(cache).unwrap_or(standard.vision_cache),
+            vision_cache: given_or_zero(cache).unwrap_or(standard.vision_cache),
             plan_cache: engine_cache,
             budget: self.budget(),
         })
@@ -225,7 +219,7 @@ impl fleming_ask_options {
         let preprocessing = preprocessing(self.preprocessing)?;
         Ok(AskOptions {
             max_new_tokens: given(self.max_new_tokens),
-            max_thinking_tokens: given(self.max_thinking_tokens),
+            max_thinking_tokens: given_or_zero(self.max_thinking_tokens),
             max_tiles: given(self.max_tiles),
             speculation: given(self.speculation),
             // SAFETY: the caller's.

@@ -23,9 +23,10 @@ pub struct fleming_pending {
 
 /// Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
 /// callback that was given to fleming_engine_submit is called in this thread with the events since the last call; events that
-/// nobody takes are kept and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by
-/// then. A reply or a failure is returned once. An answer that was cancelled or whose time is over is FLEMING_STATUS_OK with the
-/// text so far; fleming_reply_facts.finish says so. While one thread waits, another's call is FLEMING_STATUS_ARGUMENT.
+/// nobody takes are kept and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a
+/// failure is returned once; a call after it is FLEMING_STATUS_REQUEST. An answer that was cancelled or whose time is over is
+/// FLEMING_STATUS_OK with the text so far; fleming_reply_facts.finish says so. While one thread waits, another's call is
+/// FLEMING_STATUS_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fleming_pending_wait(
     pending: *const fleming_pending,

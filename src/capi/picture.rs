@@ -16,7 +16,7 @@ pub struct fleming_picture {
     pub height: usize,
 }
 
-growing!(fleming_picture);
+growing!(fleming_picture: 32);
 
 /// The tiles of a frame, one below the other.
 pub(super) struct Tiles {

@@ -58,8 +58,11 @@
 // - Texts and numbers that you are shown belong to the object they came from and stand until it is freed.
 // - Texts are UTF-8 and end with a NUL; what a model writes as NUL is shown as U+FFFD. Paths are the system's bytes.
 // - Where NULL is not said to be allowed, it is FLEMING_STATUS_ARGUMENT.
-// - Structs begin with their size and are made with their _INIT macro, so that they can grow. 0 and NULL are the default of every
-//   option; what it may be stands beside it. To begin anew, assign the macro again:
+// - Structs begin with their size and are made with their _INIT macro, so that they can grow. A size that a struct has in no
+//   edition of this header is FLEMING_STATUS_ARGUMENT. Facts are written over as many bytes of your struct as its struct_size
+//   says and the library knows; nothing behind them is read or written.
+// - 0 and NULL are the default of every option; what it may be stands beside it. Where 0 is another value than the default,
+//   FLEMING_ZERO is that value. To begin anew, assign the macro again:
 //   options = (fleming_ask_options)FLEMING_ASK_OPTIONS_INIT. Fields named reserved are 0.
 // - Numbers of enums stay what they are; new ones may be added. In structs they are int32_t.
 // - Units: _ms is milliseconds, _mm millimetres, seconds are seconds; memory, caches and sizes of files are bytes; width, height

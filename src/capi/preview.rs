@@ -49,7 +49,7 @@ pub struct fleming_preview_facts {
     pub frame_count: usize,
 }
 
-growing!(fleming_preview_facts);
+growing!(fleming_preview_facts: 64);
 
 /// Makes pictures of what an answer to this request with these options sees: the studies are read and brought to the size of
 /// tiles in the same way, and no graph runs. The text of the request is ignored. Of the options, preprocessing, max_tiles and

@@ -2,8 +2,9 @@
 
 use std::ffi::{CString, c_char};
 
-use super::arguments::{Growing, StructOut, growing, held, taken, zeroed};
+use super::arguments::{StructOut, growing, held, taken, zeroed};
 use super::enums::{fleming_finish, fleming_modality, fleming_part};
+use super::names::in_c;
 use super::picture::{Tiles, fleming_picture};
 use super::status::{Failure, c_text, fleming_status, guard, guard_free};
 use crate::{ConversationId, FrameUsed, TokenLogprob, TokenLogprobs};
@@ -127,14 +128,10 @@ pub struct fleming_frame_facts {
     pub reserved: i32,
 }
 
-growing!(fleming_token_facts, fleming_frame_facts);
+growing!(fleming_token_facts: 48, fleming_frame_facts: 96);
 
-// SAFETY: as of the others.
-unsafe impl Growing for fleming_reply_facts {
-    // The last field then was `decode_ms`.
-    const FIRST: usize = 160;
-    const NAME: &'static str = "fleming_reply_facts";
-}
+// The last field first was `decode_ms`.
+growing!(fleming_reply_facts: 160 184);
 
 /// Tells what a reply holds.
 #[unsafe(no_mangle)]
@@ -285,7 +282,7 @@ impl fleming_reply {
             answer: c_text(&reply.answer),
             thought: reply.thought.as_deref().map(c_text),
             text: c_text(&reply.text),
-            warnings: c_text(&reply.warnings.join("\n")),
+            warnings: c_text(&in_c(&reply.warnings.join("\n"))),
             frames: reply.frames.iter().cloned().map(named).collect(),
             seen,
             ids: reply.completion_ids,

@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
+use super::names::facts_in_c;
 use crate::{Error, ErrorCode, Facts};
 
 /// What a call came to. The numbers stay what they are; new ones may be added.
@@ -121,8 +122,8 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let facts = error.facts();
-        Self { status: error.code().into(), message: facts.sentence(), facts: Box::new(facts.clone()) }
+        let facts = facts_in_c(&error);
+        Self { status: error.code().into(), message: facts.sentence(), facts: Box::new(facts) }
     }
 }
 

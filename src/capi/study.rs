@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::arguments::{Growing, given, growing, optional_text, path, text, values};
+use super::arguments::{given, growing, optional_text, path, text, values};
 use super::enums::kind_of_file;
 use super::status::{CallResult, Failure};
 use crate::wire;
@@ -54,14 +54,10 @@ pub struct fleming_series {
     pub buffer_count: usize,
 }
 
-growing!(fleming_series);
+growing!(fleming_series: 56);
 
-// SAFETY: as of the others.
-unsafe impl Growing for fleming_study_options {
-    // `window` and `options` came later.
-    const FIRST: usize = 64;
-    const NAME: &'static str = "fleming_study_options";
-}
+// `window` and `options` came later.
+growing!(fleming_study_options: 64 80);
 
 impl fleming_study_options {
     /// # Safety

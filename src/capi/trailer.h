@@ -1,3 +1,6 @@
+// 0 itself, for an option of which 0 is another value than the default: 0 is the default of every option.
+#define FLEMING_ZERO SIZE_MAX
+
 // What a struct begins as: its size, and 0 or NULL in every field.
 #define FLEMING_ENGINE_OPTIONS_INIT \
     { sizeof(fleming_engine_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, \
@@ -15,7 +18,7 @@
 #define FLEMING_MEMORY_INIT { sizeof(fleming_memory), 0, 0, 0, 0, 0 }
 #define FLEMING_ENGINE_FACTS_INIT \
     { sizeof(fleming_engine_facts), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL }
 #define FLEMING_REPLY_FACTS_INIT \
     { sizeof(fleming_reply_facts), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 #define FLEMING_TOKEN_FACTS_INIT { sizeof(fleming_token_facts), NULL, 0, 0, 0, 0, 0 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::arguments::{Growing, given, one_of, optional_text, span, values, zero};
+use super::arguments::{given, growing, one_of, optional_text, span, values, zero};
 use super::enums::{fleming_modality, fleming_voxel, voxel};
 use super::status::{CallResult, Failure};
 use super::study::look;
@@ -103,12 +103,8 @@ pub struct fleming_volume {
     pub reserved_2: i32,
 }
 
-// SAFETY: as of the others.
-unsafe impl Growing for fleming_volume {
-    // `slope` and what follows came later.
-    const FIRST: usize = 104;
-    const NAME: &'static str = "fleming_volume";
-}
+// `slope` and what follows came later.
+growing!(fleming_volume: 104 264);
 
 fn refuse<T>(name: &str, wanted: &str, got: impl ToString) -> CallResult<T> {
     Err(Failure::argument(name, wanted, &got.to_string()))

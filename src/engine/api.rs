@@ -56,7 +56,8 @@ impl Engine {
     /// # Errors
     /// Those of [`open`](Self::open), and [`Error::Cancelled`] or [`Error::TimedOut`] if the watch ended it.
     pub fn open_watched(folder: &Path, options: &EngineOptions, watch: &Watch) -> Result<Self> {
-        threads::with_room("fleming-open", || Self::open_here(folder, options, watch))
+        let opened = threads::with_room("fleming-open", || Self::open_here(folder, options, watch));
+        opened.map_err(Error::of_loading)
     }
 
     fn open_here(folder: &Path, options: &EngineOptions, watch: &Watch) -> Result<Self> {

@@ -100,13 +100,15 @@ impl Package {
         self.verify_watched(&Watch::default())
     }
 
-    /// The same, for a caller who may end it early. Its listener is told how many of all bytes were read.
+    /// The same, for a caller who may end it early. Its listener is told how many of all bytes were read: at the beginning and
+    /// at the end, and now and then where it takes longer.
     ///
     /// # Errors
     /// [`Error::Cancelled`] or [`Error::TimedOut`] too.
     pub(crate) fn verify_watched(&self, watch: &Watch) -> Result<()> {
         let total = self.found.values().map(|identity| identity.bytes as usize).sum();
         let mut done = 0;
+        watch.tell_now(done, total);
         for (name, facts) in &self.manifest.files {
             let path = self.path(name);
             let block_was_read = |bytes| {
@@ -129,6 +131,7 @@ impl Package {
                 .hint("the file was altered after export: export again or restore it"));
             }
         }
+        watch.tell_now(total, total);
         Ok(())
     }
 
@@ -186,7 +189,7 @@ fn check_weights(graph: &Path, files: &BTreeMap<String, FileFacts>) -> Result<()
     };
     match external::files_of(graph) {
         Ok(found) => match found.iter().find(|name| !files.contains_key(*name)) {
-            Some(name) => refuse("weights in files that fleming.json lists", format!("{name:?}")),
+            Some(name) => refuse("weights in files that fleming.json lists", format!("a file called {name}")),
             None => Ok(()),
         },
         Err(error) => refuse("an ONNX graph", error.to_string()),
@@ -254,6 +257,13 @@ mod tests {
         let heard = heard.lock().unwrap().clone();
         assert!(heard.is_sorted() && heard.len() > package.found.len(), "{heard:?}");
         assert_eq!(heard.last(), Some(&(total, total)));
+        // A short one is told too.
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&heard);
+        let watch = Watch::default().listener(move |done, total| all.lock().unwrap().push((done, total)));
+        package.verify_watched(&watch).unwrap();
+        let heard = heard.lock().unwrap();
+        assert_eq!([heard.first(), heard.last()], [Some(&(0, total)), Some(&(total, total))]);
         let switch = cancel.clone();
         let watch = Watch::default().switch(&cancel).eager(move |_, _| switch.cancel());
         assert!(matches!(package.verify_watched(&watch), Err(Error::Cancelled(_))));

@@ -31,13 +31,14 @@ address() {
   build program.asan "$out/program.c" -fsanitize=address,undefined
   build misuse.asan tests/capi/misuse.c -fsanitize=address,undefined
   build use.asan tests/capi/use.c -fsanitize=address,undefined
-  for name in tokens loop life growth; do build $name.asan tests/capi/$name.c -fsanitize=address,undefined; done
+  for name in tokens loop life growth told; do build $name.asan tests/capi/$name.c -fsanitize=address,undefined; done
   build inputs.asan tests/capi/inputs.c -fsanitize=address,undefined
   export ASAN_OPTIONS=detect_leaks=1
   "$out/program.asan" "${demo[@]}" "$question"
   "$out/misuse.asan" "${small[@]}"
   "$out/use.asan" "${use[@]}"
   "$out/tokens.asan" "${demo[@]}"
+  "$out/told.asan" "${demo[@]}"
   "$out/loop.asan" "${small[@]}"
   "$out/life.asan" "${small[@]}"
   "$out/growth.asan" "${small[@]}" 200

@@ -17,6 +17,13 @@ fn tokens_are_counted_chosen_and_told() {
 }
 
 #[test]
+fn a_program_is_told_what_it_may_do() {
+    let scratch = Scratch::new();
+    let program = build(C, &root("tests/capi/told.c"), &scratch.path("told"));
+    assert_eq!(run(Command::new(program).arg(demo_model()).arg(example("chest.png"))), "told\n");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn an_event_loop_waits_for_answers() {
     let scratch = Scratch::new();

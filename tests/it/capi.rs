@@ -119,9 +119,11 @@ fn the_c_of_the_documents_is_c() {
     assert!(codes.len() > 1, "{codes:?}");
     let scratch = Scratch::new();
     for (_, code) in codes {
-        let given = "fleming_request *request = NULL;\nstatic const uint16_t detector[3072 * 2560];\n";
-        let text =
-            format!("#include <fleming.h>\nint main(void) {{\n{given}(void)detector;\n{code}return 0;\n}}\n");
+        let given = "fleming_request *request = NULL;\nstatic const uint16_t detector[3072 * 2560];\n\
+                     fleming_engine *engine = NULL;\nfleming_reply_facts facts = FLEMING_REPLY_FACTS_INIT;\n";
+        let used = "(void)detector;\n(void)engine;\n(void)facts;\n";
+        let include = "#include <fleming.h>\n#include <stdio.h>\n";
+        let text = format!("{include}int main(void) {{\n{given}{used}{code}return 0;\n}}\n");
         build(C, &scratch.file("page.c", text.as_bytes()), &scratch.path("page"));
     }
 }

@@ -7,7 +7,7 @@ use fleming::wire::{Form, Options, Row, Subject, Whole, option, options};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The order in which a reader meets them.
-const FILES: [&str; 24] = [
+const FILES: [&str; 25] = [
     "status",
     "error",
     "enums",
@@ -29,6 +29,7 @@ const FILES: [&str; 24] = [
     "session",
     "doctor",
     "preview",
+    "names",
     "arguments",
     "aside",
     "version",
@@ -103,14 +104,20 @@ fn in_words(row: &Row, rest: &str) -> String {
         Form::Whole(range, ..) => Some(Whole { least: range.least.max(1), ..*range }.to_string()),
         _ => row.may_be(),
     };
-    let words = match (range, default) {
-        (Some(range), Some(default)) => format!("{range}; {default} by default"),
-        (Some(range), None) => format!("{range}; none by default"),
+    let zero = match &row.form {
+        Form::Whole(range, ..) if range.least == 0 && default.as_deref() != Some("0") => {
+            ", or FLEMING_ZERO for 0"
+        }
+        _ => "",
+    };
+    let words = match (&range, default) {
+        (Some(range), Some(default)) => format!("{range}{zero}; {default} by default"),
+        (Some(range), None) => format!("{range}{zero}; none by default"),
         (None, default) => format!("By default {}", default.unwrap_or_else(|| "none".into())),
     };
     // Within a sentence it is the range alone.
     match rest.starts_with(['.', ':']) {
-        true => words.split(';').next().unwrap_or_default().to_owned(),
+        true => range.unwrap_or_default(),
         false => capital(&words) + ".",
     }
 }

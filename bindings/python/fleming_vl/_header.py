@@ -453,6 +453,7 @@ fleming_engine_facts._fields_ = [
     ("image_bytes", c_uint64),
     ("alive", c_int32),
     ("reserved", c_int32),
+    ("instruction", c_char_p),
 ]
 
 fleming_event._fields_ = [
