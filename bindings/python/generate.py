@@ -72,7 +72,8 @@ def declarations(header: str) -> str:
 
 def macros(header: str) -> Iterator[tuple[str, str]]:
     """Names and values of the macros that are a number or a text."""
-    yield from re.findall(r'^#define FLEMING_(\w+) (\d+|"[^"]*")$', header, re.MULTILINE)
+    for name, value in re.findall(r'^#define FLEMING_(\w+) (\d+|"[^"]*"|SIZE_MAX)$', header, re.MULTILINE):
+        yield name, "c_size_t(-1).value" if value == "SIZE_MAX" else value
 
 
 class Writer:

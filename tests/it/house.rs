@@ -3,6 +3,7 @@
 mod imports;
 mod tokens;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,40 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let below = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
     below.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+}
+
+/// Python files that are modules of their own, in no package: `import` and pytest know them by their names alone.
+fn top_modules(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of_ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        !path.is_symlink()
+            && !name.starts_with('.')
+            && !["generated", "corpus", "node_modules"].contains(&name)
+    };
+    let is_package = folder.join("__init__.py").exists();
+    let found = entries.filter(of_ours).flat_map(|path| match path.is_dir() {
+        true => top_modules(&path),
+        false => vec![path],
+    });
+    let is_module = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "py");
+    found.filter(|path| !(is_package && path.parent() == Some(folder)) && is_module(path)).collect()
+}
+
+/// Two of one name would be one for Python: the second that is imported is the first.
+#[test]
+fn python_modules_have_names_of_their_own() {
+    let mut places = BTreeMap::<String, Vec<String>>::new();
+    let folders = ["benches", "bindings", "examples", "export", "fuzz", "packaging", "tests"];
+    for path in folders.iter().flat_map(|folder| top_modules(&Path::new(ROOT).join(folder))) {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        places.entry(name).or_default().push(path.strip_prefix(ROOT).unwrap().display().to_string());
+    }
+    assert!(places.len() > 80 && places.contains_key("test_python_ask.py"), "{places:#?}");
+    // pytest imports each of these for its folder.
+    places.remove("conftest.py");
+    let wrong: Vec<_> = places.values().filter(|same| same.len() > 1).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

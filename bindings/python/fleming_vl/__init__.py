@@ -13,10 +13,10 @@ from ._chat import Chat
 from ._engine import DEMO, Engine, doctor, memory
 from ._facts import Embeddings, EngineCounts, EngineFacts, Memory, Preview, TokenCount
 from ._header import VERSION as __version__
-from ._inputs import Space, Study
 from ._picture import Picture
 from ._reply import Event, Frame, Reply, Timings, Token, Usage
 from ._request import AskOptions
+from ._study import Space, Study
 from ._table import SetupOptions
 from .errors import (
     ArgumentError,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from . import _answer, _request
 from ._answer import AsyncStream, Pending, Stream
 from ._header import fleming_role as Role
-from ._inputs import Study
 from ._reply import Reply
 from ._request import Part, Prepared, Turn
+from ._study import Study
 from .errors import RequestError
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ class Chat:
     turn. A chat is for one thread or task at a time.
     """
 
-    def __init__(
-        self, submit: Callable[..., Pending], instruction: Callable[[], str], options: Mapping[str, Any]
-    ):
+    def __init__(self, submit: Callable[..., Pending], instruction: str, options: Mapping[str, Any]):
         self._submit, self._instruction, self._options = submit, instruction, dict(options)
         self._turns: list[Turn] = []
         #: Inputs that no turn has asked about yet.
@@ -83,32 +81,38 @@ class _Next:
     """The next question of a chat, until it is answered."""
 
     def __init__(self, chat: Chat, question: str | Iterable[str | Study], options: Mapping[str, Any]):
-        self._chat, self._given = chat, {**chat._options, **options}
-        if isinstance(question, str):
-            studies = [*chat._new, *_request.prepared(self._given)]
-            self._parts, left = _placed(question, studies)
-            if len(left) == len(studies):
-                leading: list[Part] = [part for study in studies for part in (study, "\n")]
-                self._parts = [*leading, *self._parts]
-            elif left:
-                places = len(studies) - len(left)
-                got = f"{PLACE} {places} times for {len(studies)} inputs"
-                raise RequestError.of(
-                    "question", "a place for each new input, or for none", got, f"write {PLACE} for each"
-                )
-        else:
-            leading = [part for study in chat._new for part in (study, "\n")]
-            self._parts = [*leading, *_request.parts(question, self._given)]
+        self._chat, self._question, self._given = chat, question, {**chat._options, **options}
+        self._parts: list[Part] = []
 
     def submit(self, hear: Any) -> Pending:
+        """Hands it in. Inputs are read and converted here, which is the thread that waits for the answer."""
+        self._parts = self._placed()
         return self._chat._submit([*self._chat._turns, (Role.USER, self._parts)], self._given, hear)
+
+    def _placed(self) -> list[Part]:
+        """The question with its new inputs."""
+        new, question = self._chat._new, self._question
+        if not isinstance(question, str):
+            leading: list[Part] = [part for study in new for part in (study, "\n")]
+            return [*leading, *_request.parts(question, self._given)]
+        studies = [*new, *_request.prepared(self._given)]
+        parts, left = _placed(question, studies)
+        if len(left) == len(studies):
+            leading = [part for study in studies for part in (study, "\n")]
+            return [*leading, *parts]
+        if left:
+            got = f"{PLACE} {len(studies) - len(left)} times for {len(studies)} inputs"
+            raise RequestError.of(
+                "question", "a place for each new input, or for none", got, f"write {PLACE} for each"
+            )
+        return parts
 
     def keep(self, reply: Reply) -> None:
         if reply.finish not in ("stop", "length"):
             return
         before = self._given.get("instruction")
         if before is None and self._given.get("prompt") != "direct":
-            before = self._chat._instruction()
+            before = self._chat._instruction
         asked = [f"{before}\n", *self._parts] if before else self._parts
         self._chat._turns += [(Role.USER, asked), (Role.ASSISTANT, [reply.text])]
         self._chat._new = []

@@ -24,10 +24,10 @@ from ._header import (
     fleming_role,
     fleming_token_count,
 )
-from ._inputs import Study
 from ._library import Handle, c_path, content, library, made, onnxruntime
 from ._reply import Reply
 from ._request import Asked, AskOptions, Prepared, Turn
+from ._study import Study
 from .errors import CancelledError, EngineError, RequestError
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ _HERE = Path(__file__).parent
 #: The package of the demo model: inside a wheel, or in the source tree. It knows drawn pictures and nothing
 #: of medicine.
 DEMO = _HERE / "demo" if (_HERE / "demo").is_dir() else _HERE.parents[2] / "models" / "demo"
-
-#: Of one prefill, by fleming_engine_submit_all.
-MOST_ANSWERS = 128
 
 
 class Engine:
@@ -62,8 +59,9 @@ class Engine:
 
         Args:
             package: the folder; `fleming_vl.DEMO` is the demo model's.
-            progress: called some ten times a second with the bytes that were checked, and with all. It runs
-                in another thread than the caller's; an exception of it ends the loading.
+            progress: called at the beginning, some ten times a second and at the end with the bytes that were
+                checked, and with all (0 before they are known). It runs in another thread than the caller's;
+                an exception of it ends the loading.
             options: how the engine is set up, by the names of docs/cli.md: `provider`, `slots`, `context`, …
 
         Raises:
@@ -74,7 +72,6 @@ class Engine:
         _log.begin()
         setup = _options.engine(_with_runtime(options))
         self._handle: Handle | None = _loaded(package, setup, progress)
-        self._package = Path(package)
         #: What was loaded.
         self.facts = _facts.read(EngineFacts, self._read())
 
@@ -105,10 +102,11 @@ class Engine:
         With a `temperature` they differ. Other arguments are those of `ask`.
         """
         count = _options.whole("answers", answers, 4)
-        if not 1 <= count <= MOST_ANSWERS:
-            raise RequestError.of("answers", f"1 to {MOST_ANSWERS}", f"{count}", "ask again for more")
+        if count < 1:
+            raise RequestError.of("answers", "at least 1", f"{count}", "ask for one")
         asked, handle = self._asked(question, options), self._open()
-        pointers = (ctypes.c_void_p * count)()
+        # More are refused before any is written.
+        pointers = (ctypes.c_void_p * min(count, self.facts.slots + self.facts.queue))()
         library().call("engine_submit_all", handle, asked.request, byref(asked.options), count, pointers)
         free = library().functions["fleming_pending_free"]
         handles = [Handle(ctypes.c_void_p(pointer), free) for pointer in pointers]
@@ -132,7 +130,7 @@ class Engine:
 
     def chat(self, **options: Unpack[AskOptions]) -> Chat:
         """A conversation, whose questions all have these options. See `Chat`."""
-        return Chat(self.submit_turns, self._instruction, options)
+        return Chat(self.submit_turns, self.facts.instruction, options)
 
     def count_tokens(
         self, question: str | Iterable[str | Study], **options: Unpack[AskOptions]
@@ -241,11 +239,6 @@ class Engine:
         facts = made(fleming_engine_facts)
         library().call("engine_read", self._open(), byref(facts))
         return facts
-
-    def _instruction(self) -> str:
-        """The package's text that asks for a thought and an answer."""
-        manifest = json.loads((self._package / "fleming.json").read_text(encoding="utf-8"))
-        return str(manifest["prompt"]["instructions"]["reasoning"])
 
 
 def memory(package: str | os.PathLike[str], **options: Unpack[SetupOptions]) -> Memory:

@@ -44,6 +44,7 @@ class EngineFacts:
         slots, queue, chunk, threads: as the options of these names; 0 threads are ONNX Runtime's choice.
         tokens_per_tile: tokens of a tile.
         most_tiles: the most tiles that fit into the context.
+        instruction: what stands before a question unless `prompt` or `instruction` says otherwise.
     """
 
     package: str
@@ -62,6 +63,7 @@ class EngineFacts:
     threads: int
     tokens_per_tile: int
     most_tiles: int
+    instruction: str
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ VERSION = "0.1.0"
 VERSION_MAJOR = 0
 VERSION_MINOR = 1
 VERSION_PATCH = 0
+ZERO = c_size_t(-1).value
 
 
 class fleming_status(enum.IntEnum):

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from . import _header
 from ._header import fleming_status as Status
+from ._names import ours
 from .errors import KINDS, ArgumentError, EngineError, FlemingError, LibraryError, RequestError
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)
@@ -85,7 +86,13 @@ class Library:
         facts = made(_header.fleming_error_facts)
         self.functions["fleming_last_error_read"](ctypes.byref(facts))
         told = {name: text(getattr(facts, name)) for name in ("thing", "wanted", "got")}
-        return KINDS.get(status, FlemingError)(text(facts.message), text(facts.hint), **told)
+        message, hint = text(facts.message), text(facts.hint)
+        if status == Status.REQUEST:
+            # What it is about is an option, at the beginning of the message.
+            thing, hint = told["thing"], ours(hint)
+            told["thing"] = ours(thing)
+            message = told["thing"] + message.removeprefix(thing) if message.startswith(thing) else message
+        return KINDS.get(status, FlemingError)(message, hint, **told)
 
     def word(self, name: str) -> str:
         """The result of a function that returns a text."""
@@ -216,6 +223,8 @@ def c_path(path: str | os.PathLike[str], name: str = "path") -> bytes:
         raw = os.fsencode(path)
     except TypeError:
         raise RequestError.of(name, "a path", type(path).__qualname__, "pass a str or a Path") from None
+    if not raw:
+        raise ArgumentError.of(name, "a path", "an empty text", "name a file or a folder")
     return _without_nul(name, raw)
 
 

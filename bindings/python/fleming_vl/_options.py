@@ -12,25 +12,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from ._header import (
+    ZERO,
     fleming_ask_options,
     fleming_engine_options,
     fleming_preprocessing,
     fleming_study_options,
 )
 from ._library import c_path, c_text, c_texts, made
+from ._names import FIELDS
 from ._table import DEFAULTS, RANGES, AnswerOptions, LookOptions, SetupOptions
 from .errors import RequestError
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)
 
-#: Fields of the header that have another name than their option: lists are plural there.
-FIELDS = {"stop": "stops", "choice": "choices", "provider_option": "provider_options"}
-#: Numbers of the header that mean the 0 of an option.
-ZEROS = {"image_cache": 1}
 #: What to do where nothing else is known.
 OF_OPTIONS = "docs/cli.md and docs/python.md say what it may be"
-#: What to do where the header has none.
-HINTS = {"max_thinking_tokens": 'choose 1, or prompt="direct"'}
 #: Milliseconds up to here are 64-bit integers and exact.
 LONGEST_S = 2.0**53 / 1e3
 #: What an engine and a question take by name.
@@ -160,9 +156,9 @@ def _told(name: str, value: Any) -> Any:
     """A number as its field says it, where 0 is the default."""
     if value != 0 or DEFAULTS.get(name) == "0" or name not in RANGES:
         return value
-    if name in ZEROS:
-        return ZEROS[name]
-    raise _unfit(name, RANGES[name], value, HINTS.get(name, "choose a number in this range"))
+    if RANGES[name].startswith("0 to "):
+        return ZERO
+    raise _unfit(name, RANGES[name], value, "choose a number in this range")
 
 
 def _texts(name: str, value: Any) -> list[str]:

@@ -19,9 +19,10 @@ from ._header import (
     fleming_volume_kind,
     fleming_voxel,
 )
-from ._inputs import Content, File, Grid, Pictures, Series, Source, Study
+from ._inputs import Content, File, Grid, Pictures, Series, Source
 from ._library import Handle, c_path, c_text, library, made
 from ._options import KINDS
+from ._study import Study
 from ._table import SUBJECTS, AnswerOptions, LookOptions
 from .errors import InputError, RequestError
 
@@ -70,8 +71,8 @@ class AskOptions(LookOptions, AnswerOptions, total=False):
     history: History
     """Earlier turns, oldest first: pairs of what was asked and what was answered."""
     schema: Any
-    """A pydantic model, or a JSON schema as a dict or a text: `Reply.parsed` is the answer as such an object.
-    """
+    """A pydantic model or TypeAdapter (of a dataclass, a TypedDict, a list), or a JSON schema as a dict or a
+    text: `Reply.parsed` is the answer as such an object."""
     instruction: str
     """A text of your own to stand before the question, in place of `prompt`."""
     scope: str
@@ -247,7 +248,9 @@ def _add(request: Handle, prepared: Prepared) -> None:
     elif isinstance(source, Series):
         library().call("request_series", request, modality, ctypes.byref(_files(source, study.kind)), given)
     else:
-        library().call("request_bytes", request, modality, source.data, len(source.data), given)
+        data, size = source.data, len(source.data)
+        content = data if isinstance(data, bytes) else data.ctypes.data
+        library().call("request_bytes", request, modality, content, size, given)
     return None
 
 
@@ -294,12 +297,7 @@ def _add_pictures(request: Handle, prepared: Prepared, source: Pictures) -> None
 
 def _add_grid(request: Handle, prepared: Prepared, source: Grid) -> None:
     study, values, facts = prepared.study, source.values, dict(source.facts)
-    number = f"{NUMBERS.get(values.dtype.kind)}{8 * values.dtype.itemsize}"
-    if values.ndim != 3 or number not in fleming_voxel.__members__:
-        wanted = "8-, 16- or 32-bit integers, or floating-point numbers of 32 or 64 bits, in three dimensions"
-        raise InputError.of(
-            study.kind, wanted, f"{values.dtype} of {values.shape}", "convert it with .astype(…)"
-        )
+    number = f"{NUMBERS[values.dtype.kind]}{8 * values.dtype.itemsize}"
     depth, height, width = values.shape
     described = made(
         fleming_volume,
@@ -334,7 +332,9 @@ def _c_name(study: Study) -> bytes | None:
 def _schema(schema: Any) -> tuple[str, Callable[[str], Any]]:
     """A schema as text, and what reads an answer that keeps to it."""
     if hasattr(schema, "model_json_schema"):
-        return json.dumps(_closed(schema)), schema.model_validate_json
+        return json.dumps(_closed(schema.model_json_schema)), schema.model_validate_json
+    if hasattr(schema, "json_schema") and hasattr(schema, "validate_json"):
+        return json.dumps(_closed(schema.json_schema)), schema.validate_json
     if isinstance(schema, str):
         return schema, json.loads
     if isinstance(schema, Mapping):
@@ -344,18 +344,18 @@ def _schema(schema: Any) -> tuple[str, Callable[[str], Any]]:
             raise RequestError.of(
                 "schema", "what JSON can say", str(error), "use lists, dicts, texts and numbers"
             ) from None
-    raise RequestError.of(
-        "schema",
-        "a pydantic model, a dict or a text",
-        type(schema).__qualname__,
-        "pass the class of the model, not an object of it",
-    )
+    hint = "pass the class of the model, not an object of it"
+    got = type(schema).__qualname__
+    if hasattr(schema, "__annotations__") or hasattr(schema, "__origin__"):
+        name = getattr(schema, "__name__", "…")
+        hint, got = f"pass pydantic.TypeAdapter({name})", f"the type {name}"
+    raise RequestError.of("schema", "a pydantic model or TypeAdapter, a dict or a text", got, hint)
 
 
-def _closed(model: Any) -> dict[str, Any]:
-    """The schema of a pydantic model. Objects have no fields of other names, unless the model says so."""
+def _closed(made: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The schema that pydantic makes. Objects have no fields of other names, unless their model says so."""
     try:
-        schema: dict[str, Any] = model.model_json_schema()
+        schema = made()
     except Exception as error:
         hint = "pass a JSON schema as a dict"
         raise RequestError.of(

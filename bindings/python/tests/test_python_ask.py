@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pickle
 import threading
+from typing import Literal
 
 import pytest
 from bound import CHEST, CLIP, CT, DEVICE, EXAMPLES, NIFTI, SIDE, VOLUME, printed, run_program, same, told
@@ -121,7 +122,7 @@ class Model:
 def test_a_model_has_no_fields_but_its_own(engine):
     reply = engine.ask(SIDE, image=CHEST, schema=Model, prompt="direct")
     assert reply.parsed == {"a": {"a": "b"}}
-    closed = fleming_vl._request._closed(Model)
+    closed = fleming_vl._request._closed(Model.model_json_schema)
     assert closed["additionalProperties"] is closed["$defs"]["Inner"]["additionalProperties"] is False
 
 
@@ -179,6 +180,12 @@ def test_studies_have_options_of_their_own(engine):
         (fleming_vl.RequestError, r"history: .*got \(str\) in it", {"history": [("a",)]}),
         (fleming_vl.RequestError, r"history: .*got \(str, int\) in it", {"history": [("a", 5)]}),
         (fleming_vl.RequestError, "give it to Engine[)]", {"slots": 2}),
+        (fleming_vl.RequestError, "^choice: wanted texts, got an empty one", {"choice": ["a", ""]}),
+        (fleming_vl.RequestError, "^stop: wanted 0 to 64, got 65", {"stop": ["."] * 65}),
+        (fleming_vl.RequestError, "^logprobs: wanted 0 to 20, got 21", {"logprobs": 21}),
+        (fleming_vl.RequestError, "^logit_bias: wanted ids below", {"logit_bias": {2**32 - 1: 1}}),
+        (fleming_vl.RequestError, "^max_tiles: wanted 1 to 256", {"image": CHEST, "max_tiles": 1000}),
+        (fleming_vl.ArgumentError, "^image: wanted a path, got an empty text", {"image": ""}),
         (fleming_vl.RequestError, "did you mean image", {"images": CHEST}),
     ],
 )
@@ -356,7 +363,8 @@ def test_loading_is_heard_of_and_may_be_ended():
     heard, ends = [], []
     with fleming_vl.Engine(fleming_vl.DEMO, progress=lambda *told: heard.append(told), threads=1):
         pass
-    assert heard and all(0 <= done <= total for done, total in heard)
+    assert all(0 <= done <= total for done, total in heard)
+    assert heard[-1][0] == heard[-1][1] > 1_000_000
 
     def end(done, total):
         ends.append(done)
@@ -365,6 +373,38 @@ def test_loading_is_heard_of_and_may_be_ended():
     with pytest.raises(ZeroDivisionError):
         fleming_vl.Engine(fleming_vl.DEMO, progress=end, threads=1)
     assert len(ends) == 1
+
+
+def test_no_thought_is_a_limit_of_thought(engine):
+    with fleming_vl.Engine(fleming_vl.DEMO, image_cache=0, threads=1) as other:
+        short = other.ask(SIDE, image=CHEST, max_thinking_tokens=0)
+        assert other.counts().image_bytes == 0
+    assert short.thought == "" and engine.ask(SIDE, image=CHEST).thought
+
+
+@dataclasses.dataclass
+class Side:
+    side: Literal["left", "right"]
+
+
+def test_what_pydantic_adapts_is_a_schema(engine):
+    pydantic, extensions = map(pytest.importorskip, ("pydantic", "typing_extensions"))
+    Found = extensions.TypedDict("Found", {"side": Literal["left", "right"]})
+    for kind, wanted in ((Side, Side), (Found, dict)):
+        reply = engine.ask(SIDE, image=CHEST, schema=pydantic.TypeAdapter(kind))
+        assert isinstance(reply.parsed, wanted)
+    listed = engine.ask(SIDE, image=CHEST, schema=pydantic.TypeAdapter(tuple[bool, bool]), prompt="direct")
+    assert [type(one) for one in listed.parsed] == [bool, bool]
+    for schema, hint in (
+        (Side, "TypeAdapter(Side)"),
+        (Found, "TypeAdapter(Found)"),
+        (list[Side], "TypeAdapter(list"),
+    ):
+        with pytest.raises(
+            fleming_vl.RequestError, match="schema: wanted a pydantic model or TypeAdapter"
+        ) as caught:
+            engine.ask(SIDE, schema=schema)
+        assert hint in caught.value.hint
 
 
 def test_a_schema_gives_objects(engine):

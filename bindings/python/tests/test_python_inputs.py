@@ -14,6 +14,44 @@ pillow = pytest.importorskip("PIL.Image")
 SLICES = sorted(path for path in CT.iterdir() if path.is_file())
 
 
+def test_studies_are_equal_to_themselves_alone():
+    values = numpy.zeros((4, 4, 4), "int16")
+    space = fleming_vl.Space(directions=numpy.eye(3), spacing_mm=numpy.ones(3))
+    for make in (
+        lambda: fleming_vl.Study.image(values[0]),
+        lambda: fleming_vl.Study.volume(values, space=space),
+        lambda: fleming_vl.Space(directions=numpy.eye(3)),
+    ):
+        one, other = make(), make()
+        assert one != other and {one: 1, other: 2}[one] == 1
+        assert [one, other].index(other) == 1
+
+
+def test_an_array_becomes_the_file_that_numpy_writes():
+    numbers = numpy.arange(2 * 3 * 4)
+    for values in (
+        numbers.reshape(2, 3, 4).astype("int16"),
+        numpy.asfortranarray(numbers.reshape(2, 3, 4).astype("float32")),
+        numbers.reshape(2, 3, 4)[::-1, :, ::2].astype("uint8")[:, ::2],
+        numbers.reshape(2, 3, 2, 2).astype(">f8"),
+        numbers.reshape(4, 3, 2).transpose(2, 0, 1) > 5,
+        numbers.reshape(2, 3, 4).astype("complex64"),
+    ):
+        buffer = io.BytesIO()
+        numpy.save(buffer, values)
+        made = fleming_vl._inputs.source(fleming_vl.Study.volume(values)).data
+        assert bytes(made) == buffer.getvalue(), values.dtype
+
+
+def test_a_volume_with_a_place_has_three_axes(engine):
+    space = fleming_vl.Space(spacing_mm=(1, 1, 1))
+    with pytest.raises(
+        fleming_vl.InputError, match=r"volume: wanted numbers of \(depth, height, width\)"
+    ) as caught:
+        engine.ask(SIDE, studies=[fleming_vl.Study.volume(numpy.zeros((2, 2, 2, 2), "int16"), space=space)])
+    assert caught.value.hint
+
+
 @pytest.fixture(scope="module")
 def picture():
     return told(CHEST, "-q", SIDE)

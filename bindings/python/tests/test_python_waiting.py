@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import subprocess
+import threading
 
 import pytest
 from bound import CHEST, DEVICE, SIDE, awaited, printed, run
@@ -126,6 +127,34 @@ def test_cancelling_a_task_ends_its_answer(endless):
         work.join()
     # The one slot is free again.
     assert endless.ask("Q", max_new_tokens=3, prompt="direct").finish == "length"
+
+
+class Slow:
+    """An array of another library, which says where it was converted."""
+
+    def __init__(self):
+        self.threads = []
+
+    def __array__(self):
+        self.threads.append(threading.current_thread().name)
+        return pytest.importorskip("numpy").zeros((8, 8), "uint8")
+
+
+def test_inputs_are_converted_beside_the_loop(engine):
+    slow, short = Slow(), {"max_new_tokens": 1}
+
+    async def ask():
+        await engine.aask("Q", image=slow, **short)
+        await engine.chat().aask("Q", image=slow, **short)
+        for stream in (
+            engine.astream("Q", image=slow, **short),
+            engine.chat().astream("Q", image=slow, **short),
+        ):
+            async for _ in stream:
+                pass
+
+    awaited(ask())
+    assert slow.threads == ["fleming-answer"] * 4
 
 
 def test_a_chat_streams_and_keeps_whole_turns(engine):
