@@ -196,7 +196,7 @@ inline std::string_view build() { return fleming_build(); }
 
 // ── how an engine is set up
 
-// 0 and "" are the defaults; see fleming_engine_options.
+// 0 and "" are the defaults, and FLEMING_ZERO is 0 where that is another value; see fleming_engine_options.
 struct engine_options {
     std::string onnxruntime;
     std::string provider;
@@ -642,7 +642,8 @@ private:
     std::optional<failure> failed_;
 };
 
-// How a question is answered; 0, "" and none are the defaults. See fleming_ask_options.
+// How a question is answered; 0, "" and none are the defaults, and FLEMING_ZERO is 0 where that is another value. See
+// fleming_ask_options.
 struct ask_options {
     std::optional<std::string> system, instruction;
     std::vector<std::string> choices;

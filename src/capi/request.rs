@@ -53,8 +53,8 @@ pub unsafe extern "C" fn fleming_request_new(
 /// Adds an earlier turn, oldest first: what was asked and what was answered. Both are taken as they are, a thought in the answer
 /// included: no instruction is put before the question, and nothing is taken out of the answer.
 ///
-/// An engine reads anew what follows the first token that differs from an earlier request. For a follow-up to read only what is
-/// new, its turns are what was sent and what came back: as the question the instruction (fleming_engine_facts.instruction, unless
+/// An engine reads anew what follows the first token that differs from an earlier request. For a follow-up to read no study
+/// anew, its turns are what was sent and what came back: as the question the instruction (fleming_engine_facts.instruction, unless
 /// one of your own or "" was given) and a newline, for each study <image> and a newline, and the question; as the answer
 /// fleming_reply_facts.text. If <image> stands in no turn, the studies come before the last question, and they and all turns
 /// run anew.

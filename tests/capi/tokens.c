@@ -120,7 +120,7 @@ static void log_probabilities(fleming_engine *engine, fleming_request *request) 
     reply = NULL;
     bias = 101;
     CHECK(fleming_engine_ask(engine, request, &options, &reply) == FLEMING_STATUS_REQUEST);
-    SAYS("logit-bias");
+    SAYS("biases");
     options.biases = NULL;
     REFUSED(fleming_engine_ask(engine, request, &options, &reply));
     options = (fleming_ask_options)FLEMING_ASK_OPTIONS_INIT;

@@ -30,13 +30,18 @@ pub(super) struct Values<'a> {
     pub(super) inverse: bool,
 }
 
-/// What there is to say of so many values that are NaN, and of so many that are infinite.
-pub(super) fn not_measured([nan, infinite]: [usize; 2]) -> impl Iterator<Item = String> {
+/// What there is to say of values in frames that are NaN or infinite.
+pub(super) fn not_measured<'a>(frames: impl IntoIterator<Item = &'a Values<'a>>) -> Vec<String> {
+    let sum = |[nan, infinite]: [usize; 2], [more, larger]: [usize; 2]| [nan + more, infinite + larger];
+    let [nan, infinite] = frames.into_iter().map(Values::not_finite).fold([0; 2], sum);
     let of = |what: &str, count: usize, shown: &str| {
         (count > 0)
             .then(|| format!("{what} in {}: {shown}, and no part of the range", counted(count, "place")))
     };
-    [of("NaN", nan, "black"), of("infinity", infinite, "black or white by its sign")].into_iter().flatten()
+    [of("NaN", nan, "black"), of("infinity", infinite, "black or white by its sign")]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 impl Values<'_> {
@@ -53,7 +58,7 @@ impl Values<'_> {
     }
 
     /// How many values are NaN, and how many infinite; padding is left out.
-    pub(super) fn not_finite(&self) -> [usize; 2] {
+    fn not_finite(&self) -> [usize; 2] {
         let mut counts = [0; 2];
         // Integers, and what a finite slope makes of them, are finite.
         if self.frame.samples.layout.kind != PixelKind::Integer {

@@ -72,7 +72,7 @@ impl Chosen for Memory {
         let samples = Samples { bytes: bytes(&picture.values), layout };
         let frame = Unpacked { samples, colour: Photometric::Monochrome2 };
         let values = Values { frame: &frame, rescale: &rescale, padding: None, inverse: picture.inverse };
-        let mut warnings: Vec<_> = not_measured(values.not_finite()).collect();
+        let mut warnings = not_measured([&values]);
         let way = match windowing {
             Some(Windowing::Window(window)) => Some(Shown::Window(window)),
             Some(_) => None,

@@ -61,11 +61,7 @@ pub(super) fn pictures(
             .filter_map(Values::range)
             .reduce(|[low, high], [lower, higher]| [low.min(lower), high.max(higher)])
     };
-    let not_finite =
-        values.iter().map(Values::not_finite).fold([0; 2], |[nan, infinite], [more_nan, more_infinite]| {
-            [nan + more_nan, infinite + more_infinite]
-        });
-    let mut notes: Vec<_> = not_measured(not_finite).collect();
+    let mut notes = not_measured(&values);
     let mut shown = Vec::with_capacity(places.len());
     let mut found = None;
     for ((number, provenance), values) in places.iter().zip(&values) {
