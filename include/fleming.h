@@ -59,8 +59,8 @@
 // - Texts are UTF-8 and end with a NUL; what a model writes as NUL is shown as U+FFFD. Paths are the system's bytes.
 // - Where NULL is not said to be allowed, it is FLEMING_STATUS_ARGUMENT.
 // - Structs begin with their size and are made with their _INIT macro, so that they can grow. A size that a struct has in no
-//   edition of this header is FLEMING_STATUS_ARGUMENT. Facts are written over as many bytes of your struct as
-//   its struct_size says and the library knows; nothing behind them is read or written.
+//   edition of this header is FLEMING_STATUS_ARGUMENT. Facts are written over as many bytes of your struct as its struct_size
+//   says and the library knows; nothing behind them is read or written.
 // - 0 and NULL are the default of every option; what it may be stands beside it. Where 0 is another value than the default,
 //   FLEMING_ZERO is that value. To begin anew, assign the macro again:
 //   options = (fleming_ask_options)FLEMING_ASK_OPTIONS_INIT. Fields named reserved are 0.
@@ -1113,8 +1113,8 @@ fleming_status fleming_request_new(const char *question, struct fleming_request 
 // Adds an earlier turn, oldest first: what was asked and what was answered. Both are taken as they are, a thought in the answer
 // included: no instruction is put before the question, and nothing is taken out of the answer.
 //
-// An engine reads anew what follows the first token that differs from an earlier request. For a follow-up to read only what is
-// new, its turns are what was sent and what came back: as the question the instruction (fleming_engine_facts.instruction, unless
+// An engine reads anew what follows the first token that differs from an earlier request. For a follow-up to read no study
+// anew, its turns are what was sent and what came back: as the question the instruction (fleming_engine_facts.instruction, unless
 // one of your own or "" was given) and a newline, for each study <image> and a newline, and the question; as the answer
 // fleming_reply_facts.text. If <image> stands in no turn, the studies come before the last question, and they and all turns
 // run anew.
@@ -1185,9 +1185,10 @@ void fleming_reply_free(struct fleming_reply *reply);
 
 // Waits for an answer, at most timeout_ms milliseconds: 0 only looks, a negative number waits as long as it takes. The
 // callback that was given to fleming_engine_submit is called in this thread with the events since the last call; events that
-// nobody takes are kept and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by
-// then. A reply or a failure is returned once; a call after it is FLEMING_STATUS_REQUEST. An answer that was cancelled or whose time is over is FLEMING_STATUS_OK with the
-// text so far; fleming_reply_facts.finish says so. While one thread waits, another's call is FLEMING_STATUS_ARGUMENT.
+// nobody takes are kept and go with the answer. FLEMING_STATUS_PENDING if the answer is not complete by then. A reply or a
+// failure is returned once; a call after it is FLEMING_STATUS_REQUEST. An answer that was cancelled or whose time is over is
+// FLEMING_STATUS_OK with the text so far; fleming_reply_facts.finish says so. While one thread waits, another's call is
+// FLEMING_STATUS_ARGUMENT.
 fleming_status fleming_pending_wait(const struct fleming_pending *pending,
                                     int64_t timeout_ms,
                                     struct fleming_reply **reply);
