@@ -87,7 +87,12 @@ impl Bench {
         });
         match questions {
             Some(text) => report["questions"] = self.ask_in_turn(&engine, &text)?,
-            None => report["streams"] = self.ask_at_once(&engine)?,
+            None => {
+                let prompt_tokens = self.text_tokens(&engine, 0)?;
+                let ms = started.elapsed().as_secs_f64() * 1e3;
+                report["first_token"] = json!({"ms": ms, "prompt_tokens": prompt_tokens});
+                report["streams"] = self.ask_at_once(&engine, self.words(&engine, prompt_tokens)?)?;
+            }
         }
         report["peak_memory_bytes"] = peak_memory();
         emit(if self.json { format!("{report}\n") } else { table(&report) });
@@ -114,8 +119,7 @@ impl Bench {
         Ok(chosen.fit(&measurable(&studies, &self.options(1, None), budget)?)?)
     }
 
-    fn ask_at_once(&self, engine: &Engine) -> Result<Value> {
-        let words = self.words(engine)?;
+    fn ask_at_once(&self, engine: &Engine, words: usize) -> Result<Value> {
         let mut seed = 0;
         let mut request = || {
             seed += 1;
@@ -206,18 +210,19 @@ impl Bench {
         Ok(Request { instruction: Instruction::Direct, ..Request::about(studies, question) })
     }
 
-    /// How many words make up the text that was asked for, found out by asking.
-    fn words(&self, engine: &Engine) -> Result<usize> {
+    /// How many words make up the text that was asked for, found out by asking; `none` are the tokens without words.
+    fn words(&self, engine: &Engine, none: usize) -> Result<usize> {
         const PROBE: usize = 64;
-        let tokens = |words: usize| {
-            let question = format!("1{}", WORD.repeat(words));
-            let request =
-                Request { instruction: Instruction::Direct, ..Request::about(Vec::new(), question) };
-            let round = round(engine, &[request], &self.options(1, None))?;
-            anyhow::Ok(round.first().map_or(0, |sample| sample.text_tokens()))
-        };
-        let (none, some) = (tokens(0)?, tokens(PROBE)?);
+        let some = self.text_tokens(engine, PROBE)?;
         Ok(self.prompt_tokens.saturating_sub(none) * PROBE / some.saturating_sub(none).max(1))
+    }
+
+    /// The tokens of a prompt with so many words and no picture; its reply is a single token.
+    fn text_tokens(&self, engine: &Engine, words: usize) -> Result<usize> {
+        let question = format!("1{}", WORD.repeat(words));
+        let request = Request { instruction: Instruction::Direct, ..Request::about(Vec::new(), question) };
+        let round = round(engine, &[request], &self.options(1, None))?;
+        Ok(round.first().map_or(0, |sample| sample.text_tokens()))
     }
 }
 
@@ -256,11 +261,13 @@ fn heading(report: &Value) -> Vec<String> {
     let [name, precision, digest] = ["name", "precision", "digest"].map(|field| text(&package[field]));
     let [cpu, cores] = ["cpu", "cores"].map(|field| text(&machine[field]));
     let [loaded, peak] = ["loaded_memory_bytes", "peak_memory_bytes"].map(|field| mebibytes(&report[field]));
+    let first = report["first_token"]["ms"].as_f64();
+    let first = first.map_or(String::new(), |ms| format!(", first token after {ms:.0} ms"));
     vec![
         format!("{name} ({precision}), {digest}"),
         format!("{cpu}, {cores} cores, {}", text(&report["onnxruntime"]["library"])),
         format!(
-            "loaded in {:.0} ms; most memory {loaded} then, {peak} at the end",
+            "loaded in {:.0} ms{first}; most memory {loaded} then, {peak} at the end",
             number(&report["load_ms"])
         ),
         String::new(),

@@ -49,6 +49,9 @@ fn streams_are_measured_stage_by_stage() {
         assert!(gain["accepted_tokens"].as_u64() <= gain["drafted_tokens"].as_u64());
     }
     assert!(report["peak_memory_bytes"].as_u64() >= report["loaded_memory_bytes"].as_u64());
+    // a question without words: only what the template puts around it
+    let (first, loaded) = (&report["first_token"], report["load_ms"].as_f64());
+    assert!((1..80).contains(&first["prompt_tokens"].as_u64().unwrap()) && first["ms"].as_f64() > loaded);
     assert!(report["onnxruntime"]["library"].as_str().unwrap().contains("onnxruntime"));
     assert_eq!((&report["slots"], &report["chunk"]), (&3.into(), &512.into()));
     assert!(report["memory_bytes"]["total"].as_u64() > report["memory_bytes"]["slots"].as_u64());
