@@ -288,11 +288,12 @@ fn options_of_verbs() -> Vec<(String, BTreeSet<String>)> {
 
 #[test]
 fn every_option_of_the_documents_exists() {
-    let sources = ["export/fleming_export/__main__.py", "benches/gpu/kit.py"];
+    let sources = ["export/fleming_export/__main__.py", "benches/gpu/kit.py", "benches/peers/compare.py"];
     let known: BTreeSet<_> = options_of_verbs().into_iter().flat_map(|(_, options)| options).collect();
     let known: BTreeSet<_> =
         known.into_iter().chain(sources.iter().flat_map(|path| options(&text(path)))).collect();
-    let others = ["ARCHITECTURE.md", "models/README.md", "benches/gpu/README.md"].map(String::from);
+    let others = ["ARCHITECTURE.md", "models/README.md", "benches/gpu/README.md", "benches/peers/README.md"]
+        .map(String::from);
     for page in pages().into_iter().chain(others) {
         let unknown: Vec<_> =
             options(&text(&page)).into_iter().filter(|option| !known.contains(option)).collect();
@@ -333,7 +334,8 @@ fn every_file_that_the_architecture_names_exists() {
 #[test]
 fn every_link_leads_somewhere_and_every_page_is_linked() {
     let mut linked = BTreeSet::new();
-    for page in pages().into_iter().chain(["models/README.md", "benches/gpu/README.md"].map(String::from)) {
+    let others = ["models/README.md", "benches/gpu/README.md", "benches/peers/README.md"].map(String::from);
+    for page in pages().into_iter().chain(others) {
         let folder = Path::new(ROOT).join(&page).parent().unwrap().to_owned();
         for link in text(&page).split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()) {
             let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));

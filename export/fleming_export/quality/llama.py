@@ -94,7 +94,7 @@ def _compared(given: str, folder: Path, positions: int) -> Iterator[tuple[str, t
     for name, number in TYPES.items():
         path = whole if name == "F32" else folder / f"{name}.gguf"
         if path != whole:
-            _quantise(whole, path, number)
+            quantise(whole, path, number)
         size = path.stat().st_size
         yield f"llama.cpp {name}", (8 * size / products, _tally(wanted, _llama_logits(path, ids), ids))
 
@@ -141,7 +141,8 @@ def _llama_logits(path: Path, ids: list[np.ndarray]) -> list[np.ndarray]:
     return found
 
 
-def _quantise(source: Path, target: Path, kind: int) -> None:
+def quantise(source: Path, target: Path, kind: int) -> None:
+    """A GGUF file in another of llama.cpp's file types, by its number there."""
     import llama_cpp
 
     options = llama_cpp.llama_model_quantize_default_params()
