@@ -1,18 +1,22 @@
 //! `fleming bench`: how fast this machine runs this package.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::{self, Round, Whole, gain, machine, noise, onnxruntime, overhead, round, summary};
-use fleming::{AskOptions, Engine, Instruction, Request, StopRule, Turn};
+use fleming::wire::{self, Real, Round, Whole, gain, machine, noise, onnxruntime, overhead, round, summary};
+use fleming::{AskOptions, Engine, EngineOptions, Instruction, Modality, Request, StopRule, Turn};
 use serde_json::{Value, json};
 
 use super::arguments::{Given, Looking};
 use super::emit;
+use super::exit::SLOWER;
+use super::kept::{Kept, slower};
+use super::measured::{difference, slow, table};
 use super::options::RuntimeArguments;
 use super::output::note;
 use super::refusal::unusable;
@@ -49,6 +53,12 @@ pub(super) struct Bench {
     /// Ask the lines of this file one after the other about the same studies, instead of rounds
     #[arg(long, value_name = "FILE")]
     questions: Option<PathBuf>,
+    /// Hold this run against a kept one: a file with what 'fleming bench --json' printed
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// Exit with code 5 if a median is slower than RATIO times that of the kept run, such as 0.95
+    #[arg(long, value_name = "RATIO", requires = "compare")]
+    fail_under: Option<f64>,
     #[command(flatten)]
     runtime: RuntimeArguments,
     /// Print one JSON object
@@ -58,33 +68,22 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode> {
-        self.check()?;
+        let inputs = self.check()?;
         let questions = self.questions.as_deref().map(wire::read_text).transpose()?;
+        let kept = self.compare.as_deref().map(Kept::read).transpose()?;
+        if let Some(kept) = &kept {
+            kept.check(questions.is_none().then_some(&self.streams))?;
+        }
         if cfg!(debug_assertions) {
             note(format_args!("warning: this build is not optimised: measure with cargo build --release"));
         }
         let started = Instant::now();
         let slots = self.streams.iter().copied().max().unwrap_or(1);
         let engine = self.runtime.open(slots)?;
-        let (set, needs) = (self.runtime.options(slots)?, engine.memory());
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
-        let mut report = json!({
-            "fleming": env!("CARGO_PKG_VERSION"),
-            "package": package(&engine),
-            "machine": machine(&set),
-            "slots": set.slots,
-            "chunk": set.chunk,
-            "memory_bytes": {
-                "weights": needs.weights,
-                "slots": needs.slots,
-                "vision_cache": needs.vision_cache,
-                "work": needs.work,
-                "total": needs.total(),
-            },
-            "onnxruntime": onnxruntime(),
-            "load_ms": load_ms,
-            "loaded_memory_bytes": peak_memory(),
-        });
+        let mut report = facts(&engine, &self.runtime.options(slots)?);
+        report["load_ms"] = load_ms.into();
+        report["loaded_memory_bytes"] = peak_memory();
         match questions {
             Some(text) => report["questions"] = self.ask_in_turn(&engine, &text)?,
             None => {
@@ -95,12 +94,58 @@ impl Bench {
             }
         }
         report["peak_memory_bytes"] = peak_memory();
+        report["workload"] = self.workload(&engine, &inputs)?;
+        let slow = self.hold(&mut report, kept.as_ref());
         emit(if self.json { format!("{report}\n") } else { table(&report) });
-        Ok(ExitCode::SUCCESS)
+        slow.iter().for_each(note);
+        Ok(if slow.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SLOWER) })
     }
 
-    /// Refuses what cannot be measured, before anything that takes long.
-    fn check(&self) -> Result<()> {
+    /// Puts the comparison with the kept run into the report. Returns a line for each median that was too slow.
+    fn hold(&self, report: &mut Value, kept: Option<&Kept>) -> Vec<String> {
+        let Some(kept) = kept else { return Vec::new() };
+        let mut compared = kept.compared(report);
+        if self.json {
+            // The table has them too, but what reads JSON may not look.
+            let differences = compared["differences"].as_array().into_iter().flatten();
+            differences
+                .for_each(|found| note(format_args!("warning: the runs differ: {}", difference(found))));
+        }
+        let lines = self.fail_under.map_or(Vec::new(), |least| {
+            let found = slower(&compared, least);
+            let lines = found.iter().map(|found| slow(found, least)).collect();
+            compared["fail_under"] = least.into();
+            compared["slower"] = found.into();
+            lines
+        });
+        report["compared"] = compared;
+        lines
+    }
+
+    /// What was asked: two runs that differ in it measured different things.
+    fn workload(&self, engine: &Engine, inputs: &[Modality]) -> Result<Value> {
+        let (noise, in_turn) = (self.studies.is_empty(), self.questions.is_some());
+        let image_tokens = match noise {
+            true => None,
+            false => {
+                Some(engine.count_tokens(&self.request(engine, 1, 0)?, &self.options(1, None))?.image_tokens)
+            }
+        };
+        let inputs = inputs.iter().map(|kind| kind.name()).collect::<Vec<_>>();
+        Ok(json!({
+            "inputs": if noise { Value::from("noise") } else { inputs.into() },
+            "tiles": noise.then_some(self.tiles),
+            "image_tokens": image_tokens,
+            "prompt_tokens": (!in_turn).then_some(self.prompt_tokens),
+            "new_tokens": self.new_tokens,
+            "speculation": self.speculation,
+            "streams": (!in_turn).then_some(&self.streams),
+            "repeat": (!in_turn).then_some(self.repeat),
+        }))
+    }
+
+    /// Refuses what cannot be measured, before anything that takes long. Returns the kind of each input.
+    fn check(&self) -> Result<Vec<Modality>> {
         for (option, range, number) in [
             ("--tiles", Whole::new(0, 4096), self.tiles),
             ("--prompt-tokens", Whole::new(0, 1 << 24), self.prompt_tokens),
@@ -110,13 +155,18 @@ impl Bench {
             range.check(option, number)?;
         }
         self.streams.iter().try_for_each(|&streams| Whole::new(1, 1024).check("--streams", streams))?;
+        if let Some(least) = self.fail_under {
+            FAIL_UNDER.check("--fail-under", least)?;
+        }
         self.options(1, self.speculation).check()?;
         let chosen = self.looking.chosen()?;
         let look = chosen.options()?.look;
         look.check()?;
         let budget = self.runtime.options(1)?.budget;
         let studies = self.studies.inputs(&look);
-        Ok(chosen.fit(&measurable(&studies, &self.options(1, None), budget)?)?)
+        let kinds = measurable(&studies, &self.options(1, None), budget)?;
+        chosen.fit(&kinds)?;
+        Ok(kinds)
     }
 
     fn ask_at_once(&self, engine: &Engine, words: usize) -> Result<Value> {
@@ -228,6 +278,33 @@ impl Bench {
 
 const WORD: &str = " the";
 
+/// Ratios of speeds: a thousand times as fast is another machine.
+const FAIL_UNDER: Real = Real::above(0.0, 1000.0);
+
+/// What the figures are of.
+fn facts(engine: &Engine, set: &EngineOptions) -> Value {
+    let (needs, provider_options) = (engine.memory(), set.provider_options.iter().cloned());
+    json!({
+        "fleming": env!("CARGO_PKG_VERSION"),
+        "build": if cfg!(debug_assertions) { "debug" } else { "release" },
+        "date": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        "package": package(engine),
+        "machine": machine(set),
+        "provider_options": provider_options.collect::<BTreeMap<_, _>>(),
+        "slots": set.slots,
+        "context": set.context,
+        "chunk": set.chunk,
+        "memory_bytes": {
+            "weights": needs.weights,
+            "slots": needs.slots,
+            "vision_cache": needs.vision_cache,
+            "work": needs.work,
+            "total": needs.total(),
+        },
+        "onnxruntime": onnxruntime(),
+    })
+}
+
 fn package(engine: &Engine) -> Value {
     let manifest = engine.package().manifest();
     json!({
@@ -245,89 +322,3 @@ fn peak_memory() -> Value {
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
     kibibytes.map_or(Value::Null, |kibibytes: u64| (kibibytes * 1024).into())
 }
-
-fn table(report: &Value) -> String {
-    let streams = report["streams"].as_array().into_iter().flatten().flat_map(stages);
-    let questions = report["questions"].as_array().map_or(&[][..], Vec::as_slice);
-    let lines: Vec<String> = heading(report).into_iter().chain(streams).chain(rows(questions)).collect();
-    lines.join("\n") + "\n"
-}
-
-fn heading(report: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
-    let mebibytes =
-        |value: &Value| value.as_f64().map_or("?".into(), |bytes| format!("{:.0} MiB", bytes / 1048576.0));
-    let (package, machine) = (&report["package"], &report["machine"]);
-    let [name, precision, digest] = ["name", "precision", "digest"].map(|field| text(&package[field]));
-    let [cpu, cores] = ["cpu", "cores"].map(|field| text(&machine[field]));
-    let [loaded, peak] = ["loaded_memory_bytes", "peak_memory_bytes"].map(|field| mebibytes(&report[field]));
-    let first = report["first_token"]["ms"].as_f64();
-    let first = first.map_or(String::new(), |ms| format!(", first token after {ms:.0} ms"));
-    vec![
-        format!("{name} ({precision}), {digest}"),
-        format!("{cpu}, {cores} cores, {}", text(&report["onnxruntime"]["library"])),
-        format!(
-            "loaded in {:.0} ms{first}; most memory {loaded} then, {peak} at the end",
-            number(&report["load_ms"])
-        ),
-        String::new(),
-    ]
-}
-
-/// The lines of one number of streams.
-fn stages(row: &Value) -> Vec<String> {
-    let head = format!("{} at once", row["streams"]);
-    let mut lines = vec![format!("{head:<34}{:>12}{:>12}{:>12}", "median", "lowest", "highest")];
-    lines.extend(STAGES.iter().filter(|(_, field)| row[field].is_object()).map(|(name, field)| {
-        let [median, low, high] = ["median", "min", "max"].map(|kind| number(&row[field][kind]));
-        format!("  {name:<32}{median:>12.1}{low:>12.1}{high:>12.1}")
-    }));
-    if let Some(overhead) = row["overhead"].as_f64() {
-        lines.push(format!("  {:<32}{:>12.1}", "outside ONNX Runtime, % of a step", 100.0 * overhead));
-    }
-    lines.extend(gained(row));
-    lines
-}
-
-/// What guessing ahead gained.
-fn gained(row: &Value) -> Option<String> {
-    let (length, gain) = (&row["speculation"]["length"], &row["speculation"]["gain"]);
-    let [drafted, accepted] = ["drafted_tokens", "accepted_tokens"].map(|field| number(&gain[field]));
-    let same = if gain["same_replies"] == true { "the same replies" } else { "other replies" };
-    length.is_u64().then(|| {
-        let ratio = number(&gain["decode_ratio"]["median"]);
-        format!("  guessing {length} ahead: {ratio:.2} times the tokens/s, {accepted} of {drafted} guesses right, {same}")
-    })
-}
-
-fn rows(questions: &[Value]) -> Vec<String> {
-    if questions.is_empty() {
-        return Vec::new();
-    }
-    let fields = ["ttft_ms", "prefill_tokens", "cached_tokens", "new_tokens", "decode_tokens_per_s"];
-    let mut lines = vec![format!(
-        "question{:>12}{:>10}{:>10}{:>8}{:>12}",
-        "ttft ms", "prefill", "cached", "new", "tokens/s"
-    )];
-    lines.extend((1..).zip(questions).map(|(place, row): (usize, _)| {
-        let [ttft, prefill, cached, new, rate] = fields.map(|field| number(&row[field]));
-        let line = format!("{place:>8}{ttft:>12.1}{prefill:>10}{cached:>10}{new:>8}{rate:>12.1}");
-        [Some(line), gained(row)].into_iter().flatten().collect::<Vec<_>>().join("\n")
-    }));
-    lines
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_default()
-}
-
-const STAGES: [(&str, &str); 8] = [
-    ("vision, ms a tile", "vision_ms_per_tile"),
-    ("prefill, tokens/s", "prefill_tokens_per_s"),
-    ("decoding, tokens/s a stream", "decode_tokens_per_s"),
-    ("decoding, tokens/s in all", "total_decode_tokens_per_s"),
-    ("time to first token, ms", "ttft_ms"),
-    ("round, ms", "wall_ms"),
-    ("prompt, tokens", "prompt_tokens"),
-    ("of them cached", "cached_tokens"),
-];

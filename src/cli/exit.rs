@@ -1,5 +1,6 @@
 //! Exit codes: 0 done; 2 the command, its files or its question are at fault; 1 the package or the machine is; 3 some
-//! lines of a batch failed; 4 an answer was cut off that had a form to keep to; 130 interrupted.
+//! lines of a batch failed; 4 an answer was cut off that had a form to keep to; 5 a run was slower than it may be;
+//! 130 interrupted.
 
 use anyhow::{Context, Result};
 use fleming::{Cancel, ErrorCode};
@@ -12,6 +13,9 @@ pub(super) const CUT_OFF: u8 = 4;
 
 /// Exit code of a batch in which some lines could not be answered.
 pub(super) const SOME_FAILED: u8 = 3;
+
+/// Exit code of a run that was slower than a kept one by more than was allowed.
+pub(super) const SLOWER: u8 = 5;
 
 /// Exit code of what was interrupted.
 pub(super) const INTERRUPTED: u8 = 130;

@@ -23,6 +23,9 @@ mod display;
 mod sheet;
 mod trace;
 mod agreement;
+mod figures;
+mod kept;
+mod measured;
 // ── verbs
 mod ask;
 mod chat;

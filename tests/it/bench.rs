@@ -1,6 +1,8 @@
 //! `fleming bench`: that it measures what it says, not how fast anything is.
 
-use serde_json::Value;
+use std::process::Command;
+
+use serde_json::{Value, json};
 
 use crate::support::{Scratch, fleming, input, refusal, reply, stderr};
 
@@ -98,6 +100,201 @@ fn the_table_has_a_line_for_every_stage() {
         assert!(table.contains(stage), "{table}");
     }
     assert!(!table.contains("vision"), "nothing was looked at: {table}");
+}
+
+/// A short measurement.
+fn short(options: &[&str]) -> Command {
+    let mut command = fleming("bench");
+    command
+        .args(["--repeat", "1", "--prompt-tokens", "8", "--new-tokens", "3", "--threads", "1"])
+        .args(options);
+    command
+}
+
+/// Medians that are better the higher they are, and those that are better the lower.
+const MEDIANS: [(&[&str], f64); 2] = [
+    (&["prefill_tokens_per_s", "decode_tokens_per_s", "total_decode_tokens_per_s"], 1.0),
+    (&["vision_ms_per_tile", "ttft_ms", "wall_ms"], -1.0),
+];
+
+/// The run as if the machine had been so many times as fast.
+fn faster(report: &Value, times: f64) -> Value {
+    let mut report = report.clone();
+    for row in report["streams"].as_array_mut().unwrap() {
+        for (fields, power) in MEDIANS {
+            for field in fields {
+                let median = row[*field]["median"].as_f64().unwrap();
+                row[*field]["median"] = (median * times.powf(power)).into();
+            }
+        }
+    }
+    for place in ["/load_ms", "/first_token/ms"] {
+        let figure = report.pointer_mut(place).unwrap();
+        *figure = (figure.as_f64().unwrap() / times).into();
+    }
+    report
+}
+
+#[test]
+fn a_run_is_held_against_a_kept_one() {
+    const FAR: f64 = 1e6;
+    let scratch = Scratch::new();
+    let keep =
+        |name: &str, report: &Value| scratch.file(name, report.to_string().as_bytes()).display().to_string();
+    let report = reply(&mut short(&["--streams", "1,2"]));
+    assert!(report["date"].as_str().unwrap().ends_with('Z'), "{}", report["date"]);
+
+    // A machine that is much faster than the one of the kept run, in every figure.
+    let slow = keep("slow.json", &faster(&report, 1.0 / FAR));
+    let held = reply(&mut short(&["--streams", "2,3", "--compare", &slow, "--fail-under", "1"]));
+    let compared = &held["compared"];
+    assert_eq!(compared["kept"]["package"], report["package"]);
+    for fact in ["date", "machine", "fleming", "workload"] {
+        assert_eq!(compared["kept"][fact], report[fact], "{fact}");
+    }
+    assert!(compared["kept"]["streams"].is_null() && compared["kept"]["load_ms"].is_null());
+    // Only the numbers of streams are others, and what follows from them.
+    let names: Vec<_> = compared["differences"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["slots", "streams"]);
+    for (fields, power) in MEDIANS {
+        for field in fields {
+            let (pair, now) = (&compared["streams"][0][*field], &held["streams"][0][*field]["median"]);
+            let kept = report["streams"][1][*field]["median"].as_f64().unwrap() * FAR.powf(-power);
+            let [now, ratio] = [now, &pair["ratio"]].map(|number| number.as_f64().unwrap());
+            assert!((pair["kept"].as_f64().unwrap() / kept - 1.0).abs() < 1e-9, "{field}: {pair}");
+            assert!((ratio / (now / kept).powf(power) - 1.0).abs() < 1e-9 && ratio > 1.0, "{field}: {pair}");
+            let alone = &compared["streams"][1][*field];
+            assert!(
+                alone["now"].is_number() && alone["kept"].is_null() && alone["ratio"].is_null(),
+                "{alone}"
+            );
+        }
+    }
+    assert!(
+        compared["load_ms"]["ratio"].as_f64() > Some(1.0)
+            && compared["first_token"]["ratio"].as_f64() > Some(1.0)
+    );
+    assert_eq!((&compared["fail_under"], &compared["slower"]), (&1.0.into(), &json!([])));
+
+    // One that is much slower, measured in another way.
+    let mut fast = faster(&report, FAR);
+    fast["package"]["digest"] = "0".repeat(64).into();
+    fast["machine"]["threads"] = 7.into();
+    fast["kernels"] = "others".into();
+    fast["workload"].as_object_mut().unwrap().remove("prompt_tokens");
+    let fast = keep("fast.json", &fast);
+    let differences = [
+        "package digest: ",
+        "threads: 1 now, 7 in",
+        "kernels: not recorded now, others in",
+        "prompt tokens: 8 now, not recorded in",
+    ];
+    let output = short(&["--streams", "1,2", "--compare", &fast, "--fail-under", "0.5"]).output().unwrap();
+    let table = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert_eq!(
+        table.lines().filter(|line| line.starts_with("differs: ")).count(),
+        differences.len(),
+        "{table}"
+    );
+    for difference in differences {
+        assert!(table.contains(&format!("differs: {difference}")), "{table}");
+    }
+    // Six medians of each number of streams.
+    let slower: Vec<_> = stderr(&output)
+        .lines()
+        .filter(|line| line.starts_with("slower than 0.5 "))
+        .map(String::from)
+        .collect();
+    assert_eq!(slower.len(), 12, "{slower:?}");
+    assert!(slower[0].contains("1 at once, vision, ms a tile: 0.000"), "{slower:?}");
+
+    // No figure is too slow where nothing is asked of it, and what reads JSON is warned.
+    let output = short(&["--streams", "1,2", "--compare", &fast, "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    for difference in differences {
+        assert!(
+            stderr(&output).contains(&format!("warning: the runs differ: {difference}")),
+            "{}",
+            stderr(&output)
+        );
+    }
+    let held: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(held["compared"]["slower"].is_null());
+    assert!(held["compared"]["streams"][0]["ttft_ms"]["ratio"].as_f64() < Some(1.0));
+}
+
+#[test]
+fn questions_are_held_against_those_of_a_kept_run() {
+    let scratch = Scratch::new();
+    let questions = scratch.file("questions.txt", b"What is CT?\nWhy?\n").display().to_string();
+    let asked = ["--tiles", "0", "--questions", &questions];
+    let mut kept = reply(&mut short(&asked));
+    let [ttft, rate] =
+        ["ttft_ms", "decode_tokens_per_s"].map(|field| kept["questions"][1][field].as_f64().unwrap());
+    kept["questions"][1]["ttft_ms"] = (ttft * 1e6).into();
+    kept["questions"][1]["decode_tokens_per_s"] = (rate * 1e6).into();
+    kept["questions"][0]["prompt_tokens"] = 1.into();
+    let kept = scratch.file("kept.json", kept.to_string().as_bytes()).display().to_string();
+    let output = short(&asked).args(["--compare", &kept, "--fail-under", "1e-3"]).output().unwrap();
+    let table = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    let differs: Vec<_> = table.lines().filter(|line| line.starts_with("differs: ")).collect();
+    assert!(matches!(differs[..], [one] if one.contains("prompt tokens of question 1: ")), "{table}");
+    let slower = stderr(&output)
+        .lines()
+        .filter(|line| line.starts_with("slower than 0.001 "))
+        .map(String::from)
+        .collect::<Vec<_>>();
+    assert!(
+        matches!(&slower[..], [one] if one.contains("question 2, decoding, tokens/s: 0.000")),
+        "{slower:?}"
+    );
+    let other = refusal(short(&["--streams", "2", "--compare", &kept]).arg("--tiles=0"), 2);
+    assert!(other.contains("wanted a run with --streams 2, got one with --questions"), "{other}");
+}
+
+#[test]
+fn what_is_no_kept_run_is_refused_before_the_package_is_loaded() {
+    let scratch = Scratch::new();
+    let row = json!({"streams": 2, "ttft_ms": {"median": 5.0}});
+    let run = |streams: Value| {
+        json!({
+            "fleming": "0.1.0",
+            "package": {"digest": "d", "precision": "f32"},
+            "machine": {"provider": "cpu"},
+            "streams": streams,
+        })
+    };
+    let with = |field: &str, value: Value| {
+        let mut row = row.clone();
+        row[field] = value;
+        run(json!([row])).to_string()
+    };
+    for (kept, got) in [
+        (String::new(), "EOF"),
+        ("[]".into(), "got JSON without fleming"),
+        ("{\"fleming\": \"0.1.0\"}".into(), "got JSON without package.digest"),
+        (run(json!([])).to_string(), "got a report in which nothing was measured"),
+        (run(json!([{"streams": 2}])).to_string(), "got ttft_ms of 2 streams as null"),
+        (with("streams", json!("two")), "got a row of \"two\" streams"),
+        (with("wall_ms", json!({"median": -1})), "got wall_ms of 2 streams as {\"median\":-1}"),
+        (with("prefill_tokens_per_s", json!(12.5)), "got prefill_tokens_per_s of 2 streams as 12.5"),
+        (run(json!([row])).to_string(), "wanted a run with --streams 1, got one with --streams 2"),
+    ] {
+        let kept = scratch.file("kept.json", kept.as_bytes()).display().to_string();
+        // A library that is not there is found as soon as anything loads.
+        let message = refusal(short(&["--compare", &kept]).args(["--onnxruntime", "/nowhere"]), 2);
+        assert!(message.contains("kept.json: wanted a r") && message.contains(got), "{got}: {message}");
+    }
+    let message = refusal(&mut short(&["--compare", "/nowhere/kept.json"]), 2);
+    assert!(message.contains("/nowhere/kept.json"), "{message}");
+    for ratio in ["0", "-1", "NaN", "1e9"] {
+        let message = refusal(&mut short(&["--compare", "Cargo.toml", &format!("--fail-under={ratio}")]), 2);
+        assert!(message.contains("--fail-under: wanted above 0, at most 1000"), "{message}");
+    }
+    let message = refusal(&mut short(&["--fail-under", "0.9"]), 2);
+    assert!(message.contains("--compare <FILE>"), "{message}");
 }
 
 #[test]
