@@ -165,18 +165,16 @@ fn checked(report: Value) -> Result<Value, String> {
     Ok(report)
 }
 
-/// Refuses a row without a time to the first token, and figures that are no positive numbers.
+/// Refuses a row without a time to the first token, and figures that are none.
 fn check_figures(figures: &[Figure], row: &Value, of: &str) -> Result<(), String> {
     for figure in figures {
         let field = &row[figure.field()];
+        let always = figure.field() == "ttft_ms";
         // Nothing was looked at, or no system said how much memory there is.
-        if field.is_null() && figure.field() != "ttft_ms" {
-            continue;
-        }
-        match (figure.of(row), figure.better) {
-            (Some(number), Some(_)) if number > 0.0 => {}
-            (Some(_), None) => {}
-            _ => return Err(format!("{} of {of} as {field}", figure.field())),
+        let absent = field.is_null() && !always;
+        let sound = figure.of(row).is_some_and(|number| if always { number > 0.0 } else { number >= 0.0 });
+        if !absent && !sound {
+            return Err(format!("{} of {of} as {field}", figure.field()));
         }
     }
     Ok(())

@@ -225,6 +225,14 @@ fn a_run_is_held_against_a_kept_one() {
 }
 
 #[test]
+fn what_is_looked_at_again_says_nothing_about_the_vision_tower() {
+    let report = reply(short(&["--slices", "2", "--volume"]).arg(input("volume_f32.npy")));
+    let (row, workload) = (&report["streams"][0], &report["workload"]);
+    assert!(row["vision_ms_per_tile"].is_null() && row["ttft_ms"].is_object(), "{row}");
+    assert_eq!((&workload["inputs"], &workload["image_tokens"]), (&json!(["volume"]), &512.into()));
+}
+
+#[test]
 fn questions_are_held_against_those_of_a_kept_run() {
     let scratch = Scratch::new();
     let questions = scratch.file("questions.txt", b"What is CT?\nWhy?\n").display().to_string();
