@@ -8,7 +8,9 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 use clap::Args;
-use fleming::wire::{self, Real, Round, Whole, gain, machine, noise, onnxruntime, overhead, round, summary};
+use fleming::wire::{
+    self, Real, Round, Whole, gain, kernels, machine, noise, onnxruntime, overhead, round, summary,
+};
 use fleming::{AskOptions, Engine, EngineOptions, Instruction, Modality, Request, StopRule, Turn};
 use serde_json::{Value, json};
 
@@ -295,6 +297,7 @@ fn facts(engine: &Engine, set: &EngineOptions) -> Value {
         "date": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         "package": package(engine),
         "machine": machine(set),
+        "kernels": kernels(engine.package(), set),
         "provider_options": provider_options.collect::<BTreeMap<_, _>>(),
         "slots": set.slots,
         "context": set.context,

@@ -14,7 +14,7 @@ mod doctor;
 
 pub use case::Case;
 pub use doctor::{Checks, doctor, package_facts};
-pub use doctor::{Round, Sample, gain, machine, noise, onnxruntime, overhead, round, summary};
+pub use doctor::{Round, Sample, gain, kernels, machine, noise, onnxruntime, overhead, round, summary};
 pub use error::error;
 pub use json::{json, json_object};
 pub use options::{Chosen, Files, Form, Options, Row, Spelling, option, options, whole};

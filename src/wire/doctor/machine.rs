@@ -5,8 +5,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::engine::EngineOptions;
+use crate::engine::{EngineOptions, own_operators};
 use crate::onnx;
+use crate::package::Package;
+
+/// Whose kernels compute the operators that Fleming has its own for, and with which instructions.
+pub fn kernels(package: &Package, options: &EngineOptions) -> Value {
+    own_operators(package, options).ok().map(onnx::OwnOperators::describe).into()
+}
 
 /// The processor, and what of it and of its devices these options take.
 pub fn machine(options: &EngineOptions) -> Value {

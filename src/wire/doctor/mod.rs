@@ -5,6 +5,6 @@ mod measure;
 mod agreement;
 mod report;
 
-pub use machine::{machine, onnxruntime};
+pub use machine::{kernels, machine, onnxruntime};
 pub use measure::{Round, Sample, gain, noise, overhead, round, summary};
 pub use report::{Checks, doctor, package_facts};

@@ -6,13 +6,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::agreement;
-use super::machine::{driver, gpus, machine, onnxruntime};
+use super::machine::{driver, gpus, kernels, machine, onnxruntime};
 use super::measure::{noise, round, summary};
-use crate::engine::{
-    Engine, EngineOptions, MemoryNeeds, PlanState, graph_providers, own_operators, plan_states,
-};
+use crate::engine::{Engine, EngineOptions, MemoryNeeds, PlanState, graph_providers, plan_states};
 use crate::error::Result;
-use crate::onnx::{GpuFacts, OwnOperators, ProviderFacts, gpu_facts, providers_for, survey};
+use crate::onnx::{GpuFacts, ProviderFacts, gpu_facts, providers_for, survey};
 use crate::package::{Manifest, Package};
 use crate::request::{AskOptions, Instruction, Request, StopRule};
 use crate::self_test::self_test;
@@ -119,7 +117,7 @@ impl Report<'_> {
             Ok((places, states)) => {
                 report["graphs"] = places.into_iter().collect();
                 report["engines"] = states.iter().map(plan).collect();
-                report["kernels"] = own_operators(&package, options).ok().map(OwnOperators::describe).into();
+                report["kernels"] = kernels(&package, options);
             }
             Err(error) => problems.push(error.to_string()),
         }
