@@ -78,8 +78,8 @@ pub(super) const RECORDING: &str = "enable_cuda_graph";
 /// The setting by which this crate's kernels run where it has faster ones than the provider. It is not ONNX Runtime's.
 pub(super) const KERNELS: &str = "kernels";
 
-/// The setting by which threads that wait for work keep their cores busy.
-pub(super) const SPINNING: &str = "spinning";
+/// The setting by which threads that wait for work keep their cores busy for so many microseconds.
+pub(super) const SPINNING: &str = "spin_duration_us";
 
 /// Keys that begin like this are for the session and not for the provider.
 const OF_SESSIONS: &str = "ep.";
@@ -279,7 +279,8 @@ impl Device {
     /// Hands the session's settings to ONNX Runtime.
     pub(in crate::onnx) fn configure_session(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
         let builder = match self.setting(SPINNING) {
-            Some(value) => builder.with_config_entry("session.intra_op.allow_spinning", value)?,
+            Some("0") => builder.with_config_entry("session.intra_op.allow_spinning", "0")?,
+            Some(value) => builder.with_config_entry("session.intra_op.spin_duration_us", value)?,
             None => builder,
         };
         let mut settings = self.settings.iter().filter(|(key, _)| key.starts_with(OF_SESSIONS));

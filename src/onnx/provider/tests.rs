@@ -17,11 +17,11 @@ fn strings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 fn settings_reach_onnx_runtime_in_its_words() {
     assert_eq!(
         settings("cpu", &[]).unwrap(),
-        strings(&[("kernels", "1"), ("spinning", "0"), ("use_arena", "1")])
+        strings(&[("kernels", "1"), ("spin_duration_us", "20"), ("use_arena", "1")])
     );
     assert_eq!(
         settings("cpu", &[("use_arena", "false")]).unwrap(),
-        strings(&[("kernels", "1"), ("spinning", "0"), ("use_arena", "0")])
+        strings(&[("kernels", "1"), ("spin_duration_us", "20"), ("use_arena", "0")])
     );
     let options = [("use_tf32", "true"), ("gpu_mem_limit", "20GiB"), ("sdpa_kernel", "1")];
     assert_eq!(
