@@ -30,11 +30,26 @@ pub(super) struct Activations {
     levels: Vec<i8>,
     /// `[rows, blocks]`; not a number where a value of the block is none or infinite.
     scales: Vec<f32>,
-    pub(super) rows: usize,
+    layout: Layout,
+}
+
+/// How the levels of some rows stand in memory.
+#[derive(Clone, Copy)]
+struct Layout {
+    rows: usize,
     /// Values of a row that stand together; in the last run there may be fewer.
     run: usize,
     /// Values of a row in all: the padded inputs, filled up with zeros to whole chunks.
     width: usize,
+}
+
+impl Layout {
+    /// Where the values of a row in a run stand.
+    fn range(self, run: usize, row: usize) -> Range<usize> {
+        let length = self.run.min(self.width - run * self.run);
+        let start = run * self.run * self.rows + row * length;
+        start..start + length
+    }
 }
 
 /// How levels are written.
@@ -65,19 +80,17 @@ impl Activations {
         let run = if form == Form::Rows { width } else { RUN / weight.block * weight.block };
         let mut levels = SPARE.take();
         levels.resize(count * width, 0);
-        let mut made = Self { levels, scales: vec![0.0; count * blocks], rows: count, run, width };
+        let layout = Layout { rows: count, run, width };
+        let mut made = Self { levels, scales: vec![0.0; count * blocks], layout };
         let step = TASK.div_ceil(inputs);
-        let places: Vec<Range<usize>> =
-            (0..count * width.div_ceil(run)).map(|index| made.range(index / count, index % count)).collect();
         let (levels, scales) = (Output::new(&mut made.levels, 1), Output::new(&mut made.scales, blocks));
         threads.each(count.div_ceil(step), &|task| {
             for row in task * step..count.min((task + 1) * step) {
                 // SAFETY: each task has rows of its own.
                 let scales = unsafe { scales.at(row, 0, blocks) };
                 for (index, values) in rows[row * inputs..][..inputs].chunks(run).enumerate() {
-                    let place = places[index * count + row].clone();
                     // SAFETY: as above.
-                    let levels = unsafe { levels.rows(place) };
+                    let levels = unsafe { levels.rows(layout.range(index, row)) };
                     // the memory was used before
                     levels.fill(0);
                     let scales = &mut scales[index * run / weight.block..];
@@ -95,21 +108,18 @@ impl Activations {
         made
     }
 
-    /// Where the values of a row in a run stand.
-    fn range(&self, run: usize, row: usize) -> Range<usize> {
-        let length = self.run.min(self.width - run * self.run);
-        let start = run * self.run * self.rows + row * length;
-        start..start + length
+    pub(super) fn rows(&self) -> usize {
+        self.layout.rows
     }
 
     /// The levels of a row in a run.
     pub(super) fn levels(&self, run: usize, row: usize) -> &[i8] {
-        &self.levels[self.range(run, row)]
+        &self.levels[self.layout.range(run, row)]
     }
 
     /// The scales of a row's blocks.
     pub(super) fn row_scales(&self, row: usize) -> &[f32] {
-        let blocks = self.scales.len() / self.rows;
+        let blocks = self.scales.len() / self.rows();
         &self.scales[row * blocks..][..blocks]
     }
 }

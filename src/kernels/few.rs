@@ -14,11 +14,11 @@ pub(super) const AHEAD: usize = 4096;
 /// Few rows, rounded.
 pub(super) struct Few {
     rounded: Activations,
-    /// The scale of each lane: `[rows, chunks, LANES]`
+    /// For blocks of less than a chunk, the scale of each lane: `[rows, chunks, LANES]`
     lanes: Vec<f32>,
-    /// What levels of zero in the middle of 8 bits add to each lane, taken away in advance: `[rows, chunks, LANES]`
+    /// For 8 bits, what levels of zero in the middle add to each lane, taken away in advance: `[rows, chunks, LANES]`
     starts: Vec<i32>,
-    /// The sum of each block's values, as rounded: `[rows, blocks]`, filled up with zeros to whole lanes.
+    /// For 4 bits, the sum of each block's values, as rounded: `[rows, blocks]`, filled up with zeros to whole lanes.
     sums: Vec<f32>,
     chunks: usize,
 }
@@ -27,24 +27,27 @@ impl Few {
     pub(super) fn new(rounded: Activations, weight: &Blockwise<'_>) -> Self {
         let (block, blocks) = (weight.block, weight.blocks());
         let chunks = weight.padded().div_ceil(CHUNK);
-        let mut lanes = Vec::with_capacity(rounded.rows * chunks * LANES);
-        let mut starts = Vec::with_capacity(rounded.rows * chunks * LANES);
-        let mut sums = Vec::with_capacity(rounded.rows * blocks.next_multiple_of(LANES));
-        for row in 0..rounded.rows {
+        let (mut lanes, mut starts, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+        let sum = |levels: &[i8]| levels.iter().map(|level| i32::from(*level)).sum::<i32>();
+        for row in 0..rounded.rows() {
             let (levels, scales) = (rounded.levels(0, row), rounded.row_scales(row));
-            let place = |lane: usize| lane * (CHUNK / LANES) / block;
-            lanes.extend((0..chunks * LANES).map(|lane| scales.get(place(lane)).copied().unwrap_or(0.0)));
-            let sum = |levels: &[i8]| levels.iter().map(|level| i32::from(*level)).sum::<i32>();
-            starts.extend(levels.chunks_exact(CHUNK / LANES).map(|levels| -128 * sum(levels)));
-            let parts = levels.chunks_exact(block).map(sum);
-            sums.extend(parts.zip(scales).map(|(sum, scale)| sum as f32 * scale));
-            sums.resize((row + 1) * blocks.next_multiple_of(LANES), 0.0);
+            if block < CHUNK {
+                let place = |lane: usize| lane * (CHUNK / LANES) / block;
+                lanes.extend((0..chunks * LANES).map(|lane| scales.get(place(lane)).copied().unwrap_or(0.0)));
+            }
+            if weight.bits == 8 {
+                starts.extend(levels.chunks_exact(CHUNK / LANES).map(|levels| -128 * sum(levels)));
+            } else {
+                let parts = levels.chunks_exact(block).map(sum);
+                sums.extend(parts.zip(scales).map(|(sum, scale)| sum as f32 * scale));
+                sums.resize((row + 1) * blocks.next_multiple_of(LANES), 0.0);
+            }
         }
         Self { rounded, lanes, starts, sums, chunks }
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.rounded.rows
+        self.rounded.rows()
     }
 
     pub(super) fn row(&self, row: usize) -> &[i8] {
@@ -74,6 +77,23 @@ impl Few {
     pub(super) fn sum(&self, row: usize, block: usize) -> f32 {
         self.sums(row)[block]
     }
+}
+
+/// A row of a weight.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) levels: &'a [u8],
+    pub(super) scales: &'a [f32],
+}
+
+/// The rows of a weight from one on.
+#[inline(always)]
+pub(super) fn weight_rows<'a, const COUNT: usize>(weight: &Blockwise<'a>, first: usize) -> [Row<'a>; COUNT] {
+    let mut rows = [Row { levels: &[], scales: &[] }; COUNT];
+    for row in 0..COUNT {
+        rows[row] = Row { levels: weight.row(first + row), scales: weight.row_scales(first + row) };
+    }
+    rows
 }
 
 /// The sum of all lanes, in the one order.

@@ -71,12 +71,12 @@ fn many(
     let width = instructions.columns();
     let panels = weight.outputs.div_ceil(width);
     // with few panels and many threads, rows are shared out too
-    let parts = (threads.count() * SHARES).div_ceil(panels).min(left.rows.div_ceil(LEAST_ROWS)).max(1);
-    let step = left.rows.div_ceil(parts);
+    let parts = (threads.count() * SHARES).div_ceil(panels).min(left.rows().div_ceil(LEAST_ROWS)).max(1);
+    let step = left.rows().div_ceil(parts);
     threads.each(panels * parts, &|task| {
         let (panel, part) = (task / parts, task % parts);
         let outputs = panel * width..weight.outputs.min((panel + 1) * width);
-        let rows = (part * step).min(left.rows)..left.rows.min((part + 1) * step);
+        let rows = (part * step).min(left.rows())..left.rows().min((part + 1) * step);
         // SAFETY: the machine has the instructions, and each task has outputs or rows of its own.
         unsafe { instructions.many(work, &outputs, rows) };
     });

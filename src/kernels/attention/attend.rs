@@ -35,9 +35,9 @@ pub(crate) struct Attention<'a> {
 }
 
 impl Attention<'_> {
-    /// Whether the kernels can compute it.
-    pub(crate) fn takes(heads: [usize; 2], size: usize) -> bool {
-        size > 0 && heads[1] > 0 && heads[0].is_multiple_of(heads[1])
+    /// Whether heads of queries can share those of keys.
+    pub(crate) fn takes(heads: [usize; 2]) -> bool {
+        heads[1] > 0 && heads[0].is_multiple_of(heads[1])
     }
 
     /// Query heads that share a head of keys.
@@ -73,7 +73,8 @@ pub(super) fn attend_with(
     let (size, batch) = (attention.size, attention.lengths.len());
     let rows = attention.positions * attention.group();
     let width = attention.heads[0] * size;
-    assert!(instructions.are_here() && Attention::takes(attention.heads, size), "what can be computed");
+    assert!(instructions.are_here() && Attention::takes(attention.heads), "what can be computed");
+    assert!(size > 0, "heads of some numbers");
     assert_eq!(results.len(), batch * attention.positions * width, "room for all results");
     let blocks = rows.div_ceil(QUERIES);
     let tasks = batch * attention.heads[1] * blocks;
@@ -161,10 +162,7 @@ fn found(instructions: Instructions, attention: &Attention<'_>, task: Task, part
 
 /// Puts the results for parts of the keys together.
 fn join<'a>(parts: impl Iterator<Item = (f32, f32, &'a [f32])> + Clone, results: &mut [f32]) {
-    let largest = parts.clone().map(|(largest, ..)| largest).fold(f32::NEG_INFINITY, |one, other| {
-        // what is no number stays none
-        if one > other { one } else { other }
-    });
+    let largest = parts.clone().map(|(largest, ..)| largest).fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     results.fill(0.0);
     for (own, own_sum, values) in parts.filter(|(_, sum, _)| *sum != 0.0) {

@@ -137,15 +137,10 @@ impl Queries {
         let (count, size) = (self.visible.len(), self.size);
         for key in (0..keys).step_by(2 * V::LANES) {
             let right = Side { numbers: &self.turned[key..], stride: KEYS };
-            let mut query = 0;
-            while query < count {
-                let rows = ROWS.min(count - query);
-                let left = Side { numbers: &self.queries[query * size..], stride: size };
-                let product = Product { left, right, depth: size, start: Start::Nothing };
-                // SAFETY: by this function's contract.
-                unsafe { product.tile::<V>(rows, &mut self.scores[query * KEYS + key..], KEYS) };
-                query += rows;
-            }
+            let left = Side { numbers: &self.queries, stride: size };
+            let product = Product { left, right, depth: size, start: Start::Nothing };
+            // SAFETY: by this function's contract.
+            unsafe { product.tiles::<V>(count, &mut self.scores[key..], KEYS) };
         }
     }
 
@@ -201,15 +196,10 @@ impl Queries {
         }
         for number in (0..width).step_by(2 * V::LANES) {
             let right = Side { numbers: &values.numbers[number..], stride: values.stride };
-            let mut query = 0;
-            while query < count {
-                let rows = ROWS.min(count - query);
-                let left = Side { numbers: &self.scores[query * KEYS..], stride: KEYS };
-                let product = Product { left, right, depth: keys, start: Start::There };
-                // SAFETY: by this function's contract.
-                unsafe { product.tile::<V>(rows, &mut self.results[query * width + number..], width) };
-                query += rows;
-            }
+            let left = Side { numbers: &self.scores, stride: KEYS };
+            let product = Product { left, right, depth: keys, start: Start::There };
+            // SAFETY: by this function's contract.
+            unsafe { product.tiles::<V>(count, &mut self.results[number..], width) };
         }
     }
 }
@@ -238,18 +228,22 @@ enum Start {
 }
 
 impl Product<'_> {
-    /// Two vectors of `rows` rows of results, `stride` apart.
+    /// Two vectors of `count` rows of results, `stride` apart.
     #[inline(always)]
-    unsafe fn tile<V: Vector>(self, rows: usize, out: &mut [f32], stride: usize) {
-        // SAFETY: by this function's contract.
-        unsafe {
-            match rows {
-                1 => self.rows::<V, 1>(out, stride),
-                2 => self.rows::<V, 2>(out, stride),
-                3 => self.rows::<V, 3>(out, stride),
-                4 => self.rows::<V, 4>(out, stride),
-                5 => self.rows::<V, 5>(out, stride),
-                _ => self.rows::<V, ROWS>(out, stride),
+    unsafe fn tiles<V: Vector>(self, count: usize, out: &mut [f32], stride: usize) {
+        for first in (0..count).step_by(ROWS) {
+            let left = Side { numbers: &self.left.numbers[first * self.left.stride..], ..self.left };
+            let (tile, out) = (Self { left, ..self }, &mut out[first * stride..]);
+            // SAFETY: by this function's contract.
+            unsafe {
+                match count - first {
+                    1 => tile.rows::<V, 1>(out, stride),
+                    2 => tile.rows::<V, 2>(out, stride),
+                    3 => tile.rows::<V, 3>(out, stride),
+                    4 => tile.rows::<V, 4>(out, stride),
+                    5 => tile.rows::<V, 5>(out, stride),
+                    _ => tile.rows::<V, ROWS>(out, stride),
+                }
             }
         }
     }

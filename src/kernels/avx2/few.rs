@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::many::halves;
 use crate::kernels::activations::{CHUNK, PAIRS};
 use crate::kernels::blockwise::Blockwise;
-use crate::kernels::few::{AHEAD, Few, LANES, ROWS, fold};
+use crate::kernels::few::{AHEAD, Few, LANES, ROWS, Row, fold, weight_rows};
 use crate::kernels::output::Output;
 
 /// Results for few rows: these outputs. They hold the bias already.
@@ -29,13 +29,6 @@ struct Dots<'a> {
 type Halves<T> = [T; 2];
 /// A vector of numbers.
 const WIDTH: usize = LANES / 2;
-
-/// A row of a weight.
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    levels: &'a [u8],
-    scales: &'a [f32],
-}
 
 impl Dots<'_> {
     #[target_feature(enable = "avx2,fma")]
@@ -63,12 +56,7 @@ impl Dots<'_> {
 
     #[target_feature(enable = "avx2,fma")]
     fn columns<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, output: usize) {
-        let mut rows = [Row { levels: &[], scales: &[] }; COLUMNS];
-        for column in 0..COLUMNS {
-            let (levels, scales) =
-                (self.weight.row(output + column), self.weight.row_scales(output + column));
-            rows[column] = Row { levels, scales };
-        }
+        let rows = weight_rows::<COLUMNS>(self.weight, output);
         let sums = if self.weight.block < CHUNK {
             self.halves::<BITS, COUNT, COLUMNS>(rows)
         } else {

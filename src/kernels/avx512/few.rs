@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::levels::{eight, four};
 use crate::kernels::activations::CHUNK;
 use crate::kernels::blockwise::Blockwise;
-use crate::kernels::few::{AHEAD, Few, LANES, ROWS, fold};
+use crate::kernels::few::{AHEAD, Few, LANES, ROWS, Row, fold, weight_rows};
 use crate::kernels::output::Output;
 
 /// Results for few rows: these outputs. They hold the bias already.
@@ -51,10 +51,11 @@ impl Dots<'_> {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn columns<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, output: usize) {
+        let rows = weight_rows::<COLUMNS>(self.weight, output);
         let sums = if self.weight.block < CHUNK {
-            self.halves::<BITS, COUNT, COLUMNS>(output)
+            self.halves::<BITS, COUNT, COLUMNS>(rows)
         } else {
-            self.blocks::<BITS, COUNT, COLUMNS>(output)
+            self.blocks::<BITS, COUNT, COLUMNS>(rows)
         };
         for column in 0..COLUMNS {
             let shifts: [__m512; COUNT] =
@@ -71,21 +72,16 @@ impl Dots<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn halves<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
         &self,
-        output: usize,
+        rows: [Row<'_>; COLUMNS],
     ) -> [[__m512; COUNT]; COLUMNS] {
         let mut sums = [[_mm512_setzero_ps(); COUNT]; COLUMNS];
-        let (mut rows, mut scales) = ([&[][..]; COLUMNS], [&[][..]; COLUMNS]);
-        for column in 0..COLUMNS {
-            rows[column] = self.weight.row(output + column);
-            scales[column] = self.weight.row_scales(output + column);
-        }
         for chunk in 0..self.weight.padded().div_ceil(CHUNK) {
             let (left, starts): ([__m512i; COUNT], [__m512i; COUNT]) =
                 (self.chunk(chunk), self.starts::<BITS, COUNT>(chunk));
             let lanes: [__m512; COUNT] = self.lanes(chunk);
             for column in 0..COLUMNS {
-                let right = levels::<BITS>(rows[column], chunk);
-                let pair = &scales[column][chunk * 2..];
+                let right = levels::<BITS>(rows[column].levels, chunk);
+                let pair = &rows[column].scales[chunk * 2..];
                 let factors = _mm512_set1_ps(pair[0]);
                 let second = pair.get(1).copied().unwrap_or(0.0);
                 let factors = _mm512_mask_broadcastss_ps(factors, 0xFF00, _mm_set_ss(second));
@@ -103,14 +99,9 @@ impl Dots<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn blocks<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
         &self,
-        output: usize,
+        rows: [Row<'_>; COLUMNS],
     ) -> [[__m512; COUNT]; COLUMNS] {
         let mut sums = [[_mm512_setzero_ps(); COUNT]; COLUMNS];
-        let (mut rows, mut scales) = ([&[][..]; COLUMNS], [&[][..]; COLUMNS]);
-        for column in 0..COLUMNS {
-            rows[column] = self.weight.row(output + column);
-            scales[column] = self.weight.row_scales(output + column);
-        }
         let chunks = self.weight.block / CHUNK;
         for block in 0..self.weight.blocks() {
             let mut whole = [[_mm512_setzero_si512(); COUNT]; COLUMNS];
@@ -118,7 +109,7 @@ impl Dots<'_> {
                 let (left, starts): ([__m512i; COUNT], [__m512i; COUNT]) =
                     (self.chunk(chunk), self.starts::<BITS, COUNT>(chunk));
                 for column in 0..COLUMNS {
-                    let right = levels::<BITS>(rows[column], chunk);
+                    let right = levels::<BITS>(rows[column].levels, chunk);
                     for row in 0..COUNT {
                         let start = _mm512_add_epi32(whole[column][row], starts[row]);
                         whole[column][row] = _mm512_dpbusd_epi32(start, right, left[row]);
@@ -127,7 +118,7 @@ impl Dots<'_> {
             }
             for column in 0..COLUMNS {
                 for row in 0..COUNT {
-                    let scale = _mm512_set1_ps(scales[column][block] * self.left.scale(row, block));
+                    let scale = _mm512_set1_ps(rows[column].scales[block] * self.left.scale(row, block));
                     let whole = _mm512_cvtepi32_ps(whole[column][row]);
                     sums[column][row] = _mm512_fmadd_ps(whole, scale, sums[column][row]);
                 }

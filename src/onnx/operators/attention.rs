@@ -9,6 +9,9 @@ use super::nodes::{Node, guarded, refused};
 use super::pool::Pool;
 use crate::kernels::{self, Attention, Cached, Heads, Rotation, Sight};
 
+const OPEN: &str = "MultiHeadAttention";
+const CACHED: &str = "GroupQueryAttention";
+
 /// Queries, keys and values of all heads next to one another: all tokens see one another.
 pub(super) struct MultiHeadAttention {
     pub(super) threads: usize,
@@ -18,7 +21,7 @@ impl Operator for MultiHeadAttention {
     type Kernel<'attr> = Open;
 
     fn name(&self) -> &str {
-        "MultiHeadAttention"
+        OPEN
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
@@ -39,7 +42,7 @@ impl Operator for MultiHeadAttention {
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Open> {
         let name = context.node_name()?;
         guarded(&name, || {
-            let node = Node { name: &name, operator: "MultiHeadAttention", context };
+            let node = Node { name: &name, operator: OPEN, context };
             Ok(Open { heads: node.size("num_heads")?, threads: self.threads, node: name.clone() })
         })
     }
@@ -60,8 +63,7 @@ impl Kernel for Open {
 
 impl Open {
     fn run(&self, context: &ComputeContext) -> ort::Result<()> {
-        let wrong =
-            |wanted: &str, got: String| refused(&self.node, "MultiHeadAttention", "query", wanted, &got);
+        let wrong = |wanted: &str, got: String| refused(&self.node, OPEN, "query", wanted, &got);
         let [queries, keys, values] = [0, 1, 2].map(|place| context.input(place));
         let (Some(queries), Some(keys), Some(values)) = (queries?, keys?, values?) else {
             return Err(wrong("queries, keys and values", "less".into()));
@@ -113,7 +115,7 @@ impl Operator for GroupQueryAttention {
     type Kernel<'attr> = Grouped;
 
     fn name(&self) -> &str {
-        "GroupQueryAttention"
+        CACHED
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
@@ -143,10 +145,10 @@ impl Operator for GroupQueryAttention {
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Grouped> {
         let name = context.node_name()?;
         guarded(&name, || {
-            let node = Node { name: &name, operator: "GroupQueryAttention", context };
+            let node = Node { name: &name, operator: CACHED, context };
             let heads = [node.size("num_heads")?, node.size("kv_num_heads")?];
             node.attribute("do_rotary", &[1])?;
-            if !heads[0].is_multiple_of(heads[1]) {
+            if !Attention::takes(heads) {
                 return Err(node.refused("num_heads", "a multiple of kv_num_heads", &format!("{heads:?}")));
             }
             Ok(Grouped { heads, threads: self.threads, node: name.clone() })
@@ -177,7 +179,7 @@ struct Sizes {
 
 impl Grouped {
     fn wrong(&self, part: &str, wanted: &str, got: &str) -> ort::Error {
-        refused(&self.node, "GroupQueryAttention", part, wanted, got)
+        refused(&self.node, CACHED, part, wanted, got)
     }
 
     /// What the new positions and the cache say of themselves.
