@@ -30,6 +30,8 @@ pub(super) struct Activations {
     levels: Vec<i8>,
     /// `[rows, blocks]`; not a number where a value of the block is none or infinite.
     scales: Vec<f32>,
+    /// The sums of each block's levels, for weights in 4 bits and levels with their sign: `[rows, blocks]`
+    sums: Vec<f32>,
     layout: Layout,
 }
 
@@ -81,23 +83,31 @@ impl Activations {
         let mut levels = SPARE.take();
         levels.resize(count * width, 0);
         let layout = Layout { rows: count, run, width };
-        let mut made = Self { levels, scales: vec![0.0; count * blocks], layout };
+        let has_sums = weight.bits == 4 && form != Form::ShiftedRuns;
+        let sums = if has_sums { vec![0.0; count * blocks] } else { Vec::new() };
+        let mut made = Self { levels, scales: vec![0.0; count * blocks], sums, layout };
         let step = TASK.div_ceil(inputs);
         let (levels, scales) = (Output::new(&mut made.levels, 1), Output::new(&mut made.scales, blocks));
+        let sums = Output::new(&mut made.sums, blocks);
         threads.each(count.div_ceil(step), &|task| {
             for row in task * step..count.min((task + 1) * step) {
                 // SAFETY: each task has rows of its own.
                 let scales = unsafe { scales.at(row, 0, blocks) };
+                // SAFETY: as above.
+                let sums = if has_sums { unsafe { sums.at(row, 0, blocks) } } else { &mut [] };
                 for (index, values) in rows[row * inputs..][..inputs].chunks(run).enumerate() {
                     // SAFETY: as above.
                     let levels = unsafe { levels.rows(layout.range(index, row)) };
                     // the memory was used before
                     levels.fill(0);
-                    let scales = &mut scales[index * run / weight.block..];
-                    for ((values, levels), scale) in
-                        values.chunks(weight.block).zip(levels.chunks_mut(weight.block)).zip(scales)
-                    {
-                        *scale = round(values, levels, weight.bits);
+                    let first = index * run / weight.block;
+                    for (place, values) in values.chunks(weight.block).enumerate() {
+                        let levels = &mut levels[place * weight.block..][..weight.block];
+                        scales[first + place] = round(values, levels, weight.bits);
+                        if has_sums {
+                            let sum: i16 = levels.iter().map(|level| i16::from(*level)).sum();
+                            sums[first + place] = sum.into();
+                        }
                         if form == Form::ShiftedRuns {
                             levels.iter_mut().for_each(|level| *level ^= i8::MIN);
                         }
@@ -121,6 +131,12 @@ impl Activations {
     pub(super) fn row_scales(&self, row: usize) -> &[f32] {
         let blocks = self.scales.len() / self.rows();
         &self.scales[row * blocks..][..blocks]
+    }
+
+    /// The sums of the levels of a row's blocks, where they are kept.
+    pub(super) fn row_sums(&self, row: usize) -> &[f32] {
+        let blocks = self.scales.len() / self.rows();
+        &self.sums[row * blocks..][..blocks]
     }
 }
 

@@ -17,7 +17,7 @@ impl Instructions {
     pub(super) fn form(self) -> Form {
         match self {
             Self::Plain | Self::Avx2 => Form::Runs,
-            Self::Avx512 => Form::ShiftedRuns,
+            Self::Avx512 | Self::Amx => Form::ShiftedRuns,
         }
     }
 
@@ -27,7 +27,7 @@ impl Instructions {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::COLUMNS,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::COLUMNS,
+            Self::Avx512 | Self::Amx => avx512::COLUMNS,
             _ => 16,
         }
     }
@@ -43,7 +43,7 @@ impl Instructions {
             Self::Avx2 => unsafe { avx2::many(work, outputs, rows) },
             // SAFETY: by this function's contract.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::many(work, outputs, rows) },
+            Self::Avx512 | Self::Amx => unsafe { avx512::many(work, outputs, rows) },
             _ => plain::many(work, outputs, rows),
         }
     }
@@ -65,7 +65,7 @@ impl Instructions {
             Self::Avx2 => unsafe { avx2::few(left, weight, outputs, out) },
             // SAFETY: by this function's contract.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::few(left, weight, outputs, out) },
+            Self::Avx512 | Self::Amx => unsafe { avx512::few(left, weight, outputs, out) },
             _ => plain::few(left, weight, outputs, out),
         }
     }

@@ -28,7 +28,6 @@ impl Few {
         let (block, blocks) = (weight.block, weight.blocks());
         let chunks = weight.padded().div_ceil(CHUNK);
         let (mut lanes, mut starts, mut sums) = (Vec::new(), Vec::new(), Vec::new());
-        let sum = |levels: &[i8]| levels.iter().map(|level| i32::from(*level)).sum::<i32>();
         for row in 0..rounded.rows() {
             let (levels, scales) = (rounded.levels(0, row), rounded.row_scales(row));
             if block < CHUNK {
@@ -36,10 +35,11 @@ impl Few {
                 lanes.extend((0..chunks * LANES).map(|lane| scales.get(place(lane)).copied().unwrap_or(0.0)));
             }
             if weight.bits == 8 {
+                let sum = |levels: &[i8]| levels.iter().map(|level| i32::from(*level)).sum::<i32>();
                 starts.extend(levels.chunks_exact(CHUNK / LANES).map(|levels| -128 * sum(levels)));
             } else {
-                let parts = levels.chunks_exact(block).map(sum);
-                sums.extend(parts.zip(scales).map(|(sum, scale)| sum as f32 * scale));
+                let parts = rounded.row_sums(row).iter().zip(scales);
+                sums.extend(parts.map(|(sum, scale)| sum * scale));
                 sums.resize((row + 1) * blocks.next_multiple_of(LANES), 0.0);
             }
         }

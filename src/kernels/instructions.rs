@@ -10,6 +10,8 @@ pub(crate) enum Instructions {
     Avx2,
     /// AVX-512 with VNNI.
     Avx512,
+    /// The same, and AMX for products of many rows.
+    Amx,
 }
 
 static HERE: LazyLock<Instructions> = LazyLock::new(|| {
@@ -19,7 +21,7 @@ static HERE: LazyLock<Instructions> = LazyLock::new(|| {
 
 impl Instructions {
     /// From the slowest to the fastest.
-    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Avx2, Self::Avx512];
+    pub(super) const ALL: [Self; 4] = [Self::Plain, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The fastest that this machine has.
     pub(crate) fn here() -> Self {
@@ -32,6 +34,7 @@ impl Instructions {
             Self::Plain => "none",
             Self::Avx2 => "AVX2",
             Self::Avx512 => "AVX-512 VNNI",
+            Self::Amx => "AMX and AVX-512 VNNI",
         }
     }
 
@@ -45,6 +48,9 @@ impl Instructions {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
+            }
+            Self::Amx => {
+                Self::Avx512.are_here() && is_x86_feature_detected!("avx512bf16") && super::amx::may_be_used()
             }
         }
     }

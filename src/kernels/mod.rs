@@ -22,6 +22,8 @@ mod plain;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod vector;
 mod attention;
 mod dispatch;

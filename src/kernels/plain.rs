@@ -13,7 +13,7 @@ use super::output::Output;
 use super::panel::{Many, Part};
 
 /// The level at a place of a row.
-fn level(weight: &Blockwise<'_>, output: usize, index: usize) -> i32 {
+pub(super) fn level(weight: &Blockwise<'_>, output: usize, index: usize) -> i32 {
     let row = weight.row(output);
     match weight.bits {
         8 => i32::from(row[index]),

@@ -40,6 +40,11 @@ pub(super) fn product_with(
     let count = rows.len() / weight.inputs;
     assert!(weight.is_sound() && instructions.are_here(), "a weight and instructions that can be used");
     assert!(rows.len() == count * weight.inputs && results.len() == count * weight.outputs, "whole rows");
+    #[cfg(target_arch = "x86_64")]
+    if count > ROWS && instructions == Instructions::Amx {
+        // SAFETY: the machine has the instructions, and the lengths were checked.
+        return unsafe { super::amx::many((rows, bias), weight, results, threads) };
+    }
     if count > ROWS {
         return many(instructions, (rows, bias), weight, results, threads);
     }

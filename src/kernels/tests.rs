@@ -1,7 +1,10 @@
-//! Every set of instructions against the plain arithmetic, bit for bit; that one against whole numbers.
+//! Every set of instructions against the plain arithmetic, bit for bit; that one against whole numbers. AMX, which rounds
+//! otherwise, against float64.
 
 use super::blockwise::{BLOCK, Blockwise, Zeros};
+use super::few::ROWS;
 use super::instructions::Instructions;
+use super::plain::level;
 use super::product::product_with;
 use super::threads::Threads;
 
@@ -64,6 +67,14 @@ impl Weight {
         let (levels, scales, zeros) = (&self.levels[..], &self.scales[..], self.zeros.as_deref());
         Blockwise { bits, block, outputs, inputs, levels, scales, zeros }
     }
+
+    /// The value of an input.
+    fn value(&self, output: usize, input: usize) -> f32 {
+        let weight = self.view();
+        let block = input / self.block;
+        let level = level(&weight, output, input) - i32::from(weight.zero(output, block));
+        level as f32 * weight.row_scales(output)[block]
+    }
 }
 
 fn results(instructions: Instructions, rows: &[f32], weight: &Weight, bias: Option<&[f32]>) -> Vec<f32> {
@@ -74,6 +85,11 @@ fn results(instructions: Instructions, rows: &[f32], weight: &Weight, bias: Opti
 
 fn here() -> impl Iterator<Item = Instructions> {
     Instructions::ALL.into_iter().filter(|instructions| instructions.are_here())
+}
+
+/// Those whose products of so many rows are of whole numbers.
+fn exact(rows: usize) -> impl Iterator<Item = Instructions> {
+    here().filter(move |instructions| rows <= ROWS || *instructions != Instructions::Amx)
 }
 
 fn bits(numbers: &[f32]) -> Vec<u32> {
@@ -99,7 +115,7 @@ fn all_instructions_give_the_same_bits() {
                 }
                 let rows = numbers.reals(count * inputs);
                 let plain = results(Instructions::Plain, &rows, &weight, bias);
-                for instructions in here() {
+                for instructions in exact(count) {
                     let found = results(instructions, &rows, &weight, bias);
                     let what = (instructions, bits_of, block, outputs, inputs, count);
                     assert_eq!(bits(&found), bits(&plain), "{what:?}");
@@ -148,7 +164,7 @@ fn few_rows_and_many_agree() {
     for bits in [4, 8] {
         let weight = Weight::any(&mut numbers, [bits, 32, 48, 640], Zeros::Stored);
         let rows = numbers.reals(24 * 640);
-        for instructions in here() {
+        for instructions in exact(24) {
             let many = results(instructions, &rows, &weight, None);
             let few: Vec<f32> =
                 rows.chunks(640).flat_map(|row| results(instructions, row, &weight, None)).collect();
@@ -178,6 +194,53 @@ fn activations_lose_half_a_level_at_most() {
                 let largest = block.iter().fold(0.0_f32, |size, number| size.max(number.abs()));
                 for (wanted, found) in block.iter().zip(found) {
                     assert!((wanted - found).abs() <= largest / 127.0 * 0.500_01, "{wanted} {found}");
+                }
+            }
+        }
+    }
+}
+
+/// The nearest number of bfloat16, the even one of two.
+fn bfloat16(number: f32) -> f64 {
+    let bits = number.to_bits();
+    f32::from_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000).into()
+}
+
+/// Products in bfloat16 lose what rounding both sides loses, and next to nothing when they are added up.
+#[test]
+fn products_in_bfloat16_are_of_what_was_rounded() {
+    if !Instructions::Amx.are_here() {
+        return;
+    }
+    let mut numbers = Numbers(23);
+    let shapes = [[1, 32], [16, 64], [33, 200], [70, 2500], [300, 40]];
+    for (bits, block, zeros) in [4, 8]
+        .into_iter()
+        .flat_map(|bits| [32, 64, 128, BLOCK].map(|block| (bits, block)))
+        .flat_map(|(bits, block)| [Zeros::Middle, Zeros::Stored].map(|zeros| (bits, block, zeros)))
+    {
+        for (index, [outputs, inputs]) in shapes.into_iter().enumerate() {
+            let weight = Weight::any(&mut numbers, [bits, block, outputs, inputs], zeros);
+            let bias = numbers.reals(outputs);
+            let bias = index.is_multiple_of(2).then_some(&bias[..]);
+            let columns: Vec<f64> =
+                (0..outputs * inputs).map(|place| bfloat16(weight.value(place / inputs, place % inputs))).collect();
+            for count in [5, 16, 33, 70] {
+                if count * outputs * inputs > 1 << 20 {
+                    continue;
+                }
+                let rows = numbers.reals(count * inputs);
+                let found = results(Instructions::Amx, &rows, &weight, bias);
+                let rows: Vec<f64> = rows.into_iter().map(bfloat16).collect();
+                for (place, found) in found.into_iter().enumerate() {
+                    let (row, output) = (place / outputs * inputs, place % outputs);
+                    let start = bias.map_or(0.0, |bias| f64::from(bias[output]));
+                    let products = rows[row..row + inputs].iter().zip(&columns[output * inputs..]);
+                    let (sum, size) = products.fold((start, 1.0), |(sum, size), (value, weight)| {
+                        (sum + value * weight, size + (value * weight).abs())
+                    });
+                    let what = (bits, block, outputs, inputs, count, place);
+                    assert!((f64::from(found) - sum).abs() <= 1e-6 * size, "{what:?}: {found} {sum}");
                 }
             }
         }

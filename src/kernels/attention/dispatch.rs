@@ -27,7 +27,7 @@ impl Instructions {
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => avx2(queries, memory, first, end),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => avx512(queries, memory, first, end),
+                Self::Avx512 | Self::Amx => avx512(queries, memory, first, end),
                 _ => queries.attend::<[f32; 8]>(memory, first, end),
             }
         }

@@ -202,7 +202,7 @@ impl Tile<'_> {
         for row in 0..COUNT {
             rows[row] = &left.levels(part.number, self.row + row)[..inputs];
             scales[row] = &left.row_scales(self.row + row)[part.blocks.clone()];
-            fetch(&self.work, part, self.row + row);
+            self.work.fetch(part, self.row + row);
         }
         let mut sums = [[_mm512_setzero_ps(); 2]; COUNT];
         for place in 0..part.blocks.len() {
@@ -255,16 +255,6 @@ impl Tile<'_> {
             sums
         }
     }
-}
-
-/// Asks for the results of a row, which are written soon: they are far apart, and each would be waited for.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn fetch(work: &Many<'_>, part: &Part, row: usize) {
-    // SAFETY: nothing is read or written.
-    let results = unsafe { work.out.at(row, part.outputs.start, part.outputs.len()) };
-    _mm_prefetch::<_MM_HINT_ET0>(results.as_ptr().cast());
-    _mm_prefetch::<_MM_HINT_ET0>(results.as_ptr().wrapping_add(part.outputs.len() - 1).cast());
 }
 
 /// Adds sums to the results of a row, in the first part to the bias.

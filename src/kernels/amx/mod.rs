@@ -1,0 +1,12 @@
+//! AMX: tiles of 16 rows and 16 columns, with products in bfloat16 that are added up in float32.
+//!
+//! Activations are rounded to bfloat16, which loses less than levels of 8 bits do and knows no outliers. A weight's levels times
+//! their scale are rounded once, so nothing is left to be scaled afterwards: sums stay in the tiles from end to end.
+
+mod left;
+mod many;
+mod right;
+mod tiles;
+
+pub(super) use many::many;
+pub(super) use tiles::may_be_used;

@@ -1,0 +1,147 @@
+//! The tile registers: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18. Rust has no stable
+//! functions for them.
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count, __m512i, _xgetbv};
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+/// Rows and columns of a tile of sums.
+pub(super) const SIDE: usize = 16;
+/// Values that a product takes from each row and column.
+pub(super) const DEPTH: usize = 32;
+/// A tile as it lies in memory. Rows that cross a line of the cache would take twice as long.
+pub(super) type Tile = [__m512i; SIDE];
+/// The tiles of 32 rows or columns: what is multiplied in one go.
+pub(super) type Pair = [Tile; 2];
+
+/// Whether the machine has tiles with products in bfloat16, and the system lets this process use them. Asks the system for it.
+pub(in crate::kernels) fn may_be_used() -> bool {
+    static ANSWER: LazyLock<bool> = LazyLock::new(ask);
+    *ANSWER
+}
+
+fn ask() -> bool {
+    const OS_SAVES_STATE: u32 = 1 << 27;
+    const PRODUCTS_AND_TILES: u32 = 1 << 22 | 1 << 24;
+    const TILE_STATE: u64 = 1 << 17 | 1 << 18;
+    let has = __cpuid(0).eax >= 7
+        && __cpuid(1).ecx & OS_SAVES_STATE != 0
+        && __cpuid_count(7, 0).edx & PRODUCTS_AND_TILES == PRODUCTS_AND_TILES;
+    // SAFETY: the system saves the state of registers, so this can be asked.
+    has && unsafe { state() } & TILE_STATE == TILE_STATE && is_granted()
+}
+
+/// Which registers the system saves.
+#[target_feature(enable = "xsave")]
+fn state() -> u64 {
+    // SAFETY: the one register there is.
+    unsafe { _xgetbv(0) }
+}
+
+/// Asks Linux for the state of tiles, which it gives to processes that ask: `arch_prctl(ARCH_REQ_XCOMP_PERM, ..)`.
+#[cfg(target_os = "linux")]
+fn is_granted() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const REQUEST: u64 = 0x1023;
+    const TILE_DATA: u64 = 18;
+    let status: i64;
+    // SAFETY: a system call that changes what the system saves of this process, and reads no memory.
+    unsafe {
+        asm!("syscall", inlateout("rax") ARCH_PRCTL => status, in("rdi") REQUEST, in("rsi") TILE_DATA,
+             out("rcx") _, out("r11") _, options(nostack));
+    }
+    status == 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_granted() -> bool {
+    false
+}
+
+/// What tiles there are.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    first_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+/// The tile registers of this thread, all whole. What is in them is lost when this is dropped.
+pub(super) struct Tiles(PhantomData<*mut ()>);
+
+/// Rows of sums, 32 of 32 numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Sums {
+    pub(super) first: *mut f32,
+    /// Numbers from row to row.
+    pub(super) stride: usize,
+}
+
+impl Tiles {
+    /// # Safety
+    /// [`may_be_used`] said so.
+    pub(super) unsafe fn new() -> Self {
+        let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
+        row_bytes[..8].fill(size_of::<__m512i>() as u16);
+        rows[..8].fill(SIDE as u8);
+        let configuration = Configuration { palette: 1, first_row: 0, reserved: [0; 14], row_bytes, rows };
+        // SAFETY: 64 bytes that say what tiles there are, within what the palette allows.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly)) };
+        Self(PhantomData)
+    }
+
+    /// 32 rows times 32 columns, added to `start`, go to `end`. A stride of zero repeats one row.
+    ///
+    /// # Safety
+    /// 32 numbers of 32 rows of `start` can be read, and there is room for as many at `end`.
+    #[inline]
+    pub(super) unsafe fn multiply(&self, left: &[Pair], right: &[Pair], start: Sums, end: Sums) {
+        let count = left.len();
+        assert!(count > 0 && right.len() == count, "as many values of rows as of columns");
+        let [from, to] = [start, end].map(|sums| sums.stride * size_of::<f32>());
+        // SAFETY: by this function's contract; the lengths were checked.
+        unsafe {
+            asm!(
+                "tileloadd tmm0, [{start} + {from}]",
+                "tileloadd tmm1, [{start} + {from} + 64]",
+                "tileloadd tmm2, [{below} + {from}]",
+                "tileloadd tmm3, [{below} + {from} + 64]",
+                "2:",
+                "tileloadd tmm4, [{left} + {line}]",
+                "tileloadd tmm6, [{right} + {line}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{right} + {line} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{left} + {line} + 1024]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {left}, 2048",
+                "add {right}, 2048",
+                "dec {count}",
+                "jnz 2b",
+                "tilestored [{end} + {to}], tmm0",
+                "tilestored [{end} + {to} + 64], tmm1",
+                "tilestored [{under} + {to}], tmm2",
+                "tilestored [{under} + {to} + 64], tmm3",
+                start = in(reg) start.first, from = in(reg) from,
+                below = in(reg) start.first.wrapping_add(SIDE * start.stride),
+                end = in(reg) end.first, to = in(reg) to,
+                under = in(reg) end.first.wrapping_add(SIDE * end.stride),
+                left = inout(reg) left.as_ptr() => _, right = inout(reg) right.as_ptr() => _,
+                line = in(reg) size_of::<__m512i>(), count = inout(reg) count => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _, options(nostack)
+            );
+        }
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        // SAFETY: a machine that has tiles.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}
