@@ -92,7 +92,7 @@ impl EngineOptions {
     pub(super) fn graph(&self, manifest: &Manifest) -> Result<GraphOptions> {
         let device = Device::parse(&self.provider, &self.provider_options)?;
         Ok(GraphOptions {
-            operators: OwnOperators::of(&device, manifest),
+            operators: OwnOperators::of(&device, manifest)?,
             device,
             threads: self.threads,
             ranges: None,

@@ -21,11 +21,22 @@ static HERE: LazyLock<Instructions> = LazyLock::new(|| {
 
 impl Instructions {
     /// From the slowest to the fastest.
-    pub(super) const ALL: [Self; 4] = [Self::Plain, Self::Avx2, Self::Avx512, Self::Amx];
+    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The fastest that this machine has.
     pub(crate) fn here() -> Self {
         *HERE
+    }
+
+    /// Those that can be chosen, by their keys.
+    pub(crate) const KEYS: [&'static str; 3] = ["avx2", "avx512", "amx"];
+
+    /// Those of a key, if the machine has them.
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        let mut pairs = Self::KEYS.into_iter().zip([Self::Avx2, Self::Avx512, Self::Amx]);
+        pairs.find_map(|(known, instructions)| {
+            (known == key && instructions.are_here()).then_some(instructions)
+        })
     }
 
     /// For people.
@@ -39,7 +50,7 @@ impl Instructions {
     }
 
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn are_here(self) -> bool {
+    pub(crate) fn are_here(self) -> bool {
         match self {
             Self::Plain => true,
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
@@ -56,7 +67,7 @@ impl Instructions {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    pub(super) fn are_here(self) -> bool {
+    pub(crate) fn are_here(self) -> bool {
         self == Self::Plain
     }
 }

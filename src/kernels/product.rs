@@ -18,19 +18,8 @@ const LEAST_ROWS: usize = 48;
 /// A value that is infinite or no number makes all results of its row none.
 ///
 /// # Panics
-/// If the lengths do not fit together: see [`Blockwise::is_sound`].
+/// If the machine lacks the instructions or the lengths do not fit together: see [`Blockwise::is_sound`].
 pub(crate) fn product(
-    rows: &[f32],
-    weight: &Blockwise<'_>,
-    bias: Option<&[f32]>,
-    results: &mut [f32],
-    threads: &dyn Threads,
-) {
-    product_with(Instructions::here(), (rows, bias), weight, results, threads);
-}
-
-/// The same with some instructions that the machine has.
-pub(super) fn product_with(
     instructions: Instructions,
     (rows, bias): (&[f32], Option<&[f32]>),
     weight: &Blockwise<'_>,

@@ -5,7 +5,7 @@ use super::blockwise::{BLOCK, Blockwise, Zeros};
 use super::few::ROWS;
 use super::instructions::Instructions;
 use super::plain::level;
-use super::product::product_with;
+use super::product::product;
 use super::threads::Threads;
 
 /// One after another, in the worst order.
@@ -79,7 +79,7 @@ impl Weight {
 
 fn results(instructions: Instructions, rows: &[f32], weight: &Weight, bias: Option<&[f32]>) -> Vec<f32> {
     let mut results = vec![f32::NAN; rows.len() / weight.inputs * weight.outputs];
-    product_with(instructions, (rows, bias), &weight.view(), &mut results, &Backwards);
+    product(instructions, (rows, bias), &weight.view(), &mut results, &Backwards);
     results
 }
 
@@ -223,8 +223,9 @@ fn products_in_bfloat16_are_of_what_was_rounded() {
             let weight = Weight::any(&mut numbers, [bits, block, outputs, inputs], zeros);
             let bias = numbers.reals(outputs);
             let bias = index.is_multiple_of(2).then_some(&bias[..]);
-            let columns: Vec<f64> =
-                (0..outputs * inputs).map(|place| bfloat16(weight.value(place / inputs, place % inputs))).collect();
+            let columns: Vec<f64> = (0..outputs * inputs)
+                .map(|place| bfloat16(weight.value(place / inputs, place % inputs)))
+                .collect();
             for count in [5, 16, 33, 70] {
                 if count * outputs * inputs > 1 << 20 {
                     continue;

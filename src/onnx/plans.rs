@@ -65,7 +65,7 @@ impl GraphOptions {
             Ok(()) => cpu,
             Err(_) => Device::parse(&format!("cuda:{}", self.device.number()), &[])?,
         };
-        let operators = OwnOperators::of(&device, manifest);
+        let operators = OwnOperators::of(&device, manifest)?;
         Ok(Self { device, threads: self.threads, operators, ranges: None, watch: self.watch.clone() })
     }
 

@@ -10,6 +10,8 @@ pub(super) struct ProviderOption {
 pub(super) enum Values {
     /// `true` or `false`; 1 and 0 in ONNX Runtime.
     Flag,
+    /// A flag, or a name that means `true` and says more.
+    FlagOr(&'static [&'static str]),
     /// A number of bytes, plain or with MiB or GiB.
     Bytes,
     /// A whole number between these two, which are among the values.
@@ -26,6 +28,7 @@ impl Values {
     pub(super) fn usage(&self) -> String {
         match self {
             Self::Flag => "true or false".into(),
+            Self::FlagOr(names) => format!("true, false or {}", names.join(" or ")),
             Self::Bytes => "a number of bytes, or of MiB or GiB: 20GiB".into(),
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::OneOf(values) => values.join(" or "),
@@ -38,6 +41,7 @@ impl Values {
             Self::Flag => [("true", "1"), ("false", "0")]
                 .iter()
                 .find_map(|(word, digit)| (*word == text).then(|| (*digit).to_owned())),
+            Self::FlagOr(names) => Self::Flag.read(text).or_else(|| Self::OneOf(names).read(text)),
             Self::Bytes => {
                 let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20)];
                 let unit = units.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));

@@ -80,7 +80,10 @@ fn round(values: &[f32], bits: usize) -> __m512i {
     let (low, high) = (mask as u16, (mask >> SIDE) as u16);
     // SAFETY: only the numbers that are there are read.
     let halves = unsafe {
-        [_mm512_maskz_loadu_ps(low, values.as_ptr()), _mm512_maskz_loadu_ps(high, values.as_ptr().wrapping_add(SIDE))]
+        [
+            _mm512_maskz_loadu_ps(low, values.as_ptr()),
+            _mm512_maskz_loadu_ps(high, values.as_ptr().wrapping_add(SIDE)),
+        ]
     };
     let mut checked = [_mm512_setzero_ps(); 2];
     for half in 0..2 {

@@ -59,12 +59,8 @@ struct Task {
 /// Softmax of scaled products of queries and keys, times values: `[batch, positions, heads * size]`.
 ///
 /// # Panics
-/// If numbers are not where they are said to be.
-pub(crate) fn attend(attention: Attention<'_>, results: &mut [f32], threads: &dyn Threads) {
-    attend_with(Instructions::here(), attention, results, threads);
-}
-
-pub(super) fn attend_with(
+/// If the machine lacks the instructions, or numbers are not where they are said to be.
+pub(crate) fn attend(
     instructions: Instructions,
     attention: Attention<'_>,
     results: &mut [f32],

@@ -2,6 +2,7 @@
 
 use super::attend::{Attention, Sight, attend};
 use super::heads::Heads;
+use crate::kernels::instructions::Instructions;
 use crate::kernels::output::Output;
 use crate::kernels::threads::Threads;
 
@@ -34,7 +35,12 @@ pub(crate) struct Cached<'a> {
 ///
 /// # Panics
 /// If a length is beyond the capacity or the tables, or below the number of positions.
-pub(crate) fn attend_cached(cached: Cached<'_>, results: &mut [f32], threads: &dyn Threads) {
+pub(crate) fn attend_cached(
+    instructions: Instructions,
+    cached: Cached<'_>,
+    results: &mut [f32],
+    threads: &dyn Threads,
+) {
     let Cached { new, keys, values, rotation, heads, size, positions, capacity, lengths } = cached;
     let (batch, width) = (lengths.len(), (heads[0] + 2 * heads[1]) * size);
     assert!(
@@ -85,7 +91,7 @@ pub(crate) fn attend_cached(cached: Cached<'_>, results: &mut [f32], threads: &d
         lengths,
         sight: Sight::Before,
     };
-    attend(attention, results, threads);
+    attend(instructions, attention, results, threads);
 }
 
 /// The row of the tables for a position.

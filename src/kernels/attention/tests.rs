@@ -1,6 +1,6 @@
 //! Against sums in float64.
 
-use super::attend::{Attention, Sight, attend_with};
+use super::attend::{Attention, Sight, attend};
 use super::cached::{Cached, Rotation, attend_cached};
 use super::heads::Heads;
 use crate::kernels::instructions::Instructions;
@@ -107,7 +107,7 @@ fn attention_is_what_it_should_be() {
         for instructions in Instructions::ALL.into_iter().filter(|instructions| instructions.are_here()) {
             for threads in [1, 2, 9] {
                 let mut found = vec![f32::NAN; wanted.len()];
-                attend_with(instructions, attention, &mut found, &Several(threads));
+                attend(instructions, attention, &mut found, &Several(threads));
                 compare(
                     &found,
                     &wanted,
@@ -146,7 +146,7 @@ fn what_is_cached_is_what_was_seen() {
                 capacity,
                 lengths: &[done + piece],
             };
-            attend_cached(cached, &mut found, &Several(2));
+            attend_cached(Instructions::here(), cached, &mut found, &Several(2));
             results.extend(found);
             done += piece;
         }

@@ -218,16 +218,17 @@ impl Tile<'_> {
         }
         let mut sums = [[_mm256_setzero_ps(); 2]; COUNT];
         for place in 0..part.blocks.len() {
-            let whole = if BITS == 8 { self.multiply_wide(place) } else { self.multiply_bytes(place, &bytes) };
-            let [factors, zeros] =
-                [columns(&self.panel.scales, place), columns(&self.panel.zeros, place)];
+            let whole =
+                if BITS == 8 { self.multiply_wide(place) } else { self.multiply_bytes(place, &bytes) };
+            let [factors, zeros] = [columns(&self.panel.scales, place), columns(&self.panel.zeros, place)];
             for row in 0..COUNT {
                 let scale = _mm256_set1_ps(scales[row][place]);
                 for half in 0..2 {
                     let mut number = _mm256_cvtepi32_ps(whole[row][half]);
                     if BITS == 4 {
                         // whole numbers below 2^24: exact
-                        number = _mm256_fnmadd_ps(zeros[half], _mm256_set1_ps(bytes.sums[row][place]), number);
+                        number =
+                            _mm256_fnmadd_ps(zeros[half], _mm256_set1_ps(bytes.sums[row][place]), number);
                     }
                     let scaled = _mm256_mul_ps(number, factors[half]);
                     sums[row][half] = _mm256_fmadd_ps(scaled, scale, sums[row][half]);
@@ -299,7 +300,8 @@ impl Tile<'_> {
         rows: &[&[i8]; COUNT],
     ) -> [Pair<__m256i>; COUNT] {
         const STEP: usize = 4;
-        let panel = self.panel.levels[first / STEP * COLUMNS / LANES..][..PAIRS / STEP * COLUMNS / LANES].as_ptr();
+        let panel =
+            self.panel.levels[first / STEP * COLUMNS / LANES..][..PAIRS / STEP * COLUMNS / LANES].as_ptr();
         let mut levels = [ptr::null(); COUNT];
         for row in 0..COUNT {
             levels[row] = rows[row][first..][..PAIRS].as_ptr();

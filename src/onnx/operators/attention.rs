@@ -6,7 +6,7 @@ use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInp
 use ort::value::{Shape, TensorElementType};
 
 use super::nodes::{Node, guarded, refused};
-use super::pool::Pool;
+use super::pool::{Pool, Resources};
 use crate::kernels::{self, Attention, Cached, Heads, Rotation, Sight};
 
 const OPEN: &str = "MultiHeadAttention";
@@ -14,7 +14,7 @@ const CACHED: &str = "GroupQueryAttention";
 
 /// Queries, keys and values of all heads next to one another: all tokens see one another.
 pub(super) struct MultiHeadAttention {
-    pub(super) threads: usize,
+    pub(super) resources: Resources,
 }
 
 impl Operator for MultiHeadAttention {
@@ -43,7 +43,7 @@ impl Operator for MultiHeadAttention {
         let name = context.node_name()?;
         guarded(&name, || {
             let node = Node { name: &name, operator: OPEN, context };
-            Ok(Open { heads: node.size("num_heads")?, threads: self.threads, node: name.clone() })
+            Ok(Open { heads: node.size("num_heads")?, resources: self.resources, node: name.clone() })
         })
     }
 }
@@ -52,7 +52,7 @@ impl Operator for MultiHeadAttention {
 pub(super) struct Open {
     node: String,
     heads: usize,
-    threads: usize,
+    resources: Resources,
 }
 
 impl Kernel for Open {
@@ -95,14 +95,14 @@ impl Open {
             lengths: &vec![positions; batch],
             sight: Sight::All,
         };
-        kernels::attend(attention, out, &Pool::new(context, self.threads));
+        kernels::attend(self.resources.instructions, attention, out, &Pool::new(context, self.resources));
         Ok(())
     }
 }
 
 /// Attention over a KV cache that is bound as past and as present, with heads turned by their positions.
 pub(super) struct GroupQueryAttention {
-    pub(super) threads: usize,
+    pub(super) resources: Resources,
 }
 
 /// The inputs of a node by their places: 1 and 2 are left out, for keys and values stand behind the queries.
@@ -151,7 +151,7 @@ impl Operator for GroupQueryAttention {
             if !Attention::takes(heads) {
                 return Err(node.refused("num_heads", "a multiple of kv_num_heads", &format!("{heads:?}")));
             }
-            Ok(Grouped { heads, threads: self.threads, node: name.clone() })
+            Ok(Grouped { heads, resources: self.resources, node: name.clone() })
         })
     }
 }
@@ -160,7 +160,7 @@ impl Operator for GroupQueryAttention {
 pub(super) struct Grouped {
     node: String,
     heads: [usize; 2],
-    threads: usize,
+    resources: Resources,
 }
 
 impl Kernel for Grouped {
@@ -239,7 +239,7 @@ impl Grouped {
             lengths: &lengths,
         };
         let out = out.try_extract_tensor_mut::<f32>()?.1;
-        kernels::attend_cached(cached, out, &Pool::new(context, self.threads));
+        kernels::attend_cached(self.resources.instructions, cached, out, &Pool::new(context, self.resources));
         Ok(())
     }
 }

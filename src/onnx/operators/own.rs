@@ -10,7 +10,9 @@ use ort::operator::OperatorDomain;
 use ort::session::builder::SessionBuilder;
 
 use super::attention::{GroupQueryAttention, MultiHeadAttention};
+use super::pool::Resources;
 use super::products::{self, MatMulNBits};
+use crate::error::Result;
 use crate::kernels::Instructions;
 use crate::onnx::provider::Device;
 use crate::package::Manifest;
@@ -23,24 +25,31 @@ pub(crate) struct OwnOperators {
     /// Products with weights in blocks.
     pub(crate) products: bool,
     pub(crate) attention: bool,
+    pub(crate) instructions: Instructions,
 }
 
 impl OwnOperators {
     /// All are ONNX Runtime's.
-    pub(crate) const NONE: Self = Self { products: false, attention: false };
+    pub(crate) const NONE: Self =
+        Self { products: false, attention: false, instructions: Instructions::Plain };
+
+    /// All are this crate's.
     #[cfg(test)]
-    pub(super) const ALL: Self = Self { products: true, attention: true };
+    pub(super) fn all(instructions: Instructions) -> Self {
+        Self { products: true, attention: true, instructions }
+    }
 
     /// Those of a package on a device.
-    pub(crate) fn of(device: &Device, manifest: &Manifest) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Request`](crate::Error::Request) for instructions that the machine does not have.
+    pub(crate) fn of(device: &Device, manifest: &Manifest) -> Result<Self> {
         // The graphs of the other targets have operators of ONNX alone, and do not import the domain: with operators of ours in
         // it, ONNX Runtime would not find those that it fuses.
         let has_domain = ["cpu", "cuda"].contains(&manifest.target.as_str());
-        if !has_domain || !device.has_kernels() || Instructions::here() == Instructions::Plain {
-            return Self::NONE;
-        }
+        let Some(instructions) = device.kernels()?.filter(|_| has_domain) else { return Ok(Self::NONE) };
         let attention = manifest.kv.dtype == "float32";
-        Self { products: products::takes(manifest), attention }
+        Ok(Self { products: products::takes(manifest), attention, instructions })
     }
 
     /// Whose they are, in reports.
@@ -49,7 +58,7 @@ impl OwnOperators {
         let own: Vec<_> = parts.into_iter().filter_map(|(own, name)| own.then_some(name)).collect();
         match own.is_empty() {
             true => "onnxruntime".into(),
-            false => format!("fleming for {}, with {}", own.join(" and "), Instructions::here().name()),
+            false => format!("fleming for {}, with {}", own.join(" and "), self.instructions.name()),
         }
     }
 
@@ -59,16 +68,17 @@ impl OwnOperators {
         builder: SessionBuilder,
         threads: Option<usize>,
     ) -> ort::Result<SessionBuilder> {
-        if self == Self::NONE {
+        if !self.products && !self.attention {
             return Ok(builder);
         }
         let threads = threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+        let resources = Resources { instructions: self.instructions, threads };
         let mut domain = OperatorDomain::new(DOMAIN)?;
         if self.products {
-            domain = domain.add(MatMulNBits { threads })?;
+            domain = domain.add(MatMulNBits { resources })?;
         }
         if self.attention {
-            domain = domain.add(MultiHeadAttention { threads })?.add(GroupQueryAttention { threads })?;
+            domain = domain.add(MultiHeadAttention { resources })?.add(GroupQueryAttention { resources })?;
         }
         Ok(builder.with_operators(domain)?)
     }

@@ -6,8 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::operator::ComputeContext;
 
-use crate::kernels::Threads;
+use crate::kernels::{Instructions, Threads};
 use crate::onnx::raw::Shared;
+
+/// What a session computes with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resources {
+    pub(super) instructions: Instructions,
+    pub(super) threads: usize,
+}
 
 /// The threads of the session that runs a kernel, for as long as the kernel runs.
 pub(super) struct Pool<'a> {
@@ -16,8 +23,8 @@ pub(super) struct Pool<'a> {
 }
 
 impl<'a> Pool<'a> {
-    pub(super) fn new(context: &'a ComputeContext, count: usize) -> Self {
-        Self { context: Shared(context), count }
+    pub(super) fn new(context: &'a ComputeContext, resources: Resources) -> Self {
+        Self { context: Shared(context), count: resources.threads }
     }
 }
 

@@ -7,7 +7,7 @@ use ort::operator::{
 use ort::value::{Shape, TensorElementType, ValueType};
 
 use super::nodes::{Constant, Node, guarded, refused};
-use super::pool::Pool;
+use super::pool::{Pool, Resources};
 use crate::kernels::{self, Blockwise, Zeros};
 use crate::onnx::raw;
 use crate::package::{Manifest, Scheme};
@@ -37,7 +37,7 @@ pub(super) fn takes(manifest: &Manifest) -> bool {
 }
 
 pub(super) struct MatMulNBits {
-    pub(super) threads: usize,
+    pub(super) resources: Resources,
 }
 
 impl Operator for MatMulNBits {
@@ -85,14 +85,14 @@ impl Operator for MatMulNBits {
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Product<'attr>> {
         let node = context.node_name()?;
-        guarded(&node, || Product::new(&node, context, self.threads))
+        guarded(&node, || Product::new(&node, context, self.resources))
     }
 }
 
 /// A node: its weight, checked.
 pub(super) struct Product<'a> {
     node: String,
-    threads: usize,
+    resources: Resources,
     bits: usize,
     block: usize,
     outputs: usize,
@@ -104,7 +104,7 @@ pub(super) struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    fn new(node: &str, context: &KernelContext<'a>, threads: usize) -> ort::Result<Self> {
+    fn new(node: &str, context: &KernelContext<'a>, resources: Resources) -> ort::Result<Self> {
         let node = Node { name: node, operator: NAME, context };
         let (inputs, outputs) = (node.size("K")?, node.size("N")?);
         let bits = node.attribute("bits", &[4, 8])?;
@@ -120,7 +120,7 @@ impl<'a> Product<'a> {
         let blocks = inputs.div_ceil(block);
         let zeros = (blocks * bits as usize).div_ceil(8);
         Ok(Self {
-            threads,
+            resources,
             bits: bits as usize,
             block,
             outputs,
@@ -163,7 +163,8 @@ impl<'a> Product<'a> {
         };
         let bias =
             self.bias.as_ref().map(|bias| bias.try_extract_tensor()).transpose()?.map(|(_, bias)| bias);
-        kernels::product(rows, &weight, bias, out, &Pool::new(context, self.threads));
+        let threads = Pool::new(context, self.resources);
+        kernels::product(self.resources.instructions, (rows, bias), &weight, out, &threads);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use crate::error::{Error, Result};
+use crate::kernels::Instructions;
 use crate::onnx::libraries::{self, Library};
 use crate::onnx::memory::Memory;
 use crate::onnx::runtime::Runtime;
@@ -75,7 +76,8 @@ type DecoderFallback = fn(&Device) -> std::result::Result<Option<&'static Provid
 /// The setting by which the steps of a decoder are captured as a CUDA graph, which launches all kernels at once.
 pub(super) const RECORDING: &str = "enable_cuda_graph";
 
-/// The setting by which this crate's kernels run where it has faster ones than the provider. It is not ONNX Runtime's.
+/// The setting by which this crate's kernels run where it has faster ones than the provider, with the fastest instructions of
+/// the machine or with those that it names. It is not ONNX Runtime's.
 pub(super) const KERNELS: &str = "kernels";
 
 /// The setting by which threads that wait for work keep their cores busy for so many microseconds.
@@ -250,9 +252,20 @@ impl Device {
         self.setting(RECORDING) == Some("1")
     }
 
-    /// Whether this crate's kernels run where it has some.
-    pub(in crate::onnx) fn has_kernels(&self) -> bool {
-        self.setting(KERNELS) == Some("1")
+    /// The instructions of this crate's kernels, where these run.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if they were chosen and the machine does not have them.
+    pub(in crate::onnx) fn kernels(&self) -> Result<Option<Instructions>> {
+        match self.setting(KERNELS) {
+            None | Some("0") => Ok(None),
+            Some("1") => Ok(Some(Instructions::here()).filter(|found| *found != Instructions::Plain)),
+            Some(key) => Instructions::of(key).map(Some).ok_or_else(|| {
+                let here = Instructions::here().name();
+                Error::request(format!("provider-option {KERNELS}"), "instructions of this machine", key)
+                    .hint(format!("it has {here}; `{KERNELS}=true` takes the fastest"))
+            }),
+        }
     }
 
     /// Whether the provider can record runs, even where a setting forbids it.

@@ -7,6 +7,7 @@ use ort::session::builder::SessionBuilder;
 
 use super::device::{Device, KERNELS, MemoryAccess, Packages, PlanSupport, Provider, RECORDING, SPINNING};
 use super::tensorrt;
+use crate::kernels::Instructions;
 use crate::onnx::memory::Memory;
 use crate::onnx::settings::{Values, option};
 use crate::onnx::{libraries, raw};
@@ -29,7 +30,7 @@ static CPU: Provider = Provider {
     packages: Packages { targets: &["cpu"], any_target_in: Some("f32"), except_in: None },
     options: &[
         option("use_arena", Values::Flag),
-        option(KERNELS, Values::Flag),
+        option(KERNELS, Values::FlagOr(&Instructions::KEYS)),
         option(SPINNING, Values::Whole(0, 1_000_000)),
     ],
     // docs/speed.md: as fast as ONNX Runtime's own default alone, and 1.4 times as fast where another process wants a core

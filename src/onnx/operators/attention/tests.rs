@@ -2,11 +2,15 @@
 
 use ndarray::{Array, Array1, ArrayD, IxDyn};
 
+use crate::kernels::Instructions;
 use crate::onnx::operators::OwnOperators;
 use crate::onnx::operators::model::{FLOAT, INT32, Message, Model, attribute, constant, floats, raw};
 use crate::onnx::{Destination, Graph, Tensor};
 
-const BOTH: [OwnOperators; 2] = [OwnOperators::ALL, OwnOperators::NONE];
+/// This crate's, and ONNX Runtime's.
+fn both() -> [OwnOperators; 2] {
+    [OwnOperators::all(Instructions::here()), OwnOperators::NONE]
+}
 
 /// A node of ONNX Runtime's own operators.
 fn node(operator: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, usize)]) -> Message {
@@ -43,7 +47,7 @@ fn all_tokens_see_one_another_as_in_onnx_runtime() {
             outputs: vec![("out", FLOAT, sizes())],
             inferred: true,
         };
-        let [own, theirs] = BOTH.map(|operators| {
+        let [own, theirs] = both().map(|operators| {
             let mut graph = model.open(folder.path(), operators).unwrap();
             for (place, name) in inputs.into_iter().enumerate() {
                 // not the same ones for all three
@@ -120,7 +124,7 @@ fn a_cache_is_attended_to_as_in_onnx_runtime() {
     ] {
         let sizes = Sizes { heads, size, batch: lengths.len(), capacity: 80 };
         let model = cached(&sizes);
-        let [own, theirs] = BOTH.map(|operators| {
+        let [own, theirs] = both().map(|operators| {
             let mut graph = model.open(folder.path(), operators).unwrap();
             step(&mut graph, &sizes, positions, &lengths)
         });
@@ -140,7 +144,7 @@ fn a_cache_is_attended_to_as_in_onnx_runtime() {
 fn lengths_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let sizes = Sizes { heads: [2, 1], size: 16, batch: 1, capacity: 80 };
-    let mut graph = cached(&sizes).open(folder.path(), OwnOperators::ALL).unwrap();
+    let mut graph = cached(&sizes).open(folder.path(), OwnOperators::all(Instructions::here())).unwrap();
     for (positions, length) in [(3, 2), (1, 81), (1, 0)] {
         bind(&mut graph, "new", numbers(&[1, positions, 64]));
         for name in ["past_key", "past_value"] {
