@@ -31,8 +31,13 @@ impl MemoryNeeds {
         options.check()?;
         let files = &package.manifest().files;
         let weights = files.iter().filter(|(name, _)| name.contains(".onnx")).map(|(_, facts)| facts.bytes);
-        let figures = work(package.manifest());
-        let packing = match options.graph(package.manifest())?.operators.products {
+        let own = options.graph(package.manifest())?.operators;
+        let mut figures = work(package.manifest());
+        if own.attention {
+            // this crate's kernels take blocks of keys, and never all scores
+            figures.score_bytes = 0;
+        }
+        let packing = match own.products {
             true => 0,
             false => package.manifest().quantization.as_ref().map_or(0, |facts| facts.packing_bytes),
         };

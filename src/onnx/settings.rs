@@ -28,7 +28,7 @@ impl Values {
     pub(super) fn usage(&self) -> String {
         match self {
             Self::Flag => "true or false".into(),
-            Self::FlagOr(names) => format!("true, false or {}", names.join(" or ")),
+            Self::FlagOr(names) => format!("true, false, {}", names.join(", ")),
             Self::Bytes => "a number of bytes, or of MiB or GiB: 20GiB".into(),
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::OneOf(values) => values.join(" or "),

@@ -1,6 +1,7 @@
 use super::Device;
 use super::table::cuda_beside;
 use crate::error::Result;
+use crate::kernels::Instructions;
 
 fn settings(text: &str, options: &[(&str, &str)]) -> Result<Vec<(String, String)>> {
     let options: Vec<_> = options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -48,6 +49,25 @@ fn settings_reach_onnx_runtime_in_its_words() {
             ("trt_load_user_initializer", "1"),
         ])
     );
+}
+
+#[test]
+fn instructions_are_chosen_by_their_keys() {
+    let kernels = |value: &str| Device::parse("cpu", &[("kernels".into(), value.into())])?.kernels();
+    assert_eq!(kernels("false").unwrap(), None);
+    let fastest = Some(Instructions::here()).filter(|found| *found != Instructions::Plain);
+    assert_eq!(kernels("true").unwrap(), fastest);
+    for key in Instructions::KEYS {
+        match Instructions::of(key) {
+            Some(instructions) => assert_eq!(kernels(key).unwrap(), Some(instructions)),
+            None => {
+                let error = kernels(key).unwrap_err().to_string();
+                assert!(error.contains("kernels: wanted instructions of this machine"), "{error}");
+            }
+        }
+    }
+    let error = kernels("sse2").unwrap_err().to_string();
+    assert!(error.contains("true, false, avx2, avx512, amx"), "{error}");
 }
 
 #[test]
