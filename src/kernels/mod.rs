@@ -3,7 +3,7 @@
 //! Products are those of ONNX Runtime's `MatMulNBits` at accuracy level 4, on the weights as they stand in the file: activations
 //! are rounded to 8 bits, by row and block of inputs. What is multiplied and added up within a block are whole numbers, so
 //! nothing is lost there. Scales are applied in one order that all instruction sets keep, so that each gives the same bits:
-//! `plain.rs` says which.
+//! `plain.rs` says which. AMX is the exception: for many rows it rounds both sides to bfloat16, which loses less.
 
 #![allow(
     clippy::needless_range_loop,
