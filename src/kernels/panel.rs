@@ -39,20 +39,6 @@ impl Part {
 }
 
 impl Many<'_> {
-    /// Asks for the results of a row, which are written soon: they are far apart, and each would be waited for.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(super) fn fetch(&self, part: &Part, row: usize) {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: nothing is read or written.
-        let results = unsafe { self.out.at(row, part.outputs.start, part.outputs.len()) };
-        // SAFETY: every processor has this, or does nothing.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_ET0>(results.as_ptr().cast());
-            _mm_prefetch::<_MM_HINT_ET0>(results.as_ptr().wrapping_add(part.outputs.len() - 1).cast());
-        }
-    }
-
     /// Adds sums to the results of a row for a part's outputs, in the first part to the bias.
     pub(super) fn add(&self, part: &Part, row: usize, sums: &[f32]) {
         // SAFETY: each task has rows or outputs of its own.

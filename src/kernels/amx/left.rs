@@ -12,6 +12,8 @@ use crate::kernels::threads::Threads;
 
 /// Rows of a pair of tiles.
 pub(super) const ROWS: usize = 2 * SIDE;
+/// Steps that are written at a time: so few that they stay in the first cache until their lines are full.
+const GROUP: usize = 8;
 
 thread_local! {
     /// Memory of activations that are not needed any more. To get as much from the system each time would take longer than to
@@ -23,6 +25,7 @@ thread_local! {
 pub(super) struct Activations {
     /// `[strips, steps]`: of each 32 rows 32 inputs at a time, zeros where there are no more.
     pairs: Vec<Pair>,
+    strips: usize,
     steps: usize,
 }
 
@@ -35,19 +38,21 @@ impl Activations {
         let (count, steps) = (rows.len() / weight.inputs, weight.padded() / DEPTH);
         let strips = count.div_ceil(ROWS);
         let mut pairs = SPARE.take();
-        // SAFETY: zeros are numbers.
-        pairs.resize(strips * steps, unsafe { mem::zeroed() });
-        let out = Output::new(&mut pairs, steps);
+        if pairs.len() < strips * steps {
+            // SAFETY: zeros are numbers.
+            pairs.resize(strips * steps, unsafe { mem::zeroed() });
+        }
+        let out = Output::new(&mut pairs[..strips * steps], steps);
         threads.each(strips, &|strip| {
             // SAFETY: each task has a strip of its own, and the machine has the instructions.
             unsafe { fill(rows, weight, strip, out.rows(strip..strip + 1)) }
         });
-        Self { pairs, steps }
+        Self { pairs, strips, steps }
     }
 
-    /// Some inputs of a strip.
-    pub(super) fn strip(&self, strip: usize, steps: Range<usize>) -> &[Pair] {
-        &self.pairs[strip * self.steps..][steps]
+    /// Some inputs of a strip; none where there is no such strip.
+    pub(super) fn strip(&self, strip: usize, steps: &Range<usize>) -> &[Pair] {
+        if strip < self.strips { &self.pairs[strip * self.steps..][steps.clone()] } else { &[] }
     }
 }
 
@@ -60,22 +65,39 @@ impl Drop for Activations {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn fill(rows: &[f32], weight: &Blockwise<'_>, strip: usize, pairs: &mut [Pair]) {
     let count = rows.len() / weight.inputs;
-    for place in 0..ROWS {
-        let row = strip * ROWS + place;
-        let values = if row < count { &rows[row * weight.inputs..][..weight.inputs] } else { &[] };
-        for (step, pair) in pairs.iter_mut().enumerate() {
-            let values = &values[values.len().min(step * DEPTH)..];
-            pair[place / SIDE][place % SIDE] = round(values, weight.bits);
+    // SAFETY: 32 numbers.
+    let order = unsafe { _mm512_loadu_si512(order(weight.bits).as_ptr().cast()) };
+    for (group, pairs) in pairs.chunks_mut(GROUP).enumerate() {
+        for place in 0..ROWS {
+            let row = strip * ROWS + place;
+            let values = if row < count { &rows[row * weight.inputs..][..weight.inputs] } else { &[] };
+            for (step, pair) in pairs.iter_mut().enumerate() {
+                let values = &values[values.len().min((group * GROUP + step) * DEPTH)..];
+                let ahead = values.as_ptr().wrapping_add(GROUP * DEPTH);
+                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(SIDE).cast());
+                pair[place / SIDE][place % SIDE] = round(values, order);
+            }
         }
     }
 }
 
-/// 32 values, or as many as there are and zeros: of 4 bits those with an even place, then those with an odd one.
+/// Which of 32 inputs stands at each place, as a panel of a weight of so many bits is unpacked: those of a row's two places are a
+/// word of 32 bits apart.
+pub(super) fn order(bits: usize) -> [u16; DEPTH] {
+    let apart = 32 / bits;
+    std::array::from_fn(|place| {
+        let (row, side) = (place / 2, place % 2);
+        ((row / apart * 2 + side) * apart + row % apart) as u16
+    })
+}
+
+/// 32 values, or as many as there are and zeros, in this order.
 ///
 /// What is infinite becomes no number, for products with levels of zero would be none and others not.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn round(values: &[f32], bits: usize) -> __m512i {
+fn round(values: &[f32], order: __m512i) -> __m512i {
     let mask = ((1_u64 << values.len().min(DEPTH)) - 1) as u32;
     let (low, high) = (mask as u16, (mask >> SIDE) as u16);
     // SAFETY: only the numbers that are there are read.
@@ -90,14 +112,7 @@ fn round(values: &[f32], bits: usize) -> __m512i {
         let nothing = _mm512_sub_ps(halves[half], halves[half]);
         checked[half] = _mm512_add_ps(halves[half], nothing);
     }
-    let [low, high] = match bits {
-        8 => checked,
-        _ => {
-            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-            [even, odd].map(|places| _mm512_permutex2var_ps(checked[0], places, checked[1]))
-        }
-    };
     // SAFETY: both are 512 bits.
-    unsafe { mem::transmute(_mm512_cvtne2ps_pbh(high, low)) }
+    let rounded = unsafe { mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(checked[1], checked[0])) };
+    _mm512_permutexvar_epi16(order, rounded)
 }

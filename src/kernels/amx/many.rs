@@ -1,19 +1,22 @@
 //! Many rows of activations: a part of the weight is unpacked once and multiplied with strips of rows.
 
 use std::arch::x86_64::*;
+use std::mem;
 use std::ops::Range;
 
 use super::left::{Activations, ROWS};
 use super::right::{COLUMNS, Panel};
-use super::tiles::{DEPTH, Pair, SIDE, Sums, Tiles};
-use crate::kernels::blockwise::Blockwise;
+use super::tiles::{DEPTH, Pair, SIDE, Start, Sums, Tiles};
+use crate::kernels::blockwise::{BLOCK, Blockwise};
 use crate::kernels::output::Output;
 use crate::kernels::threads::Threads;
 
 /// Outputs of a panel at most: so many that activations are seldom read again, so few that a panel stays in the second cache.
-const PANEL: usize = 128;
-/// Steps of inputs that a panel holds, for the same reason.
-const STEPS: usize = 64;
+const PANEL: usize = 384;
+/// Pairs of tiles that a panel holds, for the same reason: 768 KiB.
+const PAIRS: usize = 384;
+/// Steps of a run: so few that a strip's part stays in the first cache while a panel passes by.
+const RUN: usize = 8;
 /// Tasks for each thread: so many that one which is late holds up little.
 const SHARES: usize = 4;
 /// Rows for which it is still worth unpacking a panel once more.
@@ -59,14 +62,19 @@ struct Work<'a> {
     rows: usize,
 }
 
-/// Numbers as tiles read and write them.
-#[repr(align(64))]
-struct Aligned<T>(T);
+/// A strip of rows and the part of a weight that it is multiplied with.
+struct Place<'a> {
+    strip: usize,
+    steps: &'a Range<usize>,
+    outputs: &'a Range<usize>,
+}
 
-/// Where a tile is: rows from one on, and some outputs.
-struct Place {
-    row: usize,
-    outputs: Range<usize>,
+/// What sums are added to.
+#[derive(Clone, Copy)]
+enum Base<'a> {
+    Nothing,
+    Bias(&'a [f32]),
+    Results,
 }
 
 impl Work<'_> {
@@ -79,66 +87,84 @@ impl Work<'_> {
         let mut panel = Panel::new();
         // SAFETY: by this function's contract.
         let tiles = unsafe { Tiles::new() };
-        let mut bias = Aligned([0.0; PANEL]);
-        if let Some(numbers) = self.bias {
-            bias.0[..outputs.len()].copy_from_slice(&numbers[outputs.clone()]);
-        }
-        let mut aside = Aligned([[0.0; COLUMNS]; ROWS]);
+        // SAFETY: zeros are numbers.
+        let mut sums: [Sums; PANEL / COLUMNS] = unsafe { mem::zeroed() };
+        let sums = &mut sums[..outputs.len().div_ceil(COLUMNS)];
         let all = self.weight.padded() / DEPTH;
-        for first in (0..all).step_by(STEPS) {
-            let steps = first..all.min(first + STEPS);
+        // a panel begins with a block
+        let most = PAIRS / sums.len() / (BLOCK / DEPTH) * (BLOCK / DEPTH);
+        for first in (0..all).step_by(most) {
+            let steps = first..all.min(first + most);
             panel.fill(self.weight, outputs, &steps);
+            let base = if first == 0 { self.bias.map_or(Base::Nothing, Base::Bias) } else { Base::Results };
             for strip in rows.start / ROWS..rows.end.div_ceil(ROWS) {
-                let left = self.left.strip(strip, steps.clone());
-                for (number, column) in outputs.clone().step_by(COLUMNS).enumerate() {
-                    let place =
-                        Place { row: strip * ROWS, outputs: column..outputs.end.min(column + COLUMNS) };
-                    let right = panel.columns(number);
-                    let bias = (first == 0).then(|| bias.0[number * COLUMNS..].as_ptr());
-                    // SAFETY: by this function's contract.
-                    unsafe { self.tile(&tiles, [left, right], &place, bias, &mut aside) };
-                }
+                let place = Place { strip, steps: &steps, outputs };
+                self.multiply(&tiles, &panel, &place, sums);
+                // SAFETY: by this function's contract.
+                unsafe { self.write(sums, &place, base) };
             }
         }
     }
 
-    /// Adds to the bias, or without one to the results that are there.
+    /// The sums of a strip and a panel: run after run of the strip, each with all columns.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    fn multiply(&self, tiles: &Tiles, panel: &Panel, place: &Place<'_>, sums: &mut [Sums]) {
+        let (row, columns) = (place.strip * ROWS, sums.len());
+        let left = self.left.strip(place.strip, place.steps);
+        let next = self.left.strip(place.strip + 1, place.steps);
+        let lines = ROWS.div_ceil(left.len().div_ceil(RUN));
+        for (number, run) in left.chunks(RUN).enumerate() {
+            let start = if number == 0 { Start::Nothing } else { Start::Sums };
+            let ahead = left.chunks(RUN).nth(number + 1).unwrap_or(&next[..next.len().min(RUN)]);
+            let rows = row + number * lines..self.rows.min(row + ROWS.min((number + 1) * lines));
+            for (column, sums) in sums.iter_mut().enumerate() {
+                // what is needed next comes in shares, so that the panel need not wait for it
+                for pair in ahead.iter().skip(column).step_by(columns) {
+                    fetch(pair);
+                }
+                let first = place.outputs.start + column * COLUMNS;
+                for row in rows.clone() {
+                    self.out.fetch(row, first..place.outputs.end.min(first + COLUMNS));
+                }
+                tiles.multiply(run, &panel.columns(column)[number * RUN..][..run.len()], sums, start);
+            }
+        }
+    }
+
+    /// Adds sums to what is there.
     ///
     /// # Safety
-    /// As of [`Self::panel`]; the bias is of 32 outputs.
-    #[inline]
+    /// As of [`Self::panel`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    unsafe fn tile(
-        &self,
-        tiles: &Tiles,
-        [left, right]: [&[Pair]; 2],
-        place: &Place,
-        bias: Option<*const f32>,
-        aside: &mut Aligned<[[f32; COLUMNS]; ROWS]>,
-    ) {
-        let Place { row, outputs } = place;
-        let (height, width) = (ROWS.min(self.rows - row), outputs.len());
-        // SAFETY: by this function's contract.
-        let results = |line: usize| unsafe { self.out.at(row + line, outputs.start, width) };
-        let is_whole = height == ROWS && width == COLUMNS;
-        let mut sums = Sums { first: aside.0.as_mut_ptr().cast(), stride: COLUMNS };
-        if is_whole {
-            let (first, stride) = (results(0).as_mut_ptr(), self.weight.outputs);
-            // they are far apart, and each would be waited for
-            for line in 0..ROWS {
-                let line = first.wrapping_add(line * stride);
-                _mm_prefetch::<_MM_HINT_ET0>(line.cast());
-                _mm_prefetch::<_MM_HINT_ET0>(line.wrapping_add(SIDE).cast());
+    unsafe fn write(&self, sums: &[Sums], place: &Place<'_>, base: Base<'_>) {
+        let (first, outputs) = (place.strip * ROWS, place.outputs);
+        for row in 0..ROWS.min(self.rows - first) {
+            // SAFETY: by this function's contract.
+            let results = unsafe { self.out.at(first + row, outputs.start, outputs.len()) };
+            for (number, results) in results.chunks_mut(SIDE).enumerate() {
+                let mask = ((1_u32 << results.len()) - 1) as u16;
+                let sum = _mm512_castsi512_ps(sums[number / 2][row / SIDE][number % 2][row % SIDE]);
+                // SAFETY: what a mask leaves out is not touched, and the rest is within the slices.
+                unsafe {
+                    let base = match base {
+                        Base::Nothing => _mm512_setzero_ps(),
+                        Base::Bias(bias) => {
+                            _mm512_maskz_loadu_ps(mask, bias[outputs.start + number * SIDE..].as_ptr())
+                        }
+                        Base::Results => _mm512_maskz_loadu_ps(mask, results.as_ptr()),
+                    };
+                    _mm512_mask_storeu_ps(results.as_mut_ptr(), mask, _mm512_add_ps(base, sum));
+                }
             }
-            sums = Sums { first, stride };
-        } else if bias.is_none() {
-            (0..height).for_each(|line| aside.0[line][..width].copy_from_slice(results(line)));
         }
-        let start = bias.map_or(sums, |bias| Sums { first: bias.cast_mut(), stride: 0 });
-        // SAFETY: whole rows of whole results, or what is set aside.
-        unsafe { tiles.multiply(left, right, start, sums) };
-        if !is_whole {
-            (0..height).for_each(|line| results(line).copy_from_slice(&aside.0[line][..width]));
-        }
+    }
+}
+
+/// Asks for activations that are multiplied soon. They need not be in the first cache yet.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn fetch(pair: &Pair) {
+    for line in pair.as_flattened() {
+        _mm_prefetch::<_MM_HINT_T1>((&raw const *line).cast());
     }
 }

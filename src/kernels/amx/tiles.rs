@@ -72,12 +72,16 @@ struct Configuration {
 /// The tile registers of this thread, all whole. What is in them is lost when this is dropped.
 pub(super) struct Tiles(PhantomData<*mut ()>);
 
-/// Rows of sums, 32 of 32 numbers.
-#[derive(Clone, Copy)]
-pub(super) struct Sums {
-    pub(super) first: *mut f32,
-    /// Numbers from row to row.
-    pub(super) stride: usize,
+/// The sums of a pair of rows and a pair of columns: `[2 of rows, 2 of columns]`. Each tile stands by itself, for rows far apart
+/// would each be waited for.
+pub(super) type Sums = [[Tile; 2]; 2];
+
+/// What products are added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    Nothing,
+    /// The sums that are there.
+    Sums,
 }
 
 impl Tiles {
@@ -93,22 +97,24 @@ impl Tiles {
         Self(PhantomData)
     }
 
-    /// 32 rows times 32 columns, added to `start`, go to `end`. A stride of zero repeats one row.
-    ///
-    /// # Safety
-    /// 32 numbers of 32 rows of `start` can be read, and there is room for as many at `end`.
+    /// 32 rows times 32 columns, for as many steps as there are.
     #[inline]
-    pub(super) unsafe fn multiply(&self, left: &[Pair], right: &[Pair], start: Sums, end: Sums) {
+    pub(super) fn multiply(&self, left: &[Pair], right: &[Pair], sums: &mut Sums, start: Start) {
         let count = left.len();
         assert!(count > 0 && right.len() == count, "as many values of rows as of columns");
-        let [from, to] = [start, end].map(|sums| sums.stride * size_of::<f32>());
-        // SAFETY: by this function's contract; the lengths were checked.
+        // SAFETY: the tiles are configured, and the lengths were checked.
         unsafe {
             asm!(
-                "tileloadd tmm0, [{start} + {from}]",
-                "tileloadd tmm1, [{start} + {from} + 64]",
-                "tileloadd tmm2, [{below} + {from}]",
-                "tileloadd tmm3, [{below} + {from} + 64]",
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "test {is_fresh:e}, {is_fresh:e}",
+                "jnz 2f",
+                "tileloadd tmm0, [{sums} + {line}]",
+                "tileloadd tmm1, [{sums} + {line} + 1024]",
+                "tileloadd tmm2, [{sums} + {line} + 2048]",
+                "tileloadd tmm3, [{sums} + {line} + 3072]",
                 "2:",
                 "tileloadd tmm4, [{left} + {line}]",
                 "tileloadd tmm6, [{right} + {line}]",
@@ -122,14 +128,11 @@ impl Tiles {
                 "add {right}, 2048",
                 "dec {count}",
                 "jnz 2b",
-                "tilestored [{end} + {to}], tmm0",
-                "tilestored [{end} + {to} + 64], tmm1",
-                "tilestored [{under} + {to}], tmm2",
-                "tilestored [{under} + {to} + 64], tmm3",
-                start = in(reg) start.first, from = in(reg) from,
-                below = in(reg) start.first.wrapping_add(SIDE * start.stride),
-                end = in(reg) end.first, to = in(reg) to,
-                under = in(reg) end.first.wrapping_add(SIDE * end.stride),
+                "tilestored [{sums} + {line}], tmm0",
+                "tilestored [{sums} + {line} + 1024], tmm1",
+                "tilestored [{sums} + {line} + 2048], tmm2",
+                "tilestored [{sums} + {line} + 3072], tmm3",
+                sums = in(reg) sums, is_fresh = in(reg) u32::from(start == Start::Nothing),
                 left = inout(reg) left.as_ptr() => _, right = inout(reg) right.as_ptr() => _,
                 line = in(reg) size_of::<__m512i>(), count = inout(reg) count => _,
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,

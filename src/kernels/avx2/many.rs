@@ -214,7 +214,7 @@ impl Tile<'_> {
                 bytes.levels[row] = left.levels(part.number, self.row + row);
                 bytes.sums[row] = &left.row_sums(self.row + row)[part.blocks.clone()];
             }
-            self.work.fetch(part, self.row + row);
+            self.work.out.fetch(self.row + row, part.outputs.clone());
         }
         let mut sums = [[_mm256_setzero_ps(); 2]; COUNT];
         for place in 0..part.blocks.len() {

@@ -202,7 +202,7 @@ impl Tile<'_> {
         for row in 0..COUNT {
             rows[row] = &left.levels(part.number, self.row + row)[..inputs];
             scales[row] = &left.row_scales(self.row + row)[part.blocks.clone()];
-            self.work.fetch(part, self.row + row);
+            self.work.out.fetch(self.row + row, part.outputs.clone());
         }
         let mut sums = [[_mm512_setzero_ps(); 2]; COUNT];
         for place in 0..part.blocks.len() {
