@@ -17,10 +17,8 @@ pub(super) trait Vector: Copy {
     unsafe fn larger(self, other: Self) -> Self;
     /// `self * factor + summand`, rounded once.
     unsafe fn fused(self, factor: Self, summand: Self) -> Self;
-    /// The nearest whole numbers.
-    unsafe fn round(self) -> Self;
-    /// Two to the power of whole numbers from -126 to 127.
-    unsafe fn power_of_two(self) -> Self;
+    /// Times two to the power of whole numbers from -126 to 127.
+    unsafe fn scaled(self, whole: Self) -> Self;
     /// Whether a number is above its limit.
     unsafe fn any_above(self, limits: Self) -> bool;
     /// Zero in each lane where `condition` is below `limit`.
@@ -29,25 +27,26 @@ pub(super) trait Vector: Copy {
     unsafe fn transpose(source: *const f32, stride: usize, target: *mut f32, target_stride: usize);
 
     /// e to the power of numbers of at most zero. Off by 2 units of the last place at most; zero below -87.
-    // The polynomial: Cephes, `expf`.
+    // The polynomial: coefficients of least maximal error for e to the power of -ln(2) / 2 to ln(2) / 2, the last two set to 1.
     #[inline(always)]
     unsafe fn exponential(self) -> Self {
         const LEAST: f32 = -87.0;
-        const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-        const TERMS: [f32; 6] =
-            [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+        /// Numbers that are added to this are rounded to whole ones.
+        const ROUND: f32 = (3 << 22) as f32;
+        const TERMS: [f32; 7] =
+            [1.381_446_5e-3, 8.368_781e-3, 4.166_839_3e-2, 1.666_652e-1, 0.499_999_94, 1.0, 1.0];
         // SAFETY: by the contract of the trait.
         unsafe {
-            let number = self.larger(Self::splat(LEAST));
-            let whole = number.multiply(Self::splat(std::f32::consts::LOG2_E)).round();
-            let rest = whole.fused(Self::splat(-LN_2[0]), number);
-            let rest = whole.fused(Self::splat(-LN_2[1]), rest);
+            let whole = self
+                .fused(Self::splat(std::f32::consts::LOG2_E), Self::splat(ROUND))
+                .add(Self::splat(-ROUND));
+            // float32 knows ln(2) so well that what is lost here stays below the last place
+            let rest = whole.fused(Self::splat(-std::f32::consts::LN_2), self);
             let mut sum = Self::splat(TERMS[0]);
             for term in &TERMS[1..] {
                 sum = sum.fused(rest, Self::splat(*term));
             }
-            let power = sum.fused(rest.multiply(rest), rest).add(Self::splat(1.0));
-            power.multiply(whole.power_of_two()).zero_below(self, LEAST)
+            sum.scaled(whole).zero_below(self, LEAST)
         }
     }
 }
@@ -87,12 +86,8 @@ impl Vector for [f32; 8] {
         std::array::from_fn(|lane| self[lane].mul_add(factor[lane], summand[lane]))
     }
 
-    unsafe fn round(self) -> Self {
-        self.map(f32::round_ties_even)
-    }
-
-    unsafe fn power_of_two(self) -> Self {
-        self.map(|number| f32::from_bits(((number as i32 + 127) as u32) << 23))
+    unsafe fn scaled(self, whole: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] * f32::from_bits(((whole[lane] as i32 + 127) as u32) << 23))
     }
 
     unsafe fn any_above(self, limits: Self) -> bool {
@@ -158,15 +153,10 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn round(self) -> Self {
-            unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self) }
-        }
-
-        #[inline(always)]
-        unsafe fn power_of_two(self) -> Self {
+        unsafe fn scaled(self, whole: Self) -> Self {
             unsafe {
-                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self), _mm256_set1_epi32(127));
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
+                _mm256_mul_ps(self, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
             }
         }
 
@@ -235,16 +225,8 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn round(self) -> Self {
-            unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self) }
-        }
-
-        #[inline(always)]
-        unsafe fn power_of_two(self) -> Self {
-            unsafe {
-                let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self), _mm512_set1_epi32(127));
-                _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
-            }
+        unsafe fn scaled(self, whole: Self) -> Self {
+            unsafe { _mm512_scalef_ps(self, whole) }
         }
 
         #[inline(always)]

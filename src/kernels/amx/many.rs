@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::left::{Activations, ROWS};
 use super::right::{COLUMNS, Panel};
-use super::tiles::{DEPTH, Pair, SIDE, Start, Sums, Tiles};
+use super::tiles::{DEPTH, Pair, SIDE, Square, Start, Tiles};
 use crate::kernels::blockwise::{BLOCK, Blockwise};
 use crate::kernels::output::Output;
 use crate::kernels::threads::Threads;
@@ -88,7 +88,7 @@ impl Work<'_> {
         // SAFETY: by this function's contract.
         let tiles = unsafe { Tiles::new() };
         // SAFETY: zeros are numbers.
-        let mut sums: [Sums; PANEL / COLUMNS] = unsafe { mem::zeroed() };
+        let mut sums: [Square; PANEL / COLUMNS] = unsafe { mem::zeroed() };
         let sums = &mut sums[..outputs.len().div_ceil(COLUMNS)];
         let all = self.weight.padded() / DEPTH;
         // a panel begins with a block
@@ -108,7 +108,7 @@ impl Work<'_> {
 
     /// The sums of a strip and a panel: run after run of the strip, each with all columns.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    fn multiply(&self, tiles: &Tiles, panel: &Panel, place: &Place<'_>, sums: &mut [Sums]) {
+    fn multiply(&self, tiles: &Tiles, panel: &Panel, place: &Place<'_>, sums: &mut [Square]) {
         let (row, columns) = (place.strip * ROWS, sums.len());
         let left = self.left.strip(place.strip, place.steps);
         let next = self.left.strip(place.strip + 1, place.steps);
@@ -136,7 +136,7 @@ impl Work<'_> {
     /// # Safety
     /// As of [`Self::panel`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    unsafe fn write(&self, sums: &[Sums], place: &Place<'_>, base: Base<'_>) {
+    unsafe fn write(&self, sums: &[Square], place: &Place<'_>, base: Base<'_>) {
         let (first, outputs) = (place.strip * ROWS, place.outputs);
         for row in 0..ROWS.min(self.rows - first) {
             // SAFETY: by this function's contract.

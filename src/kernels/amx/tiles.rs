@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 /// Rows and columns of a tile of sums.
-pub(super) const SIDE: usize = 16;
+pub(in crate::kernels) const SIDE: usize = 16;
 /// Values that a product takes from each row and column.
-pub(super) const DEPTH: usize = 32;
+pub(in crate::kernels) const DEPTH: usize = 32;
 /// A tile as it lies in memory. Rows that cross a line of the cache would take twice as long.
 pub(super) type Tile = [__m512i; SIDE];
 /// The tiles of 32 rows or columns: what is multiplied in one go.
@@ -70,11 +70,11 @@ struct Configuration {
 }
 
 /// The tile registers of this thread, all whole. What is in them is lost when this is dropped.
-pub(super) struct Tiles(PhantomData<*mut ()>);
+pub(in crate::kernels) struct Tiles(PhantomData<*mut ()>);
 
 /// The sums of a pair of rows and a pair of columns: `[2 of rows, 2 of columns]`. Each tile stands by itself, for rows far apart
 /// would each be waited for.
-pub(super) type Sums = [[Tile; 2]; 2];
+pub(super) type Square = [[Tile; 2]; 2];
 
 /// What products are added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(super) enum Start {
 impl Tiles {
     /// # Safety
     /// [`may_be_used`] said so.
-    pub(super) unsafe fn new() -> Self {
+    pub(in crate::kernels) unsafe fn new() -> Self {
         let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
         row_bytes[..8].fill(size_of::<__m512i>() as u16);
         rows[..8].fill(SIDE as u8);
@@ -99,7 +99,7 @@ impl Tiles {
 
     /// 32 rows times 32 columns, for as many steps as there are.
     #[inline]
-    pub(super) fn multiply(&self, left: &[Pair], right: &[Pair], sums: &mut Sums, start: Start) {
+    pub(super) fn multiply(&self, left: &[Pair], right: &[Pair], sums: &mut Square, start: Start) {
         let count = left.len();
         assert!(count > 0 && right.len() == count, "as many values of rows as of columns");
         // SAFETY: the tiles are configured, and the lengths were checked.

@@ -1,6 +1,6 @@
 //! Attention, shared out among threads.
 
-use super::block::{Memory, QUERIES, Queries};
+use super::block::{Memory, Queries};
 use super::heads::Heads;
 use crate::kernels::instructions::Instructions;
 use crate::kernels::output::Output;
@@ -53,6 +53,8 @@ struct Task {
     head: usize,
     /// The first query: positions by heads of the group.
     query: usize,
+    /// How many there are.
+    count: usize,
     part: usize,
 }
 
@@ -68,11 +70,11 @@ pub(crate) fn attend(
 ) {
     let (size, batch) = (attention.size, attention.lengths.len());
     let rows = attention.positions * attention.group();
-    let width = attention.heads[0] * size;
     assert!(instructions.are_here() && Attention::takes(attention.heads), "what can be computed");
     assert!(size > 0, "heads of some numbers");
-    assert_eq!(results.len(), batch * attention.positions * width, "room for all results");
-    let blocks = rows.div_ceil(QUERIES);
+    assert_eq!(results.len(), batch * rows * attention.heads[1] * size, "room for all results");
+    let most = instructions.queries(batch * attention.heads[1] * rows / (2 * threads.count().max(1)));
+    let blocks = rows.div_ceil(most);
     let tasks = batch * attention.heads[1] * blocks;
     let longest = attention.lengths.iter().copied().max().unwrap_or(0);
     if tasks == 0 || longest == 0 {
@@ -86,7 +88,8 @@ pub(crate) fn attend(
         Task {
             member: index / attention.heads[1],
             head: index % attention.heads[1],
-            query: block * QUERIES,
+            query: block * most,
+            count: most.min(rows - block * most),
             part,
         }
     };
@@ -95,7 +98,7 @@ pub(crate) fn attend(
         threads.each(tasks, &|index| {
             let task = task(index);
             let queries = found(instructions, &attention, task, parts);
-            for query in 0..QUERIES.min(rows - task.query) {
+            for query in 0..task.count {
                 let (_, sum, values) = queries.found(query);
                 // SAFETY: each task has results of its own.
                 let place = unsafe { out.rows(attention.row(task, query)) };
@@ -113,7 +116,7 @@ pub(crate) fn attend(
     });
     for (index, parts_of) in all.chunks(parts).enumerate() {
         let task = task(index * parts);
-        for query in 0..QUERIES.min(rows - task.query) {
+        for query in 0..task.count {
             let place = attention.row(task, query).start * size;
             join(parts_of.iter().flatten().map(|part| part.found(query)), &mut results[place..place + size]);
         }
@@ -133,9 +136,9 @@ impl Attention<'_> {
 /// Does a task.
 fn found(instructions: Instructions, attention: &Attention<'_>, task: Task, parts: usize) -> Queries {
     let (group, keys) = (attention.group(), attention.lengths[task.member]);
-    let mut queries = Queries::new(attention.size);
+    let mut queries = Queries::new(attention.size, task.count);
     let scale = (attention.size as f32).sqrt().recip();
-    for query in task.query..(task.query + QUERIES).min(attention.positions * group) {
+    for query in task.query..task.query + task.count {
         let (position, head) = (query / group, task.head * group + query % group);
         let visible = match attention.sight {
             Sight::All => keys,

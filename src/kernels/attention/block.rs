@@ -8,10 +8,10 @@ pub(super) const KEYS: usize = 64;
 /// Queries of a tile: with two vectors of sums each they leave registers for what is multiplied.
 const ROWS: usize = 6;
 /// The most numbers of a vector.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Numbers that tiles take at a time, whatever the instructions.
-const WIDTH: usize = 32;
-/// The most queries of a task.
+pub(super) const WIDTH: usize = 32;
+/// The most queries of a task: their scores stay in the caches.
 pub(super) const QUERIES: usize = 192;
 
 /// Keys and values of a head.
@@ -24,22 +24,34 @@ pub(super) struct Memory<'a> {
     pub(super) value_stride: usize,
 }
 
+impl Memory<'_> {
+    /// From a later key on.
+    pub(super) fn from(self, key: usize) -> Self {
+        Self {
+            keys: &self.keys[key * self.key_stride..],
+            values: &self.values[key * self.value_stride..],
+            ..self
+        }
+    }
+}
+
 /// Queries with what was found so far, and room to compute in.
 pub(super) struct Queries {
     /// Numbers of a head.
-    size: usize,
+    pub(super) size: usize,
     /// The same, filled up to what tiles take at a time.
-    width: usize,
+    pub(super) width: usize,
     /// `[count, size]`, times the scale.
-    queries: Vec<f32>,
-    /// How many of all keys each query sees.
-    visible: Vec<usize>,
+    pub(super) queries: Vec<f32>,
+    /// How many of all keys each query sees: a later one at least as many.
+    pub(super) visible: Vec<usize>,
     /// The largest score of each query so far.
-    largest: Vec<f32>,
+    pub(super) largest: Vec<f32>,
     /// The sums of the powers of each query so far: `[count, LANES]`
-    sums: Vec<f32>,
-    /// `[count, width]`: values so far, each times its power.
-    results: Vec<f32>,
+    pub(super) sums: Vec<f32>,
+    /// `[count, width]`: values so far, each times its power. What is in front of them makes them begin with a line of the cache.
+    pub(super) results: Vec<f32>,
+    pub(super) first_result: usize,
     /// `[count, KEYS]`
     scores: Vec<f32>,
     /// A block of keys, turned: `[size, KEYS]`
@@ -49,8 +61,9 @@ pub(super) struct Queries {
 }
 
 impl Queries {
-    pub(super) fn new(size: usize) -> Self {
-        let (queries, visible) = (Vec::with_capacity(QUERIES * size), Vec::with_capacity(QUERIES));
+    /// Room for so many queries.
+    pub(super) fn new(size: usize, count: usize) -> Self {
+        let (queries, visible) = (Vec::with_capacity(count * size), Vec::with_capacity(count));
         Self {
             size,
             width: size.next_multiple_of(WIDTH),
@@ -59,13 +72,14 @@ impl Queries {
             largest: Vec::new(),
             sums: Vec::new(),
             results: Vec::new(),
+            first_result: 0,
             scores: Vec::new(),
             turned: vec![0.0; size * KEYS],
             gathered: Vec::new(),
         }
     }
 
-    /// Adds a query that sees the first `visible` keys.
+    /// Adds a query that sees the first `visible` keys, at least as many as the one before.
     pub(super) fn push(&mut self, query: &[f32], scale: f32, visible: usize) {
         self.queries.extend(query[..self.size].iter().map(|number| number * scale));
         self.visible.push(visible);
@@ -74,7 +88,7 @@ impl Queries {
     /// What was found for a query: its largest score, the sum of its powers, and its values, not yet divided by that.
     pub(super) fn found(&self, query: usize) -> (f32, f32, &[f32]) {
         let sum = self.sums[query * LANES..][..LANES].iter().sum();
-        (self.largest[query], sum, &self.results[query * self.width..][..self.size])
+        (self.largest[query], sum, &self.results[self.first_result + query * self.width..][..self.size])
     }
 
     /// Attends to the keys from `first` to `end`.
@@ -83,27 +97,41 @@ impl Queries {
     /// The machine has the instructions of `V`.
     #[inline(always)]
     pub(super) unsafe fn attend<V: Vector>(&mut self, memory: Memory<'_>, first: usize, end: usize) {
-        let count = self.visible.len();
+        self.reset(self.visible.len());
+        let end = end.min(self.visible.iter().copied().max().unwrap_or(0));
+        // SAFETY: by this function's contract.
+        unsafe { self.blocks::<V>(memory, first, end) };
+    }
+
+    /// Forgets what was found, and makes room for results of so many queries.
+    pub(super) fn reset(&mut self, count: usize) {
         self.largest = vec![f32::NEG_INFINITY; count];
         self.sums = vec![0.0; count * LANES];
-        self.results = vec![0.0; count * self.width];
+        self.results = vec![0.0; count * self.width + LANES];
+        self.first_result = self.results.as_ptr().align_offset(LANES * size_of::<f32>()).min(LANES);
+    }
+
+    /// Attends to keys that some query sees, in addition to what was found so far.
+    ///
+    /// # Safety
+    /// As of [`Self::attend`].
+    #[inline(always)]
+    pub(super) unsafe fn blocks<V: Vector>(&mut self, memory: Memory<'_>, first: usize, end: usize) {
+        let count = self.visible.len();
         self.scores.resize(count * KEYS, 0.0);
-        let end = end.min(self.visible.iter().copied().max().unwrap_or(0));
         for start in (first..end).step_by(KEYS) {
             let keys = KEYS.min(end - start);
-            let part = Memory {
-                keys: &memory.keys[start * memory.key_stride..],
-                values: &memory.values[start * memory.value_stride..],
-                ..memory
-            };
+            let part = memory.from(start);
+            // later queries see more
+            let unseeing = self.visible.partition_point(|visible| *visible <= start);
             // SAFETY: by this function's contract.
             unsafe {
                 self.turn::<V>(part, keys);
-                self.score::<V>(keys);
-                for query in 0..count {
+                self.score::<V>(unseeing, keys);
+                for query in unseeing..count {
                     self.weigh::<V>(query, self.visible[query].saturating_sub(start).min(keys));
                 }
-                self.gather::<V>(part, keys);
+                self.gather::<V>(part, unseeing, keys);
             }
         }
     }
@@ -131,16 +159,16 @@ impl Queries {
         }
     }
 
-    /// The products of queries and keys.
+    /// The products of keys and the queries from one on.
     #[inline(always)]
-    unsafe fn score<V: Vector>(&mut self, keys: usize) {
+    unsafe fn score<V: Vector>(&mut self, query: usize, keys: usize) {
         let (count, size) = (self.visible.len(), self.size);
         for key in (0..keys).step_by(2 * V::LANES) {
             let right = Side { numbers: &self.turned[key..], stride: KEYS };
-            let left = Side { numbers: &self.queries, stride: size };
+            let left = Side { numbers: &self.queries[query * size..], stride: size };
             let product = Product { left, right, depth: size, start: Start::Nothing };
             // SAFETY: by this function's contract.
-            unsafe { product.tiles::<V>(count, &mut self.scores[key..], KEYS) };
+            unsafe { product.tiles::<V>(count - query, &mut self.scores[query * KEYS + key..], KEYS) };
         }
     }
 
@@ -152,26 +180,17 @@ impl Queries {
         if visible == 0 {
             return scores.fill(0.0);
         }
-        let results = &mut self.results[query * self.width..][..self.width];
-        let sums = &mut self.sums[query * LANES..][..LANES];
         // SAFETY: by this function's contract; the lanes of a vector divide all of these lengths.
         unsafe {
             let mut block = V::splat(f32::NEG_INFINITY);
             for part in scores.chunks_exact(V::LANES) {
                 block = block.larger(V::load(part.as_ptr()));
             }
-            let before = self.largest[query];
-            if block.any_above(V::splat(before)) {
-                let largest = before.max(largest::<V>(block));
-                let factor = V::splat((before - largest).exp());
-                for part in results.chunks_exact_mut(V::LANES).chain(sums.chunks_exact_mut(V::LANES)) {
-                    V::load(part.as_ptr()).multiply(factor).store(part.as_mut_ptr());
-                }
-                self.largest[query] = largest;
-            }
+            self.raise::<V>(query, block);
             let less = V::splat(-self.largest[query]);
+            let sums = &mut self.sums[query * LANES..][..LANES];
             let mut sum = V::load(sums.as_ptr());
-            for part in scores.chunks_exact_mut(V::LANES) {
+            for part in self.scores[query * KEYS..][..KEYS].chunks_exact_mut(V::LANES) {
                 let power = V::load(part.as_ptr()).add(less).exponential();
                 power.store(part.as_mut_ptr());
                 sum = sum.add(power);
@@ -180,9 +199,32 @@ impl Queries {
         }
     }
 
-    /// Adds the values, each times its power.
+    /// Where there are larger scores than before, scales what was found for a query to the largest.
+    ///
+    /// # Safety
+    /// As of [`Self::attend`].
     #[inline(always)]
-    unsafe fn gather<V: Vector>(&mut self, memory: Memory<'_>, keys: usize) {
+    pub(super) unsafe fn raise<V: Vector>(&mut self, query: usize, scores: V) {
+        let before = self.largest[query];
+        // SAFETY: by this function's contract; the lanes of a vector divide the lengths.
+        unsafe {
+            if !scores.any_above(V::splat(before)) {
+                return;
+            }
+            let largest = before.max(largest::<V>(scores));
+            let factor = V::splat((before - largest).exp());
+            let results = &mut self.results[self.first_result + query * self.width..][..self.width];
+            let sums = &mut self.sums[query * LANES..][..LANES];
+            for part in results.chunks_exact_mut(V::LANES).chain(sums.chunks_exact_mut(V::LANES)) {
+                V::load(part.as_ptr()).multiply(factor).store(part.as_mut_ptr());
+            }
+            self.largest[query] = largest;
+        }
+    }
+
+    /// Adds the values, each times its power, for the queries from one on.
+    #[inline(always)]
+    unsafe fn gather<V: Vector>(&mut self, memory: Memory<'_>, query: usize, keys: usize) {
         let (count, size, width) = (self.visible.len(), self.size, self.width);
         let mut values = Side { numbers: memory.values, stride: memory.value_stride };
         if width != size || memory.value_stride > size && count > ROWS {
@@ -196,10 +238,11 @@ impl Queries {
         }
         for number in (0..width).step_by(2 * V::LANES) {
             let right = Side { numbers: &values.numbers[number..], stride: values.stride };
-            let left = Side { numbers: &self.scores, stride: KEYS };
+            let left = Side { numbers: &self.scores[query * KEYS..], stride: KEYS };
             let product = Product { left, right, depth: keys, start: Start::There };
+            let out = &mut self.results[self.first_result + query * width + number..];
             // SAFETY: by this function's contract.
-            unsafe { product.tiles::<V>(count, &mut self.results[number..], width) };
+            unsafe { product.tiles::<V>(count - query, out, width) };
         }
     }
 }

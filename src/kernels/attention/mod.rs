@@ -2,6 +2,8 @@
 
 mod heads;
 mod block;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 mod dispatch;
 mod attend;
 mod cached;

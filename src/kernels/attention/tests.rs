@@ -78,6 +78,11 @@ fn attention_is_what_it_should_be() {
         ([2, 1], 8, 9, vec![50], Sight::Before),
         ([3, 3], 20, 30, vec![30], Sight::All),
         ([2, 2], 80, 1, vec![77], Sight::Before),
+        // many queries: strips, blocks and tasks that are not whole
+        ([2, 2], 64, 400, vec![400], Sight::All),
+        ([7, 1], 64, 70, vec![300, 129], Sight::Before),
+        ([1, 1], 80, 161, vec![161], Sight::Before),
+        ([1, 1], 33, 32, vec![290], Sight::All),
     ];
     for (heads, size, positions, lengths, sight) in shapes {
         let (batch, longest) = (lengths.len(), lengths.iter().copied().max().unwrap());
@@ -113,6 +118,48 @@ fn attention_is_what_it_should_be() {
                     &wanted,
                     &format!("{instructions:?} {heads:?} {size} {positions} {lengths:?} {threads}"),
                 );
+            }
+        }
+    }
+}
+
+/// Whatever the instructions, what is not finite is seen by the same queries, and what is large gives the same.
+#[test]
+fn what_is_not_finite_is_seen_alike() {
+    let (size, positions) = (64, 200);
+    let plain = [numbers(1, positions * size), numbers(2, positions * size), numbers(3, positions * size)];
+    for (side, place) in
+        [0, 1, 2].into_iter().flat_map(|side| [(side, 3), (side, 70 * size + 5), (side, 199 * size)])
+    {
+        for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e25, 1e-40] {
+            let mut sides = plain.clone();
+            sides[side][place] = number;
+            let [queries, keys, values] =
+                [0, 1, 2].map(|side| Heads { numbers: &sides[side], batch: 0, stride: size, between: size });
+            let attention = Attention {
+                queries,
+                keys,
+                values,
+                heads: [1, 1],
+                size,
+                positions,
+                lengths: &[positions],
+                sight: Sight::Before,
+            };
+            let run = |instructions| {
+                let mut found = vec![0.0; positions * size];
+                attend(instructions, attention, &mut found, &Several(1));
+                found
+            };
+            let wanted = run(Instructions::Plain);
+            for instructions in Instructions::ALL.into_iter().filter(|instructions| instructions.are_here()) {
+                for (place, (one, other)) in run(instructions).iter().zip(&wanted).enumerate() {
+                    let is_near = (one - other).abs() <= 3e-6 * other.abs().max(1.0);
+                    assert!(
+                        one.to_bits() == other.to_bits() || one.is_nan() && other.is_nan() || is_near,
+                        "{instructions:?} {side} {number}: {one} {other} at {place}"
+                    );
+                }
             }
         }
     }
