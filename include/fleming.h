@@ -1343,6 +1343,14 @@ int32_t fleming_version_number(void);
 // What was built: version, machine, features, one line. For a report of a defect.
 const char *fleming_build(void);
 
+// For programs that run the graphs of a package for the CPU with ONNX Runtime themselves, and want fleming's kernels. Nobody
+// calls it: ONNX Runtime looks for this name in a library of custom operators, which RegisterCustomOpsLibrary_V2 loads in C and
+// SessionOptions.register_custom_ops_library(path) in Python. From then on MatMulNBits of accuracy level 4, MultiHeadAttention
+// and GroupQueryAttention of that session are computed as fleming computes them.
+//
+// options: an OrtSessionOptions. api: an OrtApiBase. Returns an OrtStatus, which is NULL if all went well.
+void *RegisterCustomOps(void *options, const void *api);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

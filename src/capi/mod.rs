@@ -30,6 +30,7 @@ mod session;
 mod doctor;
 mod preview;
 mod version;
+mod operators;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod maps;
 mod search;
 mod raw;
+mod foreign;
 mod detached;
 mod runtime;
 mod libraries;
@@ -22,6 +23,7 @@ mod plans;
 pub(crate) use arena::{KvArena, KvNumbers, KvShape};
 pub(crate) use device_lock::DeviceLock;
 pub(crate) use embedding_buffer::{EmbeddingBuffer, split_tiles};
+pub(crate) use foreign::ForeignOptions;
 pub(crate) use graph::{Destination, Graph, GraphOptions};
 #[cfg(test)]
 pub(crate) use memory::fault;

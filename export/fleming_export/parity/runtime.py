@@ -23,10 +23,12 @@ LAST = np.array([-1], np.int64)
 class PackageRunner:
     """Runs one conversation at a time."""
 
-    def __init__(self, package: Path, capacity: int) -> None:
+    def __init__(self, package: Path, capacity: int, library: Path | None = None) -> None:
+        """With ``libfleming``, its kernels compute products and attention, as they do in the Rust runtime."""
+        self._library = library
         self.manifest = json.loads((package / MANIFEST_FILE).read_text(encoding="utf-8"))
         self._package = package
-        self._decoder = _session(package / DECODER_FILE)
+        self._decoder = _session(package / DECODER_FILE, library)
         self._capacity = 0
         self._buffers: dict[str, np.ndarray] = {}
         self.room(capacity)
@@ -50,7 +52,7 @@ class PackageRunner:
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """[tiles, 3, S, S] -> [tiles, T, H], a tile at a time."""
         if self._vision is None:
-            self._vision = _session(self._package / VISION_FILE)
+            self._vision = _session(self._package / VISION_FILE, self._library)
         session = self._vision
         return np.concatenate(
             [session.run(None, {"pixel_values": pixels[i : i + 1]})[0] for i in range(len(pixels))]
@@ -108,8 +110,10 @@ class PackageRunner:
         return binding.get_outputs()[-1].numpy()
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def _session(path: Path, library: Path | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    if library is not None:
+        options.register_custom_ops_library(str(library.resolve()))
     # two models take turns: threads of one that wait busily would slow the other
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -61,7 +61,7 @@ def _schemes(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> int:
     answers = tuple(options.answers) if options.answers else None
-    asked = Asked(options.cases, tuple(options.traces), answers)
+    asked = Asked(options.cases, tuple(options.traces), answers, options.library)
     return 0 if verify(options.checkpoint, Path(options.package), options.reference, asked) else 1
 
 
@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("PACKAGE.json", "F32.json"),
         help="what fleming eval --json printed for both packages",
+    )
+    compared.add_argument(
+        "--library",
+        type=Path,
+        help="libfleming.so, with whose kernels the package is run; else ONNX Runtime's",
     )
     peak = kinds.add_parser("peak", help="memory of a package by the formula, and measured")
     peak.add_argument("package", type=Path)

@@ -92,6 +92,8 @@ class Asked:
     traces: tuple[Path, ...] = ()
     #: what ``fleming eval --json`` printed for the package and for the f32 package
     answers: tuple[Path, Path] | None = None
+    #: libfleming, with whose kernels the package is run
+    library: Path | None = None
 
     def sequences(self, reference: Path) -> Iterable[Sequence]:
         """All that is to be read by both packages."""
@@ -119,19 +121,25 @@ def verify(checkpoint: str, package: Path, reference: Path | None = None, asked:
 def _verify(package: Path, reference: Path, asked: Asked) -> bool:
     manifest = read_manifest(package)
     answers = accuracy(*asked.answers) if asked.answers else {}
-    report = compare(package, reference, asked.sequences(reference))
+    report = compare(package, reference, asked.sequences(reference), asked.library)
     bar = BARS.get(manifest["precision"])
     report["answers"] = answers
     report["bar"] = {"top1_agreement": bar, "answers_points": POINTS}
     report["passed"] = (bar is None or report["top1_agreement"] >= bar) and is_near(answers)
     report["reference"] = {"precision": "f32", **versions(("onnxruntime", "numpy"))}
+    report["kernels"] = "onnxruntime" if asked.library is None else "fleming"
     manifest["quality"] = report
     write_manifest(package, manifest)
     print(json.dumps(report, indent=1))
     return report["passed"]
 
 
-def compare(package: Path, reference: Path, sequences: Iterable[Sequence] | None = None) -> dict:
+def compare(
+    package: Path,
+    reference: Path,
+    sequences: Iterable[Sequence] | None = None,
+    library: Path | None = None,
+) -> dict:
     """The report on a package against the f32 package, on the questions written here if nothing else is said.
 
     Of the f32 package's own manifest the texts are written: the two have the same tokenizer.
@@ -139,7 +147,7 @@ def compare(package: Path, reference: Path, sequences: Iterable[Sequence] | None
     from ..parity.runtime import PackageRunner
 
     require()
-    sides = [PackageRunner(folder, CAPACITY) for folder in (reference, package)]
+    sides = [PackageRunner(reference, CAPACITY), PackageRunner(package, CAPACITY, library)]
     manifests = [side.manifest["source"]["files"] for side in sides]
     if manifests[0] != manifests[1]:
         raise ExportError(str(reference), "the f32 package of the same checkpoint", "another checkpoint's")
