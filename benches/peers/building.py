@@ -24,6 +24,8 @@ NATIVE = {
     # deleted, and llama.cpp ends with a segmentation fault in its first product on AMX.
     "CXXFLAGS": "-fno-tree-dse -fno-dse",
 }
+#: The same for a machine that has AVX2 alone.
+AVX2 = {"CMAKE_ARGS": "-DGGML_NATIVE=OFF"}
 #: What writes the files, and ONNX Runtime, which the runtime finds in this environment unless it has its own.
 TOOLS = (
     # what llama-cpp-python needs
@@ -52,11 +54,12 @@ class Failed(Exception):
 class Workshop:
     """The folder of everything that is built, and how programs are called for it."""
 
-    def __init__(self, folder: Path, checkpoint: Path | None = None) -> None:
+    def __init__(self, folder: Path, checkpoint: Path | None = None, *, avx2: bool = False) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = checkpoint.resolve() if checkpoint else self.folder / "checkpoint"
-        self.python = self.folder / "venv/bin/python"
+        self.venv, self.flags = ("venv-avx2", AVX2) if avx2 else ("venv", NATIVE)
+        self.python = self.folder / self.venv / "bin/python"
 
     def package(self, precision: str) -> Path:
         return self.folder / f"fleming-{precision}"
@@ -74,17 +77,17 @@ class Workshop:
     def environment(self, *, torch: bool) -> None:
         """A virtual environment with the peers."""
         # which is written last
-        if not (self.folder / "venv/bin/pip").exists():
-            run([sys.executable, "-m", "venv", "--clear", self.folder / "venv"])
+        if not self.python.with_name("pip").exists():
+            run([sys.executable, "-m", "venv", "--clear", self.folder / self.venv])
         # Wheels choose their kernels when they run. llama.cpp is built, and not taken from pip's cache, where
         # it may have been built with other flags.
         anew = ("--no-binary", "llama-cpp-python", "--no-cache-dir", "--force-reinstall", "--no-deps", LLAMA)
-        steps = {"tools": (TOOLS, {}), "llama": (anew, NATIVE), "torch": (TORCH if torch else (), {})}
+        steps = {"tools": (TOOLS, {}), "llama": (anew, self.flags), "torch": (TORCH if torch else (), {})}
         pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
         for name, (words, flags) in steps.items():
             if words:
                 install = partial(run, [*pip, *words], **flags)
-                self._once(f"venv-{name}", [words, flags], self.python, install)
+                self._once(f"{self.venv}-{name}", [words, flags], self.python, install)
 
     def make_checkpoint(self, size: str) -> None:
         """Random weights in the shape of a published model, with as many tokens."""

@@ -75,7 +75,7 @@ def attempt(workshop: Workshop, side: str, visit: Visit, options: argparse.Names
 
 def given(options: argparse.Namespace) -> dict:
     """What every side is told."""
-    return {"fleming": options.fleming, "threads": options.threads}
+    return {"fleming": options.fleming, "threads": options.threads, "avx2": options.avx2}
 
 
 def compare(workshop: Workshop, options: argparse.Namespace, found: dict) -> None:
@@ -129,7 +129,7 @@ def keep(path: Path, found: dict) -> None:
 
 def earlier(options: argparse.Namespace) -> dict:
     """What the file of results has of this machine already; other visits are added to it."""
-    machine = facts(options.threads)
+    machine = facts(options.threads, avx2=options.avx2)
     blank = {
         "machine": machine,
         "versions": {},
@@ -194,6 +194,11 @@ def parser() -> argparse.ArgumentParser:
         default=work / "results.json",
         help="file of all results; what is not measured now stays",
     )
+    add(
+        "--avx2",
+        action="store_true",
+        help="both sides with AVX2 alone: a llama.cpp built for it, and our kernels; name another --json",
+    )
     add("--torch", action="store_true", help="transformers with torch too: 5 GB from PyPI")
     add("--check", action="store_true", help="measure nothing: compare the image embeddings of both sides")
     add("--table", action="store_true", help="only print the table of that file")
@@ -207,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.table:
         if not options.fleming.is_file():
             raise SystemExit(f"{options.fleming}: no such program: cargo build --release")
-        workshop = Workshop(options.work, options.checkpoint)
+        workshop = Workshop(options.work, options.checkpoint, avx2=options.avx2)
         build(workshop, options)
         found["sides"] = list(dict.fromkeys([*found["sides"], *sides(options)]))
         if options.check:

@@ -22,12 +22,16 @@ IDLE = 0.15
 LOOK = 1.0
 #: Of the columns of the first line of /proc/stat: user, nice, system, irq, softirq, steal.
 BUSY = (0, 1, 2, 5, 6, 7)
+#: What is left of them where both sides use AVX2 alone.
+AVX2 = {"avx2", "fma", "f16c"}
 
 
-def facts(threads: int) -> dict:
-    """Processor, its instruction sets, memory, system."""
+def facts(threads: int, *, avx2: bool = False) -> dict:
+    """Processor, its instruction sets or those of them that are used, memory, system."""
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
+    if avx2:
+        flags &= AVX2
     return {
         "cpu": info.get("model name") or platform.machine(),
         "instruction_sets": [name for name in SETS if name in flags],

@@ -109,8 +109,9 @@ def fleming(workshop: Workshop, precision: str, visit: Visit, options: dict) -> 
     command += ["--tiles", visit.tiles, "--prompt-tokens", visit.prompt_tokens]
     command += ["--new-tokens", visit.new_tokens, "--repeat", visit.repeat]
     command += ["--streams", ",".join(map(str, visit.streams))]
+    command += ["--provider-option", "kernels=avx2"] if options["avx2"] else []
     # ONNX Runtime is there, for a binary that has none beside it
-    return json.loads(run(command, VIRTUAL_ENV=str(workshop.folder / "venv")))
+    return json.loads(run(command, VIRTUAL_ENV=str(workshop.folder / workshop.venv)))
 
 
 def llama(workshop: Workshop, kinds: str, visit: Visit, options: dict) -> dict:
@@ -152,7 +153,7 @@ def agreement(workshop: Workshop, precision: str, kinds: str, options: dict) -> 
         command = [options["fleming"], "ask", picture, "--model", workshop.package(precision)]
         run(
             [*command, "--question", "What?", "--trace", trace, "--max-new-tokens", 1],
-            VIRTUAL_ENV=str(workshop.folder / "venv"),
+            VIRTUAL_ENV=str(workshop.folder / workshop.venv),
         )
         request = {"trace": str(trace), "threads": options["threads"], **files(workshop, kinds)}
         return asked(workshop, "agreement.py", request)
