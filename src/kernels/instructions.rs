@@ -61,7 +61,9 @@ impl Instructions {
                     && is_x86_feature_detected!("avx512vnni")
             }
             Self::Amx => {
-                Self::Avx512.are_here() && is_x86_feature_detected!("avx512bf16") && super::amx::may_be_used()
+                Self::Avx512.are_here()
+                    && is_x86_feature_detected!("avx512bf16")
+                    && super::tile_registers::may_be_used()
             }
         }
     }

@@ -10,6 +10,8 @@
     reason = "rows and lanes are registers: what is done with each is unrolled"
 )]
 
+#[cfg(target_arch = "x86_64")]
+mod tile_registers;
 mod instructions;
 mod blockwise;
 mod threads;

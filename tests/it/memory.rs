@@ -17,8 +17,11 @@ fn altered(folder: &Path, alter: impl Fn(&mut Value)) -> Package {
     Package::open(folder).unwrap()
 }
 
+/// With ONNX Runtime's kernels, which every machine has.
 fn needs(package: &Package, context: usize) -> [MemoryNeeds; 2] {
-    let usual = EngineOptions { context: Some(context), ..EngineOptions::default() };
+    let kernels = vec![("kernels".to_owned(), "false".to_owned())];
+    let usual =
+        EngineOptions { context: Some(context), provider_options: kernels, ..EngineOptions::default() };
     let other = EngineOptions { slots: 5, chunk: 64, ..usual.clone() };
     [usual, other].map(|options| MemoryNeeds::of(package, &options).unwrap())
 }
@@ -77,4 +80,21 @@ fn the_demo_model_is_a_package_without_figures() {
     let tile = 2 * 257 * 384 + 4 * 257 * 257;
     let work = 4 * (512 * position + tile + 1111) + 150_000_000;
     assert_eq!(needs(&Package::open(&demo_model()).unwrap(), 1024)[0].work, work);
+}
+
+/// What attention takes for the scores of a chunk and the whole context: this crate's kernels never have all of them.
+#[test]
+fn own_kernels_take_no_scores() {
+    #[cfg(target_arch = "x86_64")]
+    let has_kernels = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_kernels = false;
+    let package = Package::open(&package()).unwrap();
+    let own = |context| {
+        let options = EngineOptions { context: Some(context), ..EngineOptions::default() };
+        MemoryNeeds::of(&package, &options).unwrap().work
+    };
+    let theirs = |context| needs(&package, context)[0].work;
+    assert!(theirs(4000) > theirs(2000));
+    assert_eq!(own(4000) == own(2000), has_kernels);
 }

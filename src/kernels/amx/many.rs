@@ -25,7 +25,7 @@ const LEAST_ROWS: usize = 256;
 /// `rows @ weight.T + bias` for rows of `weight.inputs` values.
 ///
 /// # Safety
-/// [`may_be_used`](super::may_be_used) said so, and the lengths fit together.
+/// The machine has AMX and AVX-512, and the lengths fit together.
 pub(in crate::kernels) unsafe fn many(
     (rows, bias): (&[f32], Option<&[f32]>),
     weight: &Blockwise<'_>,

@@ -12,4 +12,4 @@ mod parts;
 
 pub(super) use many::many;
 pub(super) use parts::{Parts, Sums, split};
-pub(super) use tiles::{DEPTH, SIDE, Tiles, may_be_used};
+pub(super) use tiles::{DEPTH, SIDE, Tiles};
