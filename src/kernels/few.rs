@@ -54,14 +54,16 @@ impl Few {
         self.rounded.levels(0, row)
     }
 
-    /// `[chunks, LANES]` of a row.
-    pub(super) fn lane_scales(&self, row: usize) -> &[f32] {
-        &self.lanes[row * self.chunks * LANES..][..self.chunks * LANES]
-    }
-
-    /// What a chunk's sums begin with where levels of 8 bits are taken without their sign: `[LANES]`
-    pub(super) fn starts(&self, row: usize, chunk: usize) -> &[i32] {
-        &self.starts[(row * self.chunks + chunk) * LANES..][..LANES]
+    /// What kernels read of each row.
+    pub(super) fn lefts(&self) -> impl Iterator<Item = Left<'_>> {
+        let lanes = self.chunks * LANES;
+        (0..self.rows()).map(move |row| Left {
+            levels: self.row(row),
+            scales: self.rounded.row_scales(row),
+            lane_scales: self.lanes.get(row * lanes..(row + 1) * lanes).unwrap_or(&[]),
+            starts: self.starts.get(row * lanes..(row + 1) * lanes).unwrap_or(&[]),
+            sums: self.sums(row),
+        })
     }
 
     /// `[blocks]` of a row, filled up with zeros to whole lanes.
@@ -77,6 +79,20 @@ impl Few {
     pub(super) fn sum(&self, row: usize, block: usize) -> f32 {
         self.sums(row)[block]
     }
+}
+
+/// A row of activations.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a> {
+    pub(super) levels: &'a [i8],
+    /// `[blocks]`
+    pub(super) scales: &'a [f32],
+    /// `[chunks, LANES]`, for blocks of less than a chunk.
+    pub(super) lane_scales: &'a [f32],
+    /// What a chunk's sums begin with where levels of 8 bits are taken without their sign: `[chunks, LANES]`
+    pub(super) starts: &'a [i32],
+    /// `[blocks]`, filled up with zeros to whole lanes, for 4 bits.
+    pub(super) sums: &'a [f32],
 }
 
 /// A row of a weight.

@@ -1,8 +1,8 @@
 //! The arithmetic without any instructions of a machine: what all others must agree with, bit for bit.
 //!
 //! Many rows: the blocks of 4096 inputs are added up in their order, each as `(sum * weight's scale) * row's scale`, and that is
-//! added to the bias and what came before. Few rows: 16 lanes add up every 16th group of four values, and are then folded in
-//! halves; what the levels of zero make in 4 bits is added up likewise and subtracted at the end.
+//! added to the bias and what came before. Few rows: 16 lanes add up every 16th group of four values; what the levels of zero make
+//! in 4 bits is added up likewise and subtracted; then the lanes are folded in halves.
 
 use std::ops::Range;
 
@@ -79,7 +79,8 @@ pub(super) fn few(left: &Few, weight: &Blockwise<'_>, outputs: &Range<usize>, ou
             let zero = f32::from(weight.zero(output, block));
             shifts[block % LANES] = (scale * zero).mul_add(left.sum(row, block), shifts[block % LANES]);
         }
+        lanes.iter_mut().zip(shifts).for_each(|(lane, shift)| *lane -= shift);
         // SAFETY: the caller says that these results are this call's.
-        unsafe { out.at(row, output, 1)[0] += fold(lanes) - fold(shifts) };
+        unsafe { out.at(row, output, 1)[0] += fold(lanes) };
     }
 }

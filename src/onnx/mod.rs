@@ -3,6 +3,7 @@
 mod maps;
 mod search;
 mod raw;
+#[cfg(feature = "capi")]
 mod foreign;
 mod detached;
 mod runtime;
@@ -23,6 +24,7 @@ mod plans;
 pub(crate) use arena::{KvArena, KvNumbers, KvShape};
 pub(crate) use device_lock::DeviceLock;
 pub(crate) use embedding_buffer::{EmbeddingBuffer, split_tiles};
+#[cfg(feature = "capi")]
 pub(crate) use foreign::ForeignOptions;
 pub(crate) use graph::{Destination, Graph, GraphOptions};
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::many::halves;
 use crate::kernels::activations::{CHUNK, PAIRS};
 use crate::kernels::blockwise::Blockwise;
-use crate::kernels::few::{AHEAD, Few, LANES, ROWS, Row, fold, weight_rows};
+use crate::kernels::few::{AHEAD, Few, LANES, Left, ROWS, Row, weight_rows};
 use crate::kernels::output::Output;
 
 /// Results for few rows: these outputs. They hold the bias already.
@@ -33,41 +33,58 @@ const WIDTH: usize = LANES / 2;
 impl Dots<'_> {
     #[target_feature(enable = "avx2,fma")]
     fn all<const BITS: usize>(&self, outputs: &Range<usize>) {
-        match self.left.rows() {
-            1 => self.run::<BITS, 1, 2>(outputs),
-            2 => self.run::<BITS, 2, 1>(outputs),
-            3 => self.run::<BITS, 3, 1>(outputs),
-            _ => self.run::<BITS, ROWS, 1>(outputs),
+        let lefts: Vec<_> = self.left.lefts().collect();
+        match lefts.len() {
+            1 => self.run::<BITS, 2>(outputs, &lefts),
+            _ => self.run::<BITS, 1>(outputs, &lefts),
         }
     }
 
-    /// `COUNT` rows of activations and `COLUMNS` rows of the weight at a time.
+    /// `COLUMNS` rows of the weight at a time.
     #[target_feature(enable = "avx2,fma")]
-    fn run<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, outputs: &Range<usize>) {
+    fn run<const BITS: usize, const COLUMNS: usize>(&self, outputs: &Range<usize>, lefts: &[Left<'_>]) {
         let mut output = outputs.start;
         while output + COLUMNS <= outputs.end {
-            self.columns::<BITS, COUNT, COLUMNS>(output);
+            self.rows::<BITS, COLUMNS>(output, lefts);
             output += COLUMNS;
         }
         for output in output..outputs.end {
-            self.columns::<BITS, COUNT, 1>(output);
+            self.rows::<BITS, 1>(output, lefts);
+        }
+    }
+
+    /// All rows of activations.
+    #[target_feature(enable = "avx2,fma")]
+    fn rows<const BITS: usize, const COLUMNS: usize>(&self, output: usize, lefts: &[Left<'_>]) {
+        match *lefts {
+            [a] => self.columns::<BITS, 1, COLUMNS>(output, [a]),
+            [a, b] => self.columns::<BITS, 2, COLUMNS>(output, [a, b]),
+            [a, b, c] => self.columns::<BITS, 3, COLUMNS>(output, [a, b, c]),
+            [a, b, c, d] => self.columns::<BITS, ROWS, COLUMNS>(output, [a, b, c, d]),
+            _ => {}
         }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    fn columns<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, output: usize) {
+    fn columns<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
+        &self,
+        output: usize,
+        lefts: [Left<'_>; COUNT],
+    ) {
         let rows = weight_rows::<COLUMNS>(self.weight, output);
         let sums = if self.weight.block < CHUNK {
-            self.halves::<BITS, COUNT, COLUMNS>(rows)
+            self.halves::<BITS, COUNT, COLUMNS>(rows, &lefts)
         } else {
-            self.blocks::<BITS, COUNT, COLUMNS>(rows)
+            self.blocks::<BITS, COUNT, COLUMNS>(rows, &lefts)
         };
         for column in 0..COLUMNS {
             for row in 0..COUNT {
-                let mut result = fold(numbers(sums[column][row]));
+                let mut lanes = sums[column][row];
                 if BITS == 4 {
-                    result -= fold(numbers(self.shifts(output + column, row)));
+                    let shifts = self.shifts(output + column, lefts[row]);
+                    lanes = [_mm256_sub_ps(lanes[0], shifts[0]), _mm256_sub_ps(lanes[1], shifts[1])];
                 }
+                let result = fold(lanes);
                 // SAFETY: the caller of `few` says that these results are its own.
                 unsafe { self.out.at(row, output + column, 1)[0] += result };
             }
@@ -79,6 +96,7 @@ impl Dots<'_> {
     fn halves<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
         &self,
         rows: [Row<'_>; COLUMNS],
+        lefts: &[Left<'_>; COUNT],
     ) -> [[Halves<__m256>; COUNT]; COLUMNS] {
         let mut sums = [[[_mm256_setzero_ps(); 2]; COUNT]; COLUMNS];
         for chunk in 0..self.weight.padded().div_ceil(CHUNK) {
@@ -90,8 +108,8 @@ impl Dots<'_> {
                 for column in 0..COLUMNS {
                     let right = levels::<BITS>(rows[column].levels, block * PAIRS);
                     for row in 0..COUNT {
-                        let whole = products::<BITS>(right, self.left.row(row), block * PAIRS);
-                        let scale = _mm256_set1_ps(rows[column].scales[block] * self.left.scale(row, block));
+                        let whole = products::<BITS>(right, lefts[row].levels, block * PAIRS);
+                        let scale = _mm256_set1_ps(rows[column].scales[block] * lefts[row].scales[block]);
                         let sum = &mut sums[column][row][half];
                         *sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), scale, *sum);
                     }
@@ -106,6 +124,7 @@ impl Dots<'_> {
     fn blocks<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
         &self,
         rows: [Row<'_>; COLUMNS],
+        lefts: &[Left<'_>; COUNT],
     ) -> [[Halves<__m256>; COUNT]; COLUMNS] {
         let mut sums = [[[_mm256_setzero_ps(); 2]; COUNT]; COLUMNS];
         let block_length = self.weight.block;
@@ -117,7 +136,7 @@ impl Dots<'_> {
                     for column in 0..COLUMNS {
                         let right = levels::<BITS>(rows[column].levels, start);
                         for row in 0..COUNT {
-                            let products = products::<BITS>(right, self.left.row(row), start);
+                            let products = products::<BITS>(right, lefts[row].levels, start);
                             let sum = &mut whole[column][row][half];
                             *sum = _mm256_add_epi32(*sum, products);
                         }
@@ -126,7 +145,7 @@ impl Dots<'_> {
             }
             for column in 0..COLUMNS {
                 for row in 0..COUNT {
-                    let scale = _mm256_set1_ps(rows[column].scales[block] * self.left.scale(row, block));
+                    let scale = _mm256_set1_ps(rows[column].scales[block] * lefts[row].scales[block]);
                     for half in 0..2 {
                         let whole = _mm256_cvtepi32_ps(whole[column][row][half]);
                         let sum = &mut sums[column][row][half];
@@ -141,8 +160,8 @@ impl Dots<'_> {
     /// What the levels of zero make in a row.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn shifts(&self, output: usize, row: usize) -> Halves<__m256> {
-        let (weight, scales, sums) = (self.weight, self.weight.row_scales(output), self.left.sums(row));
+    fn shifts(&self, output: usize, left: Left<'_>) -> Halves<__m256> {
+        let (weight, scales, sums) = (self.weight, self.weight.row_scales(output), left.sums);
         let middle = _mm256_set1_ps(f32::from(weight.middle()));
         let mut shifts = [_mm256_setzero_ps(); 2];
         for first in (0..scales.len()).step_by(LANES) {
@@ -212,14 +231,12 @@ fn nibbles(bytes: &[u8]) -> Halves<__m256> {
     [numbers(single), numbers(_mm_srli_si128::<8>(single))]
 }
 
+/// The sum of all lanes, in the order of [`fold`](crate::kernels::few::fold).
 #[inline]
 #[target_feature(enable = "avx2")]
-fn numbers(halves: Halves<__m256>) -> [f32; LANES] {
-    let mut numbers = [0.0; LANES];
-    // SAFETY: twice 8 numbers.
-    unsafe {
-        _mm256_storeu_ps(numbers.as_mut_ptr(), halves[0]);
-        _mm256_storeu_ps(numbers[WIDTH..].as_mut_ptr(), halves[1]);
-    }
-    numbers
+fn fold(lanes: Halves<__m256>) -> f32 {
+    let eight = _mm256_add_ps(lanes[0], lanes[1]);
+    let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::levels::{eight, four};
 use crate::kernels::activations::CHUNK;
 use crate::kernels::blockwise::Blockwise;
-use crate::kernels::few::{AHEAD, Few, LANES, ROWS, Row, fold, weight_rows};
+use crate::kernels::few::{AHEAD, Few, LANES, Left, ROWS, Row, weight_rows};
 use crate::kernels::output::Output;
 
 /// Results for few rows: these outputs. They hold the bias already.
@@ -28,40 +28,55 @@ struct Dots<'a> {
 impl Dots<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn all<const BITS: usize>(&self, outputs: &Range<usize>) {
-        match self.left.rows() {
-            1 => self.run::<BITS, 1, 4>(outputs),
-            2 => self.run::<BITS, 2, 4>(outputs),
-            3 => self.run::<BITS, 3, 2>(outputs),
-            _ => self.run::<BITS, ROWS, 2>(outputs),
+        let lefts: Vec<_> = self.left.lefts().collect();
+        match lefts.len() {
+            1 | 2 => self.run::<BITS, 4>(outputs, &lefts),
+            _ => self.run::<BITS, 2>(outputs, &lefts),
         }
     }
 
-    /// `COUNT` rows of activations and `COLUMNS` rows of the weight at a time.
+    /// `COLUMNS` rows of the weight at a time.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn run<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, outputs: &Range<usize>) {
+    fn run<const BITS: usize, const COLUMNS: usize>(&self, outputs: &Range<usize>, lefts: &[Left<'_>]) {
         let mut output = outputs.start;
         while output + COLUMNS <= outputs.end {
-            self.columns::<BITS, COUNT, COLUMNS>(output);
+            self.rows::<BITS, COLUMNS>(output, lefts);
             output += COLUMNS;
         }
         for output in output..outputs.end {
-            self.columns::<BITS, COUNT, 1>(output);
+            self.rows::<BITS, 1>(output, lefts);
+        }
+    }
+
+    /// All rows of activations.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    fn rows<const BITS: usize, const COLUMNS: usize>(&self, output: usize, lefts: &[Left<'_>]) {
+        match *lefts {
+            [a] => self.columns::<BITS, 1, COLUMNS>(output, [a]),
+            [a, b] => self.columns::<BITS, 2, COLUMNS>(output, [a, b]),
+            [a, b, c] => self.columns::<BITS, 3, COLUMNS>(output, [a, b, c]),
+            [a, b, c, d] => self.columns::<BITS, ROWS, COLUMNS>(output, [a, b, c, d]),
+            _ => {}
         }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn columns<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(&self, output: usize) {
+    fn columns<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
+        &self,
+        output: usize,
+        lefts: [Left<'_>; COUNT],
+    ) {
         let rows = weight_rows::<COLUMNS>(self.weight, output);
         let sums = if self.weight.block < CHUNK {
-            self.halves::<BITS, COUNT, COLUMNS>(rows)
+            self.halves::<BITS, COUNT, COLUMNS>(rows, &lefts)
         } else {
-            self.blocks::<BITS, COUNT, COLUMNS>(rows)
+            self.blocks::<BITS, COUNT, COLUMNS>(rows, &lefts)
         };
         for column in 0..COLUMNS {
             let shifts: [__m512; COUNT] =
-                if BITS == 4 { self.shifts(output + column) } else { [_mm512_setzero_ps(); COUNT] };
+                if BITS == 4 { self.shifts(output + column, &lefts) } else { [_mm512_setzero_ps(); COUNT] };
             for row in 0..COUNT {
-                let result = fold(numbers(sums[column][row])) - fold(numbers(shifts[row]));
+                let result = fold(_mm512_sub_ps(sums[column][row], shifts[row]));
                 // SAFETY: the caller of `few` says that these results are its own.
                 unsafe { self.out.at(row, output + column, 1)[0] += result };
             }
@@ -73,12 +88,13 @@ impl Dots<'_> {
     fn halves<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
         &self,
         rows: [Row<'_>; COLUMNS],
+        lefts: &[Left<'_>; COUNT],
     ) -> [[__m512; COUNT]; COLUMNS] {
         let mut sums = [[_mm512_setzero_ps(); COUNT]; COLUMNS];
         for chunk in 0..self.weight.padded().div_ceil(CHUNK) {
             let (left, starts): ([__m512i; COUNT], [__m512i; COUNT]) =
-                (self.chunk(chunk), self.starts::<BITS, COUNT>(chunk));
-            let lanes: [__m512; COUNT] = self.lanes(chunk);
+                (levels_of(lefts, chunk), starts_of::<BITS, COUNT>(lefts, chunk));
+            let lanes: [__m512; COUNT] = lanes_of(lefts, chunk);
             for column in 0..COLUMNS {
                 let right = levels::<BITS>(rows[column].levels, chunk);
                 let pair = &rows[column].scales[chunk * 2..];
@@ -100,6 +116,7 @@ impl Dots<'_> {
     fn blocks<const BITS: usize, const COUNT: usize, const COLUMNS: usize>(
         &self,
         rows: [Row<'_>; COLUMNS],
+        lefts: &[Left<'_>; COUNT],
     ) -> [[__m512; COUNT]; COLUMNS] {
         let mut sums = [[_mm512_setzero_ps(); COUNT]; COLUMNS];
         let chunks = self.weight.block / CHUNK;
@@ -107,7 +124,7 @@ impl Dots<'_> {
             let mut whole = [[_mm512_setzero_si512(); COUNT]; COLUMNS];
             for chunk in block * chunks..(block + 1) * chunks {
                 let (left, starts): ([__m512i; COUNT], [__m512i; COUNT]) =
-                    (self.chunk(chunk), self.starts::<BITS, COUNT>(chunk));
+                    (levels_of(lefts, chunk), starts_of::<BITS, COUNT>(lefts, chunk));
                 for column in 0..COLUMNS {
                     let right = levels::<BITS>(rows[column].levels, chunk);
                     for row in 0..COUNT {
@@ -118,7 +135,7 @@ impl Dots<'_> {
             }
             for column in 0..COLUMNS {
                 for row in 0..COUNT {
-                    let scale = _mm512_set1_ps(rows[column].scales[block] * self.left.scale(row, block));
+                    let scale = _mm512_set1_ps(rows[column].scales[block] * lefts[row].scales[block]);
                     let whole = _mm512_cvtepi32_ps(whole[column][row]);
                     sums[column][row] = _mm512_fmadd_ps(whole, scale, sums[column][row]);
                 }
@@ -127,49 +144,10 @@ impl Dots<'_> {
         sums
     }
 
-    /// The levels of a chunk of all rows of activations.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn chunk<const COUNT: usize>(&self, chunk: usize) -> [__m512i; COUNT] {
-        let mut levels = [_mm512_setzero_si512(); COUNT];
-        for row in 0..COUNT {
-            let row_levels = &self.left.row(row)[chunk * CHUNK..][..CHUNK];
-            // SAFETY: 64 bytes.
-            levels[row] = unsafe { _mm512_loadu_si512(row_levels.as_ptr().cast()) };
-        }
-        levels
-    }
-
-    /// What the sums of a chunk begin with.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn starts<const BITS: usize, const COUNT: usize>(&self, chunk: usize) -> [__m512i; COUNT] {
-        let mut starts = [_mm512_setzero_si512(); COUNT];
-        if BITS == 8 {
-            for row in 0..COUNT {
-                // SAFETY: 16 numbers.
-                starts[row] = unsafe { _mm512_loadu_si512(self.left.starts(row, chunk).as_ptr().cast()) };
-            }
-        }
-        starts
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn lanes<const COUNT: usize>(&self, chunk: usize) -> [__m512; COUNT] {
-        let mut lanes = [_mm512_setzero_ps(); COUNT];
-        for row in 0..COUNT {
-            let scales = &self.left.lane_scales(row)[chunk * LANES..][..LANES];
-            // SAFETY: 16 numbers.
-            lanes[row] = unsafe { _mm512_loadu_ps(scales.as_ptr()) };
-        }
-        lanes
-    }
-
     /// What the level of zero makes in each row.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn shifts<const COUNT: usize>(&self, output: usize) -> [__m512; COUNT] {
+    fn shifts<const COUNT: usize>(&self, output: usize, lefts: &[Left<'_>; COUNT]) -> [__m512; COUNT] {
         let (scales, weight) = (self.weight.row_scales(output), self.weight);
         let mut shifts = [_mm512_setzero_ps(); COUNT];
         for first in (0..scales.len()).step_by(LANES) {
@@ -182,13 +160,57 @@ impl Dots<'_> {
             };
             let factors = _mm512_mul_ps(factors, zeros);
             for (row, shift) in shifts.iter_mut().enumerate() {
-                let sums = &self.left.sums(row)[first..][..LANES];
+                let sums = &lefts[row].sums[first..][..LANES];
                 // SAFETY: 16 numbers.
                 *shift = unsafe { _mm512_fmadd_ps(factors, _mm512_loadu_ps(sums.as_ptr()), *shift) };
             }
         }
         shifts
     }
+}
+
+/// The levels of a chunk of all rows of activations.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn levels_of<const COUNT: usize>(lefts: &[Left<'_>; COUNT], chunk: usize) -> [__m512i; COUNT] {
+    let mut levels = [_mm512_setzero_si512(); COUNT];
+    for row in 0..COUNT {
+        let row_levels = &lefts[row].levels[chunk * CHUNK..][..CHUNK];
+        // SAFETY: 64 bytes.
+        levels[row] = unsafe { _mm512_loadu_si512(row_levels.as_ptr().cast()) };
+    }
+    levels
+}
+
+/// What the sums of a chunk begin with.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn starts_of<const BITS: usize, const COUNT: usize>(
+    lefts: &[Left<'_>; COUNT],
+    chunk: usize,
+) -> [__m512i; COUNT] {
+    let mut starts = [_mm512_setzero_si512(); COUNT];
+    if BITS == 8 {
+        for row in 0..COUNT {
+            let row_starts = &lefts[row].starts[chunk * LANES..][..LANES];
+            // SAFETY: 16 numbers.
+            starts[row] = unsafe { _mm512_loadu_si512(row_starts.as_ptr().cast()) };
+        }
+    }
+    starts
+}
+
+/// The scales of a chunk's lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn lanes_of<const COUNT: usize>(lefts: &[Left<'_>; COUNT], chunk: usize) -> [__m512; COUNT] {
+    let mut lanes = [_mm512_setzero_ps(); COUNT];
+    for row in 0..COUNT {
+        let scales = &lefts[row].lane_scales[chunk * LANES..][..LANES];
+        // SAFETY: 16 numbers.
+        lanes[row] = unsafe { _mm512_loadu_ps(scales.as_ptr()) };
+    }
+    lanes
 }
 
 /// The levels of a chunk of a row.
@@ -214,11 +236,13 @@ fn nibbles(bytes: &[u8]) -> __m512 {
     _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(single))
 }
 
+/// The sum of all lanes, in the order of [`fold`](crate::kernels::few::fold).
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn numbers(lanes: __m512) -> [f32; LANES] {
-    let mut numbers = [0.0; LANES];
-    // SAFETY: 16 numbers.
-    unsafe { _mm512_storeu_ps(numbers.as_mut_ptr(), lanes) };
-    numbers
+fn fold(lanes: __m512) -> f32 {
+    let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes)));
+    let eight = _mm256_add_ps(_mm512_castps512_ps256(lanes), upper);
+    let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
 }

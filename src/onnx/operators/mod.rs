@@ -5,6 +5,8 @@ mod nodes;
 mod products;
 mod attention;
 mod own;
+#[cfg(feature = "capi")]
+mod lent;
 #[cfg(test)]
 mod model;
 

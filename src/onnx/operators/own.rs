@@ -4,8 +4,7 @@
 //! domain and name takes the place of the built-in one, and packages stay as they are. Weights are read where ONNX Runtime
 //! mapped them: a custom operator packs none.
 
-use std::ffi::c_void;
-use std::{ptr, thread};
+use std::thread;
 
 use ort::operator::OperatorDomain;
 use ort::session::builder::SessionBuilder;
@@ -15,7 +14,6 @@ use super::pool::Resources;
 use super::products::{self, MatMulNBits};
 use crate::error::Result;
 use crate::kernels::Instructions;
-use crate::onnx::foreign::ForeignOptions;
 use crate::onnx::provider::Device;
 use crate::package::Manifest;
 
@@ -64,18 +62,6 @@ impl OwnOperators {
         }
     }
 
-    /// Registers all of them with a session of another program, with the fastest instructions of the machine. Returns a status of
-    /// ONNX Runtime: null, or what is wrong. Where this crate has no kernels for the machine, nothing is registered.
-    pub(crate) fn lend(options: &ForeignOptions) -> *mut c_void {
-        let instructions = Instructions::here();
-        if instructions == Instructions::Plain {
-            return ptr::null_mut();
-        }
-        let all = Self { products: true, attention: true, instructions };
-        // nobody says when the session ends: the few bytes live as long as the program
-        options.add(all.domain(None).map(|domain| &*Box::leak(Box::new(domain))))
-    }
-
     /// Registers them for a session that computes with `threads`; `None` is one for each core.
     pub(in crate::onnx) fn register(
         self,
@@ -88,7 +74,7 @@ impl OwnOperators {
         Ok(builder.with_operators(self.domain(threads)?)?)
     }
 
-    fn domain(self, threads: Option<usize>) -> ort::Result<OperatorDomain> {
+    pub(super) fn domain(self, threads: Option<usize>) -> ort::Result<OperatorDomain> {
         let threads = threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
         let resources = Resources { instructions: self.instructions, threads };
         let mut domain = OperatorDomain::new(DOMAIN)?;
