@@ -13,7 +13,8 @@ const SHARES: usize = 4;
 /// Rows of activations for which it is still worth unpacking a part of the weight once more.
 const LEAST_ROWS: usize = 48;
 
-/// `rows @ weight.T + bias`, with activations rounded to 8 bits by row and block: `[rows, inputs]` to `[rows, outputs]`.
+/// `rows @ weight.T + bias`: `[rows, inputs]` to `[rows, outputs]`. Activations are rounded to 8 bits by row and block; with AMX, for
+/// more than [`ROWS`] rows, both sides are rounded to bfloat16.
 ///
 /// A value that is infinite or no number makes all results of its row none.
 ///

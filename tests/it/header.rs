@@ -7,7 +7,7 @@ use fleming::wire::{Form, Options, Row, Subject, Whole, option, options};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The order in which a reader meets them.
-const FILES: [&str; 25] = [
+const FILES: [&str; 26] = [
     "status",
     "error",
     "enums",
@@ -33,6 +33,7 @@ const FILES: [&str; 25] = [
     "arguments",
     "aside",
     "version",
+    "operators",
 ];
 
 fn read(path: &str) -> String {
