@@ -1349,7 +1349,8 @@ const char *fleming_build(void);
 // and GroupQueryAttention of that session are computed as fleming computes them.
 //
 // options: an OrtSessionOptions. api: an OrtApiBase. Returns an OrtStatus, which is NULL if all went well.
-void *RegisterCustomOps(void *options, const void *api);
+void *RegisterCustomOps(void *options,
+                        const void *api);
 
 #ifdef __cplusplus
 }  // extern "C"
