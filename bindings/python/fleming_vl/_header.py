@@ -599,6 +599,7 @@ FUNCTIONS = {
     "fleming_version": (c_char_p, []),
     "fleming_version_number": (c_int32, []),
     "fleming_build": (c_char_p, []),
+    "RegisterCustomOps": (c_void_p, [c_void_p, c_void_p]),
 }
 
 #: What kind of object a function makes.
