@@ -37,7 +37,10 @@ pub(in crate::kernels) unsafe fn many(
     let left = unsafe { Activations::round(rows, weight, threads) };
     let work = Work { left: &left, weight, bias, out: Output::new(results, weight.outputs), rows: count };
     let shares = threads.count() * SHARES;
-    let width = (weight.outputs / shares).next_multiple_of(COLUMNS).clamp(COLUMNS, PANEL);
+    let most = (weight.outputs / shares).next_multiple_of(COLUMNS).clamp(COLUMNS, PANEL);
+    // as many for each thread
+    let panels = weight.outputs.div_ceil(most).next_multiple_of(threads.count().max(1));
+    let width = weight.outputs.div_ceil(panels).next_multiple_of(COLUMNS);
     let panels = weight.outputs.div_ceil(width);
     let parts = shares.div_ceil(panels).min(count.div_ceil(LEAST_ROWS));
     let step = count.div_ceil(parts).next_multiple_of(ROWS);
