@@ -54,16 +54,20 @@ impl Few {
         self.rounded.levels(0, row)
     }
 
-    /// What kernels read of each row.
-    pub(super) fn lefts(&self) -> impl Iterator<Item = Left<'_>> {
+    /// What kernels read of each row; nothing of those that are not there.
+    pub(super) fn lefts(&self) -> [Left<'_>; ROWS] {
         let lanes = self.chunks * LANES;
-        (0..self.rows()).map(move |row| Left {
-            levels: self.row(row),
-            scales: self.rounded.row_scales(row),
-            lane_scales: self.lanes.get(row * lanes..(row + 1) * lanes).unwrap_or(&[]),
-            starts: self.starts.get(row * lanes..(row + 1) * lanes).unwrap_or(&[]),
-            sums: self.sums(row),
-        })
+        let mut lefts = [Left::default(); ROWS];
+        for (row, left) in lefts.iter_mut().enumerate().take(self.rows()) {
+            *left = Left {
+                levels: self.row(row),
+                scales: self.rounded.row_scales(row),
+                lane_scales: self.lanes.get(row * lanes..(row + 1) * lanes).unwrap_or(&[]),
+                starts: self.starts.get(row * lanes..(row + 1) * lanes).unwrap_or(&[]),
+                sums: self.sums(row),
+            };
+        }
+        lefts
     }
 
     /// `[blocks]` of a row, filled up with zeros to whole lanes.
@@ -82,7 +86,7 @@ impl Few {
 }
 
 /// A row of activations.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Left<'a> {
     pub(super) levels: &'a [i8],
     /// `[blocks]`

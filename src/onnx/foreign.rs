@@ -32,11 +32,7 @@ impl ForeignOptions {
         let OrtStatusPtr(status) = match domain {
             // SAFETY: the options are a session's, and the domain lives as long as the program.
             Ok(domain) => unsafe { (self.api.AddCustomOpDomain)(self.options, domain.ptr().cast_mut()) },
-            Err(error) => {
-                let text = CString::new(error.to_string()).unwrap_or_default();
-                // SAFETY: a text that ends, which is copied.
-                unsafe { (self.api.CreateStatus)(OrtErrorCode::ORT_FAIL, text.as_ptr()) }
-            }
+            Err(error) => status(self.api, &error.to_string()),
         };
         status.cast()
     }
@@ -48,14 +44,17 @@ impl ForeignOptions {
     pub(crate) unsafe fn too_old(base: *const c_void) -> *mut c_void {
         /// Since this version all have what is asked for here.
         const FIRST: u32 = 1;
-        let text = CString::new(format!(
-            "fleming: wanted ONNX Runtime 1.{} or newer, got an older one",
-            ort::sys::ORT_API_VERSION
-        ));
         // SAFETY: by this function's contract.
         let api = unsafe { ((*base.cast::<OrtApiBase>()).GetApi)(FIRST).as_ref() };
-        let (Some(api), Ok(text)) = (api, text) else { return ptr::null_mut() };
-        // SAFETY: a text that ends, which is copied.
-        unsafe { (api.CreateStatus)(OrtErrorCode::ORT_FAIL, text.as_ptr()) }.0.cast()
+        let wanted = ort::sys::ORT_API_VERSION;
+        let text = format!("fleming: wanted ONNX Runtime 1.{wanted} or newer, got an older one");
+        api.map_or(ptr::null_mut(), |api| status(api, &text).0.cast())
     }
+}
+
+/// A status that says what is wrong.
+fn status(api: &OrtApi, text: &str) -> OrtStatusPtr {
+    let text = CString::new(text).unwrap_or_default();
+    // SAFETY: a text that ends, which is copied.
+    unsafe { (api.CreateStatus)(OrtErrorCode::ORT_FAIL, text.as_ptr()) }
 }

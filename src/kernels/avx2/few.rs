@@ -26,17 +26,18 @@ struct Dots<'a> {
 }
 
 /// The two halves of [`LANES`] sums.
-type Halves<T> = [T; 2];
+pub(in crate::kernels) type Halves<T> = [T; 2];
 /// A vector of numbers.
 const WIDTH: usize = LANES / 2;
 
 impl Dots<'_> {
     #[target_feature(enable = "avx2,fma")]
     fn all<const BITS: usize>(&self, outputs: &Range<usize>) {
-        let lefts: Vec<_> = self.left.lefts().collect();
+        let lefts = self.left.lefts();
+        let lefts = &lefts[..self.left.rows()];
         match lefts.len() {
-            1 => self.run::<BITS, 2>(outputs, &lefts),
-            _ => self.run::<BITS, 1>(outputs, &lefts),
+            1 => self.run::<BITS, 2>(outputs, lefts),
+            _ => self.run::<BITS, 1>(outputs, lefts),
         }
     }
 
@@ -234,7 +235,7 @@ fn nibbles(bytes: &[u8]) -> Halves<__m256> {
 /// The sum of all lanes, in the order of [`fold`](crate::kernels::few::fold).
 #[inline]
 #[target_feature(enable = "avx2")]
-fn fold(lanes: Halves<__m256>) -> f32 {
+pub(in crate::kernels) fn fold(lanes: Halves<__m256>) -> f32 {
     let eight = _mm256_add_ps(lanes[0], lanes[1]);
     let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
     let two = _mm_add_ps(four, _mm_movehl_ps(four, four));

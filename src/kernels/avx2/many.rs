@@ -77,12 +77,16 @@ impl Panel {
         self.scales.clear();
         self.scales.resize(part.blocks.len() * COLUMNS, 0.0);
         self.zeros.clear();
-        self.zeros.resize(part.blocks.len() * COLUMNS, 0.0);
+        if weight.bits == 4 {
+            self.zeros.resize(part.blocks.len() * COLUMNS, 0.0);
+        }
         for (column, output) in part.outputs.clone().enumerate() {
             let scales = weight.row_scales(output);
             for (place, block) in part.blocks.clone().enumerate() {
                 self.scales[place * COLUMNS + column] = scales[block];
-                self.zeros[place * COLUMNS + column] = weight.zero(output, block).into();
+                if weight.bits == 4 {
+                    self.zeros[place * COLUMNS + column] = weight.zero(output, block).into();
+                }
             }
         }
         for first in (0..COLUMNS).step_by(LANES) {
@@ -220,7 +224,8 @@ impl Tile<'_> {
         for place in 0..part.blocks.len() {
             let whole =
                 if BITS == 8 { self.multiply_wide(place) } else { self.multiply_bytes(place, &bytes) };
-            let [factors, zeros] = [columns(&self.panel.scales, place), columns(&self.panel.zeros, place)];
+            let factors = columns(&self.panel.scales, place);
+            let zeros = if BITS == 4 { columns(&self.panel.zeros, place) } else { [_mm256_setzero_ps(); 2] };
             for row in 0..COUNT {
                 let scale = _mm256_set1_ps(scales[row][place]);
                 for half in 0..2 {

@@ -3,5 +3,5 @@
 mod many;
 mod few;
 
-pub(super) use few::few;
+pub(super) use few::{few, fold};
 pub(super) use many::{COLUMNS, many, transpose};

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::levels::{eight, four};
 use crate::kernels::activations::CHUNK;
+use crate::kernels::avx2;
 use crate::kernels::blockwise::Blockwise;
 use crate::kernels::few::{AHEAD, Few, LANES, Left, ROWS, Row, weight_rows};
 use crate::kernels::output::Output;
@@ -28,10 +29,11 @@ struct Dots<'a> {
 impl Dots<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn all<const BITS: usize>(&self, outputs: &Range<usize>) {
-        let lefts: Vec<_> = self.left.lefts().collect();
+        let lefts = self.left.lefts();
+        let lefts = &lefts[..self.left.rows()];
         match lefts.len() {
-            1 | 2 => self.run::<BITS, 4>(outputs, &lefts),
-            _ => self.run::<BITS, 2>(outputs, &lefts),
+            1 | 2 => self.run::<BITS, 4>(outputs, lefts),
+            _ => self.run::<BITS, 2>(outputs, lefts),
         }
     }
 
@@ -236,13 +238,10 @@ fn nibbles(bytes: &[u8]) -> __m512 {
     _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(single))
 }
 
-/// The sum of all lanes, in the order of [`fold`](crate::kernels::few::fold).
+/// The sum of all lanes.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn fold(lanes: __m512) -> f32 {
     let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes)));
-    let eight = _mm256_add_ps(_mm512_castps512_ps256(lanes), upper);
-    let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    avx2::fold([_mm512_castps512_ps256(lanes), upper])
 }
