@@ -57,8 +57,6 @@ impl Layout {
 /// How levels are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Row after row.
-    Rows,
     /// In runs of the length of a panel: the rows of a run follow one another, so that a cache holds them.
     Runs,
     /// In runs, with 128 more, as bytes without a sign.
@@ -79,7 +77,7 @@ impl Activations {
     pub(super) fn round(rows: &[f32], weight: &Blockwise<'_>, form: Form, threads: &dyn Threads) -> Self {
         let (inputs, blocks) = (weight.inputs, weight.blocks());
         let (count, width) = (rows.len() / inputs, weight.padded().next_multiple_of(CHUNK));
-        let run = if form == Form::Rows { width } else { RUN / weight.block * weight.block };
+        let run = RUN / weight.block * weight.block;
         let mut levels = SPARE.take();
         levels.resize(count * width, 0);
         let layout = Layout { rows: count, run, width };
@@ -146,8 +144,9 @@ impl Drop for Activations {
     }
 }
 
-/// Rounds the values of a block, half to even, and returns their scale.
-fn round(values: &[f32], levels: &mut [i8], bits: usize) -> f32 {
+/// Rounds the values of a block, half to even, and returns their scale. Levels for weights in 4 bits come in the order of
+/// [`place`].
+pub(super) fn round(values: &[f32], levels: &mut [i8], bits: usize) -> f32 {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         #[target_feature(enable = "avx2")]

@@ -3,11 +3,9 @@
 use std::ops::Range;
 
 use super::activations::Form;
-use super::blockwise::Blockwise;
 use super::few::Few;
 use super::instructions::Instructions;
-use super::output::Output;
-use super::panel::Many;
+use super::panel::Work;
 use super::plain;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
@@ -36,7 +34,7 @@ impl Instructions {
     ///
     /// # Safety
     /// The machine has the instructions, and nobody else has these results meanwhile.
-    pub(super) unsafe fn many(self, work: Many<'_>, outputs: &Range<usize>, rows: Range<usize>) {
+    pub(super) unsafe fn many(self, work: Work<'_>, outputs: &Range<usize>, rows: Range<usize>) {
         match self {
             // SAFETY: by this function's contract.
             #[cfg(target_arch = "x86_64")]
@@ -48,25 +46,19 @@ impl Instructions {
         }
     }
 
-    /// Adds the products of all rows for these outputs to the results.
+    /// The products of few rows for these outputs.
     ///
     /// # Safety
     /// The machine has the instructions, and nobody else has these results meanwhile.
-    pub(super) unsafe fn few(
-        self,
-        left: &Few,
-        weight: &Blockwise<'_>,
-        outputs: &Range<usize>,
-        out: Output<'_>,
-    ) {
+    pub(super) unsafe fn few(self, work: Work<'_, Few>, outputs: &Range<usize>) {
         match self {
             // SAFETY: by this function's contract.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::few(left, weight, outputs, out) },
+            Self::Avx2 => unsafe { avx2::few(work, outputs) },
             // SAFETY: by this function's contract.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 | Self::Amx => unsafe { avx512::few(left, weight, outputs, out) },
-            _ => plain::few(left, weight, outputs, out),
+            Self::Avx512 | Self::Amx => unsafe { avx512::few(work, outputs) },
+            _ => plain::few(work, outputs),
         }
     }
 }

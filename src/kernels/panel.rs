@@ -1,4 +1,4 @@
-//! What the tiles of all instruction sets share: how a product is cut.
+//! What the kernels of all instruction sets share: how a product is cut.
 
 use std::ops::Range;
 
@@ -6,14 +6,21 @@ use super::activations::{Activations, RUN};
 use super::blockwise::Blockwise;
 use super::output::Output;
 
-/// A product for many rows.
-#[derive(Clone, Copy)]
-pub(super) struct Many<'a> {
-    pub(super) left: &'a Activations,
+/// A product, with activations as the kernels for many rows read them or those for [few](super::few::Few).
+pub(super) struct Work<'a, L = Activations> {
+    pub(super) left: &'a L,
     pub(super) weight: &'a Blockwise<'a>,
     pub(super) bias: Option<&'a [f32]>,
     pub(super) out: Output<'a>,
 }
+
+impl<L> Clone for Work<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Work<'_, L> {}
 
 /// A part of a weight that is unpacked at a time: some rows of it, some blocks of them.
 #[derive(Debug, Clone)]
@@ -38,7 +45,7 @@ impl Part {
     }
 }
 
-impl Many<'_> {
+impl<L> Work<'_, L> {
     /// Adds sums to the results of a row for a part's outputs, in the first part to the bias.
     pub(super) fn add(&self, part: &Part, row: usize, sums: &[f32]) {
         // SAFETY: each task has rows or outputs of its own.

@@ -1,16 +1,14 @@
 //! The arithmetic without any instructions of a machine: what all others must agree with, bit for bit.
 //!
-//! Many rows: the blocks of 4096 inputs are added up in their order, each as `(sum * weight's scale) * row's scale`, and that is
-//! added to the bias and what came before. Few rows: 16 lanes add up every 16th group of four values; what the levels of zero make
-//! in 4 bits is added up likewise and subtracted; then the lanes are folded in halves.
+//! The blocks of 4096 inputs are added up in their order, each as `(sum * weight's scale) * row's scale`, and that is added to the
+//! bias and what came before. So a row's results are the same, however many rows are multiplied at once.
 
 use std::ops::Range;
 
-use super::activations::{CHUNK, place};
+use super::activations::place;
 use super::blockwise::Blockwise;
-use super::few::{Few, LANES, fold};
-use super::output::Output;
-use super::panel::{Many, Part};
+use super::few::{Few, STEP};
+use super::panel::{Part, Work};
 
 /// The level at a place of a row.
 pub(super) fn level(weight: &Blockwise<'_>, output: usize, index: usize) -> i32 {
@@ -22,65 +20,45 @@ pub(super) fn level(weight: &Blockwise<'_>, output: usize, index: usize) -> i32 
 }
 
 /// Results for many rows: these rows, these outputs.
-pub(super) fn many(Many { left, weight, bias, out }: Many<'_>, outputs: &Range<usize>, rows: Range<usize>) {
-    for part in Part::of(weight, outputs) {
-        for row in rows.clone() {
-            for output in outputs.clone() {
-                let mut sum = 0.0;
-                for block in part.blocks.clone() {
-                    let zero = i32::from(weight.zero(output, block));
-                    let values = (block * weight.block)..((block + 1) * weight.block);
-                    let whole: i32 = values
-                        .map(|index| {
-                            let place = place(index - part.blocks.start * weight.block, weight.bits);
-                            i32::from(left.levels(part.number, row)[place])
-                                * (level(weight, output, index) - zero)
-                        })
-                        .sum();
-                    let scaled = whole as f32 * weight.row_scales(output)[block];
-                    sum = scaled.mul_add(left.row_scales(row)[block], sum);
-                }
-                // SAFETY: the caller says that these results are this call's.
-                let result = unsafe { &mut out.at(row, output, 1)[0] };
-                *result = match (part.number, bias) {
-                    (0, None) => sum,
-                    (0, Some(bias)) => bias[output] + sum,
-                    _ => *result + sum,
-                };
-            }
-        }
+pub(super) fn many(work: Work<'_>, outputs: &Range<usize>, rows: Range<usize>) {
+    let Work { left, weight, .. } = work;
+    for (part, row) in
+        Part::of(weight, outputs).flat_map(|part| rows.clone().map(move |row| (part.clone(), row)))
+    {
+        let (first, levels) = (part.blocks.start * weight.block, left.levels(part.number, row));
+        let level = |index| levels[place(index - first, weight.bits)];
+        add(work, &part, row, level, |block| left.row_scales(row)[block]);
     }
 }
 
 /// Results for few rows: these outputs.
-pub(super) fn few(left: &Few, weight: &Blockwise<'_>, outputs: &Range<usize>, out: Output<'_>) {
-    let group = weight.block.max(CHUNK);
-    for (row, output) in (0..left.rows()).flat_map(|row| outputs.clone().map(move |output| (row, output))) {
-        let (scales, mut lanes) = (weight.row_scales(output), [0.0_f32; LANES]);
-        let middle = if weight.bits == 8 { i32::from(weight.middle()) } else { 0 };
-        for first in (0..weight.padded()).step_by(group) {
-            for (lane, sum) in lanes.iter_mut().enumerate() {
-                let mut whole = 0;
-                for chunk in (first..first + group).step_by(CHUNK) {
-                    for index in (chunk..(chunk + CHUNK).min(weight.padded()))
-                        .filter(|index| place(index % CHUNK, weight.bits) / 4 == lane)
-                    {
-                        whole += i32::from(left.row(row)[place(index, weight.bits)])
-                            * (level(weight, output, index) - middle);
-                    }
-                }
-                let block = (first + lane * (CHUNK / LANES)) / weight.block;
-                let Some(scale) = scales.get(block) else { continue };
-                *sum = (whole as f32).mul_add(scale * left.scale(row, block), *sum);
-            }
-        }
-        let mut shifts = [0.0_f32; LANES];
-        for (block, scale) in scales.iter().enumerate().filter(|_| weight.bits == 4) {
-            let zero = f32::from(weight.zero(output, block));
-            shifts[block % LANES] = (scale * zero).mul_add(left.sum(row, block), shifts[block % LANES]);
-        }
-        lanes.iter_mut().zip(shifts).for_each(|(lane, shift)| *lane -= shift);
-        // SAFETY: the caller says that these results are this call's.
-        unsafe { out.at(row, output, 1)[0] += fold(lanes) };
+pub(super) fn few(work: Work<'_, Few>, outputs: &Range<usize>) {
+    let Work { left, weight, .. } = work;
+    for (part, row) in
+        Part::of(weight, outputs).flat_map(|part| (0..left.rows()).map(move |row| (part.clone(), row)))
+    {
+        let level = |index| left.levels(index / STEP)[row * STEP + place(index % STEP, weight.bits)];
+        add(work, &part, row, level, |block| left.block(block).0[row]);
     }
+}
+
+/// Adds a part's products of a row of activations with these levels, by input, and scales, by block.
+fn add<L>(
+    work: Work<'_, L>,
+    part: &Part,
+    row: usize,
+    left: impl Fn(usize) -> i8,
+    scale: impl Fn(usize) -> f32,
+) {
+    let weight = work.weight;
+    let sums = part.outputs.clone().map(|output| {
+        part.blocks.clone().fold(0.0, |sum, block| {
+            let zero = i32::from(weight.zero(output, block));
+            let values = block * weight.block..(block + 1) * weight.block;
+            let whole: i32 =
+                values.map(|index| i32::from(left(index)) * (level(weight, output, index) - zero)).sum();
+            (whole as f32 * weight.row_scales(output)[block]).mul_add(scale(block), sum)
+        })
+    });
+    work.add(part, row, &sums.collect::<Vec<f32>>());
 }

@@ -1,15 +1,17 @@
 //! A product, shared out among threads.
 
-use super::activations::{Activations, Form};
+use super::activations::Activations;
 use super::blockwise::Blockwise;
 use super::few::{Few, ROWS};
 use super::instructions::Instructions;
 use super::output::Output;
-use super::panel::Many;
+use super::panel::Work;
 use super::threads::Threads;
 
 /// Tasks for each thread: so many that one which is late holds up little.
 const SHARES: usize = 4;
+/// Outputs of which a kernel for few rows takes whole groups.
+const LANES: usize = 16;
 /// Rows of activations for which it is still worth unpacking a part of the weight once more.
 const LEAST_ROWS: usize = 48;
 
@@ -39,17 +41,13 @@ pub(crate) fn product(
         return many(instructions, (rows, bias), weight, results, threads);
     }
     if count > 0 {
-        match bias {
-            Some(bias) => results.chunks_exact_mut(weight.outputs).for_each(|row| row.copy_from_slice(bias)),
-            None => results.fill(0.0),
-        }
-        let left = Few::new(Activations::round(rows, weight, Form::Rows, threads), weight);
-        let out = Output::new(results, weight.outputs);
-        let step = weight.outputs.div_ceil(threads.count() * SHARES).next_multiple_of(4);
+        let left = Few::round(rows, weight, threads);
+        let work = Work { left: &left, weight, bias, out: Output::new(results, weight.outputs) };
+        let step = weight.outputs.div_ceil(threads.count() * SHARES).next_multiple_of(LANES);
         threads.each(weight.outputs.div_ceil(step), &|task| {
             let outputs = task * step..weight.outputs.min((task + 1) * step);
             // SAFETY: the machine has the instructions, and each task has outputs of its own.
-            unsafe { instructions.few(&left, weight, &outputs, out) };
+            unsafe { instructions.few(work, &outputs) };
         });
     }
 }
@@ -62,7 +60,7 @@ fn many(
     threads: &dyn Threads,
 ) {
     let left = Activations::round(rows, weight, instructions.form(), threads);
-    let work = Many { left: &left, weight, bias, out: Output::new(results, weight.outputs) };
+    let work = Work { left: &left, weight, bias, out: Output::new(results, weight.outputs) };
     let width = instructions.columns();
     let panels = weight.outputs.div_ceil(width);
     // with few panels and many threads, rows are shared out too

@@ -109,7 +109,7 @@ fn all_instructions_give_the_same_bits() {
             let weight = Weight::any(&mut numbers, [bits_of, block, outputs, inputs], zeros);
             let bias = numbers.reals(outputs);
             let bias = index.is_multiple_of(2).then_some(&bias[..]);
-            for count in [1, 2, 3, 4, 5, 8, 9, 13, 60] {
+            for count in [1, 2, 4, 5, 13, 16, 17, 60] {
                 if count * outputs * inputs > 1 << 20 {
                     continue;
                 }
@@ -157,20 +157,21 @@ fn extreme_values_are_exact() {
     }
 }
 
-/// Few rows and many take different ways to the same numbers.
+/// A row's results are the same bits, alone and among many.
 #[test]
 fn few_rows_and_many_agree() {
     let mut numbers = Numbers(11);
-    for bits in [4, 8] {
-        let weight = Weight::any(&mut numbers, [bits, 32, 48, 640], Zeros::Stored);
-        let rows = numbers.reals(24 * 640);
+    for bits_of in [4, 8] {
+        let weight = Weight::any(&mut numbers, [bits_of, 32, 48, 4640], Zeros::Stored);
+        let rows = numbers.reals(24 * 4640);
         for instructions in exact(24) {
             let many = results(instructions, &rows, &weight, None);
-            let few: Vec<f32> =
-                rows.chunks(640).flat_map(|row| results(instructions, row, &weight, None)).collect();
-            let size = many.iter().fold(0.0_f32, |size, number| size.max(number.abs()));
-            for (one, other) in many.iter().zip(&few) {
-                assert!((one - other).abs() <= 2e-6 * size, "{one} {other} of {size}");
+            for count in [1, 3, ROWS] {
+                let few: Vec<f32> = rows
+                    .chunks(count * 4640)
+                    .flat_map(|rows| results(instructions, rows, &weight, None))
+                    .collect();
+                assert_eq!(bits(&few), bits(&many), "{instructions:?} {bits_of} {count}");
             }
         }
     }
@@ -226,7 +227,7 @@ fn products_in_bfloat16_are_of_what_was_rounded() {
             let columns: Vec<f64> = (0..outputs * inputs)
                 .map(|place| bfloat16(weight.value(place / inputs, place % inputs)))
                 .collect();
-            for count in [5, 16, 33, 70] {
+            for count in [17, 33, 70] {
                 if count * outputs * inputs > 1 << 20 {
                     continue;
                 }

@@ -6,7 +6,7 @@ use std::ptr;
 
 use crate::kernels::activations::PAIRS;
 use crate::kernels::blockwise::Blockwise;
-use crate::kernels::panel::{Many, Part};
+use crate::kernels::panel::{Part, Work};
 
 /// Rows of a weight in a panel.
 pub(in crate::kernels) const COLUMNS: usize = 16;
@@ -27,7 +27,7 @@ struct Panel {
 
 /// Results for these rows and at most [`COLUMNS`] outputs. Activations have their sign.
 #[target_feature(enable = "avx2,fma")]
-pub(in crate::kernels) fn many(work: Many<'_>, outputs: &Range<usize>, rows: Range<usize>) {
+pub(in crate::kernels) fn many(work: Work<'_>, outputs: &Range<usize>, rows: Range<usize>) {
     match work.weight.bits {
         8 => all::<8>(work, outputs, rows),
         _ => all::<4>(work, outputs, rows),
@@ -35,7 +35,7 @@ pub(in crate::kernels) fn many(work: Many<'_>, outputs: &Range<usize>, rows: Ran
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn all<const BITS: usize>(work: Many<'_>, outputs: &Range<usize>, rows: Range<usize>) {
+fn all<const BITS: usize>(work: Work<'_>, outputs: &Range<usize>, rows: Range<usize>) {
     let mut panel = Panel { levels: Vec::new(), scales: Vec::new(), zeros: Vec::new() };
     let mut wide = Vec::new();
     for part in Part::of(work.weight, outputs) {
@@ -60,7 +60,7 @@ fn all<const BITS: usize>(work: Many<'_>, outputs: &Range<usize>, rows: Range<us
 
 /// Makes levels of 16 bits of some rows in a part.
 #[target_feature(enable = "avx2,fma")]
-fn widen(wide: &mut Vec<i16>, work: &Many<'_>, part: &Part, rows: Range<usize>) {
+fn widen(wide: &mut Vec<i16>, work: &Work<'_>, part: &Part, rows: Range<usize>) {
     let inputs = part.blocks.len() * work.weight.block;
     wide.clear();
     for row in rows {
@@ -191,7 +191,7 @@ struct Tile<'a> {
     /// The first row.
     row: usize,
     part: &'a Part,
-    work: Many<'a>,
+    work: Work<'a>,
 }
 
 /// Rows of activations for weights in 4 bits.

@@ -7,7 +7,7 @@ use std::ptr;
 use super::levels::{eight, four};
 use crate::kernels::activations::CHUNK;
 use crate::kernels::blockwise::Blockwise;
-use crate::kernels::panel::{Many, Part};
+use crate::kernels::panel::{Part, Work};
 
 /// Rows of a weight in a panel.
 pub(in crate::kernels) const COLUMNS: usize = 32;
@@ -30,7 +30,7 @@ struct Panel {
 
 /// Results for these rows and at most [`COLUMNS`] outputs. Activations are shifted.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(in crate::kernels) fn many(work: Many<'_>, outputs: &Range<usize>, rows: Range<usize>) {
+pub(in crate::kernels) fn many(work: Work<'_>, outputs: &Range<usize>, rows: Range<usize>) {
     let mut panel = Panel::default();
     for part in Part::of(work.weight, outputs) {
         panel.fill(work.weight, &part);
@@ -188,7 +188,7 @@ struct Tile<'a> {
     /// The first row.
     row: usize,
     part: &'a Part,
-    work: Many<'a>,
+    work: Work<'a>,
 }
 
 impl Tile<'_> {
@@ -260,23 +260,27 @@ impl Tile<'_> {
 /// Adds sums to the results of a row, in the first part to the bias.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn add(work: &Many<'_>, part: &Part, row: usize, sums: [__m512; 2]) {
+pub(super) fn add<L, const VECTORS: usize>(
+    work: &Work<'_, L>,
+    part: &Part,
+    row: usize,
+    sums: [__m512; VECTORS],
+) {
     let outputs = &part.outputs;
-    // SAFETY: the caller of `many` says that these results are its own.
+    // SAFETY: the caller of the kernel says that these results are its own.
     let results = unsafe { work.out.at(row, outputs.start, outputs.len()) };
     let base = match (part.number, work.bias) {
         (0, Some(bias)) => Some(bias[outputs.clone()].as_ptr()),
         (0, None) => None,
         _ => Some(results.as_ptr()),
     };
-    for half in 0..2 {
-        let mask = (((1_u64 << outputs.len()) - 1) >> (half * LANES)) as u16;
-        let place = results.as_mut_ptr().wrapping_add(half * LANES);
+    for (number, mut sum) in sums.into_iter().enumerate() {
+        let mask = (((1_u64 << outputs.len()) - 1) >> (number * LANES)) as u16;
+        let place = results.as_mut_ptr().wrapping_add(number * LANES);
         // SAFETY: what a mask leaves out is not touched, and the rest is within the slices.
         unsafe {
-            let mut sum = sums[half];
             if let Some(base) = base {
-                sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, base.wrapping_add(half * LANES)), sum);
+                sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, base.wrapping_add(number * LANES)), sum);
             }
             _mm512_mask_storeu_ps(place, mask, sum);
         }
