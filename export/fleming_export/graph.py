@@ -19,11 +19,14 @@ from .quantize import Blockwise
 from .recipe import Recipe
 
 #: RMSNormalization is of opset 23; the contrib operators and IR 11 come with every ONNX Runtime >= 1.31.
-OPSETS = {"": 23, "com.microsoft": 1}
+OPSETS = {"": 23, "com.microsoft": 1, "fleming": 1}
 #: TensorScatter and the Attention that goes with it are of opset 24.
 STANDARD_OPSETS = {"": 24}
 IR_VERSION = 11
 CONTRIB = "com.microsoft"
+#: The domain of functions: a graph has what they are made of, and the runtime may have a kernel for the whole.
+FUNCTIONS = "fleming"
+SWIGLU = "SwiGLU"
 #: External data begins on a page, so that it can be mapped.
 ALIGNMENT = 4096
 #: Rows of a weight in blocks that CUDA's kernels go through together.
@@ -186,7 +189,11 @@ class GraphBuilder:
             name=self.spec.file.removesuffix(".onnx"),
         )
         return ir.Model(
-            graph, ir_version=IR_VERSION, producer_name="fleming_export", producer_version=producer_version
+            graph,
+            ir_version=IR_VERSION,
+            producer_name="fleming_export",
+            producer_version=producer_version,
+            functions=[_swiglu()] if any(node.op_type == SWIGLU for node in self.nodes) else [],
         )
 
     def data_bytes(self) -> int:
@@ -232,6 +239,20 @@ DTYPES = {
     "int32": ir.DataType.INT32,
     "uint8": ir.DataType.UINT8,
 }
+
+
+def _swiglu() -> ir.Function:
+    """``SwiGLU(gate, up) = gate * sigmoid(gate) * up``."""
+    gate, up, sigmoid, silu, product = (
+        ir.Value(name=name) for name in ("gate", "up", "sigmoid", "silu", "product")
+    )
+    nodes = [
+        ir.node("Sigmoid", [gate], outputs=[sigmoid]),
+        ir.node("Mul", [gate, sigmoid], outputs=[silu]),
+        ir.node("Mul", [silu, up], outputs=[product]),
+    ]
+    graph = ir.Graph([gate, up], [product], nodes=nodes, opset_imports={"": OPSETS[""]})
+    return ir.Function(FUNCTIONS, SWIGLU, graph=graph, attributes=[])
 
 
 def _value(spec: TensorSpec) -> ir.Value:

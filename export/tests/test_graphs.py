@@ -188,7 +188,8 @@ def test_sessions_offer_what_the_manifest_promises(package):
 
 def operators(path: Path) -> set[str]:
     model = onnx.load(path, load_external_data=False)
-    return {f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.node}
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    return {f"{node.domain}.{node.op_type}".lstrip(".") for node in nodes}
 
 
 def test_operators(exported):
@@ -200,7 +201,7 @@ def test_operators(exported):
     else:
         vision |= {"com.microsoft.SkipLayerNormalization"}
     decoder = set("Concat Gather Gemm GreaterOrEqual Max Mul Reshape RMSNormalization Shape Sigmoid".split())
-    decoder |= {"Unsqueeze", "Where"}
+    decoder |= {"Unsqueeze", "Where", "fleming.SwiGLU"}
     decoder |= {"com.microsoft.GroupQueryAttention", "com.microsoft.SkipSimplifiedLayerNormalization"}
     assert operators(exported.package / "vision.onnx") == vision
     if exported.manifest["source"]["config"]["llm_config"]["model_type"] == "qwen3":

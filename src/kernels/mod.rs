@@ -1,4 +1,5 @@
-//! What takes most of the time on a CPU, in the instructions of the machine: products with weights in blocks, and attention.
+//! What takes most of the time on a CPU, in the instructions of the machine: products with weights in blocks, attention, and the
+//! gates of feed-forward layers.
 //!
 //! Products are those of ONNX Runtime's `MatMulNBits` at accuracy level 4, on the weights as they stand in the file: activations
 //! are rounded to 8 bits, by row and block of inputs. What is multiplied and added up within a block are whole numbers, so
@@ -27,6 +28,7 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod vector;
+mod gate;
 mod attention;
 mod dispatch;
 mod product;
@@ -35,6 +37,7 @@ mod tests;
 
 pub(crate) use attention::{Attention, Cached, Heads, Rotation, Sight, attend, attend_cached};
 pub(crate) use blockwise::{Blockwise, Zeros};
+pub(crate) use gate::gate;
 pub(crate) use instructions::Instructions;
 pub(crate) use product::product;
 pub(crate) use threads::Threads;

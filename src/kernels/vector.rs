@@ -14,6 +14,7 @@ pub(super) trait Vector: Copy {
     unsafe fn splat(number: f32) -> Self;
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn multiply(self, other: Self) -> Self;
+    unsafe fn divided(self, divisor: Self) -> Self;
     unsafe fn larger(self, other: Self) -> Self;
     /// `self * factor + summand`, rounded once.
     unsafe fn fused(self, factor: Self, summand: Self) -> Self;
@@ -75,6 +76,10 @@ impl Vector for [f32; 8] {
 
     unsafe fn multiply(self, other: Self) -> Self {
         std::array::from_fn(|lane| self[lane] * other[lane])
+    }
+
+    unsafe fn divided(self, divisor: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] / divisor[lane])
     }
 
     unsafe fn larger(self, other: Self) -> Self {
@@ -140,6 +145,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn multiply(self, other: Self) -> Self {
             unsafe { _mm256_mul_ps(self, other) }
+        }
+
+        #[inline(always)]
+        unsafe fn divided(self, divisor: Self) -> Self {
+            unsafe { _mm256_div_ps(self, divisor) }
         }
 
         #[inline(always)]
@@ -212,6 +222,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn multiply(self, other: Self) -> Self {
             unsafe { _mm512_mul_ps(self, other) }
+        }
+
+        #[inline(always)]
+        unsafe fn divided(self, divisor: Self) -> Self {
+            unsafe { _mm512_div_ps(self, divisor) }
         }
 
         #[inline(always)]

@@ -28,13 +28,20 @@ impl ForeignOptions {
     }
 
     /// Adds operators to the session. Returns a status of ONNX Runtime: null, or what is wrong.
-    pub(in crate::onnx) fn add(&self, domain: ort::Result<&'static OperatorDomain>) -> *mut c_void {
-        let OrtStatusPtr(status) = match domain {
-            // SAFETY: the options are a session's, and the domain lives as long as the program.
-            Ok(domain) => unsafe { (self.api.AddCustomOpDomain)(self.options, domain.ptr().cast_mut()) },
-            Err(error) => status(self.api, &error.to_string()),
+    pub(in crate::onnx) fn add(&self, domains: ort::Result<&'static [OperatorDomain]>) -> *mut c_void {
+        let domains = match domains {
+            Ok(domains) => domains,
+            Err(error) => return status(self.api, &error.to_string()).0.cast(),
         };
-        status.cast()
+        for domain in domains {
+            // SAFETY: the options are a session's, and the domain lives as long as the program.
+            let OrtStatusPtr(status) =
+                unsafe { (self.api.AddCustomOpDomain)(self.options, domain.ptr().cast_mut()) };
+            if !status.is_null() {
+                return status.cast();
+            }
+        }
+        ptr::null_mut()
     }
 
     /// The status of options that cannot be used, of whatever ONNX Runtime there is; null if it has none.

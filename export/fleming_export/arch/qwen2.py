@@ -22,8 +22,8 @@ from ..layers import (
     packed_product,
     product,
     rms_norm,
-    silu,
     stream,
+    swiglu,
 )
 
 PREFIX = "language_model.model."
@@ -129,7 +129,7 @@ def _mlp(g: GraphBuilder, x: ir.Value, name: str, config: LanguageConfig) -> ir.
     """``down(silu(gate(x)) * up(x))``: [rows, H] -> [rows, H]."""
     gate = linear_without_bias(g, x, f"{name}gate_proj", config.hidden, config.intermediate)
     up = linear_without_bias(g, x, f"{name}up_proj", config.hidden, config.intermediate)
-    gated = g.op("Mul", f"{name}product", silu(g, gate, name), up)
+    gated = swiglu(g, gate, up, f"{name}product")
     return linear_without_bias(g, gated, f"{name}down_proj", config.intermediate, config.hidden)
 
 

@@ -18,7 +18,7 @@ const PAIRS: usize = 384;
 /// Steps of a run: so few that a strip's part stays in the first cache while a panel passes by.
 const RUN: usize = 8;
 /// Tasks for each thread: so many that one which is late holds up little.
-const SHARES: usize = 4;
+const SHARES: usize = 2;
 /// Rows for which it is still worth unpacking a panel once more.
 const LEAST_ROWS: usize = 256;
 

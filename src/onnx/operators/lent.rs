@@ -17,6 +17,6 @@ impl OwnOperators {
         }
         let all = Self { products: true, attention: true, instructions };
         // nobody says when the session ends: the few bytes live as long as the program
-        options.add(all.domain(None).map(|domain| &*Box::leak(Box::new(domain))))
+        options.add(all.domains(None).map(|domains| &*Box::leak(Box::new(domains)) as &[_]))
     }
 }

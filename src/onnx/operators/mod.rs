@@ -4,6 +4,7 @@ mod pool;
 mod nodes;
 mod products;
 mod attention;
+mod gates;
 mod own;
 #[cfg(feature = "capi")]
 mod lent;

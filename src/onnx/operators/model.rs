@@ -56,6 +56,8 @@ pub(super) type Outlet = (&'static str, u64, Vec<usize>);
 pub(super) struct Model {
     pub(super) node: Message,
     pub(super) constants: Vec<Message>,
+    /// What nodes without a kernel are made of.
+    pub(super) functions: Vec<Message>,
     pub(super) inputs: Vec<Outlet>,
     pub(super) outputs: Vec<Outlet>,
     /// Whether the graph leaves it to ONNX Runtime to find out the sizes of its outputs.
@@ -76,9 +78,9 @@ impl Model {
                 );
             }
         }
-        let opset = |domain: &str, version| Message::default().text(1, domain).number(2, version);
         let model = Message::default().number(1, 8).message(7, graph).message(8, opset("", 17));
-        model.message(8, opset("com.microsoft", 1)).0
+        let model = model.message(8, opset("com.microsoft", 1)).message(8, opset("fleming", 1));
+        self.functions.iter().fold(model, |model, function| model.message(25, function.clone())).0
     }
 
     /// The graph, opened with some operators.
@@ -102,6 +104,11 @@ impl Model {
         let runtime = Runtime::load(None).unwrap();
         Graph::open(&runtime, &path, &serde_json::from_value(contract).unwrap(), &options)
     }
+}
+
+/// A set of operators of some version.
+pub(super) fn opset(domain: &str, version: u64) -> Message {
+    Message::default().text(1, domain).number(2, version)
 }
 
 pub(super) fn attribute(name: &str, number: u64) -> Message {

@@ -10,6 +10,7 @@ use ort::operator::OperatorDomain;
 use ort::session::builder::SessionBuilder;
 
 use super::attention::{GroupQueryAttention, MultiHeadAttention};
+use super::gates::SwiGlu;
 use super::pool::Resources;
 use super::products::{self, MatMulNBits};
 use crate::error::Result;
@@ -17,7 +18,10 @@ use crate::kernels::Instructions;
 use crate::onnx::provider::Device;
 use crate::package::Manifest;
 
-const DOMAIN: &str = "com.microsoft";
+/// The domain of ONNX Runtime's own operators.
+const CONTRIB: &str = "com.microsoft";
+/// The domain of functions that the exporter writes.
+const FUNCTIONS: &str = "fleming";
 
 /// The operators of a package that this crate computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,19 +75,21 @@ impl OwnOperators {
         if !self.products && !self.attention {
             return Ok(builder);
         }
-        Ok(builder.with_operators(self.domain(threads)?)?)
+        let [contrib, functions] = self.domains(threads)?;
+        Ok(builder.with_operators(contrib)?.with_operators(functions)?)
     }
 
-    pub(super) fn domain(self, threads: Option<usize>) -> ort::Result<OperatorDomain> {
+    pub(super) fn domains(self, threads: Option<usize>) -> ort::Result<[OperatorDomain; 2]> {
         let threads = threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
         let resources = Resources { instructions: self.instructions, threads };
-        let mut domain = OperatorDomain::new(DOMAIN)?;
+        let mut contrib = OperatorDomain::new(CONTRIB)?;
         if self.products {
-            domain = domain.add(MatMulNBits { resources })?;
+            contrib = contrib.add(MatMulNBits { resources })?;
         }
         if self.attention {
-            domain = domain.add(MultiHeadAttention { resources })?.add(GroupQueryAttention { resources })?;
+            contrib =
+                contrib.add(MultiHeadAttention { resources })?.add(GroupQueryAttention { resources })?;
         }
-        Ok(domain)
+        Ok([contrib, OperatorDomain::new(FUNCTIONS)?.add(SwiGlu { resources })?])
     }
 }

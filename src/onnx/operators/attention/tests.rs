@@ -43,6 +43,7 @@ fn all_tokens_see_one_another_as_in_onnx_runtime() {
         let model = Model {
             node: node("MultiHeadAttention", &inputs, &["out"], &[("num_heads", heads)]),
             constants: Vec::new(),
+            functions: Vec::new(),
             inputs: inputs.map(|name| (name, FLOAT, sizes())).into(),
             outputs: vec![("out", FLOAT, sizes())],
             inferred: true,
@@ -82,6 +83,7 @@ fn cached(sizes: &Sizes) -> Model {
     Model {
         node: node("GroupQueryAttention", &inputs, &["out", "key", "value"], &attributes),
         constants: vec![table("cos", f32::cos), table("sin", f32::sin)],
+        functions: Vec::new(),
         inputs: vec![
             ("new", FLOAT, vec![0, 0, (heads[0] + 2 * heads[1]) * size]),
             ("past_key", FLOAT, cache()),

@@ -62,6 +62,7 @@ fn model(case: &Case) -> Model {
     Model {
         node,
         constants,
+        functions: Vec::new(),
         inputs: vec![("rows", FLOAT, inputs)],
         outputs: vec![("products", FLOAT, outputs)],
         inferred: true,
