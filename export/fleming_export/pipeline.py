@@ -40,15 +40,15 @@ from .weights import check_claims, check_tied, write_parameters
 
 
 def export(
-    checkpoint: str,
+    checkpoint: str | Checkpoint,
     out: Path,
     *,
     recipe: Recipe | None = None,
     force: bool = False,
 ) -> Path:
-    """Exports a checkpoint (a folder or a hub id) to the package ``out``; an error says why not."""
+    """Exports a checkpoint (a folder, a hub id, or one that is open) to the package ``out``; an error says why not."""
     check_target(out, force=force)
-    source = open_checkpoint(checkpoint)
+    source = open_checkpoint(checkpoint) if isinstance(checkpoint, str) else checkpoint
     plan = make_plan(source, recipe or Recipe())
     if fetching := source.to_fetch():  # which takes its time: what can be known before is looked at
         by_tensors(source, plan.config, fetching)

@@ -39,6 +39,11 @@ const SCANS: u64 = 8;
 /// Bytes of samples of a picture: at most as many as four channels of 16 bits have in the largest.
 const PIXEL_BYTES: u64 = 8;
 
+/// The largest picture may be this narrow, for a row of a few pixels costs as much as one of these.
+const NARROWEST: u64 = 16;
+/// Sides that are never too long.
+const LONG: u64 = 1 << 16;
+
 const fn option(name: &'static str) -> OptionName {
     Subject::Engine.option(name)
 }
@@ -77,15 +82,16 @@ impl Budget {
     /// The number of pixels of a picture, frame or slice, if it may be read at all.
     ///
     /// # Errors
-    /// [`Error::Input`] naming `thing` if there are none or too many.
+    /// [`Error::Input`] naming `thing` if there are none or too many, or a side is far too long.
     pub(super) fn check_pixels(&self, thing: &str, width: u32, height: u32) -> Result<usize> {
-        let pixels = u64::from(width) * u64::from(height);
-        if (1..=self.pixels).contains(&pixels) {
+        let (pixels, longest) = (u64::from(width) * u64::from(height), (self.pixels / NARROWEST).max(LONG));
+        if (1..=self.pixels).contains(&pixels) && u64::from(width.max(height)) <= longest {
             // Fits the usize of every target that ONNX Runtime has: the option's bound is far below 2^63.
             return Ok(pixels as usize);
         }
+        let wanted = format!("1 to {} pixels, {longest} in a row or column", self.pixels);
         let got = format!("{width}×{height} = {pixels} pixels");
-        Err(Error::input(thing, format!("1 to {} pixels", self.pixels), got)
+        Err(Error::input(thing, wanted, got)
             .hint("scale it down, the model sees 448×448 pixels of it, or raise --max-pixels"))
     }
 
@@ -237,6 +243,11 @@ mod tests {
             let facts = error.facts();
             assert!(facts.thing == "x" && facts.hint.contains(option) && facts.got.contains(got), "{error}");
         }
+        // a picture of one column
+        let budget = Budget::default();
+        budget.check_pixels("x", 1, 11_184_810).unwrap();
+        let error = budget.check_pixels("x", 1, 11_184_811).unwrap_err();
+        assert!(error.to_string().contains("11184810 in a row or column"), "{error}");
         let error = Budget { pixels: 0, ..budget }.check().unwrap_err();
         assert_eq!(error.facts().thing, "max-pixels");
     }

@@ -1,11 +1,11 @@
 //! Activations in 8 bits.
 
 use std::cell::Cell;
-use std::mem;
 use std::ops::Range;
 
 use super::blockwise::{BLOCK, Blockwise};
 use super::output::Output;
+use super::scratch::{Scratch, Spare};
 use super::threads::Threads;
 
 /// The levels of a chunk: 64 values that the kernels take in one go.
@@ -19,15 +19,13 @@ pub(super) const RUN: usize = 4096;
 const TASK: usize = 1 << 15;
 
 thread_local! {
-    /// Memory of activations that are not needed any more. To get as much from the system each time would take longer than to
-    /// round them.
-    static SPARE: Cell<Vec<i8>> = const { Cell::new(Vec::new()) };
+    static SPARE: Spare<i8> = const { Cell::new(Vec::new()) };
 }
 
 /// Rows of activations, rounded by row and block.
 pub(super) struct Activations {
     /// `[runs, rows, run]`, -127 to 127 with the sign bit as was asked for. For weights in 4 bits in the order of [`place`].
-    levels: Vec<i8>,
+    levels: Scratch<i8>,
     /// `[rows, blocks]`; not a number where a value of the block is none or infinite.
     scales: Vec<f32>,
     /// The sums of each block's levels, for weights in 4 bits and levels with their sign: `[rows, blocks]`
@@ -78,8 +76,7 @@ impl Activations {
         let (inputs, blocks) = (weight.inputs, weight.blocks());
         let (count, width) = (rows.len() / inputs, weight.padded().next_multiple_of(CHUNK));
         let run = RUN / weight.block * weight.block;
-        let mut levels = SPARE.take();
-        levels.resize(count * width, 0);
+        let levels = Scratch::take(&SPARE, count * width, 0);
         let layout = Layout { rows: count, run, width };
         let has_sums = weight.bits == 4 && form != Form::ShiftedRuns;
         let sums = if has_sums { vec![0.0; count * blocks] } else { Vec::new() };
@@ -135,12 +132,6 @@ impl Activations {
     pub(super) fn row_sums(&self, row: usize) -> &[f32] {
         let blocks = self.scales.len() / self.rows();
         &self.sums[row * blocks..][..blocks]
-    }
-}
-
-impl Drop for Activations {
-    fn drop(&mut self) {
-        SPARE.set(mem::take(&mut self.levels));
     }
 }
 

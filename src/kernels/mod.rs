@@ -17,6 +17,7 @@ mod instructions;
 mod blockwise;
 mod threads;
 mod output;
+mod scratch;
 mod activations;
 mod few;
 mod panel;

@@ -95,6 +95,15 @@ def webp(side: int) -> bytes:
     return file.getvalue()
 
 
+def avif(side: int, claimed: int) -> bytes:
+    """A picture of one colour that says another size of itself."""
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (9, 8, 7)).save(file, "AVIF", speed=10)
+    whole = file.getvalue()
+    sizes = b"ispe\0\0\0\0" + struct.pack(">II", side, side)
+    return whole.replace(sizes, sizes[:8] + struct.pack(">II", claimed, claimed))
+
+
 def bmp(width: int, height: int) -> bytes:
     """Run lengths of rows that end after one pixel."""
     data = b"\1\0\0\0" * height + b"\0\1"
@@ -157,6 +166,7 @@ BOMBS = [
     ("large.png", "image", SIDE**2, lambda: png(SIDE, SIDE, 2, 8, zeros((3 * SIDE + 1) * SIDE))),
     ("wide.png", "image", SIDE**2, lambda: png(SIDE, SIDE, 6, 16, zeros((8 * SIDE + 1) * SIDE))),
     ("huge.png", "image", 0, lambda: png(1 << 30, 1 << 30, 2, 8, b"")),
+    ("column.png", "image", 0, lambda: png(1, 170_000_000, 2, 8, zeros(4 * 170_000_000))),
     ("idat.png", "image", 4, lambda: png(2, 2, 2, 8, zeros(1 << 30))),
     ("ztxt.png", "image", 4, lambda: noted(b"zTXt", b"Raw profile type exif\0\0")),
     ("itxt.png", "image", 4, lambda: noted(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0")),
@@ -168,6 +178,9 @@ BOMBS = [
     ("many.gif", "video", SIDE**2, lambda: gif(SIDE, SIDE, 100)),
     ("long.gif", "video", 1000**2, lambda: gif(1000, 1000, 5000)),
     ("large.webp", "image", SIDE**2, lambda: webp(SIDE)),
+    ("large.avif", "image", 8000**2, lambda: avif(8000, 8000)),
+    ("claims.avif", "image", 8000**2, lambda: avif(8000, 2)),
+    ("claims-more.avif", "image", 0, lambda: avif(16, 1 << 30)),
     ("rows.bmp", "image", SIDE**2, lambda: bmp(SIDE, SIDE)),
     ("shared-strips.tif", "image", 4000, shared_strips),
     ("shared-tiles.tif", "image", SIDE**2, shared_tiles),

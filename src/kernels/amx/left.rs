@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::tiles::{DEPTH, Pair, SIDE};
 use crate::kernels::blockwise::Blockwise;
 use crate::kernels::output::Output;
+use crate::kernels::scratch::{Scratch, Spare};
 use crate::kernels::threads::Threads;
 
 /// Rows of a pair of tiles.
@@ -16,15 +17,14 @@ pub(super) const ROWS: usize = 2 * SIDE;
 const GROUP: usize = 8;
 
 thread_local! {
-    /// Memory of activations that are not needed any more. To get as much from the system each time would take longer than to
-    /// round them.
-    static SPARE: Cell<Vec<Pair>> = const { Cell::new(Vec::new()) };
+    static SPARE: Spare<Pair> = const { Cell::new(Vec::new()) };
 }
 
 /// Rows of activations, rounded.
 pub(super) struct Activations {
     /// `[strips, steps]`: of each 32 rows 32 inputs at a time, zeros where there are no more.
-    pairs: Vec<Pair>,
+    pairs: Scratch<Pair>,
+    rows: usize,
     strips: usize,
     steps: usize,
 }
@@ -37,28 +37,23 @@ impl Activations {
     pub(super) unsafe fn round(rows: &[f32], weight: &Blockwise<'_>, threads: &dyn Threads) -> Self {
         let (count, steps) = (rows.len() / weight.inputs, weight.padded() / DEPTH);
         let strips = count.div_ceil(ROWS);
-        let mut pairs = SPARE.take();
-        if pairs.len() < strips * steps {
-            // SAFETY: zeros are numbers.
-            pairs.resize(strips * steps, unsafe { mem::zeroed() });
-        }
+        // SAFETY: zeros are numbers.
+        let mut pairs = Scratch::take(&SPARE, strips * steps, unsafe { mem::zeroed() });
         let out = Output::new(&mut pairs[..strips * steps], steps);
         threads.each(strips, &|strip| {
             // SAFETY: each task has a strip of its own, and the machine has the instructions.
             unsafe { fill(rows, weight, strip, out.rows(strip..strip + 1)) }
         });
-        Self { pairs, strips, steps }
+        Self { pairs, rows: count, strips, steps }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Some inputs of a strip; none where there is no such strip.
     pub(super) fn strip(&self, strip: usize, steps: &Range<usize>) -> &[Pair] {
         if strip < self.strips { &self.pairs[strip * self.steps..][steps.clone()] } else { &[] }
-    }
-}
-
-impl Drop for Activations {
-    fn drop(&mut self) {
-        SPARE.set(mem::take(&mut self.pairs));
     }
 }
 

@@ -9,6 +9,7 @@ use super::right::{COLUMNS, Panel};
 use super::tiles::{DEPTH, Pair, SIDE, Square, Start, Tiles};
 use crate::kernels::blockwise::{BLOCK, Blockwise};
 use crate::kernels::output::Output;
+use crate::kernels::panel::Work;
 use crate::kernels::threads::Threads;
 
 /// Outputs of a panel at most: so many that activations are seldom read again, so few that a panel stays in the second cache.
@@ -35,7 +36,7 @@ pub(in crate::kernels) unsafe fn many(
     let count = rows.len() / weight.inputs;
     // SAFETY: by this function's contract.
     let left = unsafe { Activations::round(rows, weight, threads) };
-    let work = Work { left: &left, weight, bias, out: Output::new(results, weight.outputs), rows: count };
+    let work = Work { left: &left, weight, bias, out: Output::new(results, weight.outputs) };
     let shares = threads.count() * SHARES;
     let most = (weight.outputs / shares).next_multiple_of(COLUMNS).clamp(COLUMNS, PANEL);
     // as many for each thread
@@ -55,16 +56,6 @@ pub(in crate::kernels) unsafe fn many(
     });
 }
 
-/// A product.
-#[derive(Clone, Copy)]
-struct Work<'a> {
-    left: &'a Activations,
-    weight: &'a Blockwise<'a>,
-    bias: Option<&'a [f32]>,
-    out: Output<'a>,
-    rows: usize,
-}
-
 /// A strip of rows and the part of a weight that it is multiplied with.
 struct Place<'a> {
     strip: usize,
@@ -80,14 +71,14 @@ enum Base<'a> {
     Results,
 }
 
-impl Work<'_> {
+impl Work<'_, Activations> {
     /// Results of some outputs, for rows from the beginning of a strip on.
     ///
     /// # Safety
     /// The machine has tiles, and nobody else has these results meanwhile.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     unsafe fn panel(&self, outputs: &Range<usize>, rows: Range<usize>) {
-        let mut panel = Panel::new();
+        let mut panel = Panel::new(PAIRS);
         // SAFETY: by this function's contract.
         let tiles = unsafe { Tiles::new() };
         // SAFETY: zeros are numbers.
@@ -119,7 +110,7 @@ impl Work<'_> {
         for (number, run) in left.chunks(RUN).enumerate() {
             let start = if number == 0 { Start::Nothing } else { Start::Sums };
             let ahead = left.chunks(RUN).nth(number + 1).unwrap_or(&next[..next.len().min(RUN)]);
-            let rows = row + number * lines..self.rows.min(row + ROWS.min((number + 1) * lines));
+            let rows = row + number * lines..self.left.rows().min(row + ROWS.min((number + 1) * lines));
             for (column, sums) in sums.iter_mut().enumerate() {
                 // what is needed next comes in shares, so that the panel need not wait for it
                 for pair in ahead.iter().skip(column).step_by(columns) {
@@ -141,7 +132,7 @@ impl Work<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     unsafe fn write(&self, sums: &[Square], place: &Place<'_>, base: Base<'_>) {
         let (first, outputs) = (place.strip * ROWS, place.outputs);
-        for row in 0..ROWS.min(self.rows - first) {
+        for row in 0..ROWS.min(self.left.rows() - first) {
             // SAFETY: by this function's contract.
             let results = unsafe { self.out.at(first + row, outputs.start, outputs.len()) };
             for (number, results) in results.chunks_mut(SIDE).enumerate() {

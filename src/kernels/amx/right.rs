@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::tiles::{DEPTH, Pair, SIDE, Tile};
 use crate::kernels::blockwise::Blockwise;
+use crate::kernels::scratch::{Scratch, Spare};
 
 /// Columns of a pair of tiles: rows of the weight.
 pub(super) const COLUMNS: usize = 2 * SIDE;
@@ -16,20 +17,21 @@ const WORDS: usize = 8;
 const VECTOR: usize = 512;
 
 thread_local! {
-    /// Memory of a panel that is not needed any more: see that of activations.
-    static SPARE: Cell<Vec<Pair>> = const { Cell::new(Vec::new()) };
+    static SPARE: Spare<Pair> = const { Cell::new(Vec::new()) };
 }
 
 /// A part of a weight as the tiles read it.
 pub(super) struct Panel {
     /// `[columns / COLUMNS, steps]`: of each 32 columns 32 inputs at a time, pairs of inputs side by side.
-    pairs: Vec<Pair>,
+    pairs: Scratch<Pair>,
     steps: usize,
 }
 
 impl Panel {
-    pub(super) fn new() -> Self {
-        Self { pairs: SPARE.take(), steps: 0 }
+    /// With room for so many pairs.
+    pub(super) fn new(pairs: usize) -> Self {
+        // SAFETY: zeros are numbers.
+        Self { pairs: Scratch::take(&SPARE, pairs, unsafe { mem::zeroed() }), steps: 0 }
     }
 
     /// These outputs and steps of 32 inputs, from the first of a block on. Where outputs end within a tile the last one is
@@ -37,11 +39,6 @@ impl Panel {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     pub(super) fn fill(&mut self, weight: &Blockwise<'_>, outputs: &Range<usize>, steps: &Range<usize>) {
         self.steps = steps.len();
-        let count = outputs.len().div_ceil(COLUMNS) * self.steps;
-        if self.pairs.len() < count {
-            // SAFETY: zeros are numbers.
-            self.pairs.resize(count, unsafe { mem::zeroed() });
-        }
         for first in outputs.clone().step_by(SIDE) {
             let half = (first - outputs.start) / SIDE;
             let pairs = &mut self.pairs[half / 2 * self.steps..][..self.steps];
@@ -56,12 +53,6 @@ impl Panel {
     /// 32 columns.
     pub(super) fn columns(&self, number: usize) -> &[Pair] {
         &self.pairs[number * self.steps..][..self.steps]
-    }
-}
-
-impl Drop for Panel {
-    fn drop(&mut self) {
-        SPARE.set(mem::take(&mut self.pairs));
     }
 }
 
