@@ -5,8 +5,10 @@ import sys
 
 import building
 import compare
+import large
 import machine
 import numpy as np
+import onnx
 import pytest
 import table
 import visits
@@ -288,3 +290,13 @@ def test_the_projector_reads_back(kind, checkpoint, tmp_path):
     assert facts["clip.projector_type"] == "internvl"
     assert facts["clip.vision.projector.scale_factor"] == 2
     assert facts["clip.vision.projection_dim"] == given("mlp1.3.bias").size
+
+
+def test_a_few_layers_stand_for_all(tmp_path):
+    large.make("tiny", tmp_path / "package", "f32", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    weights = onnx.load(tmp_path / "package/decoder.onnx").graph.initializer
+    first = {tensor.name: tensor.raw_data for tensor in weights if ".layers.0." in tensor.name}
+    second = {tensor.name: tensor.raw_data for tensor in weights if ".layers.1." in tensor.name}
+    assert len(first) > 10
+    assert {name.replace(".layers.0.", ".layers.1."): data for name, data in first.items()} == second
