@@ -2,8 +2,8 @@
 
     python benches/peers/large.py 8b target/large-int4
 
-Weights are random. A few layers of the language model are drawn, and stand for all others in turn: figures do not
-depend on which weights a layer has, and the package has them all.
+Weights are random. A few layers of the language model are drawn, and stand for all others in turn: figures do
+not depend on which weights a layer has, and the package has them all.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def make(size: str, out: Path, precision: str, drawn: int) -> None:
 
 def main() -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("size", choices=SIZES)
     parser.add_argument("out", type=Path)
     parser.add_argument("--precision", default="int4")

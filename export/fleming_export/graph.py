@@ -24,7 +24,7 @@ OPSETS = {"": 23, "com.microsoft": 1, "fleming": 1}
 STANDARD_OPSETS = {"": 24}
 IR_VERSION = 11
 CONTRIB = "com.microsoft"
-#: The domain of functions: a graph has what they are made of, and the runtime may have a kernel for the whole.
+#: The domain of functions: a graph has what they are made of, and the runtime may have a kernel for one.
 FUNCTIONS = "fleming"
 SWIGLU = "SwiGLU"
 #: External data begins on a page, so that it can be mapped.

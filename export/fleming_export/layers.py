@@ -143,7 +143,7 @@ def gelu(g: GraphBuilder, x: ir.Value, name: str) -> ir.Value:
 
 def swiglu(g: GraphBuilder, gate: ir.Value, up: ir.Value, name: str) -> ir.Value:
     """``gate * sigmoid(gate) * up``: [rows, width] each -> same."""
-    if g.recipe.target == "cpu":  # three passes over memory in place of five, where the runtime has its kernel
+    if g.recipe.target == "cpu":  # fewer passes over memory, where the runtime has its kernel
         return g.op(f"{FUNCTIONS}::{SWIGLU}", name, gate, up)
     if g.recipe.target == "cuda":  # in one kernel, and in every type
         return g.op("Mul", name, g.op(f"{CONTRIB}::QuickGelu", f"{name}.silu", gate, alpha=1.0), up)

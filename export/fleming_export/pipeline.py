@@ -46,7 +46,7 @@ def export(
     recipe: Recipe | None = None,
     force: bool = False,
 ) -> Path:
-    """Exports a checkpoint (a folder, a hub id, or one that is open) to the package ``out``; an error says why not."""
+    """Exports a checkpoint (a folder, a hub id, or an open one) to the package ``out``; an error says why."""
     check_target(out, force=force)
     source = open_checkpoint(checkpoint) if isinstance(checkpoint, str) else checkpoint
     plan = make_plan(source, recipe or Recipe())
