@@ -269,6 +269,9 @@ fn session(runtime: &Runtime, path: &Path, options: &GraphOptions) -> Result<Ses
     if provider.on_device() {
         // outside the arena, which grows with the largest run: weights stay
         builder = builder.with_device_allocated_initializers().map_err(|error| refused(error.into()))?;
+    } else {
+        // a block for each shape that was run comes on top of what the first run took: a third more for a tile
+        builder = builder.with_memory_pattern(false).map_err(|error| refused(error.into()))?;
     }
     if let Some(threads) = options.threads {
         builder = builder.with_intra_threads(threads).map_err(|error| refused(error.into()))?;
