@@ -113,8 +113,8 @@ fn drawn_tiles(width: u32, tile: &[u8]) -> Vec<u8> {
 fn tiles_far_larger_than_their_picture_are_refused() {
     let grey = frame(&drawn_tiles(16, &[7; 16]), Preprocessing::Clinical).2;
     assert_eq!(grey, [7; 8]);
-    let error = read(&source(drawn_tiles(8_000_000, &[7; 16])), Preprocessing::Clinical).unwrap_err();
-    assert!(error.to_string().contains("tiles of 8000000"), "{error}");
+    let error = read(&source(drawn_tiles(10_000_000, &[7; 16])), Preprocessing::Clinical).unwrap_err();
+    assert!(error.to_string().contains("tiles of 10000000"), "{error}");
 }
 
 fn frame(bytes: &[u8], preprocessing: Preprocessing) -> (PixelMode, (u32, u32), Vec<u8>, usize) {
