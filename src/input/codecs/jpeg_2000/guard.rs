@@ -1,7 +1,8 @@
 //! Whether a code stream is whole, and how much work it asks for, before it is decoded.
 //!
 //! A stream of a few bytes can name millions of tiles, layers and precincts. Each tile has at least a header and each packet at
-//! least a byte, so a stream that names more than it has bytes cannot be whole.
+//! least a byte, so a stream that names more than it has bytes cannot be whole. Code blocks may be empty, but a decoder makes a place
+//! for each, so more than a small picture has need a byte each too.
 
 use super::super::markers::Fields;
 use super::super::stream::{JPEG_2000, damaged};
@@ -20,12 +21,17 @@ const EOC: u8 = 0xd9;
 /// Bytes of a tile-part without data: its first segment and the mark behind the last one.
 const TILE_PART: usize = 14;
 
-/// The parts of a coding style that say how many packets there are.
+/// Code blocks that may all be empty: those of 8 megapixels in blocks of 8 × 8.
+const EMPTY_BLOCKS: u64 = 1 << 17;
+
+/// The parts of a coding style that say how many packets and code blocks there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Style {
     /// Wavelet levels.
     levels: u32,
     reversible: bool,
+    /// Logarithms of a code block's sides.
+    block: [u32; 2],
     /// Logarithms of the precincts' sides for each level, the smallest picture first; none for the largest ones.
     precincts: Vec<[u32; 2]>,
 }
@@ -91,15 +97,15 @@ impl<'a> Guard<'a> {
     /// Walks over the tile-parts from `at` on.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if one is cut off, if tiles are missing, or if they name more packets than there are
-    /// bytes.
+    /// [`Error::Input`](crate::Error::Input) if one is cut off, if tiles are missing, or if they name more packets or code blocks
+    /// than there are bytes.
     pub(super) fn tile_parts(&mut self, mut at: usize, watch: &Watch) -> Result<()> {
         let [across, down] = self.main.tiles();
         let count = usize::try_from(across * down).unwrap_or(usize::MAX);
         if count > 65535 || count.saturating_mul(TILE_PART) > self.stream.len() {
             return Err(damaged(JPEG_2000, format!("{count} tiles in {} bytes", self.stream.len())));
         }
-        let (mut seen, mut packets) = (vec![false; count], 0);
+        let (mut seen, mut packets, mut blocks) = (vec![false; count], 0, 0);
         while let (SOT, body, next) = segment(self.stream, at)? {
             watch.check()?;
             let mut fields = Fields::new(JPEG_2000, body);
@@ -107,17 +113,24 @@ impl<'a> Guard<'a> {
             let end = if length == 0 { self.stream.len() } else { at.saturating_add(length) };
             let cut_off = || damaged(JPEG_2000, "a tile-part that is cut off");
             let part = self.stream.get(..end).ok_or_else(cut_off)?;
-            let packets_of_tile = self.tile_header(tile, part, next)?;
+            let (tile_packets, tile_blocks) = self.tile_header(tile, part, next)?;
             match seen.get_mut(tile) {
                 Some(seen) if !*seen => {
                     *seen = true;
-                    packets += packets_of_tile;
+                    packets = tile_packets.saturating_add(packets);
+                    blocks = tile_blocks.saturating_add(blocks);
                 }
                 Some(_) => {}
                 None => return Err(damaged(JPEG_2000, format!("tile {tile} of {count}"))),
             }
             if packets > self.stream.len() as u64 {
                 return Err(damaged(JPEG_2000, format!("{packets} packets in {} bytes", self.stream.len())));
+            }
+            if blocks > EMPTY_BLOCKS.max(self.stream.len() as u64) {
+                return Err(damaged(
+                    JPEG_2000,
+                    format!("{blocks} code blocks in {} bytes", self.stream.len()),
+                ));
             }
             at = end;
             // Streams do without the end mark.
@@ -131,8 +144,8 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Reads a tile-part's segments from `at` on. Returns the number of packets of its tile.
-    fn tile_header(&mut self, tile: usize, part: &[u8], mut at: usize) -> Result<u64> {
+    /// Reads a tile-part's segments from `at` on. Returns how many packets and code blocks its tile has.
+    fn tile_header(&mut self, tile: usize, part: &[u8], mut at: usize) -> Result<(u64, u64)> {
         let (main_layers, mut default, mut single) = (self.layers, self.default.clone(), self.single.clone());
         loop {
             let (marker, body, next) = segment(part, at)?;
@@ -146,11 +159,15 @@ impl<'a> Guard<'a> {
         }
         let layers = std::mem::replace(&mut self.layers, main_layers);
         let area = self.tile_area(tile as u64);
-        let precincts = (0..self.main.components).map(|component| {
+        let (mut precincts, mut blocks) = (0_u64, 0_u64);
+        for component in 0..self.main.components {
             let own = single.iter().rev().find(|(other, _)| *other == component).map(|(_, style)| style);
-            own.or(default.as_ref()).map_or(0, |style| style.precinct_count(area))
-        });
-        Ok(precincts.sum::<u64>().saturating_mul(layers))
+            if let Some(style) = own.or(default.as_ref()) {
+                precincts = precincts.saturating_add(style.precinct_count(area));
+                blocks = blocks.saturating_add(style.block_count(area));
+            }
+        }
+        Ok((precincts.saturating_mul(layers), blocks))
     }
 
     /// Where a tile begins and ends.
@@ -192,15 +209,22 @@ impl Style {
         if levels > 32 {
             return Err(damaged(JPEG_2000, format!("{levels} wavelet levels")));
         }
-        // Code blocks.
-        fields.bytes(3)?;
+        let block = [u32::from(fields.byte()? & 15) + 2, u32::from(fields.byte()? & 15) + 2];
+        // How blocks are coded.
+        fields.byte()?;
         let reversible = fields.byte()? == 1;
         let mut precincts = Vec::new();
         for _ in 0..if flags & 1 == 0 { 0 } else { levels + 1 } {
             let sides = fields.byte()?;
             precincts.push([u32::from(sides & 15), u32::from(sides >> 4)]);
         }
-        Ok(Self { levels, reversible, precincts })
+        Ok(Self { levels, reversible, block, precincts })
+    }
+
+    /// Code blocks of the largest resolution of a tile's component, those that a place cuts through included.
+    fn block_count(&self, area: [[u64; 2]; 2]) -> u64 {
+        let counts = [0, 1].map(|at| area[at][1].saturating_sub(area[at][0]).div_ceil(1 << self.block[at]));
+        counts[0].saturating_mul(counts[1])
     }
 
     /// Precincts of all resolutions of a tile's component (T.800 B.6).

@@ -136,6 +136,19 @@ fn a_large_picture_of_next_to_nothing_is_refused() {
     assert!(error.facts().got.contains("64000000 samples"), "{error}");
 }
 
+/// A place was made for each: 250 bytes took five seconds.
+#[test]
+fn small_code_blocks_of_next_to_nothing_are_refused() {
+    let (siz, cod) = (body(SIGNED, 0x51), body(SIGNED, 0x52));
+    let mut many = SIGNED.to_vec();
+    for place in [siz + 2, siz + 6, siz + 18, siz + 22] {
+        many[place..place + 4].copy_from_slice(&3000_u32.to_be_bytes());
+    }
+    many[cod + 6..cod + 8].copy_from_slice(&[0, 0]);
+    let error = decoded(Codec::Jpeg2000, &many, &geometry(3000, 3000, 1, 16)).unwrap_err();
+    assert!(error.facts().got.contains("562500 code blocks"), "{error}");
+}
+
 #[test]
 fn what_is_not_read_exactly_is_refused_by_name() {
     let siz = body(HIGH_THROUGHPUT, 0x51);
