@@ -98,20 +98,8 @@ unsafe fn silu<V: Vector>(number: V) -> V {
 
 #[cfg(test)]
 mod tests {
-    use super::super::threads::Threads;
+    use super::super::threads::Backwards;
     use super::*;
-
-    struct One;
-
-    impl Threads for One {
-        fn count(&self) -> usize {
-            1
-        }
-
-        fn each(&self, tasks: usize, work: &(dyn Fn(usize) + Sync)) {
-            (0..tasks).for_each(work);
-        }
-    }
 
     #[test]
     fn gates_are_what_float64_says() {
@@ -120,7 +108,7 @@ mod tests {
         let values: Vec<f32> = (0..gates.len()).map(|number| (number % 7) as f32 - 3.0).collect();
         for instructions in Instructions::ALL.into_iter().filter(|instructions| instructions.are_here()) {
             let mut results = vec![f32::NAN; gates.len()];
-            gate(instructions, (&gates, &values), &mut results, &One);
+            gate(instructions, (&gates, &values), &mut results, &Backwards(3));
             for ((gate, value), found) in gates.iter().zip(&values).zip(results) {
                 let exact = f64::from(*gate) / (1.0 + (-f64::from(*gate)).exp()) * f64::from(*value);
                 // e to the power of less than -87 is taken for nothing
@@ -135,7 +123,12 @@ mod tests {
     fn what_is_no_number_stays_none() {
         for instructions in Instructions::ALL.into_iter().filter(|instructions| instructions.are_here()) {
             let mut results = [0.0; 3];
-            gate(instructions, (&[f32::NAN, 1.0, f32::INFINITY], &[1.0, f32::NAN, 1.0]), &mut results, &One);
+            gate(
+                instructions,
+                (&[f32::NAN, 1.0, f32::INFINITY], &[1.0, f32::NAN, 1.0]),
+                &mut results,
+                &Backwards(3),
+            );
             assert!(results[0].is_nan() && results[1].is_nan() && results[2] == f32::INFINITY, "{results:?}");
         }
     }

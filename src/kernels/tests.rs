@@ -6,20 +6,7 @@ use super::few::ROWS;
 use super::instructions::Instructions;
 use super::plain::level;
 use super::product::product;
-use super::threads::Threads;
-
-/// One after another, in the worst order.
-struct Backwards;
-
-impl Threads for Backwards {
-    fn count(&self) -> usize {
-        3
-    }
-
-    fn each(&self, tasks: usize, work: &(dyn Fn(usize) + Sync)) {
-        (0..tasks).rev().for_each(work);
-    }
-}
+use super::threads::Backwards;
 
 /// Numbers without an end, the same each time.
 struct Numbers(u64);
@@ -79,7 +66,7 @@ impl Weight {
 
 fn results(instructions: Instructions, rows: &[f32], weight: &Weight, bias: Option<&[f32]>) -> Vec<f32> {
     let mut results = vec![f32::NAN; rows.len() / weight.inputs * weight.outputs];
-    product(instructions, (rows, bias), &weight.view(), &mut results, &Backwards);
+    product(instructions, (rows, bias), &weight.view(), &mut results, &Backwards(3));
     results
 }
 

@@ -4,19 +4,7 @@ use super::attend::{Attention, Sight, attend};
 use super::cached::{Cached, Rotation, attend_cached};
 use super::heads::Heads;
 use crate::kernels::instructions::Instructions;
-use crate::kernels::threads::Threads;
-
-struct Several(usize);
-
-impl Threads for Several {
-    fn count(&self) -> usize {
-        self.0
-    }
-
-    fn each(&self, tasks: usize, work: &(dyn Fn(usize) + Sync)) {
-        (0..tasks).rev().for_each(work);
-    }
-}
+use crate::kernels::threads::Backwards;
 
 /// Numbers between -1 and 1, the same each time.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -112,7 +100,7 @@ fn attention_is_what_it_should_be() {
         for instructions in Instructions::ALL.into_iter().filter(|instructions| instructions.are_here()) {
             for threads in [1, 2, 9] {
                 let mut found = vec![f32::NAN; wanted.len()];
-                attend(instructions, attention, &mut found, &Several(threads));
+                attend(instructions, attention, &mut found, &Backwards(threads));
                 compare(
                     &found,
                     &wanted,
@@ -148,7 +136,7 @@ fn what_is_not_finite_is_seen_alike() {
             };
             let run = |instructions| {
                 let mut found = vec![0.0; positions * size];
-                attend(instructions, attention, &mut found, &Several(1));
+                attend(instructions, attention, &mut found, &Backwards(1));
                 found
             };
             let wanted = run(Instructions::Plain);
@@ -193,7 +181,7 @@ fn what_is_cached_is_what_was_seen() {
                 capacity,
                 lengths: &[done + piece],
             };
-            attend_cached(Instructions::here(), cached, &mut found, &Several(2));
+            attend_cached(Instructions::here(), cached, &mut found, &Backwards(2));
             results.extend(found);
             done += piece;
         }

@@ -147,7 +147,7 @@ fn columns(numbers: &[f32], block: usize) -> Pair<__m256> {
 /// 32 levels, each in a byte, in the kernels' order: of 8 bits from 32 bytes, of 4 bits from 16.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn halves(bytes: &[u8]) -> [__m128i; 2] {
+fn halves(bytes: &[u8]) -> [__m128i; 2] {
     if let Some(whole) = bytes.first_chunk::<32>() {
         // SAFETY: 32 bytes.
         return unsafe {
