@@ -70,6 +70,41 @@ fn drawn_png(pictures: &[Picture], dispose: ::png::DisposeOp) -> Vec<u8> {
     bytes
 }
 
+/// A PNG of two pixels and a palette of so many bytes, animated or not.
+fn drawn_palette(length: usize, animated: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut info = ::png::Info::with_size(2, 1);
+    (info.color_type, info.palette) = (::png::ColorType::Indexed, Some(vec![7; length].into()));
+    info.trns = Some(vec![9].into());
+    let mut encoder = ::png::Encoder::with_info(&mut bytes, info).unwrap();
+    if animated {
+        encoder.set_animated(1, 0).unwrap();
+    }
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[0, 1]).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+#[test]
+fn a_palette_of_no_whole_colours_is_refused() {
+    for length in [1, 2, 4, 5, 13, 769, 771, 3000] {
+        let still = read(&source(drawn_palette(length, false)), Preprocessing::Clinical);
+        let moving = clip(&drawn_palette(length, true), Look::default(), ReadOptions::default());
+        for refused in [still.err(), moving.err()] {
+            let error = refused.unwrap().to_string();
+            assert!(
+                error.contains("PNG") && (error.contains("palette") || error.contains("PLTE")),
+                "{length}: {error}"
+            );
+        }
+    }
+    for length in [6, 768] {
+        read(&source(drawn_palette(length, false)), Preprocessing::Clinical).unwrap();
+        clip(&drawn_palette(length, true), Look::default(), ReadOptions::default()).unwrap();
+    }
+}
+
 /// Places of WebP are even: those of the second picture move.
 fn drawn_webp(pictures: &[Picture], clears: bool) -> Vec<u8> {
     let chunk = |name: &[u8], content: &[u8]| {

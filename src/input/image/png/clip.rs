@@ -9,7 +9,7 @@ use super::super::paced::Paced;
 use super::super::picture::{Fault, samples};
 use super::super::reel::{Outline, Reel, shown};
 use super::chunks::{announced, delays};
-use super::decode::{LIMITS, damaged, stored_size};
+use super::decode::{LIMITS, check_palette, damaged, stored_size};
 
 /// All pictures, before their pixels.
 pub(in crate::input::image) fn outline(bytes: &[u8], options: &ReadOptions) -> Result<Outline, Fault> {
@@ -32,6 +32,7 @@ pub(in crate::input::image) fn play(
     decoder.ignore_checksums(false);
     decoder.set_transformations(Transformations::EXPAND | Transformations::ALPHA);
     let mut reader = decoder.read_info().map_err(damaged)?;
+    check_palette(reader.info())?;
     if reader.output_color_type().1 == BitDepth::Sixteen {
         return Err(Fault::unsupported("an animated PNG of 16 bits a channel"));
     }

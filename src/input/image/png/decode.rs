@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Limits, Transformations};
 
 use super::super::super::limits::collected;
 use super::super::super::reading::ReadOptions;
@@ -17,6 +17,9 @@ use crate::study::Preprocessing;
 
 /// Bytes that the decoder may take for itself: a row at most and what it unpacks besides the picture.
 pub(super) const LIMITS: Limits = Limits { bytes: 256 << 20 };
+
+/// Bytes of a palette of 256 colours.
+const MOST_PALETTE: usize = 768;
 
 /// Width and height as they are stored.
 pub(super) fn stored_size(bytes: &[u8], options: &ReadOptions) -> Result<(u32, u32), Fault> {
@@ -41,13 +44,17 @@ pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Re
     decoder.set_ignore_iccp_chunk(true);
     decoder.ignore_checksums(false);
     let clinical = options.preprocessing == Preprocessing::Clinical;
-    if clinical && has_transparency(bytes) {
+    let expand = clinical && has_transparency(bytes);
+    if expand {
         decoder.set_transformations(Transformations::EXPAND);
     }
     let header = decoder.read_header_info().map_err(damaged)?;
     let size = (header.width, header.height);
     options.budget.check_pixels("", size.0, size.1)?;
     let mut reader = decoder.read_info().map_err(damaged)?;
+    if expand {
+        check_palette(reader.info())?;
+    }
     let length = reader.output_buffer_size().ok_or_else(|| Fault::damaged("PNG", "an impossible size"))?;
     let mut packed = samples(length)?;
     let frame = reader.next_frame(&mut packed).map_err(damaged)?;
@@ -68,6 +75,15 @@ pub(in crate::input::image) fn decode(bytes: &[u8], options: &ReadOptions) -> Re
         picture.remarks.push("Only the first picture of this animation is looked at.".into());
     }
     Ok(picture)
+}
+
+/// Refuses a palette that the decoder would index beyond its end: one without whole colours, or of more than 256.
+pub(super) fn check_palette(info: &Info<'_>) -> Result<(), Fault> {
+    let length = info.palette.as_ref().map_or(0, |palette| palette.len());
+    if info.color_type != ColorType::Indexed || (length.is_multiple_of(3) && length <= MOST_PALETTE) {
+        return Ok(());
+    }
+    Err(Fault::damaged("PNG", format!("a palette of {length} bytes, not of 1 to 256 colours of 3")))
 }
 
 pub(super) fn damaged(error: DecodingError) -> Fault {
