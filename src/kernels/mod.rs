@@ -1,5 +1,5 @@
-//! What takes most of the time on a CPU, in the instructions of the machine: products with weights in blocks, attention, and the
-//! gates of feed-forward layers.
+//! What takes most of the time on a CPU, in the instructions of the machine: products with weights in blocks, attention,
+//! norms, and what feed-forward layers do number by number.
 //!
 //! Products are those of ONNX Runtime's `MatMulNBits` at accuracy level 4, on the weights as they stand in the file: activations
 //! are rounded to 8 bits, by row and block of inputs. What is multiplied and added up within a block are whole numbers, so
@@ -29,7 +29,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod vector;
-mod gate;
+mod elementwise;
+mod norm;
 mod attention;
 mod dispatch;
 mod product;
@@ -38,7 +39,8 @@ mod tests;
 
 pub(crate) use attention::{Attention, Cached, Heads, Rotation, Sight, attend, attend_cached};
 pub(crate) use blockwise::{Blockwise, Zeros};
-pub(crate) use gate::gate;
+pub(crate) use elementwise::{Function, apply};
 pub(crate) use instructions::Instructions;
+pub(crate) use norm::{Norm, Streams, add_and_norm};
 pub(crate) use product::product;
 pub(crate) use threads::Threads;

@@ -175,14 +175,32 @@ pub(super) fn placement(session: &Session) -> ort::Result<Vec<Placed>> {
 /// Whether a node has an input at this place. One that is left out has no name.
 pub(super) fn has_input(node: &KernelContext<'_>, place: usize) -> ort::Result<bool> {
     let api = ort::api();
-    let (mut count, mut length) = (0, 0);
+    has(node, place, api.KernelInfo_GetInputCount, api.KernelInfo_GetInputName)
+}
+
+/// Whether a node has an output at this place.
+pub(super) fn has_output(node: &KernelContext<'_>, place: usize) -> ort::Result<bool> {
+    let api = ort::api();
+    has(node, place, api.KernelInfo_GetOutputCount, api.KernelInfo_GetOutputName)
+}
+
+type Count = unsafe extern "system" fn(*const ort::sys::OrtKernelInfo, *mut usize) -> ort::sys::OrtStatusPtr;
+type Name = unsafe extern "system" fn(
+    *const ort::sys::OrtKernelInfo,
+    usize,
+    *mut c_char,
+    *mut usize,
+) -> ort::sys::OrtStatusPtr;
+
+fn has(node: &KernelContext<'_>, place: usize, count: Count, name: Name) -> ort::Result<bool> {
+    let (mut there, mut length) = (0, 0);
     // SAFETY: the node is alive. Without a buffer, only the length of the name is written, with the zero at its end.
     unsafe {
-        check((api.KernelInfo_GetInputCount)(node.ptr(), &raw mut count))?;
-        if place >= count {
+        check(count(node.ptr(), &raw mut there))?;
+        if place >= there {
             return Ok(false);
         }
-        check((api.KernelInfo_GetInputName)(node.ptr(), place, ptr::null_mut(), &raw mut length))?;
+        check(name(node.ptr(), place, ptr::null_mut(), &raw mut length))?;
     }
     Ok(length > 1)
 }

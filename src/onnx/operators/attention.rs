@@ -1,31 +1,59 @@
 //! `com.microsoft::MultiHeadAttention` and `com.microsoft::GroupQueryAttention` with this crate's own arithmetic, in the forms
-//! that the exporter writes.
+//! that the exporter writes, and `fleming::SelfAttention`, its function of ONNX Runtime's operators: the former, of queries, keys and
+//! values as one product makes them.
 
 use ort::operator::ShapeInferenceContext;
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::{Shape, TensorElementType};
 
-use super::nodes::{Node, guarded, refused};
+use super::nodes::{Node, guarded, infer_sizes, refused};
 use super::pool::{Pool, Resources};
 use crate::kernels::{self, Attention, Cached, Heads, Rotation, Sight};
 
-const OPEN: &str = "MultiHeadAttention";
 const CACHED: &str = "GroupQueryAttention";
 
-/// Queries, keys and values of all heads next to one another: all tokens see one another.
-pub(super) struct MultiHeadAttention {
+/// Where queries, keys and values of all heads are. All tokens see one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// Each is an input, `[batch, positions, width]`.
+    Inputs,
+    /// They stand side by side in one input, `[batch, positions, 3 * width]`.
+    Columns,
+}
+
+impl Apart {
+    fn operator(self) -> &'static str {
+        match self {
+            Self::Inputs => "MultiHeadAttention",
+            Self::Columns => "SelfAttention",
+        }
+    }
+
+    /// Tensors, and how many of the three each has.
+    fn inputs(self) -> [usize; 2] {
+        match self {
+            Self::Inputs => [3, 1],
+            Self::Columns => [1, 3],
+        }
+    }
+}
+
+/// Attention without a cache.
+pub(super) struct OpenAttention {
+    pub(super) apart: Apart,
     pub(super) resources: Resources,
 }
 
-impl Operator for MultiHeadAttention {
+impl Operator for OpenAttention {
     type Kernel<'attr> = Open;
 
     fn name(&self) -> &str {
-        OPEN
+        self.apart.operator()
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-        [(); 3].map(|()| OperatorInput::required(TensorElementType::Float32))
+        let [count, _] = self.apart.inputs();
+        (0..count).map(|_| OperatorInput::required(TensorElementType::Float32))
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
@@ -34,23 +62,25 @@ impl Operator for MultiHeadAttention {
 
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
         guarded(self.name(), || {
-            let Some(queries) = context.inputs().into_iter().next() else { return Ok(()) };
-            context.set_output(0, &queries)
+            let [_, share] = self.apart.inputs();
+            infer_sizes(context, 0, |width| width / share as i64)
         })
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Open> {
         let name = context.node_name()?;
         guarded(&name, || {
-            let node = Node { name: &name, operator: OPEN, context };
-            Ok(Open { heads: node.size("num_heads")?, resources: self.resources, node: name.clone() })
+            let node = Node { name: &name, operator: self.apart.operator(), context };
+            let heads = node.size("num_heads")?;
+            Ok(Open { apart: self.apart, heads, resources: self.resources, node: name.clone() })
         })
     }
 }
 
-/// Attention without a cache.
+/// A node without a cache.
 pub(super) struct Open {
     node: String,
+    apart: Apart,
     heads: usize,
     resources: Resources,
 }
@@ -63,32 +93,43 @@ impl Kernel for Open {
 
 impl Open {
     fn run(&self, context: &ComputeContext) -> ort::Result<()> {
-        let wrong = |wanted: &str, got: String| refused(&self.node, OPEN, "query", wanted, &got);
-        let [queries, keys, values] = [0, 1, 2].map(|place| context.input(place));
-        let (Some(queries), Some(keys), Some(values)) = (queries?, keys?, values?) else {
-            return Err(wrong("queries, keys and values", "less".into()));
+        let wrong =
+            |wanted: &str, got: String| refused(&self.node, self.apart.operator(), "inputs", wanted, &got);
+        let [count, share] = self.apart.inputs();
+        let inputs: Vec<_> = (0..count).map(|place| context.input(place)).collect::<ort::Result<_>>()?;
+        let inputs: Vec<_> =
+            inputs.iter().flatten().map(|one| one.try_extract_tensor::<f32>()).collect::<ort::Result<_>>()?;
+        let shapes: Vec<_> = inputs.iter().map(|(shape, _)| *shape).collect();
+        let sizes =
+            shapes.first().filter(|first| shapes.len() == count && shapes.iter().all(|one| one == *first));
+        let Some(&[batch, positions, stride]) = sizes.map(|shape| &shape[..]) else {
+            return Err(wrong("queries, keys and values, [batch, positions, width]", format!("{shapes:?}")));
         };
-        let (shape, queries) = queries.try_extract_tensor::<f32>()?;
-        let (key_shape, keys) = keys.try_extract_tensor::<f32>()?;
-        let (value_shape, values) = values.try_extract_tensor::<f32>()?;
-        let &[batch, positions, width] = &shape[..] else {
-            return Err(wrong("[batch, positions, width]", format!("{shape:?}")));
-        };
-        if key_shape != shape || value_shape != shape || !(width as usize).is_multiple_of(self.heads) {
-            return Err(wrong(
-                "queries, keys and values of the same sizes",
-                format!("{shape:?}, {key_shape:?}"),
-            ));
+        if !(stride as usize).is_multiple_of(share * self.heads) {
+            return Err(wrong(&format!("a width of {} heads", share * self.heads), format!("{shapes:?}")));
         }
-        let [batch, positions, width] = [batch, positions, width].map(|size| size as usize);
-        let mut out = context.output(0, shape.clone())?.ok_or_else(|| ort::Error::new("no output"))?;
+        let width = stride / share as i64;
+        let shape: Shape = [batch, positions, width].into_iter().collect();
+        let mut out = context.output(0, shape)?.ok_or_else(|| ort::Error::new("no output"))?;
         let (_, out) = out.try_extract_tensor_mut::<f32>()?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        let [batch, positions, stride, width] = [batch, positions, stride, width].map(|size| size as usize);
         let size = width / self.heads;
-        let heads = |numbers| Heads { numbers, batch: positions * width, stride: width, between: size };
+        let heads = |place: usize| Heads {
+            numbers: match self.apart {
+                Apart::Inputs => inputs[place].1,
+                Apart::Columns => &inputs[0].1[place * width..],
+            },
+            batch: positions * stride,
+            stride,
+            between: size,
+        };
         let attention = Attention {
-            queries: heads(queries),
-            keys: heads(keys),
-            values: heads(values),
+            queries: heads(0),
+            keys: heads(1),
+            values: heads(2),
             heads: [self.heads; 2],
             size,
             positions,

@@ -4,7 +4,8 @@ mod pool;
 mod nodes;
 mod products;
 mod attention;
-mod gates;
+mod elementwise;
+mod norms;
 mod own;
 #[cfg(feature = "capi")]
 mod lent;

@@ -40,6 +40,12 @@ impl Message {
         self.bytes(field, text.as_bytes())
     }
 
+    pub(super) fn float(self, field: u64, number: f32) -> Self {
+        let mut message = self.varint(field << 3 | 5);
+        message.0.extend(number.to_le_bytes());
+        message
+    }
+
     pub(super) fn message(self, field: u64, inner: Self) -> Self {
         self.bytes(field, &inner.0)
     }
@@ -78,7 +84,7 @@ impl Model {
                 );
             }
         }
-        let model = Message::default().number(1, 8).message(7, graph).message(8, opset("", 17));
+        let model = Message::default().number(1, 8).message(7, graph).message(8, opset("", 20));
         let model = model.message(8, opset("com.microsoft", 1)).message(8, opset("fleming", 1));
         self.functions.iter().fold(model, |model, function| model.message(25, function.clone())).0
     }

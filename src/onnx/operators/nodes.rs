@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ort::operator::KernelContext;
-use ort::value::{PrimitiveTensorElementType, TensorValueType, ValueRef};
+use ort::operator::{KernelContext, ShapeInferenceContext};
+use ort::value::{PrimitiveTensorElementType, TensorValueType, ValueRef, ValueType};
 
 use crate::onnx::raw;
 
@@ -81,6 +81,26 @@ impl<'a> Node<'_, 'a> {
             false => Ok(None),
         }
     }
+}
+
+/// Says of an output that it has the sizes of the first input, but for the last one.
+pub(super) fn infer_sizes(
+    context: &mut ShapeInferenceContext,
+    output: usize,
+    last: impl FnOnce(i64) -> i64,
+) -> ort::Result<()> {
+    let Some(ValueType::Tensor { ty, mut shape, dimension_symbols }) = context.inputs().into_iter().next()
+    else {
+        return Ok(());
+    };
+    let known = |(size, symbol): (&i64, &String)| *size >= 0 || !symbol.is_empty();
+    // ONNX Runtime takes a size without a number and a name for a number below zero
+    if !shape.iter().zip(dimension_symbols.iter()).all(known) {
+        return Ok(());
+    }
+    let Some(width) = shape.last_mut().filter(|width| **width >= 0) else { return Ok(()) };
+    *width = last(*width);
+    context.set_output(output, &ValueType::Tensor { ty, shape, dimension_symbols })
 }
 
 /// What is wrong with a part of a node.

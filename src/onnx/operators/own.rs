@@ -9,8 +9,9 @@ use std::thread;
 use ort::operator::OperatorDomain;
 use ort::session::builder::SessionBuilder;
 
-use super::attention::{GroupQueryAttention, MultiHeadAttention};
-use super::gates::SwiGlu;
+use super::attention::{Apart, GroupQueryAttention, OpenAttention};
+use super::elementwise::{Elementwise, ElementwiseOperator};
+use super::norms::{Kind, SkipNorm};
 use super::pool::Resources;
 use super::products::{self, MatMulNBits};
 use crate::error::Result;
@@ -83,13 +84,21 @@ impl OwnOperators {
         let threads = threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
         let resources = Resources { instructions: self.instructions, threads };
         let mut contrib = OperatorDomain::new(CONTRIB)?;
+        let mut functions = OperatorDomain::new(FUNCTIONS)?;
         if self.products {
             contrib = contrib.add(MatMulNBits { resources })?;
         }
         if self.attention {
-            contrib =
-                contrib.add(MultiHeadAttention { resources })?.add(GroupQueryAttention { resources })?;
+            contrib = contrib.add(OpenAttention { apart: Apart::Inputs, resources })?;
+            contrib = contrib.add(GroupQueryAttention { resources })?;
+            functions = functions.add(OpenAttention { apart: Apart::Columns, resources })?;
         }
-        Ok([contrib, OperatorDomain::new(FUNCTIONS)?.add(SwiGlu { resources })?])
+        for kind in Kind::ALL {
+            contrib = contrib.add(SkipNorm { kind, resources })?;
+        }
+        for function in Elementwise::ALL {
+            functions = functions.add(ElementwiseOperator { function, resources })?;
+        }
+        Ok([contrib, functions])
     }
 }

@@ -4,9 +4,9 @@
 use ort::operator::{
     ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput, ShapeInferenceContext,
 };
-use ort::value::{Shape, TensorElementType, ValueType};
+use ort::value::{Shape, TensorElementType};
 
-use super::nodes::{Constant, Node, guarded, refused};
+use super::nodes::{Constant, Node, guarded, infer_sizes, refused};
 use super::pool::{Pool, Resources};
 use crate::kernels::{self, Blockwise, Zeros};
 use crate::onnx::raw;
@@ -65,21 +65,7 @@ impl Operator for MatMulNBits {
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
         guarded(NAME, || {
             let outputs = context.attr::<i64>("N")?;
-            let Some(ValueType::Tensor { ty, mut shape, dimension_symbols }) =
-                context.inputs().into_iter().next()
-            else {
-                return Ok(());
-            };
-            let known = |(size, symbol): (&i64, &String)| *size >= 0 || !symbol.is_empty();
-            let Some((last, rows)) = shape.split_last_mut() else { return Ok(()) };
-            // ONNX Runtime takes a size without a number and a name for a number below zero
-            if !rows.iter().zip(dimension_symbols.iter()).all(known) {
-                return Ok(());
-            }
-            *last = outputs;
-            let named = dimension_symbols.iter().take(rows.len()).cloned();
-            let dimension_symbols = named.chain([String::new()]).collect();
-            context.set_output(0, &ValueType::Tensor { ty, shape, dimension_symbols })
+            infer_sizes(context, 0, |_| outputs)
         })
     }
 

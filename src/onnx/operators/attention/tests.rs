@@ -4,7 +4,7 @@ use ndarray::{Array, Array1, ArrayD, IxDyn};
 
 use crate::kernels::Instructions;
 use crate::onnx::operators::OwnOperators;
-use crate::onnx::operators::model::{FLOAT, INT32, Message, Model, attribute, constant, floats, raw};
+use crate::onnx::operators::model::{FLOAT, INT32, Message, Model, attribute, constant, floats, opset, raw};
 use crate::onnx::{Destination, Graph, Tensor};
 
 /// This crate's, and ONNX Runtime's.
@@ -54,6 +54,44 @@ fn all_tokens_see_one_another_as_in_onnx_runtime() {
                 // not the same ones for all three
                 bind(&mut graph, name, numbers(&[batch, positions, heads * size]) * (1.0 + place as f32));
             }
+            let [out] = graph.run([("out", Destination::Host)]).unwrap();
+            out.to_vec().unwrap()
+        });
+        same(&own, &theirs, &format!("{heads} {size} {batch} {positions}"));
+    }
+}
+
+/// The function as the exporter writes it.
+fn self_attention() -> Message {
+    let parts = ["q", "k", "v"];
+    let split = parts.iter().fold(Message::default().text(1, "qkv"), |node, part| node.text(2, part));
+    let axis = attribute("axis", 2);
+    let split = split.text(4, "Split").message(5, axis).message(5, attribute("num_outputs", 3));
+    let heads = Message::default().text(1, "num_heads").text(21, "num_heads").number(20, 2);
+    let attention = node("MultiHeadAttention", &parts, &["out"], &[]).message(5, heads);
+    let function = Message::default().text(1, "SelfAttention").text(4, "qkv").text(5, "out");
+    let function = function.text(6, "num_heads").message(7, split).message(7, attention);
+    function.message(9, opset("", 20)).message(9, opset("com.microsoft", 1)).text(10, "fleming")
+}
+
+#[test]
+fn what_one_product_makes_is_attended_to_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    for (heads, size, batch, positions) in [(3, 16, 2, 70), (2, 64, 1, 5), (1, 20, 1, 1), (16, 64, 1, 1025)] {
+        let width = heads * size;
+        let node = Message::default().text(1, "qkv").text(2, "out").text(3, "layer.attention");
+        let node = node.text(4, "SelfAttention").text(7, "fleming");
+        let model = Model {
+            node: node.message(5, attribute("num_heads", heads as u64)),
+            constants: Vec::new(),
+            functions: vec![self_attention()],
+            inputs: vec![("qkv", FLOAT, vec![0, 0, 3 * width])],
+            outputs: vec![("out", FLOAT, vec![0, 0, width])],
+            inferred: true,
+        };
+        let [own, theirs] = both().map(|operators| {
+            let mut graph = model.open(folder.path(), operators).unwrap();
+            bind(&mut graph, "qkv", numbers(&[batch, positions, 3 * width]));
             let [out] = graph.run([("out", Destination::Host)]).unwrap();
             out.to_vec().unwrap()
         });
