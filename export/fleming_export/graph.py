@@ -14,19 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from . import functions
 from .contract import GraphSpec, TensorSpec
+from .functions import CONTRIB, FUNCTIONS, ONNX_OPSET
 from .quantize import Blockwise
 from .recipe import Recipe
 
-#: RMSNormalization is of opset 23; the contrib operators and IR 11 come with every ONNX Runtime >= 1.31.
-OPSETS = {"": 23, "com.microsoft": 1, "fleming": 1}
+#: The contrib operators and IR 11 come with every ONNX Runtime >= 1.31.
+OPSETS = {"": ONNX_OPSET, CONTRIB: 1, FUNCTIONS: 1}
 #: TensorScatter and the Attention that goes with it are of opset 24.
 STANDARD_OPSETS = {"": 24}
 IR_VERSION = 11
-CONTRIB = "com.microsoft"
-#: The domain of functions: a graph has what they are made of, and the runtime may have a kernel for one.
-FUNCTIONS = "fleming"
-SWIGLU = "SwiGLU"
 #: External data begins on a page, so that it can be mapped.
 ALIGNMENT = 4096
 #: Rows of a weight in blocks that CUDA's kernels go through together.
@@ -116,6 +114,18 @@ class GraphBuilder:
         self.nodes.append(node)
         return values
 
+    def rows(self, name: str, x: ir.Value, count: str, *widths: int, dtype: str = "float32") -> ir.Value:
+        """``x`` as ``[count, *widths]``, where ``count`` is a name.
+
+        In cpu graphs, whose activations are float32, that name is written down: values with the same one are
+        known to be of one size, so ONNX Runtime lets one take the other's memory. Each layer has its own:
+        else every buffer would be handed on from layer to layer and kept until the run ends.
+        """
+        y = self.op("Reshape", name, x, self.ints(-1, *widths))
+        if self.recipe.target == "cpu":
+            y.shape, y.type = ir.Shape([count, *widths]), ir.TensorType(DTYPES[dtype])
+        return y
+
     def parameter(self, name: str, *shape: int) -> ir.Value:
         """A weight that is the checkpoint tensor of the same name; asked for twice, it is shared."""
         return self.stacked(name, [Source(name, shape)])
@@ -193,7 +203,7 @@ class GraphBuilder:
             ir_version=IR_VERSION,
             producer_name="fleming_export",
             producer_version=producer_version,
-            functions=[_swiglu()] if any(node.op_type == SWIGLU for node in self.nodes) else [],
+            functions=functions.used(node.op_type for node in self.nodes if node.domain == FUNCTIONS),
         )
 
     def data_bytes(self) -> int:
@@ -239,20 +249,6 @@ DTYPES = {
     "int32": ir.DataType.INT32,
     "uint8": ir.DataType.UINT8,
 }
-
-
-def _swiglu() -> ir.Function:
-    """``SwiGLU(gate, up) = gate * sigmoid(gate) * up``."""
-    gate, up, sigmoid, silu, product = (
-        ir.Value(name=name) for name in ("gate", "up", "sigmoid", "silu", "product")
-    )
-    nodes = [
-        ir.node("Sigmoid", [gate], outputs=[sigmoid]),
-        ir.node("Mul", [gate, sigmoid], outputs=[silu]),
-        ir.node("Mul", [silu, up], outputs=[product]),
-    ]
-    graph = ir.Graph([gate, up], [product], nodes=nodes, opset_imports={"": OPSETS[""]})
-    return ir.Function(FUNCTIONS, SWIGLU, graph=graph, attributes=[])
 
 
 def _value(spec: TensorSpec) -> ir.Value:

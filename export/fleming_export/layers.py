@@ -19,7 +19,8 @@ from functools import cached_property
 import onnx_ir as ir
 
 from .config import LanguageConfig, VisionConfig
-from .graph import CONTRIB, DTYPES, FUNCTIONS, SWIGLU, GraphBuilder, Packed, Source
+from .functions import CONTRIB, FUNCTIONS, GELU, SELF_ATTENTION, SWIGLU
+from .graph import DTYPES, GraphBuilder, Packed, Source
 
 #: GroupQueryAttention turns heads whose width is a multiple of this; others are turned before it.
 FUSED_ROTATION = 16
@@ -128,7 +129,9 @@ def add_and_norm(
     kind, parts = "SkipSimplifiedLayerNormalization", ["weight"]
     if config.norm == "layer_norm":
         kind, parts = "SkipLayerNormalization", ["weight", "bias"]
-    inputs = [*streams, *(g.parameter(f"{name}.{part}", config.hidden) for part in parts)]
+    residual, branch = streams
+    # the branch first: sizes are those of the first input, and its have the names of this layer
+    inputs = [branch, residual, *(g.parameter(f"{name}.{part}", config.hidden) for part in parts)]
     outputs = [name, "", "", f"{name}.sum"]  # mean and inverse deviation are not wanted
     normed, _, _, total = g.multi(f"{CONTRIB}::{kind}", name, inputs, outputs, {"epsilon": config.epsilon})
     return total, normed
@@ -136,6 +139,8 @@ def add_and_norm(
 
 def gelu(g: GraphBuilder, x: ir.Value, name: str) -> ir.Value:
     """The exact GELU, with erf; not the tanh approximation."""
+    if g.recipe.target == "cpu":  # in place, where the runtime has its kernel
+        return g.op(f"{FUNCTIONS}::{GELU}", name, x)
     if g.recipe.target == "cuda":  # where ONNX's own has no bfloat16 kernel
         return g.op(f"{CONTRIB}::Gelu", name, x)
     return g.op("Gelu", name, x, approximate="none")
@@ -156,8 +161,25 @@ def _scale(head_dim: int) -> float:
     return head_dim**-0.5
 
 
-def self_attention(g: GraphBuilder, parts: Sequence[ir.Value], name: str, heads: int, width: int) -> ir.Value:
-    """All tokens see one another: q, k, v [B, S, width] -> [B, S, width]."""
+def self_attention(g: GraphBuilder, qkv: ir.Value, name: str, config: VisionConfig) -> ir.Value:
+    """All patches of a tile see one another: [tiles, S, q | k | v] -> [tiles, S, C]."""
+    heads, width = config.heads, config.hidden
+    if (
+        g.recipe.target == "cpu" and not config.qk_norm
+    ):  # read where they stand, where the runtime has its kernel
+        return g.op(f"{FUNCTIONS}::{SELF_ATTENTION}", f"{name}attention", qkv, num_heads=heads)
+    parts = [f"{name}q", f"{name}k", f"{name}v"]
+    q, k, v = g.multi("Split", f"{name}split", [qkv], parts, {"axis": -1, "num_outputs": 3})
+    if config.qk_norm:  # over all heads together, before the split into heads
+        q = inner_rms_norm(g, q, f"{name}q_norm", width, config.epsilon)
+        k = inner_rms_norm(g, k, f"{name}k_norm", width, config.epsilon)
+    return _attention_of_parts(g, (q, k, v), f"{name}attention", heads, width)
+
+
+def _attention_of_parts(
+    g: GraphBuilder, parts: Sequence[ir.Value], name: str, heads: int, width: int
+) -> ir.Value:
+    """q, k, v [B, S, width] -> [B, S, width]."""
     counts = {"q_num_heads": heads, "kv_num_heads": heads}
     if g.recipe.standard:
         q, k, v = parts

@@ -195,11 +195,11 @@ def operators(path: Path) -> set[str]:
 def test_operators(exported):
     """A new operator must be looked up among the kernels of the oldest supported ONNX Runtime first."""
     vision = set("Add Concat Expand Gelu Gemm LayerNormalization Mul Reshape Shape Slice Split".split())
-    vision |= {"Transpose", "com.microsoft.MultiHeadAttention"}
+    vision |= {"Transpose", "com.microsoft.MultiHeadAttention", "fleming.GELU"}
     if exported.manifest["source"]["config"]["vision_config"]["norm_type"] == "rms_norm":
         vision |= {"RMSNormalization", "com.microsoft.SkipSimplifiedLayerNormalization"}
     else:
-        vision |= {"com.microsoft.SkipLayerNormalization"}
+        vision |= {"com.microsoft.SkipLayerNormalization", "fleming.SelfAttention"}
     decoder = set("Concat Gather Gemm GreaterOrEqual Max Mul Reshape RMSNormalization Shape Sigmoid".split())
     decoder |= {"Unsqueeze", "Where", "fleming.SwiGLU"}
     decoder |= {"com.microsoft.GroupQueryAttention", "com.microsoft.SkipSimplifiedLayerNormalization"}

@@ -10,7 +10,6 @@ from ..layers import (
     add,
     add_and_norm,
     gelu,
-    inner_rms_norm,
     linear,
     linear_without_bias,
     norm,
@@ -25,7 +24,7 @@ def vision_tower(g: GraphBuilder, pixels: ir.Value, config: VisionConfig) -> ir.
     """[tiles, 3, S, S] -> [tiles, grid * grid, C], rows of patches from the top left, no class token."""
     patches, width = config.grid**2, config.hidden
     x = _embeddings(g, pixels, config)  # [tiles, 1 + patches, C]
-    x = g.op("Reshape", f"{PREFIX}embeddings.rows", x, g.ints(-1, width))  # [tiles * (1 + patches), C]
+    x = g.rows(f"{PREFIX}embeddings.rows", x, "vectors", width)  # [tiles * (1 + patches), C]
     x = stream(g, x, f"{PREFIX}embeddings.typed")
     y = norm(g, x, f"{PREFIX}encoder.layers.0.norm1", config)
     for layer in range(config.layers):
@@ -80,12 +79,7 @@ def _attention(g: GraphBuilder, x: ir.Value, name: str, config: VisionConfig) ->
     width, tokens = config.hidden, 1 + config.grid**2
     project = linear if config.qkv_bias else linear_without_bias
     qkv = project(g, x, f"{name}qkv", width, 3 * width)
-    qkv = g.op("Reshape", f"{name}tiles", qkv, g.ints(-1, tokens, 3 * width))
-    parts = [f"{name}q", f"{name}k", f"{name}v"]
-    q, k, v = g.multi("Split", f"{name}split", [qkv], parts, {"axis": -1, "num_outputs": 3})
-    if config.qk_norm:  # over all heads together, before the split into heads
-        q = inner_rms_norm(g, q, f"{name}q_norm", width, config.epsilon)
-        k = inner_rms_norm(g, k, f"{name}k_norm", width, config.epsilon)
-    y = self_attention(g, (q, k, v), f"{name}attention", config.heads, width)
-    y = g.op("Reshape", f"{name}rows", y, g.ints(-1, width))
+    qkv = g.rows(f"{name}tiles", qkv, "tiles", tokens, 3 * width)
+    y = self_attention(g, qkv, name, config)
+    y = g.rows(f"{name}rows", y, f"{name}vectors", width)
     return linear(g, y, f"{name}proj", width, width)

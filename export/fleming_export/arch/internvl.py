@@ -40,7 +40,7 @@ def _pixel_shuffle(g: GraphBuilder, x: ir.Value, config: ModelConfig) -> ir.Valu
     half = config.vision.grid // side
     x = g.op("Reshape", "pixel_shuffle.split", x, g.ints(-1, half, side, half, side, width))
     x = g.op("Transpose", "pixel_shuffle.gather", x, perm=[0, 1, 3, 2, 4, 5])  # [tiles, Y, X, dy, dx, C]
-    return g.op("Reshape", "pixel_shuffle.join", x, g.ints(-1, side * side * width))
+    return g.rows("pixel_shuffle.join", x, "image_tokens", side * side * width)
 
 
 def decoder_graph(config: ModelConfig, recipe: Recipe) -> GraphBuilder:

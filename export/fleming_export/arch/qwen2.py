@@ -42,9 +42,9 @@ def language_model(g: GraphBuilder, config: LanguageConfig) -> ir.Value:
             wanted = g.input("logits_at")
             x = g.op("Reshape", "last.batch", x, positions.shape(config.hidden))  # [B, S, H]
             x = g.op("Gather", "last.residual", x, wanted, axis=1)  # [B, L, H]
-            x = g.op("Reshape", "last.rows", x, g.ints(-1, config.hidden))
+            x = g.rows("last.rows", x, f"{name}positions", config.hidden)
             y = g.op("Gather", "last.attention", y, wanted, axis=1)  # [B, L, heads * D]
-        y = g.op("Reshape", f"{name}self_attn.rows", y, g.ints(-1, config.attention_width))
+        y = g.rows(f"{name}self_attn.rows", y, f"{name}positions", config.attention_width)
         y = linear_without_bias(g, y, f"{name}self_attn.o_proj", config.attention_width, config.hidden)
         x, y = add_and_norm(g, (x, y), f"{name}post_attention_layernorm", config)
         y = _mlp(g, y, f"{name}mlp.", config)
@@ -76,8 +76,8 @@ def rotary_angles(config: LanguageConfig) -> np.ndarray:
 
 def _spliced_embeddings(g: GraphBuilder, config: LanguageConfig) -> ir.Value:
     """Rows of the embedding table, and of image_embeds where splice is not negative: [B, S] -> [B * S, H]."""
-    ids = g.op("Reshape", "splice.ids", g.input("input_ids"), g.ints(-1))
-    rows = g.op("Reshape", "splice.rows", g.input("splice"), g.ints(-1))
+    ids = g.rows("splice.ids", g.input("input_ids"), "positions", dtype="int64")
+    rows = g.rows("splice.rows", g.input("splice"), "positions", dtype="int64")
     text = _embeddings(g, ids, config)
     # a text position reads row 0 and throws it away, hence the rule that there is always one row
     row = g.op("Max", "splice.row", rows, g.scalar(0))
