@@ -209,6 +209,20 @@ def test_operators(exported):
     assert operators(exported.package / "decoder.onnx") == decoder
 
 
+def test_numbers_of_rows_have_names_and_each_layer_its_own(exported):
+    """With them, GELU takes the memory that it reads; with one for all layers, no buffer would be freed."""
+    config = exported.manifest["source"]["config"]
+    for graph, layers in (
+        ("vision.onnx", config["vision_config"]["num_hidden_layers"]),
+        ("decoder.onnx", config["llm_config"]["num_hidden_layers"]),
+    ):
+        model = onnx.load(exported.package / graph, load_external_data=False)
+        sizes = {value.name: value.type.tensor_type.shape.dim for value in model.graph.value_info}
+        attended = [node for node in model.graph.node if node.name.endswith(("attn.rows", "self_attn.rows"))]
+        names = {sizes[node.output[0]][0].dim_param for node in attended}
+        assert len(names) == len(attended) == layers and all(names)
+
+
 def test_names_are_the_checkpoint_names(exported):
     names = set()
     for graph in ("vision.onnx", "decoder.onnx"):

@@ -4,6 +4,7 @@ use super::instructions::Instructions;
 use super::output::Output;
 use super::threads::Threads;
 use super::vector::Vector;
+use super::vectorised::OfVectors;
 
 /// Numbers of a task: enough to be worth a thread's while, and few enough to stay in a core's cache.
 const TASK: usize = 1 << 14;
@@ -43,78 +44,60 @@ pub(crate) fn apply(
         // SAFETY: the machine has the instructions.
         unsafe {
             match function {
-                Function::Gelu => instructions.apply::<Gelu>(None, results),
-                Function::SwiGlu(others) => instructions.apply::<SwiGlu>(Some(&others[part]), results),
+                Function::Gelu => instructions.run(Part { function: Gelu, others: None, numbers: results }),
+                Function::SwiGlu(others) => {
+                    let others = Some(&others[part]);
+                    instructions.run(Part { function: SwiGlu, others, numbers: results })
+                }
             }
         }
     });
 }
 
-impl Instructions {
-    /// # Safety
-    /// The machine has the instructions.
-    unsafe fn apply<F: OfVectors>(self, others: Option<&[f32]>, numbers: &mut [f32]) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2<F: OfVectors>(others: Option<&[f32]>, numbers: &mut [f32]) {
-            // SAFETY: this function has the instructions.
-            unsafe { all::<std::arch::x86_64::__m256, F>(others, numbers) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn avx512<F: OfVectors>(others: Option<&[f32]>, numbers: &mut [f32]) {
-            // SAFETY: this function has the instructions.
-            unsafe { all::<std::arch::x86_64::__m512, F>(others, numbers) }
-        }
-        // SAFETY: by this function's contract.
-        unsafe {
-            match self {
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => avx2::<F>(others, numbers),
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx512 | Self::Amx => avx512::<F>(others, numbers),
-                _ => all::<[f32; 8], F>(others, numbers),
-            }
-        }
-    }
+/// Numbers of a task, and as many others beside them. Results take the place of the numbers.
+struct Part<'a, F> {
+    function: F,
+    others: Option<&'a [f32]>,
+    numbers: &'a mut [f32],
 }
 
-/// # Safety
-/// The machine has the vector's instructions, and there are as many of each.
-#[inline(always)]
-unsafe fn all<V: Vector, F: OfVectors>(others: Option<&[f32]>, numbers: &mut [f32]) {
-    let whole = numbers.len() / V::LANES * V::LANES;
-    // SAFETY: by this function's contract; what is left over is copied to where whole vectors are.
-    unsafe {
-        for place in (0..whole).step_by(V::LANES) {
-            let number = numbers.as_mut_ptr().add(place);
-            let other = others.map_or(number.cast_const(), |others| others.as_ptr().add(place));
-            F::of(V::load(number), V::load(other)).store(number);
+impl<F: OfNumbers> OfVectors for Part<'_, F> {
+    #[inline(always)]
+    unsafe fn with<V: Vector>(self) {
+        let Self { function, others, numbers } = self;
+        let whole = numbers.len() / V::LANES * V::LANES;
+        // SAFETY: by this function's contract, and there are as many others; what is left over is copied to where whole vectors are.
+        unsafe {
+            for place in (0..whole).step_by(V::LANES) {
+                let number = numbers.as_mut_ptr().add(place);
+                let other = others.map_or(number.cast_const(), |others| others.as_ptr().add(place));
+                function.of(V::load(number), V::load(other)).store(number);
+            }
+            let rest = numbers.len() - whole;
+            let mut padded = [[0.0; 16]; 2];
+            padded[0][..rest].copy_from_slice(&numbers[whole..]);
+            if let Some(others) = others {
+                padded[1][..rest].copy_from_slice(&others[whole..]);
+            }
+            let last = function.of(V::load(padded[0].as_ptr()), V::load(padded[1].as_ptr()));
+            last.store(padded[0].as_mut_ptr());
+            numbers[whole..].copy_from_slice(&padded[0][..rest]);
         }
-        let rest = numbers.len() - whole;
-        let mut padded = [[0.0; 16]; 2];
-        padded[0][..rest].copy_from_slice(&numbers[whole..]);
-        if let Some(others) = others {
-            padded[1][..rest].copy_from_slice(&others[whole..]);
-        }
-        let last = F::of(V::load(padded[0].as_ptr()), V::load(padded[1].as_ptr()));
-        last.store(padded[0].as_mut_ptr());
-        numbers[whole..].copy_from_slice(&padded[0][..rest]);
     }
 }
 
 /// A function of numbers and others beside them.
-trait OfVectors {
+trait OfNumbers {
     /// # Safety
     /// The machine has the vector's instructions.
-    unsafe fn of<V: Vector>(number: V, other: V) -> V;
+    unsafe fn of<V: Vector>(&self, number: V, other: V) -> V;
 }
 
 struct SwiGlu;
 
-impl OfVectors for SwiGlu {
+impl OfNumbers for SwiGlu {
     #[inline(always)]
-    unsafe fn of<V: Vector>(number: V, other: V) -> V {
+    unsafe fn of<V: Vector>(&self, number: V, other: V) -> V {
         // SAFETY: by this function's contract.
         unsafe {
             let (one, minus) = (V::splat(1.0), V::splat(-1.0));
@@ -130,11 +113,11 @@ impl OfVectors for SwiGlu {
 
 struct Gelu;
 
-impl OfVectors for Gelu {
+impl OfNumbers for Gelu {
     // With a = |x|: what the normal distribution has beyond a is exp(-a^2 / 2) times a function that a polynomial of
     // t = 1 / (1 + STRETCH * a) is near everywhere, to 2e-8 of it. The coefficients are those of least maximal error for a up to 13.
     #[inline(always)]
-    unsafe fn of<V: Vector>(number: V, _: V) -> V {
+    unsafe fn of<V: Vector>(&self, number: V, _: V) -> V {
         const STRETCH: f32 = 0.26;
         const TERMS: [f32; 9] = [
             3.089_597_8e-2,

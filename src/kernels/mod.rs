@@ -29,6 +29,7 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod vector;
+mod vectorised;
 mod elementwise;
 mod norm;
 mod attention;

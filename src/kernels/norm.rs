@@ -4,6 +4,7 @@ use super::instructions::Instructions;
 use super::output::Output;
 use super::threads::Threads;
 use super::vector::Vector;
+use super::vectorised::OfVectors;
 
 /// Numbers of a task: enough to be worth a thread's while.
 const TASK: usize = 1 << 14;
@@ -65,83 +66,63 @@ pub(crate) fn add_and_norm(
                 }
             }
             // SAFETY: the machine has the instructions, and each is as long as a row.
-            unsafe { instructions.add_and_norm(streams.bias, norm, sums, norms) };
+            unsafe { instructions.run(Row { bias: streams.bias, norm, sums, norms }) };
         }
     });
 }
 
-impl Instructions {
-    /// # Safety
-    /// The machine has the instructions, and all are as long as a row.
-    unsafe fn add_and_norm(self, bias: Option<&[f32]>, norm: Norm<'_>, sums: &mut [f32], norms: &mut [f32]) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(bias: Option<&[f32]>, norm: Norm<'_>, sums: &mut [f32], norms: &mut [f32]) {
-            // SAFETY: this function has the instructions.
-            unsafe { row::<std::arch::x86_64::__m256>(bias, norm, sums, norms) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn avx512(bias: Option<&[f32]>, norm: Norm<'_>, sums: &mut [f32], norms: &mut [f32]) {
-            // SAFETY: this function has the instructions.
-            unsafe { row::<std::arch::x86_64::__m512>(bias, norm, sums, norms) }
-        }
-        // SAFETY: by this function's contract.
-        unsafe {
-            match self {
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => avx2(bias, norm, sums, norms),
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx512 | Self::Amx => avx512(bias, norm, sums, norms),
-                _ => row::<[f32; 8]>(bias, norm, sums, norms),
-            }
-        }
-    }
+/// A row of both streams and of both results.
+struct Row<'a> {
+    bias: Option<&'a [f32]>,
+    norm: Norm<'a>,
+    sums: &'a mut [f32],
+    norms: &'a mut [f32],
 }
 
-/// # Safety
-/// The machine has the vector's instructions, and all are as long as a row.
-#[inline(always)]
-unsafe fn row<V: Vector>(bias: Option<&[f32]>, norm: Norm<'_>, sums: &mut [f32], norms: &mut [f32]) {
-    let width = sums.len();
-    let whole = width / V::LANES * V::LANES;
-    let count = width as f64;
-    // SAFETY: by this function's contract; places are below `whole`, so that a vector is within each slice.
-    unsafe {
-        let mut total = V::splat(0.0);
-        for place in (0..whole).step_by(V::LANES) {
-            let mut sum = V::load(norms.as_ptr().add(place)).add(V::load(sums.as_ptr().add(place)));
-            if let Some(bias) = bias {
-                sum = sum.add(V::load(bias.as_ptr().add(place)));
+impl OfVectors for Row<'_> {
+    #[inline(always)]
+    unsafe fn with<V: Vector>(self) {
+        let Self { bias, norm, sums, norms } = self;
+        let width = sums.len();
+        let whole = width / V::LANES * V::LANES;
+        let count = width as f64;
+        // SAFETY: by this function's contract; places are below `whole`, so that a vector is within each slice.
+        unsafe {
+            let mut total = V::splat(0.0);
+            for place in (0..whole).step_by(V::LANES) {
+                let mut sum = V::load(norms.as_ptr().add(place)).add(V::load(sums.as_ptr().add(place)));
+                if let Some(bias) = bias {
+                    sum = sum.add(V::load(bias.as_ptr().add(place)));
+                }
+                sum.store(sums.as_mut_ptr().add(place));
+                total = total.add(sum);
             }
-            sum.store(sums.as_mut_ptr().add(place));
-            total = total.add(sum);
-        }
-        for place in whole..width {
-            sums[place] += norms[place] + bias.map_or(0.0, |bias| bias[place]);
-        }
-        let rest = &sums[whole..];
-        let centre = match norm.centred {
-            true => ((folded(total) + rest.iter().copied().map(f64::from).sum::<f64>()) / count) as f32,
-            false => 0.0,
-        };
-        let mut squares = V::splat(0.0);
-        for place in (0..whole).step_by(V::LANES) {
-            let apart = V::load(sums.as_ptr().add(place)).add(V::splat(-centre));
-            squares = apart.fused(apart, squares);
-        }
-        let rest: f64 = rest.iter().map(|sum| f64::from(sum - centre).powi(2)).sum();
-        let scale = (((folded(squares) + rest) / count + f64::from(norm.epsilon)).sqrt().recip()) as f32;
-        for place in (0..whole).step_by(V::LANES) {
-            let apart = V::load(sums.as_ptr().add(place)).add(V::splat(-centre));
-            let scaled = apart.multiply(V::splat(scale));
-            let bias = norm.bias.map_or(V::splat(0.0), |bias| V::load(bias.as_ptr().add(place)));
-            let weight = V::load(norm.weight.as_ptr().add(place));
-            scaled.fused(weight, bias).store(norms.as_mut_ptr().add(place));
-        }
-        for place in whole..width {
-            let bias = norm.bias.map_or(0.0, |bias| bias[place]);
-            norms[place] = ((sums[place] - centre) * scale).mul_add(norm.weight[place], bias);
+            for place in whole..width {
+                sums[place] += norms[place] + bias.map_or(0.0, |bias| bias[place]);
+            }
+            let rest = &sums[whole..];
+            let centre = match norm.centred {
+                true => ((folded(total) + rest.iter().copied().map(f64::from).sum::<f64>()) / count) as f32,
+                false => 0.0,
+            };
+            let mut squares = V::splat(0.0);
+            for place in (0..whole).step_by(V::LANES) {
+                let apart = V::load(sums.as_ptr().add(place)).add(V::splat(-centre));
+                squares = apart.fused(apart, squares);
+            }
+            let rest: f64 = rest.iter().map(|sum| f64::from(sum - centre).powi(2)).sum();
+            let scale = (((folded(squares) + rest) / count + f64::from(norm.epsilon)).sqrt().recip()) as f32;
+            for place in (0..whole).step_by(V::LANES) {
+                let apart = V::load(sums.as_ptr().add(place)).add(V::splat(-centre));
+                let scaled = apart.multiply(V::splat(scale));
+                let bias = norm.bias.map_or(V::splat(0.0), |bias| V::load(bias.as_ptr().add(place)));
+                let weight = V::load(norm.weight.as_ptr().add(place));
+                scaled.fused(weight, bias).store(norms.as_mut_ptr().add(place));
+            }
+            for place in whole..width {
+                let bias = norm.bias.map_or(0.0, |bias| bias[place]);
+                norms[place] = ((sums[place] - centre) * scale).mul_add(norm.weight[place], bias);
+            }
         }
     }
 }

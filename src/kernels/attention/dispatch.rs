@@ -4,6 +4,8 @@ use super::block::{self, Memory, Queries};
 #[cfg(target_arch = "x86_64")]
 use super::tiles;
 use crate::kernels::instructions::Instructions;
+use crate::kernels::vector::Vector;
+use crate::kernels::vectorised::OfVectors;
 
 impl Instructions {
     /// The most queries of a task, where `share` would occupy all threads.
@@ -21,31 +23,31 @@ impl Instructions {
     /// # Safety
     /// The machine has the instructions.
     pub(super) unsafe fn attend(self, queries: &mut Queries, memory: Memory<'_>, first: usize, end: usize) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(queries: &mut Queries, memory: Memory<'_>, first: usize, end: usize) {
-            // SAFETY: this function has the instructions.
-            unsafe { queries.attend::<std::arch::x86_64::__m256>(memory, first, end) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn avx512(queries: &mut Queries, memory: Memory<'_>, first: usize, end: usize) {
-            // SAFETY: this function has the instructions.
-            unsafe { queries.attend::<std::arch::x86_64::__m512>(memory, first, end) }
-        }
         // SAFETY: by this function's contract.
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => avx2(queries, memory, first, end),
-                #[cfg(target_arch = "x86_64")]
                 Self::Amx if queries.visible.len() >= tiles::LEAST_QUERIES => {
                     queries.attend_in_tiles(memory, first, end)
                 }
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx512 | Self::Amx => avx512(queries, memory, first, end),
-                _ => queries.attend::<[f32; 8]>(memory, first, end),
+                _ => self.run(Attending { queries, memory, first, end }),
             }
         }
+    }
+}
+
+/// Queries and the keys that they attend to.
+struct Attending<'a> {
+    queries: &'a mut Queries,
+    memory: Memory<'a>,
+    first: usize,
+    end: usize,
+}
+
+impl OfVectors for Attending<'_> {
+    #[inline(always)]
+    unsafe fn with<V: Vector>(self) {
+        // SAFETY: by this function's contract.
+        unsafe { self.queries.attend::<V>(self.memory, self.first, self.end) }
     }
 }
