@@ -77,11 +77,12 @@ fn drawn_palette(length: usize, animated: bool) -> Vec<u8> {
     (info.color_type, info.palette) = (::png::ColorType::Indexed, Some(vec![7; length].into()));
     info.trns = Some(vec![9].into());
     let mut encoder = ::png::Encoder::with_info(&mut bytes, info).unwrap();
+    let pictures = if animated { 2 } else { 1 };
     if animated {
-        encoder.set_animated(1, 0).unwrap();
+        encoder.set_animated(pictures, 0).unwrap();
     }
     let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(&[0, 1]).unwrap();
+    (0..pictures).for_each(|_| writer.write_image_data(&[0, 1]).unwrap());
     writer.finish().unwrap();
     bytes
 }
