@@ -164,9 +164,8 @@ def _scale(head_dim: int) -> float:
 def self_attention(g: GraphBuilder, qkv: ir.Value, name: str, config: VisionConfig) -> ir.Value:
     """All patches of a tile see one another: [tiles, S, q | k | v] -> [tiles, S, C]."""
     heads, width = config.heads, config.hidden
-    if (
-        g.recipe.target == "cpu" and not config.qk_norm
-    ):  # read where they stand, where the runtime has its kernel
+    if g.recipe.target == "cpu" and not config.qk_norm:
+        # read where they stand, where the runtime has its kernel
         return g.op(f"{FUNCTIONS}::{SELF_ATTENTION}", f"{name}attention", qkv, num_heads=heads)
     parts = [f"{name}q", f"{name}k", f"{name}v"]
     q, k, v = g.multi("Split", f"{name}split", [qkv], parts, {"axis": -1, "num_outputs": 3})
