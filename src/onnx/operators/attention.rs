@@ -6,7 +6,7 @@ use ort::operator::ShapeInferenceContext;
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::{Shape, TensorElementType};
 
-use super::nodes::{Node, guarded, infer_sizes, refused};
+use super::nodes::{Node, apart_from, guarded, infer_sizes, refused};
 use super::pool::{Pool, Resources};
 use crate::kernels::{self, Attention, Cached, Heads, Rotation, Sight};
 
@@ -262,10 +262,9 @@ impl Grouped {
         let mut values = context.output(2, cache_shape.clone())?.ok_or_else(none)?;
         for (present, past) in [(&mut keys, &past_keys), (&mut values, &past_values)] {
             // bound to the same memory, unless somebody else runs the graph
-            let before = past.try_extract_tensor::<f32>()?.1.as_ptr() as usize;
             let present = present.try_extract_tensor_mut::<f32>()?.1;
-            if present.as_ptr() as usize != before {
-                present.copy_from_slice(past.try_extract_tensor::<f32>()?.1);
+            if let Some(past) = apart_from(past, present)? {
+                present.copy_from_slice(past);
             }
         }
         let cached = Cached {

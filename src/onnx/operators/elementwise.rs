@@ -6,7 +6,7 @@ use ort::operator::{
 };
 use ort::value::TensorElementType;
 
-use super::nodes::{guarded, infer_sizes, refused};
+use super::nodes::{apart_from, guarded, infer_sizes, refused};
 use super::pool::{Pool, Resources};
 use crate::kernels::{self, Function};
 
@@ -95,14 +95,9 @@ impl Numbers {
             }
             None => Function::Gelu,
         };
-        // not a slice yet: the output may be the same memory
-        let before = numbers.try_extract_tensor::<f32>()?.1.as_ptr() as usize;
         let mut out = context.output(0, shape)?.ok_or_else(|| ort::Error::new("no output"))?;
         let (_, out) = out.try_extract_tensor_mut::<f32>()?;
-        let numbers = match out.as_ptr() as usize == before {
-            true => None,
-            false => Some(numbers.try_extract_tensor::<f32>()?.1),
-        };
+        let numbers = apart_from(&numbers, out)?;
         let threads = Pool::new(context, self.resources);
         kernels::apply(self.resources.instructions, function, numbers, out, &threads);
         Ok(())

@@ -83,6 +83,12 @@ impl<'a> Node<'_, 'a> {
     }
 }
 
+/// The numbers of an input, or none where the output has its memory.
+pub(super) fn apart_from<'a>(input: &'a ValueRef<'_>, output: &[f32]) -> ort::Result<Option<&'a [f32]>> {
+    let (_, numbers) = input.try_extract_tensor::<f32>()?;
+    Ok((numbers.as_ptr() != output.as_ptr()).then_some(numbers))
+}
+
 /// Says of an output that it has the sizes of the first input, but for the last one.
 pub(super) fn infer_sizes(
     context: &mut ShapeInferenceContext,

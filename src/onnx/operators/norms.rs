@@ -6,7 +6,7 @@ use ort::operator::{
 };
 use ort::value::{TensorElementType, ValueRef};
 
-use super::nodes::{Node, guarded, infer_sizes, refused};
+use super::nodes::{Node, apart_from, guarded, infer_sizes, refused};
 use super::pool::{Pool, Resources};
 use crate::kernels::{self, Norm, Streams};
 use crate::onnx::raw;
@@ -132,7 +132,6 @@ impl Row {
             let wanted = "two streams of the same sizes, and as many weights as a row has values";
             return Err(wrong(wanted, format!("{shapes:?} and {}", weight.len())));
         }
-        let [branch_at, residual_at] = [address(&branch)?, address(&residual)?];
         let mut norms =
             context.output(NORMS, shapes.0.clone())?.ok_or_else(|| ort::Error::new("no output"))?;
         let (_, norms) = norms.try_extract_tensor_mut::<f32>()?;
@@ -148,10 +147,9 @@ impl Row {
                 &mut spare[..]
             }
         };
-        // a slice of what is written to, there may not be
         let streams = Streams {
-            branch: if norms.as_ptr() as usize == branch_at { None } else { optional(Some(&branch))? },
-            residual: if sums.as_ptr() as usize == residual_at { None } else { optional(Some(&residual))? },
+            branch: apart_from(&branch, norms)?,
+            residual: apart_from(&residual, sums)?,
             bias: sum_bias,
         };
         let norm = Norm { centred: self.kind == Kind::Layer, epsilon: self.epsilon, weight, bias };
@@ -163,10 +161,6 @@ impl Row {
 
 fn optional<'a>(value: Option<&'a ValueRef<'_>>) -> ort::Result<Option<&'a [f32]>> {
     Ok(value.map(|value| value.try_extract_tensor::<f32>()).transpose()?.map(|(_, numbers)| numbers))
-}
-
-fn address(value: &ValueRef<'_>) -> ort::Result<usize> {
-    Ok(value.try_extract_tensor::<f32>()?.1.as_ptr() as usize)
 }
 
 #[cfg(test)]
